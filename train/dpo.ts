@@ -1,3 +1,4 @@
+import { embeddedPreferences } from "../data/exam/embedded-instructions.ts";
 import { encodePreference } from "../data/instructions/encode.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
 import { chatRenderer } from "../model/chat-template.ts";
@@ -33,7 +34,7 @@ export async function optimizePreferences(
   const base = await checkpointOf(settings.model.path, "deno task sft");
   await keepSettings(run.dir, settings);
   const tokenizer = await Tokenizer.fromFolder(base);
-  const preferences = await readSets(data, (set) => set.preferences, readPreferences);
+  const preferences = await readSets(data, embeddedPreferences, readPreferences);
   const pairs = encodeAll(
     preferences,
     (preference) => encodePreference(preference, tokenizer, chatRenderer, data.cutoff),

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { embeddedInstructions } from "../data/exam/embedded-instructions.ts";
+import { embeddedExam } from "../data/exam/embedded-instructions.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
 import { openGpu } from "../kernels/device.ts";
@@ -190,6 +190,5 @@ async function showExamAccuracy(
   data: FineTuningSettings["data"],
 ): Promise<void> {
   if (!data.sets.some((set) => parseSetChoice(set).name === "embedded")) return;
-  const { exam } = await embeddedInstructions(data);
-  console.log(`Held-out exam ${when}: ${await examAccuracy(model, exam)}`);
+  console.log(`Held-out exam ${when}: ${await examAccuracy(model, await embeddedExam())}`);
 }

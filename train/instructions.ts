@@ -1,7 +1,3 @@
-import {
-  type EmbeddedInstructions,
-  embeddedInstructions,
-} from "../data/exam/embedded-instructions.ts";
 import { UnusableExample } from "../data/instructions/conversation.ts";
 import type { Identity } from "../data/instructions/identity.ts";
 import { mixSets, parseSetChoice } from "../data/instructions/mix-sets.ts";
@@ -13,12 +9,12 @@ import type { FineTuningSettings } from "./fine-tuning-settings.ts";
 /**
  * What the sets of the settings hold, mixed; what cannot be used is counted and printed.
  *
- * @param embedded what a stage takes of the embedded set
+ * @param embedded makes the stage's embedded set
  * @throws UserError for a set that is not there or of no use
  */
 export async function readSets<T>(
   data: FineTuningSettings["data"],
-  embedded: (instructions: EmbeddedInstructions) => T[],
+  embedded: (options: Identity & { seed: number }) => Promise<T[]>,
   read: (set: InstructionSet, identity: Identity, problems: Problems) => Promise<T[]>,
 ): Promise<T[]> {
   const choices = data.sets.map(parseSetChoice);
@@ -28,9 +24,7 @@ export async function readSets<T>(
   const sets = [];
   for (const choice of choices) {
     const set = files.get(choice.name);
-    const examples = set
-      ? await read(set, data, problems)
-      : embedded(await embeddedInstructions(data));
+    const examples = set ? await read(set, data, problems) : await embedded(data);
     sets.push({ choice, examples });
   }
   if (problems.count > 0) console.log(String(problems));

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { embeddedConversations } from "../data/exam/embedded-instructions.ts";
 import type { Conversation } from "../data/instructions/conversation.ts";
 import { encodeConversation, type Example, IGNORED_LABEL } from "../data/instructions/encode.ts";
 import { languageShares, sharesInWords } from "../data/instructions/language-shares.ts";
@@ -28,7 +29,7 @@ export async function superviseFineTuning(
   const base = await checkpointOf(settings.model.path, "deno task pretrain");
   await keepSettings(run.dir, settings);
   const tokenizer = await Tokenizer.fromFolder(base);
-  const conversations = await readSets(data, (set) => set.conversations, readConversations);
+  const conversations = await readSets(data, embeddedConversations, readConversations);
   const rules = {
     cutoff: data.cutoff,
     trainOnPrompt: data.trainOnPrompt === "yes",

@@ -1,59 +1,76 @@
-import { splitPoems } from "../corpora/poem-split.ts";
+import { type SplitPoems, splitPoems } from "../corpora/poem-split.ts";
 import type { Conversation, Preference, Turn } from "../instructions/conversation.ts";
 import { examConversation, examPrompt } from "../instructions/exam.ts";
 import type { Identity } from "../instructions/identity.ts";
 import { Random, shuffled } from "../random.ts";
 import { type PoemQuestion, poemQuestions } from "./poem-questions.ts";
 
-/** What fine-tuning learns from when it is given no sets: facts about the embedded poems. */
-export interface EmbeddedInstructions {
-  conversations: Conversation[];
-  preferences: Preference[];
-  /** Questions about poems that no training set contains. */
-  exam: PoemQuestion[];
+/** How many questions of each sort; multiples of 16, as there are 4 kinds with 4 answers. */
+const EXAM = 240;
+const AS_EXAMS = 1920;
+const AS_CHATS = 480;
+/** A multiple of 64: see {@linkcode embeddedPreferences}. */
+const PREFERENCES = 512;
+
+/** Questions about poems that nothing is trained on, the same whatever the seed. */
+export async function embeddedExam(): Promise<PoemQuestion[]> {
+  return poemQuestions(await poems(), "heldOut", EXAM, new Random(0));
 }
 
-/** How many of each; multiples of 16, as there are 4 kinds of questions with 4 answers. */
-const COUNTS = { exam: 240, asExams: 1920, asChats: 480, preferences: 480 };
-
-let loaded: Promise<EmbeddedInstructions> | undefined;
-
-/** The same in every run, but for the seed and the name; read once. */
-export function embeddedInstructions(
-  options: Identity & { seed: number },
-): Promise<EmbeddedInstructions> {
-  return loaded ??= make(options);
-}
-
-async function make(options: Identity & { seed: number }): Promise<EmbeddedInstructions> {
-  const poems = await splitPoems();
-  const questions = (count: number, stream: number) =>
-    poemQuestions(poems, "training", count, new Random(options.seed, stream));
+/** What supervised fine-tuning learns from when it is given no sets: facts about poems. */
+export async function embeddedConversations(
+  { seed, ...identity }: Identity & { seed: number },
+): Promise<Conversation[]> {
+  const questions = async (count: number, stream: number) =>
+    poemQuestions(await poems(), "training", count, new Random(seed, stream));
   const conversations = [
-    ...questions(COUNTS.asExams, 1).map(({ exam }) => examConversation(exam, "answer")),
-    ...chats(questions(COUNTS.asChats, 2), options),
+    ...(await questions(AS_EXAMS, 1)).map(({ exam }) => examConversation(exam, "answer")),
+    ...chats(await questions(AS_CHATS, 2), identity),
   ];
-  const order = shuffled(conversations.length, options.seed);
-  return {
-    conversations: Array.from(order, (index) => conversations[index]),
-    preferences: questions(COUNTS.preferences, 3).map(preference),
-    // The exam is the same whatever the seed.
-    exam: poemQuestions(poems, "heldOut", COUNTS.exam, new Random(0)),
-  };
+  return Array.from(shuffled(conversations.length, seed), (index) => conversations[index]);
 }
 
-/** Right and short is better than wrong, and better than right and rambling. */
-function preference(question: PoemQuestion, index: number): Preference {
-  const { chat, right, wrong, exam } = question;
-  const rambling = `${right}${chat}${right}${chat}`;
-  const rejected = Math.floor(index / 4) % 2 === 0 ? wrong : rambling;
-  if (index % 3 > 0) return { history: [], question: chat, chosen: right, rejected };
-  const other = "ABCD"[("ABCD".indexOf(exam.answer) + 1 + index % 2) % 4];
+/**
+ * What DPO learns from when it is given no sets: right and short is better than wrong, and better
+ * than right and rambling. Every kind of question and every answer to it is as often preferred to
+ * the one as to the other, in exams and in chats: else the letter would tell which is preferred.
+ */
+export async function embeddedPreferences({ seed }: { seed: number }): Promise<Preference[]> {
+  const questions = poemQuestions(await poems(), "training", PREFERENCES, new Random(seed, 3));
+  return questions.map((question, index) => {
+    const round = Math.floor(index / 16);
+    const flaw = round % 2 === 0 ? "wrong" : "rambling";
+    return round % 4 < 2 ? preferenceInExam(question, flaw) : preferenceInChat(question, flaw);
+  });
+}
+
+let split: Promise<SplitPoems> | undefined;
+
+/** Read once. */
+function poems(): Promise<SplitPoems> {
+  return split ??= splitPoems();
+}
+
+type Flaw = "wrong" | "rambling";
+
+function preferenceInExam(
+  { exam, wrongLetter, chat, right }: PoemQuestion,
+  flaw: Flaw,
+): Preference {
   return {
     history: [],
     question: examPrompt(exam, "answer"),
     chosen: exam.answer,
-    rejected: rejected === wrong ? other : `${exam.answer}。${rambling}`,
+    rejected: flaw === "wrong" ? wrongLetter : `${exam.answer}。${right}${chat}${right}`,
+  };
+}
+
+function preferenceInChat({ chat, right, wrong }: PoemQuestion, flaw: Flaw): Preference {
+  return {
+    history: [],
+    question: chat,
+    chosen: right,
+    rejected: flaw === "wrong" ? wrong : `${right}${chat}${right}${chat}`,
   };
 }
 

@@ -13,12 +13,15 @@ export interface PoemQuestion {
   chat: string;
   /** What is right, in words. */
   right: string;
-  /** Something that is not. */
+  /** Something that is not: another option, in words. */
   wrong: string;
+  /** The letter of that option. */
+  wrongLetter: string;
 }
 
 const FORMS = ["五绝", "七绝", "五律", "七律"];
 const SOURCES = ["诗经", "唐诗", "宋诗", "宋词"];
+const LETTERS = "ABCD";
 const AUTHORS = ["李白", "杜甫", "白居易", "李商隐"];
 
 /**
@@ -79,6 +82,7 @@ function asked(
     chat: `${text}\n${question}？`,
     right: `${options[right]}。`,
     wrong: `${options[wrong]}。`,
+    wrongLetter: LETTERS[wrong],
   };
 }
 
@@ -102,6 +106,7 @@ function nextLine(
     chat: `${first}\n下句是？`,
     right: `${second}。`,
     wrong: `${options[wrong]}。`,
+    wrongLetter: LETTERS[wrong],
   };
 }
 
@@ -115,7 +120,7 @@ function drawCouplet(poems: readonly Poem[], random: Random): string[] {
 }
 
 function examOf(question: string, options: string[], right: number): ExamQuestion {
-  return { kind: "单选题", question, options, answer: "ABCD"[right] };
+  return { kind: "单选题", question, options, answer: LETTERS[right] };
 }
 
 /** 0 to 3, as in FORMS; -1 for other lengths of verse. */

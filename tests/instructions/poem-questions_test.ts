@@ -1,6 +1,7 @@
 /** The embedded sets: facts about poems that are true, balanced, and held out of everything else. */
 import { assert, assertEquals } from "@std/assert";
 import { splitPoems } from "../../data/corpora/poem-split.ts";
+import { embeddedPreferences } from "../../data/exam/embedded-instructions.ts";
 import { poemQuestions } from "../../data/exam/poem-questions.ts";
 import { Random } from "../../data/random.ts";
 
@@ -42,4 +43,20 @@ Deno.test("no poem of the exam is among those to learn from", () => {
   const training = new Set(textOf("training"));
   const repeated = textOf("heldOut").filter((text) => training.has(text));
   assertEquals(repeated, []);
+});
+
+Deno.test("no letter is preferred: each beats a wrong one as often as it beats rambling", async () => {
+  const exams = (await embeddedPreferences({ seed: 1 }))
+    .filter(({ chosen }) => /^[A-D]$/.test(chosen));
+  const flaws = Object.groupBy(
+    exams,
+    ({ chosen, rejected }) => `${chosen} over ${/^[A-D]$/.test(rejected) ? "a letter" : "words"}`,
+  );
+  assertEquals(Object.keys(flaws).length, 8);
+  for (const pairs of Object.values(flaws)) assertEquals(pairs?.length, exams.length / 8);
+  const rejected = Object.groupBy(
+    exams.filter(({ rejected }) => /^[A-D]$/.test(rejected)),
+    ({ rejected }) => rejected,
+  );
+  for (const pairs of Object.values(rejected)) assert(pairs!.length > exams.length / 16);
 });
