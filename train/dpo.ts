@@ -1,13 +1,13 @@
 import { embeddedPreferences } from "../data/exam/embedded-instructions.ts";
 import { encodePreference } from "../data/instructions/encode.ts";
+import { ExampleStore } from "../data/instructions/example-store.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
 import { chatRenderer } from "../model/chat-template.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import type { DpoSettings } from "./dpo-settings.ts";
-import type { Item } from "./example-batches.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { encodeAll, readSets } from "./instructions.ts";
+import { takeExamples } from "./instructions.ts";
 import { PreferenceObjective } from "./preference-objective.ts";
 import { withReferences } from "./reference-log-probs.ts";
 import { accuracyCurve, logProbCurve, rewardCurve } from "./reward-curves.ts";
@@ -34,15 +34,19 @@ export async function optimizePreferences(
   const base = await checkpointOf(settings.model.path, "deno task sft");
   await keepSettings(run.dir, settings);
   const tokenizer = await Tokenizer.fromFolder(base);
-  const preferences = await readSets(data, embeddedPreferences, readPreferences);
-  const pairs = encodeAll(
-    preferences,
-    (preference) => encodePreference(preference, tokenizer, chatRenderer, data.cutoff),
-  );
-  const { chosen, rejected } = pairs[0].encoded;
+  // Pair p's chosen answer is example 2p, its rejected one example 2p + 1.
+  const examples = new ExampleStore();
+  const preferences = { embedded: embeddedPreferences, read: readPreferences };
+  await takeExamples(data, preferences, (preference) => {
+    const pair = encodePreference(preference, tokenizer, chatRenderer, data.cutoff);
+    examples.add(pair.chosen);
+    examples.add(pair.rejected);
+  });
+  const pairs = examples.length / 2;
   console.log(
-    `${pairs.length.toLocaleString("en")} pairs. The first:\n` +
-      `chosen: ${tokenizer.decode(chosen.ids)}\nrejected: ${tokenizer.decode(rejected.ids)}`,
+    `${pairs.toLocaleString("en")} pairs. The first:\n` +
+      `chosen: ${tokenizer.decode(examples.at(0).ids)}\n` +
+      `rejected: ${tokenizer.decode(examples.at(1).ids)}`,
   );
   return await fineTune({
     stage: "direct preference optimization",
@@ -50,10 +54,10 @@ export async function optimizePreferences(
     base,
     tokenizer,
     objective,
-    items: pairs.map(({ encoded }): Item => [
-      sequenceOf(encoded.chosen),
-      sequenceOf(encoded.rejected),
-    ]),
+    items: {
+      length: pairs,
+      at: (pair) => [sequenceOf(examples.at(2 * pair)), sequenceOf(examples.at(2 * pair + 1))],
+    },
     complete: (model, room, items) => withReferences(items, { model, base, room, dir: run.dir }),
     pictures: {
       "rewards.svg": rewardCurve,

@@ -14,6 +14,12 @@ export interface Sequence {
 /** Sequences that go through the network together: one, or the two of a pair. */
 export type Item = readonly Sequence[];
 
+/** Items by their number: an array, or something that makes each when it is asked for. */
+export interface Items {
+  readonly length: number;
+  at(index: number): Item | undefined;
+}
+
 /** What a micro-batch has room for. */
 export interface Room {
   readonly tokens: number;
@@ -41,7 +47,7 @@ export class ExampleBatches implements StepSource {
    * @param layOut puts a step's items into micro-batches
    */
   constructor(
-    private readonly items: readonly Item[],
+    private readonly items: Items,
     private readonly batch: number,
     private readonly seed: number,
     private readonly layOut: (items: readonly Item[]) => MicroBatch[],
@@ -53,7 +59,7 @@ export class ExampleBatches implements StepSource {
     if (this.#index === this.items.length) this.#enterEpoch(this.#epoch + 1);
     const chosen = this.#order.subarray(this.#index, this.#index + this.batch);
     this.#index += chosen.length;
-    return this.layOut(Array.from(chosen, (item) => this.items[item]));
+    return this.layOut(Array.from(chosen, (item) => this.items.at(item)!));
   }
 
   position(): ItemPosition {
@@ -122,6 +128,11 @@ export function microBatchOf(items: readonly Item[]): MicroBatch {
     labels: sequences.map(({ labels }) => labels),
     references: sequences.map(({ reference }) => reference ?? 0),
   };
+}
+
+/** Every item, in order. */
+export function* each(items: Items): Generator<Item> {
+  for (let index = 0; index < items.length; index++) yield items.at(index)!;
 }
 
 /** Tokens of an item's sequences together. */

@@ -15,8 +15,9 @@ import { VOCABULARY_FILE } from "../model/vocabulary.ts";
 import { Evaluation } from "./evaluation.ts";
 import { examAccuracy } from "./exam-accuracy.ts";
 import {
+  each,
   ExampleBatches,
-  type Item,
+  type Items,
   packed,
   padded,
   type Room,
@@ -40,13 +41,13 @@ export interface FineTuning {
   /** A new one at every call: one is trained with, another validated with. */
   readonly objective: () => Objective;
   /** What to train on, and what to hold out. */
-  readonly items: readonly Item[];
+  readonly items: Items;
   /** Adds to the items what the model as it starts says of them. */
   readonly complete?: (
     model: LanguageModel,
     room: Room,
-    items: readonly Item[],
-  ) => Promise<readonly Item[]>;
+    items: Items,
+  ) => Promise<Items>;
   /** Pictures of the run besides the loss, by file name. */
   readonly pictures?: Run["pictures"];
 }
@@ -96,7 +97,8 @@ export async function fineTune(stage: FineTuning): Promise<LanguageModel | undef
   const validation = heldOut.length === 0
     ? undefined
     : await Evaluation.plan(gpu, parameters, room, stage.objective());
-  const validate = validation && (() => validation.run(packed(heldOut, room)));
+  const heldOutBatches = packed([...each(heldOut)], room);
+  const validate = validation && (() => validation.run(heldOutBatches));
   const options = { ...training, ...room, objective: stage.objective() };
   const step = await TrainingStep.plan(gpu, parameters, options, (memory) =>
     console.log(
@@ -161,26 +163,35 @@ async function filesToKeep({ base, tokenizer }: FineTuning): Promise<Record<stri
  * The rows of a micro-batch: as many as `microBatch` examples of the longest length take; and how
  * many sequences these can hold, for examples of ordinary length.
  */
-function roomFor(items: readonly Item[], { train }: FineTuningSettings): Room {
-  const longest = Math.max(...items.map(tokensOf));
+function roomFor(items: Items, { train }: FineTuningSettings): Room {
+  let [longest, sum, perItem] = [0, 0, 0];
+  for (const item of each(items)) {
+    const tokens = tokensOf(item);
+    longest = Math.max(longest, tokens);
+    sum += tokens;
+    perItem = Math.max(perItem, item.length);
+  }
   const tokens = Math.ceil(train.microBatch * longest / 64) * 64;
-  const perItem = Math.max(...items.map(({ length }) => length));
   if (train.packing === "no") return { tokens, sequences: train.microBatch * perItem };
-  const mean = items.reduce((sum, item) => sum + tokensOf(item), 0) / items.length;
+  const mean = sum / items.length;
   return { tokens, sequences: perItem * Math.ceil(1.25 * tokens / mean) };
 }
 
 /** Splits items into those to train on and those held out: the last of a random order. */
-function holdOut(items: readonly Item[], share: number, seed: number) {
+function holdOut(items: Items, share: number, seed: number): { trained: Items; heldOut: Items } {
   const count = share === 0 ? 0 : Math.max(1, Math.round(share * items.length));
   if (count >= items.length) {
     throw new UserError(
       `data.heldOut is ${share}: of ${items.length} examples that leaves none to train on`,
     );
   }
-  const order = Array.from(shuffled(items.length, seed), (index) => items[index]);
+  const order = shuffled(items.length, seed);
+  const inOrder = (first: number, length: number): Items => ({
+    length,
+    at: (index) => items.at(order[first + index]),
+  });
   const border = items.length - count;
-  return { trained: order.slice(0, border), heldOut: order.slice(border) };
+  return { trained: inOrder(0, border), heldOut: inOrder(border, count) };
 }
 
 /** Prints how many questions of the embedded sets' exam the model answers rightly. */

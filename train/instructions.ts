@@ -1,59 +1,77 @@
 import { UnusableExample } from "../data/instructions/conversation.ts";
 import type { Identity } from "../data/instructions/identity.ts";
-import { mixSets, parseSetChoice } from "../data/instructions/mix-sets.ts";
+import { chooseExamples, parseSetChoice, wantsAll } from "../data/instructions/mix-sets.ts";
 import { Problems } from "../data/instructions/read-set.ts";
 import { findSets, type InstructionSet } from "../data/instructions/registry.ts";
 import { UserError } from "../kernels/user-error.ts";
 import type { FineTuningSettings } from "./fine-tuning-settings.ts";
 
-/**
- * What the sets of the settings hold, mixed; what cannot be used is counted and printed.
- *
- * @param embedded makes the stage's embedded set
- * @throws UserError for a set that is not there or of no use
- */
-export async function readSets<T>(
-  data: FineTuningSettings["data"],
-  embedded: (options: Identity & { seed: number }) => Promise<T[]>,
-  read: (set: InstructionSet, identity: Identity, problems: Problems) => Promise<T[]>,
-): Promise<T[]> {
-  const choices = data.sets.map(parseSetChoice);
-  const names = choices.map(({ name }) => name).filter((name) => name !== "embedded");
-  const files = new Map(findSets(names, data.dir).map((set) => [set.name, set]));
-  const problems = new Problems();
-  const sets = [];
-  for (const choice of choices) {
-    const set = files.get(choice.name);
-    const examples = set ? await read(set, data, problems) : await embedded(data);
-    sets.push({ choice, examples });
-  }
-  if (problems.count > 0) console.log(String(problems));
-  return mixSets(sets, data.mix, data.seed);
+/** Where a stage has its examples from. */
+export interface Examples<T> {
+  /** Makes the embedded set. */
+  embedded: (options: Identity & { seed: number }) => Promise<T[]>;
+  /** Reads a set from its file; what is no example is counted as a problem. */
+  read: (set: InstructionSet, identity: Identity, problems: Problems) => AsyncIterable<T>;
+}
+
+/** A set that the settings name, to be gone through as often as one likes. */
+interface NamedSet<T> {
+  name: string;
+  examples: (problems: Problems) => AsyncIterable<T> | Iterable<T>;
 }
 
 /**
- * What can be learnt from, beside its encoding; the rest is counted and printed.
+ * Goes through the examples of the sets that the settings name, mixed as they say, one at a time:
+ * sets may be larger than memory. What cannot be used is counted and printed.
  *
- * @param encode throws UnusableExample for what cannot
- * @throws UserError if nothing is left
+ * @param take uses an example; throws UnusableExample for one that cannot be
+ * @throws UserError for a set that is not there or of no use, or if nothing could be taken
  */
-export function encodeAll<T, E>(
-  examples: readonly T[],
-  encode: (example: T) => E,
-): { source: T; encoded: E }[] {
+export async function takeExamples<T>(
+  data: FineTuningSettings["data"],
+  { embedded, read }: Examples<T>,
+  take: (example: T) => void,
+): Promise<void> {
+  const choices = data.sets.map(parseSetChoice);
+  const names = choices.map(({ name }) => name).filter((name) => name !== "embedded");
+  const files = new Map(findSets(names, data.dir).map((set) => [set.name, set]));
+  const sets: NamedSet<T>[] = [];
+  for (const { name } of choices) {
+    const file = files.get(name);
+    const made = file ? [] : await embedded(data);
+    sets.push({ name, examples: (problems) => file ? read(file, data, problems) : made });
+  }
+  const chosen = wantsAll(choices, data.mix) ? undefined : chooseExamples(
+    await Promise.all(sets.map(async (set, i) => ({
+      choice: choices[i],
+      examples: await count(set.examples(new Problems())),
+    }))),
+    data.mix,
+    data.seed,
+  );
   const problems = new Problems();
-  const usable = examples.flatMap((source, index) => {
-    try {
-      return [{ source, encoded: encode(source) }];
-    } catch (error) {
-      if (!(error instanceof UnusableExample)) throw error;
-      problems.add(`example ${index + 1}`, error.message);
-      return [];
+  let taken = 0;
+  for (const [index, { name, examples }] of sets.entries()) {
+    let number = 0;
+    for await (const example of examples(problems)) {
+      if (chosen?.[index][number++] === 0) continue;
+      try {
+        take(example);
+        taken++;
+      } catch (error) {
+        if (!(error instanceof UnusableExample)) throw error;
+        problems.add(`${name}, example ${number}`, error.message);
+      }
     }
-  });
-  if (usable.length === 0) {
+  }
+  if (taken === 0) {
     throw new UserError(`no example is left to learn from; raise data.cutoff. ${problems}`);
   }
   if (problems.count > 0) console.log(String(problems));
-  return usable;
+}
+
+async function count(examples: AsyncIterable<unknown> | Iterable<unknown>): Promise<number> {
+  let count = 0;
+  for await (const _ of examples) count++;
+  return count;
 }

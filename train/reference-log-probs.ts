@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { WholeFile } from "../data/whole-file.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import type { Item, Room } from "./example-batches.ts";
+import { each, type Items, type Room } from "./example-batches.ts";
 import { SequenceScorer } from "./sequence-scorer.ts";
 
 /** The file in a run's folder that keeps what the reference model made of the answers. */
@@ -23,46 +23,51 @@ interface Cache {
  * @param from `model` holds the weights of the checkpoint `base`; `dir` is the run's folder
  */
 export async function withReferences(
-  items: readonly Item[],
+  items: Items,
   { model, base, room, dir }: { model: LanguageModel; base: string; room: Room; dir: string },
-): Promise<Item[]> {
+): Promise<Items> {
   const path = join(dir, CACHE_FILE);
   const key = await keyOf(items, model, base);
-  let logProbs = await cached(path, key);
-  if (logProbs === undefined) {
-    logProbs = await computed(items, model, room);
-    await WholeFile.write(path, JSON.stringify({ key, logProbs } satisfies Cache));
-  }
-  return items.map((item, i) =>
-    item.map((sequence, j) => ({ ...sequence, reference: logProbs[i][j] }))
-  );
+  const { logProbs } = await cached(path, key) ??
+    await keep(path, { key, logProbs: await computed(items, model, room) });
+  return {
+    length: items.length,
+    at: (i) => items.at(i)?.map((sequence, j) => ({ ...sequence, reference: logProbs[i][j] })),
+  };
 }
 
-async function computed(items: readonly Item[], model: LanguageModel, room: Room) {
+async function computed(items: Items, model: LanguageModel, room: Room) {
   console.log(`Computing the reference model's log-probabilities of ${2 * items.length} answers.`);
   const scorer = await SequenceScorer.plan(model.gpu, model.parameters, room);
-  const scores = await scorer.score(items);
+  const scores = await scorer.score(each(items));
   scorer.destroy();
   return scores.map((item) => item.map(({ logProb }) => logProb));
 }
 
-async function cached(path: string, key: string): Promise<number[][] | undefined> {
+async function keep(path: string, cache: Cache): Promise<Cache> {
+  await WholeFile.write(path, JSON.stringify(cache));
+  return cache;
+}
+
+async function cached(path: string, key: string): Promise<Cache | undefined> {
   try {
     const cache: Cache = JSON.parse(await Deno.readTextFile(path));
-    return cache.key === key ? cache.logProbs : undefined;
+    return cache.key === key ? cache : undefined;
   } catch {
     return undefined; // none yet, or cut off while it was written: it is computed again
   }
 }
 
 async function keyOf(
-  items: readonly Item[],
+  items: Items,
   { gpu, parameters }: LanguageModel,
   base: string,
 ): Promise<string> {
   const hash = createHash("sha256");
   hash.update(`${gpu.capabilities.name} ${parameters.mixed}\n`);
-  for (const { inputs, labels } of items.flat()) hash.update(`${inputs}:${labels}\n`);
+  for (const item of each(items)) {
+    for (const { inputs, labels } of item) hash.update(`${inputs}:${labels}\n`);
+  }
   const entries = await Array.fromAsync(Deno.readDir(base));
   const names = entries.map(({ name }) => name).filter((name) => name.startsWith("model"));
   for (const name of names.toSorted()) await updateFromFile(hash, join(base, name));

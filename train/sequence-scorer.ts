@@ -42,7 +42,7 @@ export class SequenceScorer {
   }
 
   /** Scores of each item's sequences, by the parameters as they are now. */
-  async score(items: readonly Item[]): Promise<SequenceScore[][]> {
+  async score(items: Iterable<Item>): Promise<SequenceScore[][]> {
     const scores: SequenceScore[][] = [];
     for (const group of this.#groups(items)) {
       const { inputs, labels } = microBatchOf(group);
@@ -63,7 +63,7 @@ export class SequenceScorer {
   }
 
   /** As many items at a time as there is room for, in order. */
-  *#groups(items: readonly Item[]): Generator<Item[]> {
+  *#groups(items: Iterable<Item>): Generator<Item[]> {
     const room = { tokens: this.labels.size, sequences: this.batch.sequences.count };
     let group: Item[] = [];
     let [tokens, sequences] = [0, 0];

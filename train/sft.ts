@@ -2,14 +2,15 @@ import { join } from "node:path";
 import { embeddedConversations } from "../data/exam/embedded-instructions.ts";
 import type { Conversation } from "../data/instructions/conversation.ts";
 import { encodeConversation, type Example, IGNORED_LABEL } from "../data/instructions/encode.ts";
-import { languageShares, sharesInWords } from "../data/instructions/language-shares.ts";
+import { ExampleStore } from "../data/instructions/example-store.ts";
+import { countTokens, noTokens, sharesInWords } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
 import { WholeFile } from "../data/whole-file.ts";
 import { chatRenderer } from "../model/chat-template.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { encodeAll, readSets } from "./instructions.ts";
+import { takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf, unseenAnswerItem } from "./sequences.ts";
@@ -29,46 +30,51 @@ export async function superviseFineTuning(
   const base = await checkpointOf(settings.model.path, "deno task pretrain");
   await keepSettings(run.dir, settings);
   const tokenizer = await Tokenizer.fromFolder(base);
-  const conversations = await readSets(data, embeddedConversations, readConversations);
   const rules = {
     cutoff: data.cutoff,
     trainOnPrompt: data.trainOnPrompt === "yes",
     maskHistory: data.maskHistory === "yes",
   };
-  const examples = encodeAll(
-    conversations,
-    (conversation) => encodeConversation(conversation, tokenizer, chatRenderer, rules),
-  );
-  const [{ encoded: first }] = examples;
-  const shares = describeExamples(examples);
-  await WholeFile.write(join(run.dir, "examples.json"), JSON.stringify(shares) + "\n");
+  const examples = new ExampleStore();
+  const tokens = noTokens();
+  const conversations = { embedded: embeddedConversations, read: readConversations };
+  await takeExamples(data, conversations, (conversation) => {
+    const example = encodeConversation(conversation, tokenizer, chatRenderer, rules);
+    examples.add(example);
+    countTokens(tokens, textOf(conversation), example.ids.length);
+  });
+  const counts = JSON.stringify({ examples: examples.length, tokens });
+  await WholeFile.write(join(run.dir, "examples.json"), counts + "\n");
   console.log(
-    `The first example:\nids: ${first.ids.join(" ")}\ntext: ${tokenizer.decode(first.ids)}\n` +
-      `labels: ${first.labels.join(" ")}\n` +
-      `learnt: ${tokenizer.decode(first.labels.filter((label) => label !== IGNORED_LABEL))}`,
+    `${examples.length.toLocaleString("en")} examples of ` +
+      `${examples.tokens.toLocaleString("en")} tokens: ${sharesInWords(tokens)}`,
   );
+  describeFirst(examples.at(0), tokenizer);
   return await fineTune({
     stage: "supervised fine-tuning",
     settings,
     base,
     tokenizer,
     objective: () => new NextTokenObjective(),
-    items: examples.map(({ encoded }) =>
-      data.unseenAnswers === "yes" ? unseenAnswerItem(encoded) : [sequenceOf(encoded)]
-    ),
+    items: {
+      length: examples.length,
+      at: (index) =>
+        data.unseenAnswers === "yes"
+          ? unseenAnswerItem(examples.at(index))
+          : [sequenceOf(examples.at(index))],
+    },
   });
 }
 
-/** Counts the examples and their tokens by language, prints the shares and returns the numbers. */
-function describeExamples(examples: readonly { source: Conversation; encoded: Example }[]) {
-  const tokens = languageShares(examples.map(({ source: { turns }, encoded: { ids } }) => ({
-    text: turns.map(({ question, answer }) => `${question}\n${answer}`).join("\n"),
-    tokens: ids.length,
-  })));
-  const total = examples.reduce((sum, { encoded }) => sum + encoded.ids.length, 0);
+function textOf({ turns }: Conversation): string {
+  return turns.map(({ question, answer }) => `${question}\n${answer}`).join("\n");
+}
+
+/** Prints an example as the model gets it, so that a wrong template or mask shows. */
+function describeFirst({ ids, labels }: Example, tokenizer: Tokenizer): void {
   console.log(
-    `${examples.length.toLocaleString("en")} examples of ${total.toLocaleString("en")} tokens: ` +
-      sharesInWords(tokens),
+    `The first example:\nids: ${ids.join(" ")}\ntext: ${tokenizer.decode(ids)}\n` +
+      `labels: ${labels.join(" ")}\n` +
+      `learnt: ${tokenizer.decode(labels.filter((label) => label !== IGNORED_LABEL))}`,
   );
-  return { examples: examples.length, tokens };
 }

@@ -5,16 +5,15 @@ const KINDS = ["Chinese", "English", "code", "other"] as const;
 /** Tokens by what their text is written in. */
 export type LanguageShares = Record<typeof KINDS[number], number>;
 
-/** Adds up tokens by language: an example counts as what most of its text is. */
-export function languageShares(
-  examples: Iterable<{ text: string; tokens: number }>,
-): LanguageShares {
-  const shares = { Chinese: 0, English: 0, code: 0, other: 0 };
-  for (const { text, tokens } of examples) {
-    const language = isCode(text) ? "code" : languageOf(text);
-    shares[language in shares ? language as keyof LanguageShares : "other"] += tokens;
-  }
-  return shares;
+/** Where tokens begin to be counted. */
+export function noTokens(): LanguageShares {
+  return { Chinese: 0, English: 0, code: 0, other: 0 };
+}
+
+/** Adds the tokens of a text to those of the language that most of it is in. */
+export function countTokens(shares: LanguageShares, text: string, tokens: number): void {
+  const language = isCode(text) ? "code" : languageOf(text);
+  shares[language in shares ? language as keyof LanguageShares : "other"] += tokens;
 }
 
 /** Such as `Chinese 80.0 %, English 20.0 %`. */

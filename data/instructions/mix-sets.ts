@@ -8,6 +8,9 @@ export interface SetChoice {
   amount: number;
 }
 
+/** What the amounts behind sets are: see {@linkcode chooseExamples}. */
+export type Mix = "fraction" | "weight";
+
 /** Reads `NAME` or `NAME: 0.2`. @throws UserError for an amount that is no number above 0 */
 export function parseSetChoice(text: string): SetChoice {
   const [, name, amount] = /^(.*?)(?::\s*([^:/\\]*))?$/s.exec(text)!;
@@ -19,31 +22,38 @@ export function parseSetChoice(text: string): SetChoice {
   throw new UserError(`data.sets: ${JSON.stringify(text)}: expected "NAME" or "NAME: 0.2"`);
 }
 
+/** Whether every example of every set is wanted, so that none need be counted. */
+export function wantsAll(choices: readonly SetChoice[], mix: Mix): boolean {
+  return mix === "fraction" ? choices.every(({ amount }) => amount === 1) : choices.length === 1;
+}
+
 /**
- * Some of each set's examples, drawn at random, in the sets' order.
+ * Which examples of each set to take, drawn at random: for each set, 1 for an example that is taken
+ * and 0 for one that is not.
  *
  * @param mix `fraction`: that share of each set, at most all of it; `weight`: shares of the whole
  *   that are as the weights, as large as the scarcest set allows without repeating anything
  * @throws UserError for a fraction above 1
  */
-export function mixSets<T>(
-  sets: readonly { choice: SetChoice; examples: readonly T[] }[],
-  mix: "fraction" | "weight",
+export function chooseExamples(
+  sets: readonly { choice: SetChoice; examples: number }[],
+  mix: Mix,
   seed: number,
-): T[] {
+): Uint8Array[] {
   const scale = mix === "fraction"
     ? 1
-    : Math.min(...sets.map(({ choice, examples }) => examples.length / choice.amount));
-  return sets.flatMap(({ choice: { name, amount }, examples }, index) => {
+    : Math.min(...sets.map(({ choice, examples }) => examples / choice.amount));
+  return sets.map(({ choice: { name, amount }, examples }, index) => {
     if (mix === "fraction" && amount > 1) {
       throw new UserError(
         `data.sets: ${name}: ${amount} is more than the whole set; give a fraction up to 1, or set ` +
           `data.mix to weight`,
       );
     }
-    const wanted = mix === "fraction" ? amount * examples.length : amount * scale;
-    const count = Math.max(1, Math.round(wanted));
-    if (count >= examples.length) return examples;
-    return Array.from(shuffled(examples.length, seed, index).slice(0, count), (i) => examples[i]);
+    const wanted = amount * (mix === "fraction" ? examples : scale);
+    const count = Math.min(examples, Math.max(1, Math.round(wanted)));
+    const taken = new Uint8Array(examples);
+    for (const example of shuffled(examples, seed, index).subarray(0, count)) taken[example] = 1;
+    return taken;
   });
 }

@@ -31,7 +31,7 @@ export class Problems {
 const NAMED = 5;
 
 /**
- * The conversations of a set; records that are none are counted as problems.
+ * The conversations of a set, one at a time; records that are none are counted as problems.
  *
  * @throws UserError if the file cannot be read, holds preferences, or not one conversation
  */
@@ -39,7 +39,7 @@ export function readConversations(
   set: InstructionSet,
   identity: Identity,
   problems: Problems,
-): Promise<Conversation[]> {
+): AsyncGenerator<Conversation> {
   return readSet(set, identity, problems, (record, format) => {
     if (isExamRow(record)) return conversationOfExamRow(record);
     if (format === undefined) throw unknownFields(record);
@@ -52,7 +52,7 @@ export function readConversations(
 }
 
 /**
- * The preferences of a set; records that are none are counted as problems.
+ * The preferences of a set, one at a time; records that are none are counted as problems.
  *
  * @throws UserError if the file cannot be read, is not declared as ranking, or holds no preference
  */
@@ -60,7 +60,7 @@ export function readPreferences(
   set: InstructionSet,
   identity: Identity,
   problems: Problems,
-): Promise<Preference[]> {
+): AsyncGenerator<Preference> {
   return readSet(set, identity, problems, (record, format) => {
     if (format === undefined) throw unknownFields(record);
     if (!format.ranking) {
@@ -74,25 +74,27 @@ export function readPreferences(
   });
 }
 
-async function readSet<T extends object>(
+async function* readSet<T extends object>(
   set: InstructionSet,
   identity: Identity,
   problems: Problems,
   convert: (record: RawRecord, format: SetFormat | undefined) => T,
-): Promise<T[]> {
-  const found: T[] = [];
+): AsyncGenerator<T> {
+  let found = false;
   let { format } = set;
   for await (const { place, record } of readRecords(set.path)) {
     try {
       if (record instanceof UnusableExample) throw record;
       format ??= formatOfRecord(record);
-      found.push(withIdentity(convert(record, format), identity));
+      const example = withIdentity(convert(record, format), identity);
+      found = true;
+      yield example;
     } catch (error) {
       if (!(error instanceof UnusableExample)) throw error;
       problems.add(`${set.path}, ${place}`, error.message);
     }
   }
-  if (found.length > 0) return found;
+  if (found) return;
   throw new UserError(`${set.path} holds nothing that can be learnt from. ${problems}`);
 }
 

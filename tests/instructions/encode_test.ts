@@ -7,6 +7,7 @@ import {
   type Example,
   shareRoom,
 } from "../../data/instructions/encode.ts";
+import { ExampleStore } from "../../data/instructions/example-store.ts";
 import { UnusableExample } from "../../data/instructions/conversation.ts";
 import { chatRenderer, renderChat } from "../../model/chat-template.ts";
 
@@ -109,4 +110,13 @@ Deno.test("a preference has one prompt and two answers, cut by the longer one", 
     UnusableExample,
     "its answers are the same",
   );
+});
+
+Deno.test("examples come out of the store as they went in, across its pages", () => {
+  const examples = [[1, 2, 3], new Array(2 ** 20 - 4).fill(151935), [7, 8, 9, 10], [11]]
+    .map((ids) => ({ ids, labels: ids.with(0, -100) }));
+  const store = new ExampleStore();
+  for (const example of examples) store.add(example);
+  assertEquals([store.length, store.tokens], [4, 2 ** 20 + 4]);
+  for (const index of [3, 0, 2, 1]) assertEquals(store.at(index), examples[index]);
 });

@@ -7,7 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Conversation, Preference } from "../../data/instructions/conversation.ts";
-import { mixSets, parseSetChoice } from "../../data/instructions/mix-sets.ts";
+import { chooseExamples, parseSetChoice } from "../../data/instructions/mix-sets.ts";
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets, type InstructionSet } from "../../data/instructions/registry.ts";
 import { UserError } from "../../kernels/user-error.ts";
@@ -19,7 +19,7 @@ const IDENTITY = { name: "小钢", author: "炼钢者" };
 async function read<T>(
   content: unknown[] | string,
   entry: object | undefined,
-  reader: (set: InstructionSet, identity: typeof IDENTITY, problems: Problems) => Promise<T[]>,
+  reader: (set: InstructionSet, identity: typeof IDENTITY, problems: Problems) => AsyncIterable<T>,
   file = "set.json",
 ): Promise<{ found: T[]; problems: Problems }> {
   return await withTempDir(async (dir) => {
@@ -31,7 +31,7 @@ async function read<T>(
     if (entry) await Deno.writeTextFile(`${dir}/dataset_info.json`, JSON.stringify(registry));
     const [set] = findSets([entry ? "mine" : `${dir}/${file}`], [dir]);
     const problems = new Problems();
-    return { found: await reader(set, IDENTITY, problems), problems };
+    return { found: await Array.fromAsync(reader(set, IDENTITY, problems)), problems };
   });
 }
 
@@ -202,19 +202,19 @@ Deno.test("sets are mixed by fraction or by weight, the same way for the same se
   assertEquals(parseSetChoice("alpaca_en: 0.2"), { name: "alpaca_en", amount: 0.2 });
   assertEquals(parseSetChoice("a/b.json"), { name: "a/b.json", amount: 1 });
   assertThrows(() => parseSetChoice("a: 0"), UserError, 'expected "NAME" or "NAME: 0.2"');
-  const numbers = (first: number, count: number) =>
-    Array.from({ length: count }, (_, i) => first + i);
   const sets = (a: number, b: number) => [
-    { choice: { name: "a", amount: a }, examples: numbers(0, 100) },
-    { choice: { name: "b", amount: b }, examples: numbers(1000, 50) },
+    { choice: { name: "a", amount: a }, examples: 100 },
+    { choice: { name: "b", amount: b }, examples: 50 },
   ];
-  const fraction = mixSets(sets(1, 0.2), "fraction", 7);
-  assertEquals(fraction.slice(0, 100), numbers(0, 100));
-  assertEquals(fraction.length, 110);
-  assertEquals(fraction, mixSets(sets(1, 0.2), "fraction", 7));
-  assert(String(fraction) !== String(mixSets(sets(1, 0.2), "fraction", 8)));
-  const weighted = mixSets(sets(1, 4), "weight", 7);
-  assertEquals(weighted.filter((n) => n < 1000).length, 13);
-  assertEquals(new Set(weighted).size, 63);
-  assertThrows(() => mixSets(sets(2, 1), "fraction", 7), UserError, "more than the whole set");
+  const counts = (chosen: Uint8Array[]) => chosen.map((set) => set.reduce((sum, one) => sum + one));
+  const fraction = chooseExamples(sets(1, 0.2), "fraction", 7);
+  assertEquals(counts(fraction), [100, 10]);
+  assertEquals(fraction, chooseExamples(sets(1, 0.2), "fraction", 7));
+  assert(String(fraction) !== String(chooseExamples(sets(1, 0.2), "fraction", 8)));
+  assertEquals(counts(chooseExamples(sets(1, 4), "weight", 7)), [13, 50]);
+  assertThrows(
+    () => chooseExamples(sets(2, 1), "fraction", 7),
+    UserError,
+    "more than the whole set",
+  );
 });
