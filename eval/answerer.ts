@@ -10,9 +10,17 @@ export interface Answerer {
   encoder: Encoder;
   /** Most tokens of a prompt and its answer. */
   contextLength: number;
+  /** What its numbers are computed in, where it computes any. */
+  precision?: "f32" | "mixed";
+  /** Tokens of prompts that are best read at once. */
+  tokensAtOnce: number;
+  /** Texts that are best written at once. */
+  textsAtOnce: number;
+  /** Whether what the prompts of one call begin with is read once for all of them. */
+  sharesPrefixes: boolean;
   /**
    * Scores of the letters as the next token, in a batch that changes nothing: each prompt gets what
-   * it would get alone.
+   * it would get alone. May be called again before it has answered.
    *
    * @param prompts token ids [batch][seq], of different lengths
    * @param letterIds token ids [4]
@@ -36,6 +44,9 @@ export function alwaysLetter(letter: Letter): Answerer {
     name: `always:${letter}`,
     encoder: { encode: lastLetterApart },
     contextLength: Infinity,
+    tokensAtOnce: Infinity,
+    textsAtOnce: Infinity,
+    sharesPrefixes: false,
     letterScores: (prompts) =>
       Promise.resolve(prompts.map(() => LETTERS.map((each) => each === letter ? 0 : -Infinity))),
     generate: (prompts) => Promise.resolve(prompts.map(() => letter)),

@@ -2,6 +2,7 @@
 
 import { Random } from "../data/random.ts";
 import { UserError } from "../kernels/user-error.ts";
+import { sharedLength } from "../model/shared-length.ts";
 import type { Answer } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { type Benchmark, type Letter, LETTERS, type Question } from "./benchmarks/benchmark.ts";
@@ -15,19 +16,17 @@ export interface Evaluation {
   questions: Question[];
   /** Examples of every subject, in order; empty for none. */
   shots: Map<string, Question[]>;
-  /** Questions the model sees at once. */
-  batch: number;
+  /** Most questions the model sees at once; as many as suit it when left out. */
+  batch?: number;
   /** Decides what is drawn at random: sampling, and guesses where a source guesses. */
   seed: number;
 }
 
+/** A question as it is asked. */
 interface Asked {
   question: Question;
   prompt: Prompt;
 }
-
-/** Batches are made of prompts of like length, sorted among this many batches' worth. */
-const BATCHES_SORTED = 16;
 
 /**
  * Yields the answers a batch at a time. Neither the batch nor the order changes an answer.
@@ -39,23 +38,45 @@ export async function* evaluate(
   answerer: Answerer,
 ): AsyncGenerator<Answer[]> {
   const answer = answererOf(evaluation, answerer);
-  const batches = promptBatches(evaluation, answerer);
-  let next = batches.next();
-  while (!next.done) {
-    const answers = answer(next.value);
-    // While the model is busy, the next prompts are put together.
-    next = batches.next();
-    yield await answers;
+  let before: Promise<Answer[]> | undefined;
+  for (const batch of batches(evaluation, answerer)) {
+    const answers = answer(batch);
+    // Until its turn to be awaited, in which it will be thrown
+    answers.catch(() => {});
+    // While the model is busy, the batch before is written down and the next one put together.
+    if (before) yield await before;
+    before = answers;
   }
+  if (before) yield await before;
 }
 
-function* promptBatches(evaluation: Evaluation, answerer: Answerer): Generator<Asked[]> {
-  const { questions, batch } = evaluation;
-  for (const some of chunks(questions, batch * BATCHES_SORTED)) {
-    const asked = some.map((question) => ask(evaluation, question, answerer));
-    asked.sort((a, b) => b.prompt.ids.length - a.prompt.ids.length);
-    yield* chunks(asked, batch);
+/** The questions in order, as many at a time as are asked for or suit the model. */
+function* batches(evaluation: Evaluation, answerer: Answerer): Generator<Asked[]> {
+  const { recipe, questions, batch } = evaluation;
+  const { tokensAtOnce, textsAtOnce } = answerer;
+  const scoresLetters = recipe.answer.kind === "letters";
+  const sharesPrefixes = scoresLetters && answerer.sharesPrefixes;
+  const mostQuestions = batch ?? (scoresLetters ? Infinity : textsAtOnce);
+  const mostTokens = batch === undefined ? tokensAtOnce : Infinity;
+  let asked: Asked[] = [];
+  let tokens = 0;
+  for (const question of questions) {
+    const next = ask(evaluation, question, answerer);
+    const { ids } = next.prompt;
+    const [first] = asked;
+    const shared = first && sharesPrefixes ? sharedLength([first.prompt.ids, ids]) : 0;
+    const isFull = asked.length === mostQuestions || tokens + ids.length - shared > mostTokens;
+    // Other subjects have other shots.
+    const hasOtherShots = sharesPrefixes && question.subject !== first?.question.subject;
+    if (first && (isFull || hasOtherShots)) {
+      yield asked;
+      asked = [];
+      tokens = 0;
+    }
+    tokens += ids.length - (asked.length > 0 ? shared : 0);
+    asked.push(next);
   }
+  if (asked.length > 0) yield asked;
 }
 
 function ask(
@@ -137,8 +158,4 @@ function questionSeed(seed: number, { subject, id }: Question): number {
     hash = Math.imul(hash ^ byte, 0x01000193);
   }
   return hash >>> 0;
-}
-
-function* chunks<T>(list: T[], size: number): Generator<T[]> {
-  for (let start = 0; start < list.length; start += size) yield list.slice(start, start + size);
 }

@@ -1,23 +1,42 @@
 /** A language model on a GPU, asked as evaluations ask. */
 
 import { Random } from "../data/random.ts";
-import { Decoder, roundUp } from "../model/decoder.ts";
+import { Decoder } from "../model/decoder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
+import { roomForTokens } from "../model/plan-sizes.ts";
 import { chooseToken } from "../model/sampling.ts";
 import type { Answerer } from "./answerer.ts";
 import type { Decoding } from "./protocols/protocol.ts";
 
-/** @param name what the results are filed under: the checkpoint's folder */
-export function modelAnswerer(model: LanguageModel, name: string): Answerer {
+/** Tokens and texts at a time: enough to keep a GPU busy; on a CPU, more gain nothing. */
+const AT_ONCE = { gpu: { tokens: 16384, texts: 32 }, cpu: { tokens: 4096, texts: 8 } };
+
+/**
+ * @param name what the results are filed under: the checkpoint's folder
+ * @param options `sharePrefix`: read what prompts begin with once, where that changes nothing
+ */
+export function modelAnswerer(
+  model: LanguageModel,
+  name: string,
+  { sharePrefix = true } = {},
+): Answerer {
+  const { tokens, texts } = AT_ONCE[model.gpu.capabilities.cpu ? "cpu" : "gpu"];
+  let writing: Promise<unknown> = Promise.resolve();
   return {
     name,
     encoder: model.tokenizer,
     contextLength: model.config.maxPositions,
-    letterScores: async (prompts, letterIds) => {
-      const logits = await model.nextLogits(prompts);
-      return logits.map((row) => letterIds.map((id) => row[id]));
+    precision: model.parameters.mixed ? "mixed" : "f32",
+    tokensAtOnce: tokens,
+    textsAtOnce: texts,
+    sharesPrefixes: sharePrefix && model.sharesPrefixes,
+    letterScores: (prompts, letterIds) => model.choiceLogits(prompts, letterIds, { sharePrefix }),
+    generate: (prompts, decoding, seeds) => {
+      // One call after the other: each takes memory for its keys and values.
+      const written = writing.then(() => generateTogether(model, prompts, decoding, seeds));
+      writing = written.catch(() => {});
+      return written;
     },
-    generate: (prompts, decoding, seeds) => generateTogether(model, prompts, decoding, seeds),
   };
 }
 
@@ -38,7 +57,7 @@ async function generateTogether(
   }));
   // Room for every text to go along until the last has ended.
   const capacity = Math.max(...prompts.map(({ length }) => length)) + decoding.maxNewTokens;
-  const decoder = await Decoder.plan(gpu, parameters, prompts.length, roundUp(capacity, 64));
+  const decoder = await Decoder.plan(gpu, parameters, prompts.length, roomForTokens(capacity));
   try {
     let logits = await decoder.prefill(prompts);
     while (true) {

@@ -39,9 +39,8 @@ export function buildPrompt(
   const draft = recipe.tooLong.how === "dropLongest"
     ? withoutLongestShots(recipe, subject, shots, question, encoder, most)
     : withoutLastShots(recipe, subject, shots, question, encoder, most);
-  const ids = encodePrompt(recipe, draft.text, encoder);
-  const cut = Math.max(0, ids.length - room);
-  return { ...draft, ids: ids.slice(cut), cut };
+  const cut = Math.max(0, draft.ids.length - room);
+  return { ...draft, ids: draft.ids.slice(cut), cut };
 }
 
 /**
@@ -65,7 +64,7 @@ export function letterIds(answer: LetterAnswer, encoder: Encoder): number[] {
   });
 }
 
-type Draft = Pick<Prompt, "text" | "shots">;
+type Draft = Omit<Prompt, "cut">;
 
 /** All shots, or as many from the front as fit; a recipe that cuts keeps them all. */
 function withoutLastShots(
@@ -76,15 +75,15 @@ function withoutLastShots(
   encoder: Encoder,
   most: number,
 ): Draft {
-  const write = (count: number) =>
-    recipe.header(subject) + shots.slice(0, count).map(recipe.shot).join("") +
-    recipe.question(question);
-  let count = shots.length;
-  while (
-    recipe.tooLong.how === "dropLast" && count > 0 &&
-    encodePrompt(recipe, write(count), encoder).length > most
-  ) count--;
-  return { text: write(count), shots: count };
+  const write = (count: number): Draft => {
+    const text = recipe.header(subject) + shots.slice(0, count).map(recipe.shot).join("") +
+      recipe.question(question);
+    return { text, ids: encodePrompt(recipe, text, encoder), shots: count };
+  };
+  let draft = write(shots.length);
+  if (recipe.tooLong.how === "cut") return draft;
+  while (draft.ids.length > most && draft.shots > 0) draft = write(draft.shots - 1);
+  return draft;
 }
 
 /** CMMLU's rule: parts are counted apart, and all shots of the greatest length go at once. */
@@ -99,14 +98,18 @@ function withoutLongestShots(
   const count = (text: string) => encoder.encode(text).length;
   const [header, end] = [recipe.header(subject), recipe.question(question)];
   const room = most - count(header) - count(end);
-  if (room < 0) return { text: end, shots: 0 };
+  const write = (kept: string[]): Draft => {
+    const text = kept.join("") + end;
+    return { text, ids: encodePrompt(recipe, text, encoder), shots: Math.max(0, kept.length - 1) };
+  };
+  if (room < 0) return write([]);
 
   let kept = shots.map(recipe.shot).map((text) => ({ text, length: count(text) }));
   while (kept.length > 0 && kept.reduce((sum, { length }) => sum + length, 0) >= room) {
     const longest = Math.max(...kept.map(({ length }) => length));
     kept = kept.filter(({ length }) => length !== longest);
   }
-  return { text: header + kept.map(({ text }) => text).join("") + end, shots: kept.length };
+  return write([header, ...kept.map(({ text }) => text)]);
 }
 
 function encodePrompt(recipe: Recipe, text: string, encoder: Encoder): number[] {

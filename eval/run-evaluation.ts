@@ -11,8 +11,8 @@ import { score } from "./scores.ts";
 export interface EvaluationSettings extends ExamSettings {
   /** Folder for answers and results. */
   out: string;
-  /** Questions the model sees at once. */
-  batch: number;
+  /** Most questions the model sees at once; as many as suit it when left out. */
+  batch?: number;
   /** Decides what is drawn at random: sampling, and guesses where a source guesses. */
   seed: number;
 }
@@ -112,6 +112,7 @@ function logSettings(
   return {
     ...{ benchmark, protocol, split, shots, chainOfThought, seed },
     ...{ model: answerer.name, data: basename(data) },
+    ...(answerer.precision && { precision: answerer.precision }),
   };
 }
 

@@ -23,7 +23,9 @@ export class AttentionRows {
     this.scale = 1 / Math.sqrt(layout.headDim);
   }
 
-  forward(): string {
+  /** @param options `afterPrefix`: every row also sees the first `prefix[0]` rows */
+  forward({ afterPrefix = false } = {}): string {
+    const isSeen = afterPrefix ? "(other >= start || other < prefix[0])" : "other >= start";
     return `${this.head()}
   ${this.declareGroupOfHead("group.y")}
   ${this.load("q", "qkv", this.queryAt("row", "group.y"))}
@@ -31,10 +33,15 @@ export class AttentionRows {
   var highest = -1e30f;
   var total = 0f;
   let start = starts[row];
-  for (var other = starts[first]; other < min(first + ${this.lanes}u, ${this.tokens}u); other++) {
+  for (
+    var other = ${afterPrefix ? "0u" : "starts[first]"};
+    other < min(first + ${this.lanes}u, ${this.tokens}u);
+    other++
+  ) {
+    ${afterPrefix ? "if (other == prefix[0]) { other = max(other, starts[first]); }" : ""}
     let key = ${this.keyAt("other", "keyHead")};
     let score = (${this.dot("q", "qkv", "key")}) * ${this.scale}f;
-    if (other >= start && other <= row) {
+    if (${isSeen} && other <= row) {
       let value = ${this.valueAt("other", "keyHead")};
       let higher = max(highest, score);
       let keep = exp(highest - higher);

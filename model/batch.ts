@@ -30,11 +30,16 @@ export function batchInputs(graph: Graph, tokens: number, sequences: number): Ba
   };
 }
 
-/** Writes sequences of token ids into a batch; the rows left over are padding. */
+/**
+ * Writes sequences of token ids into a batch; the rows left over are padding.
+ *
+ * @param prefix length of the first sequence where all others go on from it
+ */
 export function uploadBatch(
   gpu: Gpu,
   { ids, positions, sequences, order }: Batch,
   contents: readonly ArrayLike<number>[],
+  prefix = 0,
 ): void {
   const rows = new Uint32Array(ids.size);
   let row = 0;
@@ -44,6 +49,7 @@ export function uploadBatch(
   }
   const lengths = contents.map(({ length }) => length);
   const layout = layOutSequences(lengths, ids.size, sequences.count);
+  for (let row = prefix; row < ids.size; row++) layout.positions[row] += prefix;
   const sorted = orderTokens(rows);
   upload(gpu, ids, rows);
   upload(gpu, positions, layout.positions);

@@ -3,10 +3,9 @@ import type { Gpu } from "../kernels/device.ts";
 import { attendToCache, storeInCache } from "../kernels/key-value-cache.ts";
 import { allocate } from "../kernels/memory.ts";
 import { persistent, type Tensor } from "../kernels/tensor.ts";
-import { upload } from "../kernels/transfer.ts";
-import { uploadBatch } from "./batch.ts";
-import { type ForwardPass, HeadPass, planForward } from "./forward-pass.ts";
+import { NextTokenPass } from "./next-token-pass.ts";
 import type { Parameters } from "./parameters.ts";
+import { roomForTokens } from "./plan-sizes.ts";
 
 /**
  * Decoding with a cache of keys and values, as Hugging Face's cache does it: the prompts are one
@@ -21,8 +20,7 @@ export class Decoder {
     private readonly parameters: Parameters,
     /** One a layer: [sequences, capacity, 2 · keyValueHeads · headDim]. */
     private readonly caches: readonly Tensor[],
-    private readonly next: ForwardPass,
-    private readonly head: HeadPass,
+    private readonly next: NextTokenPass,
   ) {}
 
   /** Plans decoding of `sequences` texts of at most `capacity` tokens each, prompt included. */
@@ -38,18 +36,16 @@ export class Decoder {
       persistent("cache", `cache ${layer}`, [sequences, capacity, width])
     );
     await allocate(gpu, caches.map(({ storage }) => storage));
-    const next = await planForward(
+    const next = await NextTokenPass.plan(
       gpu,
       parameters,
-      sequences,
-      sequences,
+      { tokens: sequences, sequences, prefix: false },
       ({ positions, sequences }) => (queryKeyValue, layer) => {
         storeInCache(queryKeyValue, caches[layer], sequences.index, positions, config);
         return attendToCache(queryKeyValue, caches[layer], positions, config);
       },
     );
-    const head = await HeadPass.plan(gpu, parameters, sequences);
-    return new Decoder(gpu, parameters, caches, next, head);
+    return new Decoder(gpu, parameters, caches, next);
   }
 
   /**
@@ -60,11 +56,10 @@ export class Decoder {
   async prefill(prompts: readonly (readonly number[])[]): Promise<Float32Array[]> {
     const { gpu, parameters, caches } = this;
     const tokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
-    const pass = await planForward(
+    const pass = await NextTokenPass.plan(
       gpu,
       parameters,
-      roundUp(tokens, 64),
-      prompts.length,
+      { tokens: roomForTokens(tokens), sequences: prompts.length, prefix: false },
       ({ positions, sequences }) => (queryKeyValue, layer) => {
         storeInCache(
           queryKeyValue,
@@ -76,13 +71,9 @@ export class Decoder {
         return attention(queryKeyValue, sequences, parameters.config);
       },
     );
-    uploadBatch(gpu, pass.batch, prompts);
-    pass.plan.run();
+    const logits = await pass.run(prompts);
+    pass.destroy();
     this.#lengths = prompts.map(({ length }) => length);
-    let end = 0;
-    const lastRows = prompts.map(({ length }) => (end += length) - 1);
-    const logits = await Array.fromAsync(this.head.logitsOf(pass.hidden, lastRows));
-    pass.plan.destroy();
     return logits;
   }
 
@@ -92,22 +83,13 @@ export class Decoder {
    * @returns logits of the token after it, [sequences][vocabulary]
    */
   step(ids: readonly number[]): Promise<Float32Array[]> {
-    const { batch, hidden, plan } = this.next;
-    uploadBatch(this.gpu, batch, ids.map((id) => [id]));
-    upload(this.gpu, batch.positions, Uint32Array.from(this.#lengths));
-    plan.run();
-    this.#lengths = this.#lengths.map((length) => length + 1);
-    return Array.fromAsync(this.head.logitsOf(hidden, ids.map((_, row) => row)));
+    const positions = this.#lengths;
+    this.#lengths = positions.map((length) => length + 1);
+    return this.next.run(ids.map((id) => [id]), { positions });
   }
 
   destroy(): void {
-    this.next.plan.destroy();
-    this.head.destroy();
+    this.next.destroy();
     for (const { storage } of this.caches) storage.buffer?.destroy();
   }
-}
-
-/** The smallest multiple of `unit` that is not below `length`: few sizes, few plans and pipelines. */
-export function roundUp(length: number, unit: number): number {
-  return Math.ceil(length / unit) * unit;
 }

@@ -7,7 +7,7 @@ import type { Tensor } from "../kernels/tensor.ts";
 import { copy, download } from "../kernels/transfer.ts";
 import { type Batch, batchInputs } from "./batch.ts";
 import type { Parameters } from "./parameters.ts";
-import { type Attend, transformer } from "./steel.ts";
+import { transformer } from "./steel.ts";
 
 /** A planned pass over a batch that leaves the rows that the head reads. */
 export interface ForwardPass {
@@ -23,11 +23,10 @@ export async function planForward(
   parameters: Parameters,
   tokens: number,
   sequences: number,
-  attendTo?: (batch: Batch) => Attend,
 ): Promise<ForwardPass> {
   const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
   const batch = batchInputs(graph, tokens, sequences);
-  const hidden = graph.keep(transformer(batch, parameters, attendTo?.(batch)));
+  const hidden = graph.keep(transformer(batch, parameters));
   return { batch, hidden, plan: await new Draft(graph).build(gpu) };
 }
 

@@ -8,7 +8,7 @@ import { download, upload } from "../kernels/transfer.ts";
 import { uploadBatch } from "./batch.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
-import { Decoder, roundUp } from "./decoder.ts";
+import { Decoder } from "./decoder.ts";
 import {
   type ForwardPass,
   HeadPass,
@@ -17,8 +17,11 @@ import {
   type ScoringPass,
 } from "./forward-pass.ts";
 import { type GenerationConfig, readGenerationConfig } from "./generation-config.ts";
+import { NextTokenPass, type NextTokenRoom } from "./next-token-pass.ts";
 import { Parameters } from "./parameters.ts";
+import { roomForSequences, roomForTokens } from "./plan-sizes.ts";
 import { chooseToken, type SamplingOptions } from "./sampling.ts";
+import { sharedLength } from "./shared-length.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 export interface LoadOptions {
@@ -43,14 +46,18 @@ export interface GeneratedToken {
   readonly text: string;
 }
 
-/** Rows are planned in multiples of this, so that few sizes make few plans. */
-const ROW_UNIT = 64;
+/** Rows that the head turns into whole logits at a time. */
+const HEAD_ROWS = 64;
+
+/** A shorter beginning is computed again for each sequence: it is hardly worth a plan of its own. */
+const SHORTEST_PREFIX = 16;
 
 /** A model on a GPU with its tokenizer. */
 export class LanguageModel {
   #forward?: ForwardPass;
   #scoring?: ScoringPass;
   #head?: HeadPass;
+  #next?: NextTokenPass;
   #lastCall: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -110,6 +117,45 @@ export class LanguageModel {
   }
 
   /**
+   * Logits of a few tokens as the one that would follow each sequence, such as an exam's letters:
+   * faster than {@linkcode nextLogits}, and the next call may be made before this one has answered.
+   *
+   * What all sequences begin with is computed once where that changes nothing, which is with
+   * `FFN_type: raw`: a Soft MoE mixes the tokens of a sequence, also those after the beginning.
+   *
+   * @param choices ids of the tokens
+   * @returns [batch][choices]
+   */
+  async choiceLogits(
+    inputIds: readonly (readonly number[])[],
+    choices: readonly number[],
+    { sharePrefix = true } = {},
+  ): Promise<number[][]> {
+    const { reading } = await this.#inTurn(async () => {
+      this.#check(inputIds);
+      const shared = sharePrefix && this.sharesPrefixes ? sharedLength(inputIds) : 0;
+      const prefix = shared >= SHORTEST_PREFIX;
+      const sequences = prefix
+        ? [inputIds[0].slice(0, shared), ...inputIds.map((ids) => ids.slice(shared))]
+        : inputIds;
+      const pass = await this.#planNext({
+        tokens: roomForTokens(countTokens(sequences)),
+        sequences: roomForSequences(sequences.length),
+        choices: choices.length,
+        prefix,
+      });
+      // What is being read is handed on unawaited, so that the next call's pass can be started.
+      return { reading: pass.run(sequences, { choices }) };
+    });
+    return (await reading).map((logits) => Array.from(logits));
+  }
+
+  /** Whether a beginning that several sequences share can be computed once for all of them. */
+  get sharesPrefixes(): boolean {
+    return this.config.feedForward === "raw";
+  }
+
+  /**
    * Log-probabilities of labels, already aligned to the logits.
    *
    * @param inputIds sequences of token ids
@@ -129,11 +175,12 @@ export class LanguageModel {
   ): Promise<number[][]> {
     this.#check(inputIds);
     this.#checkLabels(inputIds, labels);
-    const tokens = roundUp(inputIds.reduce((sum, { length }) => sum + length, 0), ROW_UNIT);
+    const tokens = roomForTokens(countTokens(inputIds));
+    const sequences = roomForSequences(inputIds.length);
     const known = this.#scoring;
-    if (known?.batch.ids.size !== tokens || known.batch.sequences.count !== inputIds.length) {
+    if (known?.batch.ids.size !== tokens || known.batch.sequences.count !== sequences) {
       known?.plan.destroy();
-      this.#scoring = await planScoring(this.gpu, this.parameters, tokens, inputIds.length);
+      this.#scoring = await planScoring(this.gpu, this.parameters, tokens, sequences);
     }
     const pass = this.#scoring!;
     const flat = new Uint32Array(tokens).fill(IGNORED);
@@ -170,7 +217,7 @@ export class LanguageModel {
     const stop = new Set(options.stopIds ?? this.stopIds);
     const random = new Random(options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
     const text = this.ownTokenizer?.createDecodeStream({ skipSpecial: true });
-    const capacity = roundUp(ids.length + count, ROW_UNIT);
+    const capacity = roomForTokens(ids.length + count);
     const decoder = await Decoder.plan(this.gpu, this.parameters, 1, capacity);
     try {
       let [logits] = await decoder.prefill([ids]);
@@ -211,21 +258,29 @@ export class LanguageModel {
   }
 
   async *#logitsOf(hidden: Tensor, rows: readonly number[]): AsyncGenerator<Float32Array> {
-    this.#head ??= await HeadPass.plan(this.gpu, this.parameters, ROW_UNIT);
+    this.#head ??= await HeadPass.plan(this.gpu, this.parameters, HEAD_ROWS);
     yield* this.#head.logitsOf(hidden, rows);
   }
 
   async #hidden(inputIds: readonly (readonly number[])[]): Promise<Tensor> {
     this.#check(inputIds);
-    const tokens = roundUp(inputIds.reduce((sum, { length }) => sum + length, 0), ROW_UNIT);
+    const tokens = roomForTokens(countTokens(inputIds));
+    const sequences = roomForSequences(inputIds.length);
     const known = this.#forward;
-    if (known?.batch.ids.size !== tokens || known.batch.sequences.count !== inputIds.length) {
+    if (known?.batch.ids.size !== tokens || known.batch.sequences.count !== sequences) {
       known?.plan.destroy();
-      this.#forward = await planForward(this.gpu, this.parameters, tokens, inputIds.length);
+      this.#forward = await planForward(this.gpu, this.parameters, tokens, sequences);
     }
     uploadBatch(this.gpu, this.#forward!.batch, inputIds);
     this.#forward!.plan.run();
     return this.#forward!.hidden;
+  }
+
+  async #planNext(room: NextTokenRoom): Promise<NextTokenPass> {
+    const known = this.#next;
+    if (known && sameRoom(known.room, room)) return known;
+    known?.destroy();
+    return this.#next = await NextTokenPass.plan(this.gpu, this.parameters, room);
   }
 
   #check(inputIds: readonly (readonly number[])[]): void {
@@ -272,6 +327,15 @@ export class LanguageModel {
       }
     });
   }
+}
+
+function countTokens(sequences: readonly (readonly number[])[]): number {
+  return sequences.reduce((sum, { length }) => sum + length, 0);
+}
+
+function sameRoom(a: NextTokenRoom, b: NextTokenRoom): boolean {
+  return a.tokens === b.tokens && a.sequences === b.sequences && a.choices === b.choices &&
+    a.prefix === b.prefix;
 }
 
 function isIdBelow(size: number, id: number): boolean {

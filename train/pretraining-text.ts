@@ -6,7 +6,7 @@ import {
 } from "../data/blocks.ts";
 import { loadCorpus } from "../data/corpora/corpus.ts";
 import type { TokenCorpus } from "../data/token-corpus.ts";
-import { roundUp } from "../model/decoder.ts";
+import { roundUp } from "../model/plan-sizes.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
 import type { PretrainSettings } from "./pretrain-settings.ts";

@@ -2,7 +2,7 @@ import { basename, dirname } from "node:path";
 import { type Manifest, readManifest } from "../data/shards/manifest.ts";
 import { ShardBlocks, type ShardPosition } from "../data/shards/shard-blocks.ts";
 import { UserError } from "../kernels/user-error.ts";
-import { roundUp } from "../model/decoder.ts";
+import { roundUp } from "../model/plan-sizes.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import type { PretrainSettings } from "./pretrain-settings.ts";
 import { evenlySpaced, type PretrainingText, QWEN_VOCABULARY_SIZE } from "./pretraining-text.ts";

@@ -28,6 +28,9 @@ function fakeModel(options: { failAfter?: number } = {}) {
         ),
     },
     contextLength: 4096,
+    tokensAtOnce: 4096,
+    textsAtOnce: 4,
+    sharesPrefixes: false,
     letterScores: (prompts, letterIds) => {
       count(prompts);
       return Promise.resolve(prompts.map((ids) => letterIds.map((id) => hash(ids, id))));

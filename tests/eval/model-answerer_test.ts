@@ -34,6 +34,8 @@ async function randomModel(feedForward: "softmoe_v3" | "raw"): Promise<LanguageM
   return new LanguageModel(gpu, parameters, qwen.withVocabulary(vocabulary));
 }
 
+const SHOTS = "以下是单选题\n1 + 1 = 2\nA. 1\nB. 2\nC. 3\nD. 4\n答案：B\n\n";
+
 const PROMPTS = [
   "答案：",
   "以下是一道单选题",
@@ -53,12 +55,33 @@ for (const feedForward of ["softmoe_v3", "raw"] as const) {
     const written = await answerer.generate(prompts, decoding, seeds);
 
     for (const [i, prompt] of prompts.entries()) {
-      const [alone] = await answerer.letterScores([prompt], letters);
-      alone.forEach((score, letter) => {
-        const difference = Math.abs(score - scores[i][letter]);
-        assert(difference <= 1e-5, `prompt ${i}: a letter's score is off by ${difference}`);
-      });
+      assertNear(await answerer.letterScores([prompt], letters), [scores[i]]);
       assertEquals(await answerer.generate([prompt], decoding, [seeds[i]]), [written[i]]);
     }
+  });
+
+  Deno.test(`${feedForward}: prompts with the same shots score as each would alone`, async () => {
+    const model = await randomModel(feedForward);
+    assertEquals(model.sharesPrefixes, feedForward === "raw");
+    const prompts = PROMPTS.map((prompt) => model.tokenizer.encode(SHOTS + prompt));
+    const letters = model.tokenizer.encode("ABCD");
+    // Calls that are not waited for, in plans of other sizes, do not disturb one another.
+    const [together, apart, ...alone] = await Promise.all([
+      model.choiceLogits(prompts, letters),
+      model.choiceLogits(prompts, letters, { sharePrefix: false }),
+      ...prompts.map((prompt) => model.choiceLogits([prompt], letters)),
+    ]);
+    const all = await model.nextLogits(prompts);
+    assertNear(together, all.map((logits) => letters.map((id) => logits[id])));
+    assertNear(apart, together);
+    assertNear(alone.flat(), together);
+  });
+}
+
+function assertNear(actual: number[][], expected: number[][]): void {
+  assertEquals(actual.length, expected.length);
+  actual.flat().forEach((score, i) => {
+    const difference = Math.abs(score - expected.flat()[i]);
+    assert(difference <= 1e-5, `score ${i} is off by ${difference}`);
   });
 }
