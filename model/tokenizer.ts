@@ -114,6 +114,11 @@ export class Tokenizer {
     };
   }
 
+  /** The contents of `tokenizer.json`, for encoders of other kinds. */
+  get json(): Record<string, unknown> {
+    return this.#source.tokenizer;
+  }
+
   /** The files to store with a checkpoint, by name, so that it loads here and in transformers. */
   files(): Record<string, string> {
     return this.#source.texts();

@@ -7,7 +7,7 @@ import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import type { DpoSettings } from "./dpo-settings.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { takeExamples } from "./instructions.ts";
+import { fastEncoder, takeExamples } from "./instructions.ts";
 import { PreferenceObjective } from "./preference-objective.ts";
 import { withReferences } from "./reference-log-probs.ts";
 import { accuracyCurve, logProbCurve, rewardCurve } from "./reward-curves.ts";
@@ -34,11 +34,12 @@ export async function optimizePreferences(
   const base = await checkpointOf(settings.model.path, "deno task sft");
   await keepSettings(run.dir, settings);
   const tokenizer = await Tokenizer.fromFolder(base);
+  const encoder = fastEncoder(tokenizer);
   // Pair p's chosen answer is example 2p, its rejected one example 2p + 1.
   const examples = new ExampleStore();
   const preferences = { embedded: embeddedPreferences, read: readPreferences };
   await takeExamples(data, preferences, (preference) => {
-    const pair = encodePreference(preference, tokenizer, chatRenderer, data.cutoff);
+    const pair = encodePreference(preference, encoder, chatRenderer, data.cutoff);
     examples.add(pair.chosen);
     examples.add(pair.rejected);
   });

@@ -10,7 +10,7 @@ import { chatRenderer } from "../model/chat-template.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { takeExamples } from "./instructions.ts";
+import { fastEncoder, takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf, unseenAnswerItem } from "./sequences.ts";
@@ -35,11 +35,12 @@ export async function superviseFineTuning(
     trainOnPrompt: data.trainOnPrompt === "yes",
     maskHistory: data.maskHistory === "yes",
   };
+  const encoder = fastEncoder(tokenizer);
   const examples = new ExampleStore();
   const tokens = noTokens();
   const conversations = { embedded: embeddedConversations, read: readConversations };
   await takeExamples(data, conversations, (conversation) => {
-    const example = encodeConversation(conversation, tokenizer, chatRenderer, rules);
+    const example = encodeConversation(conversation, encoder, chatRenderer, rules);
     examples.add(example);
     countTokens(tokens, textOf(conversation), example.ids.length);
   });
