@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { runCommand, UserError } from "../kernels/user-error.ts";
+import { deviceOptions } from "../model/device-flags.ts";
 import { type LanguageModel, loadModel } from "../model/language-model.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, publishedBenchmark } from "./benchmarks/benchmarks.ts";
@@ -68,7 +69,7 @@ function parse(argv: string[]) {
       options: {
         ...{ model: text, data: text, protocol: text, split: text, shots: text, subjects: text },
         ...{ limit: text, cot: flag, batch: text, seed: text, "keep-going": flag, out: text },
-        ...{ gpu: text, window: text, download: flag, help: flag },
+        ...{ gpu: text, precision: text, window: text, download: flag, help: flag },
       },
     });
   } catch (error) {
@@ -93,7 +94,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
     subjects: values.subjects?.split(","),
     limit: wholeNumber("limit", values.limit, 1),
     chainOfThought: values.cot ?? false,
-    batch: wholeNumber("batch", values.batch, 1) ?? 8,
+    batch: wholeNumber("batch", values.batch, 1),
     seed: wholeNumber("seed", values.seed, 0) ?? 0,
     keepGoing: values["keep-going"] ?? false,
   };
@@ -156,13 +157,10 @@ async function withAnswerer<T>(
 
 async function withModel<T>(
   folder: string,
-  { gpu = "auto" }: Values,
+  values: Values,
   use: (model: LanguageModel) => Promise<T>,
 ): Promise<T> {
-  if (gpu !== "auto" && gpu !== "dawn" && gpu !== "deno") {
-    throw new UserError(`--gpu=${gpu}: expected auto, dawn or deno`);
-  }
-  const model = await loadModel(folder, { gpu });
+  const model = await loadModel(folder, deviceOptions(values));
   try {
     return await use(model);
   } finally {

@@ -4,21 +4,23 @@ import { createInterface } from "node:readline";
 import process from "node:process";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { Chat } from "./chat.ts";
+import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./device-flags.ts";
 import { loadModel } from "./language-model.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./sampling-flags.ts";
 
 const HELP = `deno task chat --model DIR [options]
 
-  --model               folder of a checkpoint
+  --model               folder of a checkpoint or of a training run
   --system              what the assistant is told before
 ${SAMPLING_HELP}
+${DEVICE_HELP}
 
 In the chat: /reset forgets what was said, /save FILE keeps it as a JSON line that deno task sft
 reads, /exit or Ctrl-D ends it.`;
 
 await runCommand(async () => {
   const flags = parseArgs(Deno.args, {
-    string: ["model", "system", ...SAMPLING_FLAGS],
+    string: ["model", "system", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
     boolean: ["help"],
     unknown: (name: string) => {
       throw new UserError(`Unknown argument ${JSON.stringify(name)}; --help lists all.`);
@@ -27,7 +29,7 @@ await runCommand(async () => {
   if (flags.help) return console.log(HELP);
   if (!flags.model) throw new UserError("--model is needed; --help tells more.");
   const options = { ...samplingOptions(flags), system: flags.system };
-  const model = await loadModel(flags.model);
+  const model = await loadModel(flags.model, deviceOptions(flags));
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: "> " });
   let open = true;
   lines.once("close", () => open = false);

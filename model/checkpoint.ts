@@ -6,6 +6,7 @@ import { currentFolder, writeFolderAtomically } from "./atomic-folder.ts";
 import { configToJson, type ModelConfig, parseConfig } from "./config.ts";
 import { formatJson, readJson, writeText } from "./json-file.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
+import { newestCheckpoint } from "./run-folder.ts";
 import type { FloatDtype, SafetensorsFile, TensorInfo } from "./safetensors.ts";
 import { openWeights, writeWeights } from "./weight-files.ts";
 
@@ -42,13 +43,13 @@ export class Checkpoint implements Disposable {
 
 /**
  * Opens a folder with `config.json` and `model.safetensors`, or the shards that
- * `model.safetensors.index.json` names.
+ * `model.safetensors.index.json` names; of a training run's folder, the newest checkpoint.
  *
  * @throws UserError for a file that is missing or damaged, and one error that lists every missing,
  *   extra and misshapen tensor
  */
 export async function openCheckpoint(dir: string): Promise<Checkpoint> {
-  const folder = await currentFolder(dir);
+  const folder = await currentFolder(await newestCheckpoint(dir) ?? dir);
   const configPath = join(folder, "config.json");
   const config = parseConfig(await readJson(configPath), configPath);
   const files = await openWeights(folder);

@@ -5,7 +5,7 @@ import { exportModel } from "./export.ts";
 
 const HELP = `deno task export --model DIR --output DIR [--dtype f32|f16|bf16]
 
-  --model   folder of a checkpoint
+  --model   folder of a checkpoint or of a training run
   --output  folder to write, in Hugging Face's layout; it must not exist yet
   --dtype   type of the weights [f32]`;
 

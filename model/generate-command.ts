@@ -1,18 +1,20 @@
 /** `deno task generate --model DIR --prompt TEXT`: streams a continuation to the terminal. */
 import { parseArgs } from "@std/cli/parse-args";
 import { runCommand, UserError } from "../kernels/user-error.ts";
+import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./device-flags.ts";
 import { loadModel } from "./language-model.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./sampling-flags.ts";
 
 const HELP = `deno task generate --model DIR --prompt TEXT [options]
 
-  --model               folder of a checkpoint
+  --model               folder of a checkpoint or of a training run
   --prompt              text to continue
-${SAMPLING_HELP}`;
+${SAMPLING_HELP}
+${DEVICE_HELP}`;
 
 await runCommand(async () => {
   const flags = parseArgs(Deno.args, {
-    string: ["model", "prompt", ...SAMPLING_FLAGS],
+    string: ["model", "prompt", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
     boolean: ["help"],
     unknown: (name: string) => {
       throw new UserError(`Unknown argument ${JSON.stringify(name)}; --help lists all.`);
@@ -23,7 +25,7 @@ await runCommand(async () => {
     throw new UserError("--model and --prompt are needed; --help tells more.");
   }
   const sampling = samplingOptions(flags);
-  const model = await loadModel(flags.model);
+  const model = await loadModel(flags.model, deviceOptions(flags));
   const write = (text: string) => Deno.stdout.write(new TextEncoder().encode(text));
   await write(flags.prompt);
   for await (const { text } of model.generate(flags.prompt, sampling)) await write(text);

@@ -343,7 +343,7 @@ function isIdBelow(size: number, id: number): boolean {
 }
 
 /**
- * Loads a checkpoint folder in Hugging Face's layout onto a GPU.
+ * Loads a checkpoint folder in Hugging Face's layout onto a GPU, or a training run's newest one.
  *
  * @throws UserError naming what is wrong with the folder, or that there is no GPU or too little
  *   memory

@@ -11,7 +11,9 @@ export type Precision = "auto" | "f32" | "mixed";
 /** @throws UserError if mixed precision is asked of a device without f16 */
 export function isMixed(precision: Precision, { f16, cpu, name }: Capabilities): boolean {
   if (precision === "mixed" && !f16) {
-    throw new UserError(`${name} has no f16: use precision f32 (--train.precision=f32).`);
+    throw new UserError(
+      `${name} has no f16: use f32 (--precision=f32, or --train.precision=f32 in training).`,
+    );
   }
   return precision === "mixed" || (precision === "auto" && f16 && !cpu);
 }

@@ -10,6 +10,7 @@ import { readIfThere } from "../model/json-file.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { Parameters } from "../model/parameters.ts";
 import { isMixed } from "../model/precision.ts";
+import { newestCheckpoint } from "../model/run-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
 import { Evaluation } from "./evaluation.ts";
@@ -25,9 +26,9 @@ import {
   tokensOf,
 } from "./example-batches.ts";
 import type { FineTuningSettings } from "./fine-tuning-settings.ts";
-import { checkpointFolder, type Run, train } from "./loop.ts";
+import { type Run, train } from "./loop.ts";
 import type { Objective } from "./objective.ts";
-import { newestCheckpoint, restoreTraining } from "./training-checkpoint.ts";
+import { restoreTraining } from "./training-checkpoint.ts";
 import { TrainingStep } from "./training-step.ts";
 
 /** What a stage brings to the run that all fine-tuning shares. */
@@ -59,7 +60,7 @@ export interface FineTuning {
  * @throws UserError if there is none
  */
 export async function checkpointOf(path: string, command: string): Promise<string> {
-  const newest = await newestCheckpoint(checkpointFolder(path));
+  const newest = await newestCheckpoint(path);
   if (newest !== undefined) return newest;
   const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
   if (isFolder) return path;
@@ -114,7 +115,7 @@ export async function fineTune(stage: FineTuning): Promise<LanguageModel | undef
   const steps = training.steps ||
     Math.ceil(training.epochs * stepsPerEpoch(trained.length, training.batch));
   let state = { step: 0, tokens: 0, skipped: 0, position: source.position() as unknown };
-  const checkpoint = await newestCheckpoint(checkpointFolder(run.dir));
+  const checkpoint = await newestCheckpoint(run.dir);
   if (checkpoint) {
     using saved = await openCheckpoint(checkpoint);
     await parameters.load(gpu, ({ name }) => saved.readFloat32(name));

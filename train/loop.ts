@@ -42,11 +42,6 @@ export interface Run {
   readonly command: string;
 }
 
-/** Where a run's checkpoints are. */
-export function checkpointFolder(dir: string): string {
-  return join(dir, "checkpoints");
-}
-
 /**
  * Trains until the last step of the schedule or until Ctrl-C; then the step at hand is finished and
  * a checkpoint written.
@@ -118,10 +113,9 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
 }
 
 async function save(run: Run, state: TrainingState): Promise<void> {
-  const dir = checkpointFolder(run.dir);
   const { gpu, parameters } = run.model;
-  await saveTraining(dir, gpu, parameters, run.training, state, run.files);
-  await removeOldCheckpoints(dir, run.keepCheckpoints);
+  await saveTraining(run.dir, gpu, parameters, run.training, state, run.files);
+  await removeOldCheckpoints(run.dir, run.keepCheckpoints);
   const lines = readMetrics(join(run.dir, "metrics.jsonl"));
   await WholeFile.write(join(run.dir, "loss.svg"), picture(run, lines));
   for (const [name, draw] of Object.entries(run.pictures ?? {})) {

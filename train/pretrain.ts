@@ -8,21 +8,17 @@ import { type ModelConfig, parseConfig } from "../model/config.ts";
 import { readIfThere } from "../model/json-file.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { Parameters } from "../model/parameters.ts";
+import { newestCheckpoint } from "../model/run-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
 import { BlockBatches } from "./block-batches.ts";
 import { initialValues } from "./initialize.ts";
-import { checkpointFolder, train } from "./loop.ts";
+import { train } from "./loop.ts";
 import type { PretrainSettings } from "./pretrain-settings.ts";
 import { corpusText, type PretrainingText } from "./pretraining-text.ts";
 import { keepSettings } from "./run-settings.ts";
 import { namesShards, shardText } from "./shard-text.ts";
-import {
-  newestCheckpoint,
-  readTrainingState,
-  restoreTraining,
-  type TrainingState,
-} from "./training-checkpoint.ts";
+import { readTrainingState, restoreTraining, type TrainingState } from "./training-checkpoint.ts";
 import { TrainingStep } from "./training-step.ts";
 import { unigramEntropy, validationLoss } from "./validation.ts";
 
@@ -76,7 +72,7 @@ async function pretrainOn(
   );
   const model = new LanguageModel(gpu, parameters, text.tokenizer);
   let state: TrainingState = { step: 0, tokens: 0, skipped: 0, position: text.blocks.position() };
-  const checkpoint = await newestCheckpoint(checkpointFolder(run.dir));
+  const checkpoint = await newestCheckpoint(run.dir);
   if (checkpoint) {
     using saved = await openCheckpoint(checkpoint);
     await requireSameVocabulary(saved.dir, text);
@@ -155,7 +151,7 @@ function checkSequence({ data, model }: PretrainSettings): void {
 /** Shards or a corpus, from where the run stands, with what `data.append` adds. */
 async function prepareText(settings: PretrainSettings): Promise<PretrainingText> {
   const { data, run, train } = settings;
-  const checkpoint = await newestCheckpoint(checkpointFolder(run.dir));
+  const checkpoint = await newestCheckpoint(run.dir);
   const state = checkpoint === undefined ? undefined : await readTrainingState(checkpoint);
   const isOfShards = await namesShards(data.source);
   if (data.append.length > 0) {

@@ -3,10 +3,9 @@ import { join } from "node:path";
 import { WholeFile } from "../data/whole-file.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { isRecord, readIfThere } from "../model/json-file.ts";
-import { checkpointFolder } from "./loop.ts";
+import { newestCheckpoint } from "../model/run-folder.ts";
 import type { Schema, SettingsOf } from "./settings-schema.ts";
 import { settingsToYaml } from "./settings.ts";
-import { newestCheckpoint } from "./training-checkpoint.ts";
 
 /** What may change when a run goes on: none of it changes what is computed. */
 const FREE = new Set([
@@ -26,7 +25,7 @@ const FREE = new Set([
  */
 export async function keepSettings(dir: string, settings: SettingsOf<Schema>): Promise<void> {
   const path = join(dir, "settings.yaml");
-  if (await newestCheckpoint(checkpointFolder(dir))) {
+  if (await newestCheckpoint(dir)) {
     const before = await readSettings(path);
     const changed = Object.entries(settings).flatMap(([section, values]) =>
       Object.entries(values)

@@ -8,6 +8,7 @@ import { writeFolderAtomically } from "../model/atomic-folder.ts";
 import { writeCheckpointFiles } from "../model/checkpoint.ts";
 import { isRecord, readJson } from "../model/json-file.ts";
 import type { Parameters } from "../model/parameters.ts";
+import { checkpointFolder, checkpointName, checkpointsOf } from "../model/run-folder.ts";
 import { SafetensorsFile, writeSafetensors } from "../model/safetensors.ts";
 import type { LossScaleState } from "./loss-scale.ts";
 import type { TrainingStep } from "./training-step.ts";
@@ -29,17 +30,16 @@ type SavedState = TrainingState & { lossScale: LossScaleState };
 
 const STATE_FILE = "training-state.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
-const NAME = /^step-(\d+)$/;
 
 /**
  * Writes a checkpoint from which training goes on bit for bit: the model in Hugging Face's layout,
  * AdamW's moments, and where the run stands. A kill at any moment leaves earlier ones whole.
  *
  * @param files the tokenizer's files, by name
- * @returns its folder, DIR/step-NNNNNNN
+ * @returns its folder, RUN/checkpoints/step-NNNNNNN
  */
 export async function saveTraining(
-  dir: string,
+  run: string,
   gpu: Gpu,
   parameters: Parameters,
   training: TrainingStep,
@@ -47,7 +47,7 @@ export async function saveTraining(
   files: Record<string, string>,
 ): Promise<string> {
   const saved: SavedState = { ...state, lossScale: training.lossScale.state };
-  const folder = join(dir, `step-${String(state.step).padStart(7, "0")}`);
+  const folder = join(checkpointFolder(run), checkpointName(state.step));
   const moments = new Map(training.trained.flatMap(({ value, mean, square }) => [
     [`mean.${value.name}`, mean],
     [`square.${value.name}`, square],
@@ -120,27 +120,9 @@ function readMoment(file: SafetensorsFile, name: string, { shape }: Tensor) {
   throw new UserError(`${file.path}: ${name} is [${found}], expected [${shape}]`);
 }
 
-/** The newest checkpoint in a run's folder of checkpoints, or undefined. */
-export async function newestCheckpoint(dir: string): Promise<string | undefined> {
-  return (await checkpoints(dir)).at(-1);
-}
-
-/** Removes all but the `keep` newest checkpoints. */
-export async function removeOldCheckpoints(dir: string, keep: number): Promise<void> {
-  for (const folder of (await checkpoints(dir)).slice(0, -keep)) {
+/** Removes all but the `keep` newest checkpoints of a run. */
+export async function removeOldCheckpoints(run: string, keep: number): Promise<void> {
+  for (const folder of (await checkpointsOf(run)).slice(0, -keep)) {
     await Deno.remove(folder, { recursive: true });
-  }
-}
-
-/** A run's checkpoints, oldest first. */
-async function checkpoints(dir: string): Promise<string[]> {
-  try {
-    const entries = await Array.fromAsync(Deno.readDir(dir));
-    return entries.filter(({ name }) => NAME.test(name))
-      .sort((a, b) => Number(NAME.exec(a.name)![1]) - Number(NAME.exec(b.name)![1]))
-      .map(({ name }) => join(dir, name));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw new UserError(`${dir}: cannot be read: ${(error as Error).message}`);
   }
 }
