@@ -1,4 +1,4 @@
-/** A small model is taught its name and then to prefer it, and goes on where it was stopped. */
+/** A small model is taught its name and then to prefer it, and goes on where it was killed. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../kernels/user-error.ts";
 import { Chat } from "../../model/chat.ts";
@@ -9,6 +9,7 @@ import { pretrain } from "../../train/pretrain.ts";
 import { superviseFineTuning } from "../../train/sft.ts";
 import { loadSftSettings } from "../../train/sft-settings.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { killAt, result, startRun } from "./child-run.ts";
 import { tinySettings } from "./tiny-run.ts";
 
 const IDENTITY = ["who are you", "your name"].map((instruction) => ({
@@ -21,43 +22,22 @@ const PAIRS = ["who are you", "your name", "who made you"].map((instruction) => 
   rejected: "I am iron and carbon.",
 }));
 
-async function finalWeights(dir: string, step: number): Promise<Uint8Array> {
-  const folder = `${dir}/checkpoints/step-${String(step).padStart(7, "0")}`;
-  return await Deno.readFile(`${folder}/model.safetensors`);
-}
-
-/** Makes a run's folder as it was when it was stopped after a step. */
-async function stoppedAt(step: number, whole: string, stopped: string): Promise<void> {
-  const checkpoint = `checkpoints/step-${String(step).padStart(7, "0")}`;
-  await Deno.mkdir(`${stopped}/${checkpoint}`, { recursive: true });
-  const files = [...Deno.readDirSync(`${whole}/${checkpoint}`)].map(({ name }) => name);
-  for (const file of ["settings.yaml", ...files.map((name) => `${checkpoint}/${name}`)]) {
-    await Deno.copyFile(`${whole}/${file}`, `${stopped}/${file}`);
-  }
-}
-
-Deno.test("pretrain, sft, dpo, chat: taught, preferred, resumed bit for bit", () =>
+Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit for bit", () =>
   inTemporaryFolder(async (dir) => {
     const raw = ["--model.FFN_type=raw", "--model.hidden_size=32", "--train.steps=2"];
     (await pretrain(await tinySettings(dir, ...raw)))?.close();
 
     await Deno.writeTextFile(`${dir}/identity.json`, JSON.stringify(IDENTITY));
-    const sft = (run: string) =>
-      loadSftSettings([
-        ...[`--model.path=${dir}/run`, `--data.sets=${dir}/identity.json`, "--data.name=Steel"],
-        ...["--data.heldOut=0", "--data.cutoff=64", "--data.unseenAnswers=no", "--train.batch=2"],
-        ...["--train.steps=60", "--train.learningRate=1e-2", "--train.checkpointEvery=30"],
-        ...["--train.validateEvery=60", "--train.precision=f32", `--run.dir=${dir}/${run}`],
-      ]);
-    const whole = await superviseFineTuning(await sft("sft"));
-    whole?.close();
-    const settings = await sft("sft-stopped");
-    await stoppedAt(30, `${dir}/sft`, `${dir}/sft-stopped`);
-    const model = (await superviseFineTuning(settings))!;
-    assertEquals(
-      await finalWeights(`${dir}/sft-stopped`, 60),
-      await finalWeights(`${dir}/sft`, 60),
-    );
+    const sft = (run: string) => [
+      ...[`--model.path=${dir}/run`, `--data.sets=${dir}/identity.json`, "--data.name=Steel"],
+      ...["--data.heldOut=0", "--data.cutoff=64", "--data.unseenAnswers=no", "--train.batch=2"],
+      ...["--train.steps=60", "--train.learningRate=1e-2", "--train.checkpointEvery=30"],
+      ...["--train.validateEvery=60", "--train.precision=f32", `--run.dir=${dir}/${run}`],
+    ];
+    (await superviseFineTuning(await loadSftSettings(sft("sft"))))?.close();
+    await killAt({ measured: 32 }, `${dir}/sft-killed`, startRun("sft", sft("sft-killed"), dir));
+    const model = (await superviseFineTuning(await loadSftSettings(sft("sft-killed"))))!;
+    assertEquals(await result(`${dir}/sft-killed`, 60), await result(`${dir}/sft`, 60));
 
     const chat = new Chat(model, { temperature: 0, maxTokens: 40 });
     let answer = "";
@@ -69,14 +49,15 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, resumed bit for bit", ()
     model.close();
 
     await Deno.writeTextFile(`${dir}/pairs.json`, JSON.stringify(PAIRS));
-    const dpo = (run: string, ...more: string[]) =>
-      loadDpoSettings([
-        ...[`--model.path=${dir}/sft`, `--data.sets=${dir}/pairs.json`, "--data.name=Steel"],
-        ...["--data.heldOut=0.3", "--data.cutoff=64", "--train.batch=2", "--train.steps=8"],
-        ...["--train.learningRate=1e-3", "--train.checkpointEvery=4", "--train.precision=f32"],
-        ...[`--run.dir=${dir}/${run}`, ...more],
-      ]);
-    (await optimizePreferences(await dpo("dpo")))?.close();
+    const dpo = (run: string, ...more: string[]) => [
+      ...[`--model.path=${dir}/sft`, `--data.sets=${dir}/pairs.json`, "--data.name=Steel"],
+      ...["--data.heldOut=0.3", "--data.cutoff=64", "--train.batch=2", "--train.steps=8"],
+      ...["--train.learningRate=1e-3", "--train.checkpointEvery=2", "--train.precision=f32"],
+      ...[`--run.dir=${dir}/${run}`, ...more],
+    ];
+    const prefer = async (...args: Parameters<typeof dpo>) =>
+      (await optimizePreferences(await loadDpoSettings(dpo(...args))))?.close();
+    await prefer("dpo");
     const lines = readMetrics(`${dir}/dpo/metrics.jsonl`);
     const [first, last] = [lines[0], lines.at(-1)!];
     assertAlmostEquals(first.loss, Math.LN2, 1e-6);
@@ -85,23 +66,20 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, resumed bit for bit", ()
     for (const name of ["loss", "rewards", "accuracies", "log-probabilities"]) {
       assert((await Deno.readTextFile(`${dir}/dpo/${name}.svg`)).startsWith("<svg"));
     }
-    await stoppedAt(4, `${dir}/dpo`, `${dir}/dpo-stopped`);
-    (await optimizePreferences(await dpo("dpo-stopped")))?.close();
-    assertEquals(await finalWeights(`${dir}/dpo-stopped`, 8), await finalWeights(`${dir}/dpo`, 8));
+    await killAt({ measured: 3 }, `${dir}/dpo-killed`, startRun("dpo", dpo("dpo-killed"), dir));
+    await prefer("dpo-killed");
+    assertEquals(await result(`${dir}/dpo-killed`, 8), await result(`${dir}/dpo`, 8));
 
     const cache = `${dir}/dpo/reference-log-probabilities.json`;
     const kept = await Deno.readTextFile(cache);
-    const other = await dpo("dpo", "--train.steps=9");
-    await assertRejects(() => optimizePreferences(other), UserError, "train.steps was 8");
+    await assertRejects(() => prefer("dpo", "--train.steps=9"), UserError, "train.steps was 8");
     assertEquals(await Deno.readTextFile(cache), kept);
     await assertRejects(
-      async () => await superviseFineTuning({ ...settings, ...await tooLong(sft) }),
+      async () =>
+        await superviseFineTuning(
+          await loadSftSettings([...sft("too-long"), "--data.cutoff=65"]),
+        ),
       UserError,
       "data.cutoff is 65, but the model takes at most 64 tokens",
     );
   }));
-
-async function tooLong(sft: (run: string) => ReturnType<typeof loadSftSettings>) {
-  const { data, run } = await sft("too-long");
-  return { data: { ...data, cutoff: 65 }, run };
-}
