@@ -12,6 +12,8 @@ export interface Answerer {
   contextLength: number;
   /** What its numbers are computed in, where it computes any. */
   precision?: "f32" | "mixed";
+  /** Tells models of one name apart, such as a run's before and after more training. */
+  fingerprint?(): Promise<string>;
   /** Tokens of prompts that are best read at once. */
   tokensAtOnce: number;
   /** Texts that are best written at once. */

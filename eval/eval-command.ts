@@ -4,10 +4,12 @@ import { parseArgs } from "node:util";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { deviceOptions } from "../model/device-flags.ts";
 import { type LanguageModel, loadModel } from "../model/language-model.ts";
+import { newestCheckpoint } from "../model/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import { isLetter, type Split } from "./benchmarks/benchmark.ts";
 import { comparisonTable } from "./compare.ts";
+import { writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
 import { modelAnswerer } from "./model-answerer.ts";
 import { perplexity, readDocuments } from "./perplexity.ts";
@@ -18,27 +20,32 @@ import { runEvaluation } from "./run-evaluation.ts";
 import { textTable } from "./table.ts";
 
 const HELP = `deno task eval BENCHMARK --model DIR --data PATH [options]
+deno task eval demo [--model DIR] [options]
 deno task eval compare DIR...
 deno task eval ppl FILE --model DIR [--window N] [--batch N]
 
 BENCHMARK is ${BENCHMARK_NAMES.join(", ")}; exam: questions of your own in C-Eval's layout
+demo: the exam of facts about the embedded poems; of the newest of runs/dpo and runs/sft
 
-  --model DIR       checkpoint folder; always:A (B, C, D) checks the tables
+  --model DIR       folder of a checkpoint or of a training run; always:A (B, C, D) checks the
+                    tables
   --data PATH       the benchmark as its authors publish it: folder, zip or tar
                     [cache/BENCHMARK]
   --download        fetch it from its authors into the cache, once
-  --protocol NAME   ${PROTOCOL_NAMES.join(", ")} [official]
+  --protocol NAME   ${PROTOCOL_NAMES.join(", ")}
+                    [official; demo: sft]
   --split NAME      dev, val or test [the one published scores are of]
   --shots N         examples before each question [the protocol's number]
   --subjects A,B    only these
   --limit N         at most N questions, from all subjects in turn
   --cot             let it reason step by step, where the protocol has such a prompt
-  --batch N         questions at once; changes no answer [8]
+  --batch N         questions at once; changes no answer [as many as suit the device]
   --seed N          of sampling, and of guesses where a source guesses [0]
   --keep-going      leave out missing subjects and bad rows instead of stopping
   --out DIR         answers and results; a stopped run goes on from there
                     [runs/eval/MODEL/BENCHMARK-PROTOCOL]
   --gpu NAME        auto, dawn or deno [auto]
+  --precision NAME  auto, f32 or mixed [auto: mixed on a GPU with f16]
   --window N        tokens seen at once by ppl [the model's most, up to 1024]`;
 
 /** Runs the command line. @throws {UserError} with a message for the person who typed it */
@@ -52,6 +59,12 @@ export async function evalCommand(argv: string[]): Promise<void> {
     console.log(textTable(comparisonTable(await Promise.all(rest.map(readResults)))));
   } else if (what === "ppl") {
     await showPerplexity(rest, values);
+  } else if (what === "demo") {
+    if (values.data !== undefined) throw new UserError("demo makes its own data; leave --data out");
+    const { model = await trainedModel(), protocol = "sft" } = values;
+    const data = "cache/demo";
+    await writeDemoExam(data);
+    await showEvaluation("exam", rest, { ...values, model, protocol, data });
   } else {
     await showEvaluation(what, rest, values);
   }
@@ -77,13 +90,24 @@ function parse(argv: string[]) {
   }
 }
 
+/** The last stage of the embedded default that has been run. */
+async function trainedModel(): Promise<string> {
+  for (const run of ["runs/dpo", "runs/sft"]) if (await newestCheckpoint(run)) return run;
+  throw new UserError(
+    "demo: neither runs/dpo nor runs/sft holds a checkpoint: run deno task sft first, or give --model",
+  );
+}
+
 async function showEvaluation(benchmark: string, rest: string[], values: Values): Promise<void> {
   if (rest.length > 0) throw new UserError(`${rest[0]}: one benchmark at a time; see --help`);
   if (!BENCHMARK_NAMES.includes(benchmark)) {
     throw new UserError(`no benchmark ${benchmark}; expected ${BENCHMARK_NAMES.join(", ")}`);
   }
-  const { model: name, protocol = "official" } = values;
-  if (name === undefined) throw new UserError("--model: give a checkpoint folder, or always:A");
+  const { model, protocol = "official" } = values;
+  if (model === undefined) {
+    throw new UserError("--model: give the folder of a checkpoint or run, or always:A");
+  }
+  const name = await newestCheckpoint(model) ?? model;
   const settings = {
     benchmark,
     protocol,
@@ -180,9 +204,11 @@ function wholeNumber(name: string, value: string | undefined, least: number): nu
   throw new UserError(`--${name}=${value}: expected a whole number of at least ${least}`);
 }
 
-/** A checkpoint's path as the name of one folder: `runs/sft/step-100` is `sft-step-100`. */
+/** A checkpoint's path as the name of one folder: `runs/sft/checkpoints/step-100` is
+ * `sft-step-100`. */
 function slug(path: string): string {
-  return path.replace(/^(\.?\/)*(runs\/)?/, "").replace(/[^\p{L}\p{N}.]+/gu, "-").replace(/-$/, "");
+  const name = path.replace(/^(\.?\/)*(runs\/)?/, "").replace("/checkpoints/", "/");
+  return name.replace(/[^\p{L}\p{N}.]+/gu, "-").replace(/-$/, "");
 }
 
 if (import.meta.main) await runCommand(() => evalCommand(Deno.args));

@@ -41,7 +41,7 @@ export async function runEvaluation(
   await Deno.mkdir(settings.out, { recursive: true });
   const log = await AnswerLog.open(
     join(settings.out, "answers.jsonl"),
-    logSettings(settings, exam, answerer),
+    await logSettings(settings, exam, answerer),
   );
   const speed = await askMissing(settings, exam, answerer, log, onProgress);
   const answers = new Map(log.answers.map((answer) => [keyOf(answer), answer]));
@@ -104,15 +104,16 @@ function summary(
 }
 
 /** Everything an answer depends on. */
-function logSettings(
+async function logSettings(
   { benchmark, protocol, chainOfThought, seed, data }: EvaluationSettings,
   { split, shots }: Exam,
   answerer: Answerer,
-): LogSettings {
+): Promise<LogSettings> {
   return {
     ...{ benchmark, protocol, split, shots, chainOfThought, seed },
     ...{ model: answerer.name, data: basename(data) },
     ...(answerer.precision && { precision: answerer.precision }),
+    ...(answerer.fingerprint && { weights: await answerer.fingerprint() }),
   };
 }
 

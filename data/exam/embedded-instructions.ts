@@ -7,6 +7,7 @@ import { type PoemQuestion, poemQuestions } from "./poem-questions.ts";
 
 /** How many questions of each sort; multiples of 16, as there are 4 kinds with 4 answers. */
 const EXAM = 240;
+const EXAMPLES = 8;
 const AS_EXAMS = 1920;
 const AS_CHATS = 480;
 /** A multiple of 64: see {@linkcode embeddedPreferences}. */
@@ -15,6 +16,11 @@ const PREFERENCES = 512;
 /** Questions about poems that nothing is trained on, the same whatever the seed. */
 export async function embeddedExam(): Promise<PoemQuestion[]> {
   return poemQuestions(await poems(), "heldOut", EXAM, new Random(0));
+}
+
+/** Questions that show how the exam's are answered: {@linkcode EXAMPLES} of each kind. */
+export async function embeddedExamples(): Promise<PoemQuestion[]> {
+  return poemQuestions(await poems(), "training", 4 * EXAMPLES, new Random(0, 4));
 }
 
 /** What supervised fine-tuning learns from when it is given no sets: facts about poems. */

@@ -18,7 +18,10 @@ export interface ExamQuestion {
 export type ExamStyle = "answer" | "reasoning";
 
 /** The question as it is put to a model. */
-export function examPrompt({ kind, question, options }: ExamQuestion, style: ExamStyle): string {
+export function examPrompt(
+  { kind, question, options }: Pick<ExamQuestion, "kind" | "question" | "options">,
+  style: ExamStyle,
+): string {
   const lines = options.map((option, index) => `${letterOf(index)}. ${option}\n`).join("");
   const request = style === "answer" ? "请直接给出答案。" : "请先给出解释再给出答案。";
   return `以下是一道${kind}：\n${question}\n${lines}${request}`;

@@ -2,6 +2,7 @@ import { UserError } from "../../kernels/user-error.ts";
 import { harness } from "./harness.ts";
 import { official } from "./official.ts";
 import type { Protocol } from "./protocol.ts";
+import { sft } from "./sft.ts";
 import { steelBase } from "./steel-base.ts";
 import { steelChat } from "./steel-chat.ts";
 
@@ -10,6 +11,7 @@ const PROTOCOLS: Record<string, Protocol> = {
   harness,
   "steel-base": steelBase,
   "steel-chat": steelChat,
+  sft,
 };
 
 export const PROTOCOL_NAMES = Object.keys(PROTOCOLS);

@@ -46,7 +46,7 @@ Deno.test("mistakes on the command line are named", async () => {
   const fails = (message: string, ...argv: string[]) =>
     assertRejects(() => evalCommand(argv), UserError, message);
   await fails("no benchmark cval; expected ceval, cmmlu, mmlu, exam", "cval");
-  await fails("--model: give a checkpoint folder, or always:A", "ceval");
+  await fails("--model: give the folder of a checkpoint or run, or always:A", "ceval");
   await fails("--model=always:E: expected always:A, B, C or D", "ceval", "--model", "always:E");
   await fails(
     "--shots=five: expected a whole number of at least 0",

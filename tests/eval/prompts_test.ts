@@ -337,6 +337,14 @@ Deno.test("steel-chat: each script rewrites blanks in its own way", () => {
   );
 });
 
+Deno.test("sft: as fine-tuning puts exam questions", () => {
+  check(ceval, "sft", [{
+    subject: "computer_network",
+    shots: 0,
+    text: "以下是一道单选题：\n  冰融化后变成____。\nA. 水\nB. 油\nC. 气\nD. 沙\n请直接给出答案。",
+  }]);
+});
+
 Deno.test("token ids of headers, cues and letters", () => {
   const fixtures: [string, number[]][] = [
     ["A", [32]],
@@ -368,6 +376,7 @@ Deno.test("token ids of headers, cues and letters", () => {
   const [bare, spaced] = [[32, 33, 34, 35], [362, 425, 356, 422]];
   assertEquals([ceval, cmmlu, mmlu].map((b) => ids(b, "official")), [bare, bare, spaced]);
   assertEquals([ceval, cmmlu, mmlu].map((b) => ids(b, "harness")), [spaced, spaced, spaced]);
+  assertEquals(ids(ceval, "sft"), bare);
 });
 
 /** One token a character, so that lengths can be counted by eye. */

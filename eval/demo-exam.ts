@@ -1,0 +1,41 @@
+/** The exam of `deno task eval demo`: the embedded poems' held-out facts, in C-Eval's layout. */
+
+import { join } from "node:path";
+import { stringify } from "csv-stringify/sync";
+import { embeddedExam, embeddedExamples } from "../data/exam/embedded-instructions.ts";
+import type { PoemQuestion } from "../data/exam/poem-questions.ts";
+import { formatJson, writeText } from "../model/json-file.ts";
+import { LETTERS } from "./benchmarks/benchmark.ts";
+
+/** As in C-Eval's `subject_mapping.json`: English name, name in prompts, category. */
+const SUBJECTS: Record<PoemQuestion["kind"], [string, string, string]> = {
+  form: ["Forms of verse", "诗体", "Poems"],
+  source: ["Collections of poems", "诗集", "Poems"],
+  author: ["Poets", "诗人", "Poems"],
+  "next line": ["Couplets", "诗句", "Poems"],
+};
+
+/** Writes dev (examples to put before questions), val (the exam) and the list of subjects. */
+export async function writeDemoExam(folder: string): Promise<void> {
+  const splits = { dev: await embeddedExamples(), val: await embeddedExam() };
+  for (const [split, questions] of Object.entries(splits)) {
+    await Deno.mkdir(join(folder, split), { recursive: true });
+    for (const [kind, ofKind] of Map.groupBy(questions, ({ kind }) => kind)) {
+      const file = join(folder, split, `${handleOf(kind)}_${split}.csv`);
+      await writeText(file, csvOf(ofKind));
+    }
+  }
+  const mapping = Object.entries(SUBJECTS).map(([kind, names]) => [handleOf(kind), names]);
+  await writeText(join(folder, "subject_mapping.json"), formatJson(Object.fromEntries(mapping)));
+}
+
+function handleOf(kind: string): string {
+  return kind.replaceAll(" ", "_");
+}
+
+function csvOf(questions: PoemQuestion[]): string {
+  const rows = questions.map(({ exam: { question, options, answer } }, id) => [
+    ...[id, question, ...options, answer],
+  ]);
+  return stringify([["id", "question", ...LETTERS, "answer"], ...rows]);
+}

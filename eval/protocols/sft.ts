@@ -1,0 +1,27 @@
+/**
+ * Exam questions as supervised fine-tuning puts them (`data/instructions/exam.ts`, after the exams in
+ * Steel-LLM's own mixture): no shots, one chat turn that asks for the answer alone, and the letter
+ * with the highest logit as the answer's first token.
+ */
+
+import { examPrompt } from "../../data/instructions/exam.ts";
+import { UserError } from "../../kernels/user-error.ts";
+import type { Benchmark } from "../benchmarks/benchmark.ts";
+import type { Recipe } from "./protocol.ts";
+
+export function sft(_benchmark: Benchmark, chainOfThought: boolean): Recipe {
+  if (chainOfThought) throw new UserError("--cot: sft has no such prompt; leave it out");
+  return recipe;
+}
+
+const recipe: Recipe = {
+  source: "deno task sft's exam questions",
+  shots: { standard: 0, most: 0 },
+  header: () => "",
+  shot: () => "",
+  question: ({ text, options }) =>
+    examPrompt({ kind: "单选题", question: text, options: Object.values(options) }, "answer"),
+  chat: true,
+  tooLong: { most: Infinity, how: "cut" },
+  answer: { kind: "letters", cue: "<|im_start|>assistant\n", before: "" },
+};

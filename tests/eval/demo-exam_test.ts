@@ -1,0 +1,23 @@
+import { assertEquals } from "@std/assert";
+import { alwaysLetter } from "../../eval/answerer.ts";
+import { writeDemoExam } from "../../eval/demo-exam.ts";
+import { runEvaluation } from "../../eval/run-evaluation.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
+
+Deno.test("the demo's exam is read like any other in C-Eval's layout, shots included", () =>
+  inTemporaryFolder(async (dir) => {
+    await writeDemoExam(`${dir}/demo`);
+    for (const protocol of ["sft", "official"]) {
+      const { scores, shots } = await runEvaluation({
+        ...{ benchmark: "exam", protocol, data: `${dir}/demo`, out: `${dir}/${protocol}` },
+        ...{ chainOfThought: false, seed: 0, keepGoing: false },
+      }, alwaysLetter("B"));
+      assertEquals(shots, protocol === "sft" ? 0 : 5);
+      // Each letter is right equally often.
+      assertEquals(
+        scores!.subjects,
+        ["form", "source", "author", "next_line"]
+          .map((subject) => ({ subject, questions: 60, correct: 15 })),
+      );
+    }
+  }));
