@@ -204,8 +204,7 @@ function wholeNumber(name: string, value: string | undefined, least: number): nu
   throw new UserError(`--${name}=${value}: expected a whole number of at least ${least}`);
 }
 
-/** A checkpoint's path as the name of one folder: `runs/sft/checkpoints/step-100` is
- * `sft-step-100`. */
+/** A path as the name of one folder: `runs/sft/checkpoints/step-100` is `sft-step-100`. */
 function slug(path: string): string {
   const name = path.replace(/^(\.?\/)*(runs\/)?/, "").replace("/checkpoints/", "/");
   return name.replace(/[^\p{L}\p{N}.]+/gu, "-").replace(/-$/, "");

@@ -28,6 +28,8 @@ import {
 import type { FineTuningSettings } from "./fine-tuning-settings.ts";
 import { type Run, train } from "./loop.ts";
 import type { Objective } from "./objective.ts";
+import { keepFacts } from "./run-facts.ts";
+import { writeAnswers } from "./samples.ts";
 import { restoreTraining } from "./training-checkpoint.ts";
 import { TrainingStep } from "./training-step.ts";
 
@@ -106,6 +108,7 @@ export async function fineTune(stage: FineTuning): Promise<LanguageModel | undef
       `${parameters.count.toLocaleString("en")} parameters on ${gpu.capabilities.name}; ` +
         describeMemory(memory),
     ));
+  await keepFacts(run.dir, model, step.memory);
   const source = new ExampleBatches(
     trained,
     training.batch,
@@ -151,6 +154,7 @@ export async function fineTune(stage: FineTuning): Promise<LanguageModel | undef
   }
   validation?.destroy();
   await showExamAccuracy("after", model, data);
+  await showAnswers(model, data, run.dir);
   return model;
 }
 
@@ -201,6 +205,22 @@ async function showExamAccuracy(
   model: LanguageModel,
   data: FineTuningSettings["data"],
 ): Promise<void> {
-  if (!data.sets.some((set) => parseSetChoice(set).name === "embedded")) return;
+  if (!learnsEmbedded(data)) return;
   console.log(`Held-out exam ${when}: ${await examAccuracy(model, await embeddedExam())}`);
+}
+
+/** Puts a question of each kind to a model that learnt from the embedded sets, as in a chat. */
+async function showAnswers(
+  model: LanguageModel,
+  data: FineTuningSettings["data"],
+  dir: string,
+): Promise<void> {
+  if (!learnsEmbedded(data)) return;
+  const kinds = Map.groupBy(await embeddedExam(), ({ kind }) => kind).values();
+  const questions = ["你是谁？", ...[...kinds].map(([{ chat }]) => chat)];
+  await writeAnswers(model, questions, dir);
+}
+
+function learnsEmbedded({ sets }: FineTuningSettings["data"]): boolean {
+  return sets.some((set) => parseSetChoice(set).name === "embedded");
 }

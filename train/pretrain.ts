@@ -16,6 +16,7 @@ import { initialValues } from "./initialize.ts";
 import { train } from "./loop.ts";
 import type { PretrainSettings } from "./pretrain-settings.ts";
 import { corpusText, type PretrainingText } from "./pretraining-text.ts";
+import { keepFacts } from "./run-facts.ts";
 import { keepSettings } from "./run-settings.ts";
 import { namesShards, shardText } from "./shard-text.ts";
 import { readTrainingState, restoreTraining, type TrainingState } from "./training-checkpoint.ts";
@@ -71,6 +72,7 @@ async function pretrainOn(
     },
   );
   const model = new LanguageModel(gpu, parameters, text.tokenizer);
+  await keepFacts(run.dir, model, step.memory, text.tokensBySource);
   let state: TrainingState = { step: 0, tokens: 0, skipped: 0, position: text.blocks.position() };
   const checkpoint = await newestCheckpoint(run.dir);
   if (checkpoint) {

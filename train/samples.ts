@@ -1,7 +1,11 @@
 import { join } from "node:path";
 import { WholeFile } from "../data/whole-file.ts";
+import { Chat } from "../model/chat.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { PretrainSettings } from "./pretrain-settings.ts";
+
+/** Most tokens of an answer that shows how a model chats. */
+const ANSWER_TOKENS = 64;
 
 /** Lets the model continue each prompt, prints the texts and keeps them as `samples.txt`. */
 export async function writeSamples(
@@ -19,5 +23,25 @@ export async function writeSamples(
     console.log(`\n${text}`);
     texts.push(text);
   }
+  await keepSamples(dir, texts);
+}
+
+/** Asks the model each question in a chat of its own, prints the answers and keeps them likewise. */
+export async function writeAnswers(
+  model: LanguageModel,
+  questions: readonly string[],
+  dir: string,
+): Promise<void> {
+  const texts: string[] = [];
+  for (const question of questions) {
+    const chat = new Chat(model, { temperature: 0, maxTokens: ANSWER_TOKENS });
+    const answer = (await Array.fromAsync(chat.say(question))).join("");
+    texts.push(`> ${question}\n${answer}`);
+    console.log(`\n${texts.at(-1)}`);
+  }
+  await keepSamples(dir, texts);
+}
+
+async function keepSamples(dir: string, texts: readonly string[]): Promise<void> {
   await WholeFile.write(join(dir, "samples.txt"), texts.join("\n\n") + "\n");
 }
