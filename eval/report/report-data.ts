@@ -15,8 +15,10 @@ export interface Stage {
   settings: Record<string, Record<string, unknown>>;
   /** `metrics.jsonl`, one record a step. */
   metrics: Metrics[];
-  /** `facts.json`, what the run noted of itself: device, versions, memory, data mixture. */
+  /** `facts.json`, what the run noted of itself: device, memory, machine, versions. */
   facts: Record<string, unknown>;
+  /** Tokens it learnt from by source, or by language where it is fine-tuning (`examples.json`). */
+  mixture: Record<string, number>;
   /** `samples.txt`: texts the model wrote. */
   samples: string[];
 }
@@ -67,19 +69,28 @@ export async function readReportData(folder: string): Promise<ReportData> {
 }
 
 async function readStage(folder: string): Promise<Stage> {
-  const [settings, facts, samples, metrics] = await Promise.all(
-    ["settings.yaml", "facts.json", "samples.txt", "metrics.jsonl"].map((name) =>
+  const [settings, samples, metrics] = await Promise.all(
+    ["settings.yaml", "samples.txt", "metrics.jsonl"].map((name) =>
       readIfThere(join(folder, name))
     ),
   );
+  const { tokensBySource, ...facts } = await readObject(join(folder, "facts.json"));
+  const { tokens } = await readObject(join(folder, "examples.json"));
   return {
     name: folder.split("/").at(-1)!,
     folder,
     settings: settings === undefined ? {} : parse(settings),
     metrics: readMetrics(metrics ?? "", join(folder, "metrics.jsonl")),
-    facts: facts === undefined ? {} : parseObject(facts, join(folder, "facts.json")),
+    facts,
+    mixture: (tokensBySource ?? tokens ?? {}) as Record<string, number>,
     samples: (samples ?? "").split("\n\n").map((text) => text.trim()).filter((text) => text !== ""),
   };
+}
+
+/** A JSON object, empty where there is no file. */
+async function readObject(path: string): Promise<Record<string, unknown>> {
+  const text = await readIfThere(path);
+  return text === undefined ? {} : parseObject(text, path);
 }
 
 /** The complete lines; a running stage may be writing the last. */

@@ -47,13 +47,15 @@ function summary(stages: Stage[], evaluations: Results[]): Figure[] {
 
 function stageBlocks(stage: Stage): Block[] {
   const { name, metrics, facts, samples, settings } = stage;
-  const mixture = facts.tokensBySource as Record<string, number> | undefined;
+  const mixture = Object.fromEntries(
+    Object.entries(stage.mixture).filter(([, tokens]) => tokens > 0),
+  );
   return [
     { kind: "heading", level: 2, text: name },
     { kind: "figures", figures: stageFigures(stage) },
     ...lossBlocks(stage),
     ...otherMeasurements(metrics).map((key): Block => measurementBlock(metrics, key)),
-    ...(mixture
+    ...(Object.keys(mixture).length > 0
       ? [{
         kind: "chart" as const,
         title: "Data",
@@ -128,8 +130,8 @@ function measurementBlock(metrics: Metrics[], key: string): Block {
   };
 }
 
-/** What the run noted of itself, but for what charts show. */
-function factsBlocks({ tokensBySource: _mixture, ...facts }: Record<string, unknown>): Block[] {
+/** What the run noted of itself. */
+function factsBlocks(facts: Record<string, unknown>): Block[] {
   const rows = Object.entries(facts).map(([name, value]) => [
     name,
     typeof value === "string" ? value : JSON.stringify(value),
