@@ -7,11 +7,12 @@ import { parseConfig } from "../model/config.ts";
 import { Parameters } from "../model/parameters.ts";
 import { SafetensorsFile } from "../model/safetensors.ts";
 import { type Item, packed, padded } from "../train/example-batches.ts";
+import { NextTokenObjective } from "../train/objective.ts";
 import { PreferenceObjective } from "../train/preference-objective.ts";
 import { SequenceScorer } from "../train/sequence-scorer.ts";
 import { TrainingStep } from "../train/training-step.ts";
-import { gradients } from "./gradients.ts";
-import { gpu } from "./kernels/harness.ts";
+import { cosine, gradients } from "./gradients.ts";
+import { gpu, precisions } from "./kernels/harness.ts";
 
 const ADAMW = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0, clip: 1e9 };
 const SIGMOID: PreferenceLoss = {
@@ -47,11 +48,14 @@ interface Golden {
   };
 }
 
-/** One of the small models in `golden/` on the GPU in f32, with what its file says of it. */
-async function openGolden(name: string): Promise<{ golden: Golden; parameters: Parameters }> {
+/** One of the small models in `golden/` on the GPU, with what its file says of it. */
+async function openGolden(
+  name: string,
+  mixed = false,
+): Promise<{ golden: Golden; parameters: Parameters }> {
   const path = (suffix: string) => new URL(`golden/${name}${suffix}`, import.meta.url).pathname;
   const golden = JSON.parse(await Deno.readTextFile(path(".json")));
-  const parameters = new Parameters(parseConfig(golden.config, path(".json")));
+  const parameters = new Parameters(parseConfig(golden.config, path(".json")), mixed);
   const weights = await SafetensorsFile.open(path("-weights.safetensors"));
   await parameters.load(gpu, ({ name }) => weights.readFloat32(name));
   weights.close();
@@ -103,26 +107,50 @@ for (const name of ["steel-tiny", "steel-gqa", "dense-swiglu"]) {
   });
 }
 
-Deno.test("against itself: loss ln 2, rewards and margin 0, accuracy 0, however laid out", async () => {
-  const { golden, parameters } = await openGolden("steel-gqa");
-  const room = { tokens: 192, sequences: 6 };
-  const scorer = await SequenceScorer.plan(gpu, parameters, room);
-  const pairs = pairsOf(golden).map((pair) =>
-    pair.map(({ inputs, labels }, i) => ({ inputs: inputs.slice(i), labels: labels.slice(i) }))
-  );
-  const scores = await scorer.score(pairs);
-  const items = pairs.map((pair, p) =>
-    pair.map((sequence, i) => ({ ...sequence, reference: scores[p][i].logProb }))
-  );
-  scorer.destroy();
-  const step = await planStep(parameters, SIGMOID);
-  for (const layout of [padded(items, 1), padded(items.toReversed(), 2), packed(items, room)]) {
-    const { loss, measures } = await step.run(layout, 0, 1);
-    assertAlmostEquals(loss, Math.LN2, 1e-6);
-    const { chosenReward, rejectedReward, margin, accuracy } = measures;
-    assertEquals([chosenReward, rejectedReward, margin, accuracy], [0, 0, 0, 0]);
-  }
-  step.destroy();
+for (const precision of precisions) {
+  Deno.test(`against itself in ${precision}: loss ln 2, rewards 0, however laid out`, async () => {
+    const { golden, parameters } = await openGolden("steel-gqa", precision === "mixed");
+    const room = { tokens: 192, sequences: 6 };
+    const scorer = await SequenceScorer.plan(gpu, parameters, room);
+    const pairs = pairsOf(golden).map((pair) =>
+      pair.map(({ inputs, labels }, i) => ({ inputs: inputs.slice(i), labels: labels.slice(i) }))
+    );
+    const scores = await scorer.score(pairs);
+    const items = pairs.map((pair, p) =>
+      pair.map((sequence, i) => ({ ...sequence, reference: scores[p][i].logProb }))
+    );
+    scorer.destroy();
+    const step = await planStep(parameters, SIGMOID);
+    for (const layout of [padded(items, 1), padded(items.toReversed(), 2), packed(items, room)]) {
+      const { loss, measures } = await step.run(layout, 0, 1);
+      assertAlmostEquals(loss, Math.LN2, 1e-6);
+      const { chosenReward, rejectedReward, margin, accuracy } = measures;
+      assertEquals([chosenReward, rejectedReward, margin, accuracy], [0, 0, 0, 0]);
+    }
+    step.destroy();
+  });
+}
+
+Deno.test({
+  name: "in mixed precision, gradients of SFT and DPO point where those of f32 do",
+  ignore: !gpu.capabilities.f16,
+  fn: async () => {
+    for (
+      const objective of [() => new NextTokenObjective(), () => new PreferenceObjective(SIGMOID)]
+    ) {
+      const [single, mixed] = await Promise.all([false, true].map(async (mixed) => {
+        const { golden, parameters } = await openGolden("steel-tiny", mixed);
+        const room = { tokens: 192, sequences: 6 };
+        const options = { ...ADAMW, ...room, objective: objective() };
+        const step = await TrainingStep.plan(gpu, parameters, options);
+        step.accumulate(packed(pairsOf(golden), room)[0], 1 / 3);
+        const gradient = await gradients(gpu, parameters);
+        step.destroy();
+        return gradient;
+      }));
+      assert(1 - cosine(mixed, single) <= 1e-3);
+    }
+  },
 });
 
 for (const loss of LOSSES) {

@@ -11,6 +11,7 @@ import { Parameters, type Part } from "../model/parameters.ts";
 import { SafetensorsFile } from "../model/safetensors.ts";
 import { learningRate } from "../train/schedule.ts";
 import { TrainingStep } from "../train/training-step.ts";
+import { cosine } from "./gradients.ts";
 import { gpu, precisions, relativeError } from "./kernels/harness.ts";
 
 /**
@@ -117,11 +118,6 @@ async function compareWithGolden(name: string, precision: keyof typeof TOLERANCE
   console.log(`${name}, ${precision}: ${reached.join(", ")}`);
   step.destroy();
   expected.close();
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  const dot = (x: Float32Array, y: Float32Array) => x.reduce((sum, v, i) => sum + v * y[i], 0);
-  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 
 function gradientOf({ tensor, first, shape }: Part) {

@@ -10,3 +10,13 @@ export async function gradients(gpu: Gpu, parameters: Parameters): Promise<numbe
   }
   return all;
 }
+
+/** Of the angle between two gradients: how far mixed precision may turn one. */
+export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const dot = (x: ArrayLike<number>, y: ArrayLike<number>) => {
+    let sum = 0;
+    for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
+    return sum;
+  };
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
+}
