@@ -34,7 +34,8 @@ export function chooseToken(
     }
   }
   for (const id of suppressIds) logits[id] = -Infinity;
-  const highest = logits.reduce((best, logit, id) => (logit > logits[best] ? id : best), 0);
+  let highest = 0;
+  for (let id = 1; id < logits.length; id++) if (logits[id] > logits[highest]) highest = id;
   if (temperature === 0) return highest;
 
   const weights = Float64Array.from(

@@ -1,11 +1,13 @@
-/** `deno task bench`: how fast the kernels and whole training steps are on this machine. */
+/** `deno task bench`: how fast kernels, training steps and forward passes are on this machine. */
 import { parseArgs } from "@std/cli/parse-args";
 import { benchmarkKernels } from "../kernels/benchmark.ts";
 import { type Implementation, openGpu } from "../kernels/device.ts";
 import { totalBytes } from "../kernels/memory.ts";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { isMixed, type Precision } from "../model/precision.ts";
-import { benchmarkModel } from "./benchmark-model.ts";
+import { Parameters } from "../model/parameters.ts";
+import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
+import { benchmarkForward } from "./forward-benchmark.ts";
 import { benchmarkStep, flopsPerToken } from "./step-benchmark.ts";
 
 const HELP = `deno task bench [options]
@@ -74,8 +76,14 @@ await runCommand(async () => {
         `fastest product above, ${row.gigabytes.toFixed(1)} GB`,
     );
   }
+  const parameters = new Parameters(config, mixed);
+  await parameters.load(gpu, randomWeights);
+  const shape = { microBatch: Math.max(...microBatches), sequence };
+  const forwardTokensPerSecond = await benchmarkForward(gpu, parameters, shape, steps);
+  say(`forward pass alone, below the head: ${forwardTokensPerSecond.toFixed(0)} tokens/s`);
   if (flags.json) {
-    console.log(JSON.stringify({ name, implementation, mixed, kernels, steps: rows }));
+    const figures = { name, implementation, mixed, kernels, steps: rows, forwardTokensPerSecond };
+    console.log(JSON.stringify(figures));
   }
   gpu.close();
 });

@@ -1,4 +1,9 @@
+import { sizeOf } from "../kernels/tensor.ts";
 import { type ModelConfig, parseConfig } from "../model/config.ts";
+import type { Part } from "../model/parameters.ts";
+
+/** A prime, so that rows do not repeat each other. */
+const DRAWN = 9973;
 
 /** The model whose speed is measured: Steel-LLM's of Table 1, or a small one of the same make. */
 export function benchmarkModel(small: boolean): { config: ModelConfig; sequence: number } {
@@ -18,4 +23,19 @@ export function benchmarkModel(small: boolean): { config: ModelConfig; sequence:
     max_position_embeddings: 2048,
   }, "the benchmark's model");
   return { config, sequence: small ? 128 : 2048 };
+}
+
+/**
+ * Numbers of the right size for a parameter. Drawing a billion of them takes the host longer than
+ * all that is measured: a few thousand repeat.
+ */
+export function randomWeights({ name, shape }: Part): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(sizeOf(shape));
+  if (name.endsWith("norm.weight") || name.endsWith(".scale")) return values.fill(1);
+  const drawn = Math.min(DRAWN, values.length);
+  for (let i = 0; i < drawn; i++) values[i] = (Math.random() - 0.5) / 15;
+  for (let filled = drawn; filled < values.length; filled *= 2) {
+    values.copyWithin(filled, 0, Math.min(filled, values.length - filled));
+  }
+  return values;
 }

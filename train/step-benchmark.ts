@@ -3,6 +3,7 @@ import type { MemoryReport } from "../kernels/memory.ts";
 import { type LabelTime, profile } from "../kernels/profile.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { Parameters } from "../model/parameters.ts";
+import { randomWeights } from "./benchmark-model.ts";
 import type { MicroBatch } from "./training-step.ts";
 import { TrainingStep } from "./training-step.ts";
 
@@ -85,17 +86,7 @@ async function planStep(gpu: Gpu, { config, microBatch, sequence, mixed }: StepS
     tokens: microBatch * sequence,
     sequences: microBatch,
   });
-  await parameters.load(gpu, (part) => {
-    // Drawing a billion numbers takes the host longer than all the steps: a few thousand repeat.
-    const ones = part.name.endsWith("norm.weight") || part.name.endsWith(".scale");
-    const values = new Float32Array(part.shape.reduce((a, b) => a * b, 1));
-    if (ones) return values.fill(1);
-    for (let i = 0; i < Math.min(9973, values.length); i++) values[i] = (Math.random() - 0.5) / 15;
-    for (let filled = 9973; filled < values.length; filled *= 2) {
-      values.copyWithin(filled, 0, Math.min(filled, values.length - filled));
-    }
-    return values;
-  });
+  await parameters.load(gpu, randomWeights);
   return step;
 }
 
