@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { embeddedExam } from "../data/exam/embedded-instructions.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
-import { openGpu } from "../kernels/device.ts";
+import { type Gpu, openGpu } from "../kernels/device.ts";
 import { describeMemory } from "../kernels/memory.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
@@ -79,9 +79,20 @@ export async function checkpointOf(path: string, command: string): Promise<strin
  * @throws UserError for settings or a checkpoint that it cannot work with
  */
 export async function fineTune(stage: FineTuning): Promise<LanguageModel | undefined> {
+  const gpu = await openGpu(stage.settings.train.gpu);
+  try {
+    const model = await fineTuneOn(gpu, stage);
+    if (!model) gpu.close();
+    return model;
+  } catch (error) {
+    gpu.close();
+    throw error;
+  }
+}
+
+async function fineTuneOn(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | undefined> {
   const { settings, tokenizer } = stage;
   const { data, train: training, run } = settings;
-  const gpu = await openGpu(training.gpu);
   using base = await openCheckpoint(stage.base);
   if (data.cutoff > base.config.maxPositions) {
     throw new UserError(
@@ -101,7 +112,6 @@ export async function fineTune(stage: FineTuning): Promise<LanguageModel | undef
     ? undefined
     : await Evaluation.plan(gpu, parameters, room, stage.objective());
   const heldOutBatches = packed([...each(heldOut)], room);
-  const validate = validation && (() => validation.run(heldOutBatches));
   const options = { ...training, ...room, objective: stage.objective() };
   const step = await TrainingStep.plan(gpu, parameters, options, (memory) =>
     console.log(
@@ -124,7 +134,12 @@ export async function fineTune(stage: FineTuning): Promise<LanguageModel | undef
     await parameters.load(gpu, ({ name }) => saved.readFloat32(name));
     state = await restoreTraining(checkpoint, gpu, step);
     source.seek(state.position);
-    console.log(`Going on from ${checkpoint}, step ${state.step} of ${steps}.`);
+    console.log(
+      state.step < steps
+        ? `Going on from ${checkpoint}, step ${state.step} of ${steps}.`
+        : `The run in ${run.dir} is complete: all ${steps} steps are done. To train another ` +
+          `model: --run.dir=ANOTHER_FOLDER`,
+    );
   }
   const finished = await train({
     stage: stage.stage,
@@ -133,7 +148,7 @@ export async function fineTune(stage: FineTuning): Promise<LanguageModel | undef
     training: step,
     source,
     schedule: { ...training, steps, warmupSteps: Math.round(training.warmupShare * steps) },
-    validate: validate && (async () => (await validate()).loss),
+    validate: validation && (async () => (await validation.run(heldOutBatches)).loss),
     validateEvery: training.validateEvery,
     checkpointEvery: training.checkpointEvery,
     keepCheckpoints: training.keepCheckpoints,
@@ -142,17 +157,13 @@ export async function fineTune(stage: FineTuning): Promise<LanguageModel | undef
     command: "the same command",
   }, state);
   step.destroy();
-  if (!finished) {
-    model.close();
-    return undefined;
-  }
-  if (validate) {
-    const measures = Object.entries(await validate()).map(([name, value]) =>
-      `${name} ${value.toFixed(4)}`
-    );
+  if (!finished) return undefined;
+  if (validation) {
+    const measures = Object.entries(await validation.run(heldOutBatches))
+      .map(([name, value]) => `${name} ${value.toFixed(4)}`);
     console.log(`${heldOut.length} held-out examples: ${measures.join(", ")}`);
+    validation.destroy();
   }
-  validation?.destroy();
   await showExamAccuracy("after", model, data);
   await showAnswers(model, data, run.dir);
   return model;
