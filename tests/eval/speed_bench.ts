@@ -1,0 +1,144 @@
+/**
+ * `deno task bench:eval DATA [options]`: how fast a Steel-LLM of Table 1's size answers C-Eval, CMMLU
+ * and MMLU with five shots, beside its forward pass alone, and how fast it writes. Its weights are
+ * random; a software driver gets a small model.
+ *
+ * DATA holds the benchmarks' folders or archives: ceval, cmmlu and mmlu, with an ending or without.
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { join } from "node:path";
+import { Random } from "../../data/random.ts";
+import { evaluate } from "../../eval/evaluate.ts";
+import { type Exam, readExam } from "../../eval/exam.ts";
+import { modelAnswerer } from "../../eval/model-answerer.ts";
+import { buildPrompt } from "../../eval/prompt.ts";
+import { openGpu } from "../../kernels/device.ts";
+import { runCommand, UserError } from "../../kernels/user-error.ts";
+import { Decoder } from "../../model/decoder.ts";
+import { deviceOptions } from "../../model/device-flags.ts";
+import { LanguageModel } from "../../model/language-model.ts";
+import { Parameters } from "../../model/parameters.ts";
+import { roomForTokens } from "../../model/plan-sizes.ts";
+import { isMixed } from "../../model/precision.ts";
+import { chooseToken } from "../../model/sampling.ts";
+import { Tokenizer } from "../../model/tokenizer.ts";
+import { benchmarkModel, randomWeights } from "../../train/benchmark-model.ts";
+import { benchmarkForward } from "../../train/forward-benchmark.ts";
+
+const HELP = `deno task bench:eval DATA [options]
+
+  --seconds    most to spend on each benchmark [60]
+  --gpu        auto, dawn or deno [auto]
+  --precision  auto, f32 or mixed [auto]`;
+
+/** What is timed beside the evaluations: micro-batch 8 on a GPU, as in deno task bench. */
+const CEILING = { gpu: { microBatch: 8, passes: 8 }, cpu: { microBatch: 2, passes: 2 } };
+/** Tokens that each text is continued by. */
+const WRITTEN = { gpu: 128, cpu: 8 };
+
+await runCommand(async () => {
+  const flags = parseArgs(Deno.args, { string: ["seconds", "gpu", "precision"] });
+  const [data] = flags._;
+  if (data === undefined) throw new UserError(HELP);
+  const model = await randomModel(flags);
+  const seconds = Number(flags.seconds ?? 60);
+  for (const benchmark of ["ceval", "cmmlu", "mmlu"]) {
+    const exam = await examOf(benchmark, String(data));
+    await benchQuestions(model, exam, seconds);
+    if (benchmark === "ceval") {
+      for (const texts of [1, 32]) await benchWriting(model, exam, texts);
+    }
+  }
+  model.close();
+});
+
+async function randomModel(flags: { gpu?: string; precision?: string }): Promise<LanguageModel> {
+  const { gpu: implementation, precision } = deviceOptions(flags);
+  const gpu = await openGpu(implementation);
+  const { config } = benchmarkModel(gpu.capabilities.cpu);
+  // Whatever its size, it reads Qwen's tokens.
+  const vocabSize = benchmarkModel(false).config.vocabSize;
+  const parameters = new Parameters(
+    { ...config, vocabSize },
+    isMixed(precision, gpu.capabilities),
+  );
+  await parameters.load(gpu, randomWeights);
+  console.log(
+    `${parameters.count.toLocaleString("en")} parameters, ${
+      parameters.mixed ? "mixed" : "f32"
+    }, on ` +
+      `${gpu.capabilities.name}, ${gpu.capabilities.implementation}`,
+  );
+  return new LanguageModel(gpu, parameters, await Tokenizer.qwen());
+}
+
+/** The benchmark with the split, prompt and shots of its authors. */
+async function examOf(benchmark: string, folder: string): Promise<Exam> {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  const name = names.find((name) => name === benchmark || name.startsWith(`${benchmark}.`));
+  if (name === undefined) throw new UserError(`${folder}: no ${benchmark} in it`);
+  return await readExam({
+    ...{ benchmark, protocol: "official", data: join(folder, name) },
+    ...{ chainOfThought: false, keepGoing: false },
+  });
+}
+
+/** The ceiling before and after, as a GPU's clock changes, and what the evaluation reaches. */
+async function benchQuestions(model: LanguageModel, exam: Exam, seconds: number): Promise<void> {
+  const before = await ceiling(model);
+  const asked = { ...exam, shots: exam.examples, seed: 0 };
+  const began = performance.now();
+  let first = { at: 0, tokens: 0, questions: 0 };
+  let [at, tokens, questions] = [0, 0, 0];
+  for await (const answers of evaluate(asked, modelAnswerer(model, "random"))) {
+    at = (performance.now() - began) / 1000;
+    tokens += answers.reduce((sum, answer) => sum + answer.tokens, 0);
+    questions += answers.length;
+    // Until the first answers, pipelines are compiled.
+    if (first.at === 0) first = { at, tokens, questions };
+    if (at > seconds) break;
+  }
+  const after = await ceiling(model);
+  const rate = (tokens - first.tokens) / (at - first.at);
+  const share = (ceiling: number) => `${(100 * rate / ceiling).toFixed(0)} %`;
+  console.log(
+    `${exam.benchmark.title}: ${questions} of ${exam.questions.length} questions in ` +
+      `${at.toFixed(1)} s, ${(questions / at).toFixed(1)} a second; after the first batch's ` +
+      `${first.at.toFixed(1)} s ` +
+      `${((questions - first.questions) / (at - first.at)).toFixed(1)} a second, ` +
+      `${rate.toFixed(0)} tokens/s: ${share(before)} of the forward pass before ` +
+      `(${before.toFixed(0)} tokens/s), ${share(after)} of that after (${after.toFixed(0)})`,
+  );
+}
+
+function ceiling({ gpu, parameters }: LanguageModel): Promise<number> {
+  const { cpu } = gpu.capabilities;
+  const { microBatch, passes } = CEILING[cpu ? "cpu" : "gpu"];
+  const { sequence } = benchmarkModel(cpu);
+  return benchmarkForward(gpu, parameters, { microBatch, sequence }, passes);
+}
+
+/** Continues questions asked as a chat, the likeliest token each time. */
+async function benchWriting(model: LanguageModel, exam: Exam, texts: number): Promise<void> {
+  const { gpu, parameters, tokenizer } = model;
+  const steps = WRITTEN[gpu.capabilities.cpu ? "cpu" : "gpu"];
+  const { recipe, benchmark, questions } = exam;
+  const prompts = questions.slice(0, texts).map((question) =>
+    buildPrompt(recipe, benchmark.subjects[0], [], question, tokenizer, 2048).ids
+  );
+  const random = new Random(0);
+  const longest = Math.max(...prompts.map(({ length }) => length));
+  const decoder = await Decoder.plan(gpu, parameters, texts, roomForTokens(longest + steps + 1));
+  const choose = (logits: Float32Array[]) =>
+    logits.map((each) => chooseToken(each, [], random, { temperature: 0 }));
+  let ids = choose(await decoder.prefill(prompts));
+  ids = choose(await decoder.step(ids)); // pipelines are compiled
+  const began = performance.now();
+  for (let step = 0; step < steps; step++) ids = choose(await decoder.step(ids));
+  const milliseconds = (performance.now() - began) / steps;
+  decoder.destroy();
+  console.log(
+    `writing ${texts} texts at once: ${(1000 * texts / milliseconds).toFixed(1)} tokens/s, ` +
+      `${milliseconds.toFixed(1)} ms a token of each`,
+  );
+}
