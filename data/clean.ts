@@ -49,7 +49,9 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     measureAll: settings.statistics !== undefined,
     traced: settings.traces?.ofEach ?? 0,
   };
-  const identities = await Promise.all(inputs.map(fileIdentity));
+  const { tokenizer, perplexity } = settings;
+  const files = [...inputs, ...modelFilesOf(settings)];
+  const identities = await Promise.all(files.map(fileIdentity));
   prepareSteps(settings.recipe.steps, {});
   const work = await WorkFolder.open(`${output}.work`, {
     edition: EDITION,
@@ -58,10 +60,9 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     reading,
     options,
     strict,
-    tokenizer: settings.tokenizer,
-    perplexity: settings.perplexity,
+    tokenizer,
+    perplexity,
   });
-  const { tokenizer, perplexity } = settings;
   const fitted = perplexity &&
     await fitRecipe(settings.recipe, inputs, perplexity, reading, { tokenizer }, work);
   const { recipe } = fitted ?? settings;
@@ -112,6 +113,18 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   };
   const notes = fitted ? [fitted.note] : [];
   return { ...report, warnings: [...notes, ...warningsOf(report)] };
+}
+
+/** The files by which documents are judged. */
+export function modelFilesOf(
+  { tokenizer, perplexity }: Pick<CleanSettings, "tokenizer" | "perplexity">,
+): string[] {
+  const measuring = perplexity === undefined
+    ? []
+    : "reference" in perplexity
+    ? perplexity.reference
+    : [perplexity.arpa, perplexity.sentencePiece];
+  return tokenizer === undefined ? measuring : [tokenizer, ...measuring];
 }
 
 /** To be raised when the same input and recipe give other output, or work files change. */

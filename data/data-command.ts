@@ -9,6 +9,7 @@ import { cleanSummary, inspectFile, inspectShards } from "./data-summary.ts";
 import { filesOf } from "./input-files.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare, readPrepareSettings } from "./prepare.ts";
+import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { readRecipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards } from "./shards/manifest.ts";
@@ -39,8 +40,11 @@ clean and dedup
   --corpus NAME           which of the paper's corpora, if the records do not show it
   --as-published          texts as the authors' scripts made them, slips included
   --tokenizer FILE        a tokenizer.json, for filters that count tokens
+  --perplexity-model FILE.arpa --sentencepiece FILE.model
+                          a KenLM model of pieces, by which documents are measured as
+                          Data-Juicer does; the recipe's threshold holds, or --percentile
   --perplexity-reference FILE…
-                          good text, by a model of which documents are measured
+                          good text, by a model of which documents are measured instead
   --percentile N          how many percent of them to keep by it [30]
   --decontaminate DIR…    drop documents that hold a question of these benchmarks (CSV files)
 dedup
@@ -64,6 +68,8 @@ const STRINGS = [
   "corpus",
   "tokenization",
   "tokenizer",
+  "perplexity-model",
+  "sentencepiece",
   "format",
 ];
 const NUMBERS = ["percentile", "traced", "sequence", "blocks-per-shard", "workers"];
@@ -177,7 +183,6 @@ async function dedupCommand(flags: Flags): Promise<void> {
 async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<void> {
   const output = needed(flags, "output");
   const trace = text(flags, "trace");
-  const reference = flags.options["perplexity-reference"] as string[];
   using progress = new ProgressLine();
   const report = await clean({
     recipe,
@@ -194,10 +199,7 @@ async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<
       asPublished: flags.options["as-published"] === true,
     },
     tokenizer: text(flags, "tokenizer"),
-    perplexity: reference.length === 0 ? undefined : {
-      reference: await filesOf(reference),
-      percentile: number(flags, "percentile") ?? 30,
-    },
+    perplexity: await perplexityOf(flags),
     onProgress: ({ file, files, documents }) =>
       progress.show(`file ${files + 1} (${file}), ${documents} documents`),
   });
@@ -205,6 +207,26 @@ async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<
   await writeReport(report, output);
   console.log(cleanSummary(report));
   console.log(`\n${output}\n${output}.report.json\n${output}.report.html`);
+}
+
+async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefined> {
+  const reference = flags.options["perplexity-reference"] as string[];
+  const arpa = text(flags, "perplexity-model");
+  const sentencePiece = text(flags, "sentencepiece");
+  const percentile = number(flags, "percentile");
+  if (percentile !== undefined && percentile > 100) {
+    throw new UserError(`--percentile is ${percentile}; expected 1 to 100`);
+  }
+  if (arpa !== undefined && sentencePiece !== undefined && reference.length === 0) {
+    return { arpa, sentencePiece, percentile };
+  }
+  if (arpa !== undefined || sentencePiece !== undefined) {
+    throw new UserError(
+      "--perplexity-model and --sentencepiece go together, without --perplexity-reference",
+    );
+  }
+  if (reference.length === 0) return undefined;
+  return { reference: await filesOf(reference), percentile };
 }
 
 async function writeReport(report: CleanReport, output: string): Promise<void> {

@@ -4,26 +4,40 @@ import { messageOf } from "../error-message.ts";
 import { BytePairEncoder, type TokenizerJson } from "../tokenizing/byte-pair-encoder.ts";
 import type { Models } from "../operators/operator.ts";
 import { ArpaModel } from "../perplexity/arpa-model.ts";
-import { characterPerplexity } from "../perplexity/perplexity.ts";
+import { characterPerplexity, piecePerplexity } from "../perplexity/perplexity.ts";
+import { loadSentencePiece } from "../perplexity/sentence-piece.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 
 /** Where the models are that operators may ask for. */
 export interface ModelFiles {
   /** A `tokenizer.json` of any kind. */
   tokenizer?: string;
-  /** An ARPA file of a model of characters. */
-  perplexity?: string;
+  /** By what perplexity is measured. */
+  perplexity?: PerplexityModel;
+}
+
+export interface PerplexityModel {
+  /** An ARPA file. */
+  arpa: string;
+  /** The `.model` file whose pieces the ARPA file is about; characters if undefined. */
+  sentencePiece?: string;
 }
 
 /** Throws UserError if one cannot be read. */
 export async function loadModels({ tokenizer, perplexity }: ModelFiles): Promise<Models> {
   const models: Models = {};
   if (tokenizer !== undefined) models.tokenizer = await loadTokenizer(tokenizer);
-  if (perplexity !== undefined) {
-    const model = new ArpaModel(await readText(perplexity), perplexity);
-    models.perplexity = (text) => characterPerplexity(model, text);
-  }
+  if (perplexity !== undefined) models.perplexity = await loadPerplexity(perplexity);
   return models;
+}
+
+async function loadPerplexity(
+  { arpa, sentencePiece }: PerplexityModel,
+): Promise<(text: string) => number> {
+  const model = await ArpaModel.read(arpa);
+  if (sentencePiece === undefined) return (text) => characterPerplexity(model, text);
+  const encode = await loadSentencePiece(sentencePiece);
+  return (text) => piecePerplexity(model, encode, text);
 }
 
 /** The fast encoder where the tokenizer is of its kind, else Hugging Face's. */

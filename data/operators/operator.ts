@@ -36,8 +36,8 @@ export type Operator = Mapper | Filter | Deduplicator;
 /** What an operator may be handed beside its arguments, when the user has it. */
 export interface Models {
   tokenizer?: Tokenizer;
-  /** Perplexity of a text under the user's model of the language named, as a KenLM gives it. */
-  perplexity?: (text: string, language: string) => number;
+  /** Perplexity of a text under the user's model. */
+  perplexity?: (text: string) => number;
 }
 
 /** The values an argument may have. */

@@ -7,10 +7,13 @@ import { defineOperator, filter, ModelMissing } from "./operator.ts";
 export const perplexityFilter = defineOperator(
   "perplexity_filter",
   { lang: "en", min_ppl: 0, max_ppl: 1500 },
-  ({ lang, min_ppl: min, max_ppl: max }, { perplexity }) => {
+  ({ min_ppl: min, max_ppl: max }, { perplexity }) => {
     if (perplexity === undefined) {
-      throw new ModelMissing("it wants a model of good text (--perplexity-reference FILE…)");
+      throw new ModelMissing(
+        "it wants a model (--perplexity-model and --sentencepiece) or good text to make one of " +
+          "(--perplexity-reference)",
+      );
     }
-    return filter("perplexity", { min, max }, (text) => perplexity(text, lang));
+    return filter("perplexity", { min, max }, perplexity);
   },
 );

@@ -5,7 +5,7 @@
  */
 
 /** The members of a regular expression's class that Python's `str.strip` removes. */
-const STRIPPED =
+export const STRIPPED =
   "\\t-\\r\\x1C-\\x20\\x85\\xA0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000";
 
 /** The members of the class that `\s` of Python's `regex` module stands for. */

@@ -1,54 +1,117 @@
 import { UserError } from "../../kernels/user-error.ts";
+import { readBytes } from "../readers/files/bytes.ts";
 import { BEGIN, END, UNKNOWN } from "./kneser-ney.ts";
+import { NgramTrie, ROOT } from "./ngram-trie.ts";
+
+/** log10 of the probability of an unknown word where the model does not say, as KenLM's. */
+const UNKNOWN_LOG_PROBABILITY = -100;
+
+/** How files begin that KenLM's `build_binary` makes. */
+const KENLM_BINARY = "mmap lm http://kheafield.com/code";
 
 /** An n-gram model with back-off, read from an ARPA file. */
 export class ArpaModel {
-  /** log10 of the probability of each n-gram, and of what to multiply by when backing off from it. */
-  readonly #probabilities = new Map<string, number>();
-  readonly #backOffs = new Map<string, number>();
-  #order = 0;
+  readonly #order: number;
+  /** The numbers of words. */
+  readonly #words = new Map<string, number>();
+  readonly #ngrams: NgramTrie;
+
+  private constructor(counts: number[]) {
+    this.#order = counts.length;
+    this.#ngrams = new NgramTrie(counts.reduce((sum, count) => sum + count, 1));
+  }
 
   /**
-   * @param text an ARPA file
-   * @param name what to call it in messages
-   * @throws UserError if it is none
+   * Reads an ARPA file, decompressed if it ends in `.gz` or `.zst`. Memory: up to 28 bytes for each
+   * n-gram, and the words.
+   *
+   * @throws UserError if it cannot be read, or is none
    */
-  constructor(text: string, name: string) {
-    for (const line of text.split("\n")) {
-      const heading = /^\\(\d+)-grams:/.exec(line);
-      if (heading !== null) this.#order = Number(heading[1]);
-      if (this.#order === 0 || line === "" || line.startsWith("\\")) continue;
-      const [probability, ngram, backOff] = line.trimEnd().split("\t");
-      if (ngram === undefined || Number.isNaN(Number(probability))) {
-        throw new UserError(`${name} is no ARPA file: it has the line "${line.slice(0, 80)}"`);
+  static async read(path: string): Promise<ArpaModel> {
+    const counts: number[] = [];
+    let model: ArpaModel | undefined;
+    let order = 0;
+    for await (const line of linesOf(path)) {
+      if (line.startsWith(KENLM_BINARY)) {
+        throw new UserError(`${path} is KenLM's binary form: give the ARPA file it was made from`);
       }
-      this.#probabilities.set(ngram, Number(probability));
-      if (backOff !== undefined) this.#backOffs.set(ngram, Number(backOff));
+      const count = /^ngram +\d+ *= *(\d+)/.exec(line);
+      const heading = /^\\(\d+)-grams:/.exec(line);
+      if (heading !== null) {
+        order = Number(heading[1]);
+        model ??= new ArpaModel(counts);
+      } else if (model === undefined) {
+        if (count !== null) counts.push(Number(count[1]));
+      } else if (line.trim() !== "" && !line.startsWith("\\") && !model.#add(line, order)) {
+        const start = line.slice(0, 80);
+        throw new UserError(`${path} is no sound ARPA file: the line "${start}" does not fit in`);
+      }
     }
-    if (!this.#probabilities.has(UNKNOWN)) {
-      throw new UserError(`${name} is no ARPA file of a model with ${UNKNOWN}`);
+    if (model === undefined) throw new UserError(`${path} is no ARPA file: it has no n-grams`);
+    if (!model.#words.has(UNKNOWN)) model.#add(`${UNKNOWN_LOG_PROBABILITY}\t${UNKNOWN}`, 1);
+    return model;
+  }
+
+  /** Adds the n-gram of a line; false if it is none, has no context, or is one too many. */
+  #add(line: string, order: number): boolean {
+    const [logProbability, ngram = "", logBackOff = "0"] = line.trimEnd().split("\t");
+    const words = ngram.split(" ");
+    const figures = [Number(logProbability), Number(logBackOff)];
+    if (words.length !== order || figures.some(Number.isNaN)) return false;
+    if (order === 1) this.#words.set(ngram, this.#words.size);
+    let context = ROOT;
+    for (const word of words.slice(0, -1)) {
+      context = this.#ngrams.find(context, this.#words.get(word) ?? NO_WORD);
+      if (context === ROOT) return false;
     }
+    const last = this.#words.get(words.at(-1)!);
+    return last !== undefined && this.#ngrams.add(context, last, figures[0], figures[1]);
   }
 
   /** log10 of the probability of a text from its beginning to its end. */
   score(tokens: string[]): number {
-    const known = [BEGIN, ...tokens, END].map((token) =>
-      this.#probabilities.has(token) ? token : UNKNOWN
-    );
+    const unknown = this.#words.get(UNKNOWN)!;
+    const numberOf = (token: string) => this.#words.get(token) ?? unknown;
+    /** `[n]`: the last n words if they are an n-gram of the model, else the root. */
+    let contexts = [ROOT, this.#ngrams.find(ROOT, numberOf(BEGIN))];
     let sum = 0;
-    for (let at = 1; at < known.length; at++) sum += this.#scoreOf(known, at);
+    for (const word of [...tokens, END].map(numberOf)) {
+      sum += this.#scoreOf(word, contexts);
+      contexts = this.#follow(word, contexts);
+    }
     return sum;
   }
 
-  /** Of the token at a place, given as many before it as the model knows. */
-  #scoreOf(tokens: string[], at: number): number {
-    let backOff = 0;
-    for (let first = Math.max(0, at - this.#order + 1);; first++) {
-      const context = tokens.slice(first, at).join(" ");
-      const ngram = first === at ? tokens[at] : `${context} ${tokens[at]}`;
-      const probability = this.#probabilities.get(ngram);
-      if (probability !== undefined) return backOff + probability;
-      backOff += this.#backOffs.get(context) ?? 0;
+  /** log10 of a word's probability after as many words as the model knows. */
+  #scoreOf(word: number, contexts: number[]): number {
+    let logBackOff = 0;
+    for (let n = contexts.length - 1;; n--) {
+      if (n > 0 && contexts[n] === ROOT) continue;
+      const ngram = this.#ngrams.find(contexts[n], word);
+      if (ngram !== ROOT || n === 0) return logBackOff + this.#ngrams.logProbability(ngram);
+      logBackOff += this.#ngrams.logBackOff(contexts[n]);
     }
   }
+
+  /** The contexts of the word after this one. */
+  #follow(word: number, contexts: number[]): number[] {
+    const longer = contexts.map((context, n) =>
+      n > 0 && context === ROOT ? ROOT : this.#ngrams.find(context, word)
+    );
+    return [ROOT, ...longer].slice(0, this.#order);
+  }
+}
+
+/** No word has this number. */
+const NO_WORD = 2 ** 32 - 1;
+
+async function* linesOf(path: string): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let begun = "";
+  for await (const bytes of readBytes(path)) {
+    const lines = (begun + decoder.decode(bytes, { stream: true })).split("\n");
+    begun = lines.pop()!;
+    yield* lines;
+  }
+  if (begun !== "") yield begun;
 }

@@ -1,64 +1,92 @@
-import { loadModels, type ModelFiles } from "../cleaning/models.ts";
+import { loadModels, type ModelFiles, type PerplexityModel } from "../cleaning/models.ts";
+import { perplexityFilter } from "../operators/perplexity-filter.ts";
 import type { ReadingRules } from "../readers/documents.ts";
 import { prepareSteps, type Recipe } from "../recipe.ts";
 import { WholeFile } from "../whole-file.ts";
 import type { WorkFolder } from "../work-folder.ts";
 import { percentileOfPerplexity, trainOnReference } from "./calibrate.ts";
 
-/** A model of characters, made from a clean reference, and what its perplexities mean. */
-export interface PerplexitySettings {
-  /** Files of well-written documents. */
+/** By what perplexity is measured, and how much of it is allowed. */
+export type PerplexitySettings = MeasuredByReference | MeasuredByModel;
+
+/** By a model of characters that is made from well-written documents. */
+export interface MeasuredByReference {
+  /** The files of those documents. */
   reference: string[];
   /**
-   * The share of the documents to keep, in percent: a recipe's own threshold is of another model,
-   * and is put aside.
+   * The share of the documents to keep, in percent, 30 if undefined: a recipe's own threshold is of
+   * another model, and is put aside.
    */
-  percentile: number;
+  percentile?: number;
 }
+
+/** By a model of SentencePiece's pieces, as Data-Juicer measures. */
+export interface MeasuredByModel extends Required<PerplexityModel> {
+  /** The share of the documents to keep, in percent; if undefined, the recipe's threshold holds. */
+  percentile?: number;
+}
+
+/** About what Data-Juicer's threshold keeps of web pages under the model it was made for. */
+const DEFAULT_PERCENTILE = 30;
 
 /** A recipe fit for the user's model. */
 export interface FittedRecipe {
   recipe: Recipe;
-  /** The model's file, in the work folder. */
-  model: string;
+  model?: PerplexityModel;
   /** What was done to the recipe, in words. */
   note: string;
 }
 
 /**
- * Makes the model, unless an earlier run has, and puts the perplexity below which that share of the
- * documents lies in the recipe's perplexity filter; undefined if the recipe has none.
+ * Makes the model where a reference is given, unless an earlier run has, and where a share is given,
+ * puts the perplexity below which that share of the documents lies in the recipe's filter.
+ *
+ * @throws UserError for files that cannot be read
  */
 export async function fitRecipe(
   recipe: Recipe,
   inputs: string[],
-  { reference, percentile }: PerplexitySettings,
+  settings: PerplexitySettings,
   reading: ReadingRules,
   models: ModelFiles,
   work: WorkFolder,
-): Promise<FittedRecipe | undefined> {
+): Promise<FittedRecipe> {
   const place = recipe.steps.findIndex(({ name }) => name === "perplexity_filter");
-  if (place < 0) return undefined;
-  const model = work.file("perplexity.arpa");
-  if (await work.readText("perplexity.arpa") === undefined) {
-    await WholeFile.write(model, await trainOnReference(reference));
+  if (place < 0) return { recipe, note: "the recipe has no perplexity_filter: none is measured" };
+  const step = recipe.steps[place];
+  const own = step.arguments.max_ppl ?? perplexityFilter.defaults.max_ppl;
+  if ("arpa" in settings && settings.percentile === undefined) {
+    const { arpa, sentencePiece } = settings;
+    const note = `perplexity_filter: the recipe's threshold (${own}) was applied to what ${arpa} ` +
+      `measures; it is right only if it was meant for that model`;
+    return { recipe, model: { arpa, sentencePiece }, note };
   }
-  const loaded = await loadModels({ ...models, perplexity: model });
+  const { percentile = DEFAULT_PERCENTILE } = settings;
+  const model = await modelOf(settings, work);
+  const { perplexity, ...others } = await loadModels({ ...models, perplexity: model });
   const threshold = await percentileOfPerplexity(
     inputs,
     reading,
-    prepareSteps(recipe.steps.slice(0, place), loaded),
-    (text) => loaded.perplexity!(text, ""),
+    prepareSteps(recipe.steps.slice(0, place), others),
+    perplexity!,
     percentile,
   );
-  const step = recipe.steps[place];
   const fitted = { ...step, arguments: { ...step.arguments, min_ppl: 0, max_ppl: threshold } };
-  const own = step.arguments.max_ppl ?? "none";
   return {
     recipe: { ...recipe, steps: recipe.steps.with(place, fitted) },
     model,
-    note:
-      `perplexity_filter: the recipe's threshold (${own}) is of another model and was put aside; ` +
-      `${threshold}, percentile ${percentile} of these documents, was taken`,
+    note: `perplexity_filter: the recipe's threshold (${own}) was put aside, as it may be of ` +
+      `another model; ${threshold}, percentile ${percentile} of these documents, was taken`,
   };
+}
+
+async function modelOf(settings: PerplexitySettings, work: WorkFolder): Promise<PerplexityModel> {
+  if ("arpa" in settings) {
+    return { arpa: settings.arpa, sentencePiece: settings.sentencePiece };
+  }
+  const arpa = work.file("perplexity.arpa");
+  if (await work.readText("perplexity.arpa") === undefined) {
+    await WholeFile.write(arpa, await trainOnReference(settings.reference));
+  }
+  return { arpa };
 }

@@ -29,7 +29,7 @@ Deno.test("clean writes documents, statistics, traces and a report, and says wha
       const told of [
         "np of the recipe means nothing here",
         "1 of 2 documents stay",
-        "warning: perplexity_filter was left out: it wants a model of good text",
+        "warning: perplexity_filter was left out: it wants a model (--perplexity-model",
         "in.jsonl, line 3: it is not JSON",
       ]
     ) assert(stdout.includes(told), stdout);

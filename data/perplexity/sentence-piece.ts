@@ -1,0 +1,31 @@
+import { SentencePieceProcessor } from "@agnai/sentencepiece-js";
+import { UserError } from "../../kernels/user-error.ts";
+import { messageOf } from "../error-message.ts";
+
+/** What the library does, which comes without types. */
+interface Processor {
+  load(path: string): Promise<void>;
+  encodePieces(text: string): string[];
+}
+
+/** Cuts a text into the pieces of a SentencePiece model (Kudo and Richardson 2018, D18-2012). */
+export type PieceEncoder = (text: string) => string[];
+
+/**
+ * Loads a SentencePiece `.model` file of any type.
+ *
+ * @throws UserError if there is none
+ */
+export async function loadSentencePiece(path: string): Promise<PieceEncoder> {
+  const processor: Processor = new SentencePieceProcessor();
+  try {
+    await processor.load(path);
+  } catch (error) {
+    throw new UserError(`${path} cannot be read: ${messageOf(error)}`);
+  }
+  // The library does not tell that a file is no model, but then has no pieces for any text.
+  if (processor.encodePieces("a").length === 0) {
+    throw new UserError(`${path} is no SentencePiece model: give the .model file, not the .vocab`);
+  }
+  return (text) => processor.encodePieces(text);
+}
