@@ -1,6 +1,7 @@
 /** A language model on a GPU, asked as evaluations ask. */
 
 import { Random } from "../data/random.ts";
+import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import { Decoder } from "../model/decoder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { roomForTokens } from "../model/plan-sizes.ts";
@@ -24,7 +25,7 @@ export function modelAnswerer(
   let writing: Promise<unknown> = Promise.resolve();
   return {
     name,
-    encoder: model.tokenizer,
+    encoder: fastEncoder(model.tokenizer),
     contextLength: model.config.maxPositions,
     precision: model.parameters.mixed ? "mixed" : "f32",
     fingerprint: () => fingerprint(model),

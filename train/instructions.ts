@@ -3,15 +3,8 @@ import type { Identity } from "../data/instructions/identity.ts";
 import { chooseExamples, parseSetChoice, wantsAll } from "../data/instructions/mix-sets.ts";
 import { Problems } from "../data/instructions/read-set.ts";
 import { findSets, type InstructionSet } from "../data/instructions/registry.ts";
-import { BytePairEncoder, type TokenizerJson } from "../data/tokenizing/byte-pair-encoder.ts";
 import { UserError } from "../kernels/user-error.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
 import type { FineTuningSettings } from "./fine-tuning-settings.ts";
-
-/** The encoder for much text of a tokenizer: the same ids, some ten times as fast. */
-export function fastEncoder(tokenizer: Tokenizer): BytePairEncoder {
-  return new BytePairEncoder(tokenizer.json as unknown as TokenizerJson);
-}
 
 /** Where a stage has its examples from. */
 export interface Examples<T> {

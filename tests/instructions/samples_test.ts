@@ -8,9 +8,9 @@ import type { Turn } from "../../data/instructions/conversation.ts";
 import { encodeConversation, encodePreference } from "../../data/instructions/encode.ts";
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets } from "../../data/instructions/registry.ts";
+import { fastEncoder } from "../../data/tokenizing/load-encoder.ts";
 import { type ChatMessage, chatRenderer, renderChat } from "../../model/chat-template.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
-import { fastEncoder } from "../../train/instructions.ts";
 
 const samples = Deno.env.get("STEEL_LLM_SAMPLES");
 const folders = ["sft", "dpo"].map((name) => `${samples}/../${name}`);
