@@ -1,4 +1,5 @@
 import { embeddedPreferences } from "../data/exam/embedded-instructions.ts";
+import type { Preference } from "../data/instructions/conversation.ts";
 import { encodePreference } from "../data/instructions/encode.ts";
 import { ExampleStore } from "../data/instructions/example-store.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
@@ -8,7 +9,7 @@ import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import type { DpoSettings } from "./dpo-settings.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { takeExamples } from "./instructions.ts";
+import { type Examples, takeExamples } from "./instructions.ts";
 import { PreferenceObjective } from "./preference-objective.ts";
 import { withReferences } from "./reference-log-probs.ts";
 import { accuracyCurve, logProbCurve, rewardCurve } from "./reward-curves.ts";
@@ -38,7 +39,10 @@ export async function optimizePreferences(
   const encoder = fastEncoder(tokenizer);
   // Pair p's chosen answer is example 2p, its rejected one example 2p + 1.
   const examples = new ExampleStore();
-  const preferences = { embedded: embeddedPreferences, read: readPreferences };
+  const preferences: Examples<Preference> = {
+    embedded: () => embeddedPreferences(data),
+    read: (set, problems) => readPreferences(set, data, problems),
+  };
   await takeExamples(data, preferences, (preference) => {
     const pair = encodePreference(preference, encoder, chatRenderer, data.cutoff);
     examples.add(pair.chosen);

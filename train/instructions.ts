@@ -1,5 +1,4 @@
 import { UnusableExample } from "../data/instructions/conversation.ts";
-import type { Identity } from "../data/instructions/identity.ts";
 import { chooseExamples, parseSetChoice, wantsAll } from "../data/instructions/mix-sets.ts";
 import { Problems } from "../data/instructions/read-set.ts";
 import { findSets, type InstructionSet } from "../data/instructions/registry.ts";
@@ -9,9 +8,9 @@ import type { FineTuningSettings } from "./fine-tuning-settings.ts";
 /** Where a stage has its examples from. */
 export interface Examples<T> {
   /** Makes the embedded set. */
-  embedded: (options: Identity & { seed: number }) => Promise<T[]>;
+  embedded: () => Promise<T[]>;
   /** Reads a set from its file; what is no example is counted as a problem. */
-  read: (set: InstructionSet, identity: Identity, problems: Problems) => AsyncIterable<T>;
+  read: (set: InstructionSet, problems: Problems) => AsyncIterable<T>;
 }
 
 /** A set that the settings name, to be gone through as often as one likes. */
@@ -38,8 +37,8 @@ export async function takeExamples<T>(
   const sets: NamedSet<T>[] = [];
   for (const { name } of choices) {
     const file = files.get(name);
-    const made = file ? [] : await embedded(data);
-    sets.push({ name, examples: (problems) => file ? read(file, data, problems) : made });
+    const made = file ? [] : await embedded();
+    sets.push({ name, examples: (problems) => file ? read(file, problems) : made });
   }
   const chosen = wantsAll(choices, data.mix) ? undefined : chooseExamples(
     await Promise.all(sets.map(async (set, i) => ({

@@ -7,6 +7,11 @@ const sftSchema = {
   ...fineTuningSchema,
   data: {
     ...fineTuningSchema.data,
+    exams: oneOf("how exam questions with a worked solution are put", [
+      "reasoning",
+      "answer",
+      "both",
+    ]),
     trainOnPrompt: oneOf("learn the prompts too", yesOrNo),
     maskHistory: oneOf("learn the last answer of a conversation only", yesOrNo),
     unseenAnswers: oneOf("learn an answer's first token from the prompt alone", yesOrNo),

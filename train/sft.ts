@@ -11,7 +11,7 @@ import { chatRenderer } from "../model/chat-template.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { takeExamples } from "./instructions.ts";
+import { type Examples, takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf, unseenAnswerItem } from "./sequences.ts";
@@ -39,7 +39,10 @@ export async function superviseFineTuning(
   const encoder = fastEncoder(tokenizer);
   const examples = new ExampleStore();
   const tokens = noTokens();
-  const conversations = { embedded: embeddedConversations, read: readConversations };
+  const conversations: Examples<Conversation> = {
+    embedded: () => embeddedConversations(data),
+    read: (set, problems) => readConversations(set, data, problems),
+  };
   await takeExamples(data, conversations, (conversation) => {
     const example = encodeConversation(conversation, encoder, chatRenderer, rules);
     examples.add(example);

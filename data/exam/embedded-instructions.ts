@@ -8,7 +8,7 @@ import { type PoemQuestion, poemQuestions } from "./poem-questions.ts";
 /** How many questions of each sort; multiples of 16, as there are 4 kinds with 4 answers. */
 const EXAM = 240;
 const EXAMPLES = 8;
-const AS_EXAMS = 1920;
+const AS_EXAMS = 3072;
 const AS_CHATS = 480;
 /** A multiple of 64: see {@linkcode embeddedPreferences}. */
 const PREFERENCES = 512;

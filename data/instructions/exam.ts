@@ -40,9 +40,15 @@ export function isExamRow(record: RawRecord): boolean {
   return "q_main" in record || ("question" in record || "Question" in record) && "A" in record;
 }
 
-/** An exam's row as a conversation, with reasoning where the row has it. */
-export function conversationOfExamRow(record: RawRecord): Conversation {
-  return examConversation(examOfRow(record), "reasoning");
+/** An exam's row as conversations: in the style asked for, or in both where it has a solution. */
+export function conversationsOfExamRow(
+  record: RawRecord,
+  style: ExamStyle | "both",
+): Conversation[] {
+  const exam = examOfRow(record);
+  if (style !== "both") return [examConversation(exam, style)];
+  const styles: ExamStyle[] = exam.reasoning === undefined ? ["answer"] : ["reasoning", "answer"];
+  return styles.map((style) => examConversation(exam, style));
 }
 
 /**

@@ -1,7 +1,7 @@
 import { UserError } from "../../kernels/user-error.ts";
 import { alpacaConversation, alpacaPreference } from "./alpaca.ts";
 import { type Conversation, type Preference, UnusableExample } from "./conversation.ts";
-import { conversationOfExamRow, isExamRow } from "./exam.ts";
+import { conversationsOfExamRow, type ExamStyle, isExamRow } from "./exam.ts";
 import { fillIdentity, type Identity } from "./identity.ts";
 import { readRecords } from "./records.ts";
 import type { InstructionSet } from "./registry.ts";
@@ -33,21 +33,22 @@ const NAMED = 5;
 /**
  * The conversations of a set, one at a time; records that are none are counted as problems.
  *
+ * @param exams how rows of exams with a worked solution are asked
  * @throws UserError if the file cannot be read, holds preferences, or not one conversation
  */
 export function readConversations(
   set: InstructionSet,
-  identity: Identity,
+  { exams, ...identity }: Identity & { exams: ExamStyle | "both" },
   problems: Problems,
 ): AsyncGenerator<Conversation> {
   return readSet(set, identity, problems, (record, format) => {
-    if (isExamRow(record)) return conversationOfExamRow(record);
+    if (isExamRow(record)) return conversationsOfExamRow(record, exams);
     if (format === undefined) throw unknownFields(record);
     if (format.ranking) {
       throw new UserError(`the set "${set.name}" holds pairs of answers: it is for deno task dpo`);
     }
     const convert = format.formatting === "alpaca" ? alpacaConversation : sharegptConversation;
-    return convert(record, format);
+    return [convert(record, format)];
   });
 }
 
@@ -70,7 +71,7 @@ export function readPreferences(
       );
     }
     const convert = format.formatting === "alpaca" ? alpacaPreference : sharegptPreference;
-    return convert(record, format);
+    return [convert(record, format)];
   });
 }
 
@@ -78,7 +79,7 @@ async function* readSet<T extends object>(
   set: InstructionSet,
   identity: Identity,
   problems: Problems,
-  convert: (record: RawRecord, format: SetFormat | undefined) => T,
+  convert: (record: RawRecord, format: SetFormat | undefined) => T[],
 ): AsyncGenerator<T> {
   let found = false;
   let { format } = set;
@@ -86,9 +87,9 @@ async function* readSet<T extends object>(
     try {
       if (record instanceof UnusableExample) throw record;
       format ??= formatOfRecord(record);
-      const example = withIdentity(convert(record, format), identity);
+      const examples = convert(record, format);
       found = true;
-      yield example;
+      for (const example of examples) yield withIdentity(example, identity);
     } catch (error) {
       if (!(error instanceof UnusableExample)) throw error;
       problems.add(`${set.path}, ${place}`, error.message);

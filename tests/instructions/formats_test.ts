@@ -7,20 +7,22 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Conversation, Preference } from "../../data/instructions/conversation.ts";
+import type { ExamStyle } from "../../data/instructions/exam.ts";
 import { chooseExamples, parseSetChoice } from "../../data/instructions/mix-sets.ts";
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets, type InstructionSet } from "../../data/instructions/registry.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { withTempDir } from "../data/fixtures.ts";
 
-const IDENTITY = { name: "小钢", author: "炼钢者" };
+const OPTIONS = { name: "小钢", author: "炼钢者", exams: "reasoning" as ExamStyle | "both" };
 
 /** What a file of these records holds, under an entry of the registry or by itself. */
 async function read<T>(
   content: unknown[] | string,
   entry: object | undefined,
-  reader: (set: InstructionSet, identity: typeof IDENTITY, problems: Problems) => AsyncIterable<T>,
+  reader: (set: InstructionSet, options: typeof OPTIONS, problems: Problems) => AsyncIterable<T>,
   file = "set.json",
+  options = OPTIONS,
 ): Promise<{ found: T[]; problems: Problems }> {
   return await withTempDir(async (dir) => {
     await Deno.writeTextFile(
@@ -31,7 +33,7 @@ async function read<T>(
     if (entry) await Deno.writeTextFile(`${dir}/dataset_info.json`, JSON.stringify(registry));
     const [set] = findSets([entry ? "mine" : `${dir}/${file}`], [dir]);
     const problems = new Problems();
-    return { found: await Array.fromAsync(reader(set, IDENTITY, problems)), problems };
+    return { found: await Array.fromAsync(reader(set, options, problems)), problems };
   });
 }
 
@@ -139,10 +141,15 @@ Deno.test("exam rows of WanJuan and of the benchmarks become questions", async (
     answer_detail: "数数即知。故选B",
   };
   const asked = "以下是一道单选题：\n一加一等于几\nA. 一\nB. 二\n";
-  assertEquals(await conversations([wanjuan]), [{
+  const reasoned = {
     turns: [{ question: `${asked}请先给出解释再给出答案。`, answer: "数数即知。\n答案为B" }],
-  }]);
+  };
   const direct = { turns: [{ question: `${asked}请直接给出答案。`, answer: "B" }] };
+  const put = async (exams: ExamStyle | "both") =>
+    (await read([wanjuan], undefined, readConversations, "set.json", { ...OPTIONS, exams })).found;
+  assertEquals(await put("reasoning"), [reasoned]);
+  assertEquals(await put("answer"), [direct]);
+  assertEquals(await put("both"), [reasoned, direct]);
   const ceval = "id,question,A,B,answer,explanation\n0,一加一等于几,一,二,B,\n";
   const cmmlu = ",Question,A,B,Answer\n0,一加一等于几,一,二,B\n";
   const mmlu = '一加一等于几,一,二,"","",B\n';

@@ -14,7 +14,7 @@ import { Tokenizer } from "../../model/tokenizer.ts";
 
 const samples = Deno.env.get("STEEL_LLM_SAMPLES");
 const folders = ["sft", "dpo"].map((name) => `${samples}/../${name}`);
-const identity = { name: "小钢", author: "炼铁诗人" };
+const options = { name: "小钢", author: "炼铁诗人", exams: "reasoning" } as const;
 /** Long enough for most examples; where one is cut is tested with examples written by hand. */
 const CUTOFF = 2048;
 const EXAMPLES = 50;
@@ -54,7 +54,7 @@ Deno.test({
     for (const name of SETS) {
       const [set] = findSets([name], folders);
       let compared = 0;
-      for await (const { system, turns } of readConversations(set, identity, new Problems())) {
+      for await (const { system, turns } of readConversations(set, options, new Problems())) {
         const example = encodeConversation({ system, turns }, encoder, chatRenderer, rules);
         const whole = expected(system, turns);
         if (whole.ids.length <= CUTOFF) assertEquals(example, whole, name);
@@ -65,7 +65,7 @@ Deno.test({
     for (const name of ["dpo_zh_demo", "dpo_en_demo"]) {
       const [set] = findSets([name], folders);
       let compared = 0;
-      for await (const preference of readPreferences(set, identity, new Problems())) {
+      for await (const preference of readPreferences(set, options, new Problems())) {
         const { system, history, question } = preference;
         const pair = encodePreference(preference, encoder, chatRenderer, CUTOFF);
         for (const side of ["chosen", "rejected"] as const) {
