@@ -2,6 +2,7 @@ import { embeddedPreferences } from "../data/exam/embedded-instructions.ts";
 import type { Preference } from "../data/instructions/conversation.ts";
 import { encodePreference } from "../data/instructions/encode.ts";
 import { ExampleStore } from "../data/instructions/example-store.ts";
+import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import { chatRenderer } from "../model/chat-template.ts";
@@ -9,7 +10,7 @@ import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import type { DpoSettings } from "./dpo-settings.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { type Examples, takeExamples } from "./instructions.ts";
+import { type Examples, keepShares, takeExamples } from "./instructions.ts";
 import { PreferenceObjective } from "./preference-objective.ts";
 import { withReferences } from "./reference-log-probs.ts";
 import { accuracyCurve, logProbCurve, rewardCurve } from "./reward-curves.ts";
@@ -39,19 +40,23 @@ export async function optimizePreferences(
   const encoder = fastEncoder(tokenizer);
   // Pair p's chosen answer is example 2p, its rejected one example 2p + 1.
   const examples = new ExampleStore();
+  const tokens = noTokens();
   const preferences: Examples<Preference> = {
     embedded: () => embeddedPreferences(data),
     read: (set, problems) => readPreferences(set, data, problems),
   };
   await takeExamples(data, preferences, (preference) => {
     const pair = encodePreference(preference, encoder, chatRenderer, data.cutoff);
+    const { question, chosen, rejected } = preference;
+    countTokens(tokens, `${question}\n${chosen}`, pair.chosen.ids.length);
+    countTokens(tokens, `${question}\n${rejected}`, pair.rejected.ids.length);
     examples.add(pair.chosen);
     examples.add(pair.rejected);
   });
   const pairs = examples.length / 2;
+  await keepShares(run.dir, pairs, "pairs", tokens);
   console.log(
-    `${pairs.toLocaleString("en")} pairs. The first:\n` +
-      `chosen: ${tokenizer.decode(examples.at(0).ids)}\n` +
+    `The first pair:\nchosen: ${tokenizer.decode(examples.at(0).ids)}\n` +
       `rejected: ${tokenizer.decode(examples.at(1).ids)}`,
   );
   return await fineTune({

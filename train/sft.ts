@@ -1,17 +1,15 @@
-import { join } from "node:path";
 import { embeddedConversations } from "../data/exam/embedded-instructions.ts";
 import type { Conversation } from "../data/instructions/conversation.ts";
 import { encodeConversation, type Example, IGNORED_LABEL } from "../data/instructions/encode.ts";
 import { ExampleStore } from "../data/instructions/example-store.ts";
-import { countTokens, noTokens, sharesInWords } from "../data/instructions/language-shares.ts";
+import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
-import { WholeFile } from "../data/whole-file.ts";
 import { chatRenderer } from "../model/chat-template.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
-import { type Examples, takeExamples } from "./instructions.ts";
+import { type Examples, keepShares, takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf, unseenAnswerItem } from "./sequences.ts";
@@ -48,12 +46,7 @@ export async function superviseFineTuning(
     examples.add(example);
     countTokens(tokens, textOf(conversation), example.ids.length);
   });
-  const counts = JSON.stringify({ examples: examples.length, tokens });
-  await WholeFile.write(join(run.dir, "examples.json"), counts + "\n");
-  console.log(
-    `${examples.length.toLocaleString("en")} examples of ` +
-      `${examples.tokens.toLocaleString("en")} tokens: ${sharesInWords(tokens)}`,
-  );
+  await keepShares(run.dir, examples.length, "examples", tokens);
   describeFirst(examples.at(0), tokenizer);
   return await fineTune({
     stage: "supervised fine-tuning",

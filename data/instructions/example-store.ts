@@ -20,11 +20,6 @@ export class ExampleStore {
     return this.#ends.length;
   }
 
-  /** Tokens of all examples together. */
-  get tokens(): number {
-    return this.#tokens;
-  }
-
   add({ ids, labels }: Example): void {
     ids.forEach((id, i) => this.#push(labels[i] === IGNORED_LABEL ? id : LEARNT + id));
     this.#ends.push(this.#tokens);

@@ -117,7 +117,7 @@ Deno.test("examples come out of the store as they went in, across its pages", ()
     .map((ids) => ({ ids, labels: ids.with(0, -100) }));
   const store = new ExampleStore();
   for (const example of examples) store.add(example);
-  assertEquals([store.length, store.tokens], [4, 2 ** 20 + 4]);
+  assertEquals(store.length, 4);
   for (const index of [3, 0, 2]) assertEquals(store.at(index), examples[index]);
   assert(store.at(1).labels.every((label, i) => label === examples[1].labels[i]));
 });
