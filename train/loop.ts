@@ -141,7 +141,7 @@ function notFinite(step: number, saved: number, { loss, gradientNorm }: {
   const checkpoint = saved > 0 ? `the checkpoint of step ${saved}` : "no checkpoint yet";
   return new UserError(
     `Step ${step}: loss ${loss}, gradient norm ${gradientNorm}: not finite. The weights were not ` +
-      `updated; there is ${checkpoint}. Lower train.learningRate or lengthen train.warmupSteps ` +
+      `updated; there is ${checkpoint}. Lower train.learningRate or lengthen the warm-up ` +
       `in a new run.`,
   );
 }
