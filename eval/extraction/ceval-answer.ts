@@ -19,7 +19,8 @@ const RULES = [
   String.raw`[^ABCD]{0,4}?(?:正确|对[的，。：]|符合)`,
   // A. at the very beginning
   String.raw`^[(（]?([ABCD])(?:[。)）.，,．：:]|${END})`,
-  // 最终答案是A
+  // 最终答案是A — a rule of the script's last version only; it is known to be there, but not how it
+  // is spelt exactly
   String.raw`最终答案是[：:]?\s*([ABCD])`,
   // The first letter that is not part of a word or an equation
   String.raw`(?<![a-zA-Z])([ABCD])(?![a-zA-Z=])`,
