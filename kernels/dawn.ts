@@ -44,6 +44,7 @@ export async function openDawn(boundsChecks: boolean): Promise<GPU> {
     ]);
     // Once this object is collected the process dies: it stays reachable for ever.
     keepAlive.push(gpu);
+    pollWithPauses();
     return gpu;
   } catch (error) {
     throw new UserError(
@@ -55,3 +56,16 @@ export async function openDawn(boundsChecks: boolean): Promise<GPU> {
 }
 
 const keepAlive: GPU[] = [];
+
+/**
+ * While the GPU works, Dawn's binding asks by `setImmediate` whether it is done, as fast as it can
+ * and each time with a new function. Deno clears collected functions away in quadratic time: after
+ * some hundred thousand of them, a few seconds of waiting, the program stands still. A timer asks a
+ * thousand times less often.
+ */
+function pollWithPauses(): void {
+  Object.assign(globalThis, {
+    setImmediate: (task: (...values: unknown[]) => void, ...values: unknown[]) =>
+      setTimeout(task, 1, ...values),
+  });
+}
