@@ -1,15 +1,14 @@
 import type { Trace } from "./cleaning/clean-documents.ts";
 import { firstTraces } from "./cleaning/clean-file.ts";
-import { CleanPhase, type CleanProgress } from "./cleaning/clean-phase.ts";
+import { CleanPhase } from "./cleaning/clean-phase.ts";
 import { type CleanReport, warningsOf } from "./cleaning/clean-report.ts";
 import { loadModels } from "./cleaning/models.ts";
 import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
+import type { OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type ReadingRules } from "./readers/documents.ts";
 import { prepareSteps, type Recipe, type RecipeStep } from "./recipe.ts";
 import { WholeFile } from "./whole-file.ts";
 import { fileIdentity, WorkFolder } from "./work-folder.ts";
-
-export type { CleanProgress };
 
 export interface CleanSettings {
   recipe: Recipe;
@@ -30,7 +29,7 @@ export interface CleanSettings {
   tokenizer?: string;
   /** By what perplexity is measured; if undefined, perplexity filters are left out. */
   perplexity?: PerplexitySettings;
-  onProgress?: (progress: CleanProgress) => void;
+  onProgress?: OnProgress;
 }
 
 /**
@@ -42,7 +41,7 @@ export interface CleanSettings {
  * finished is left then
  */
 export async function clean(settings: CleanSettings): Promise<CleanReport> {
-  const { inputs, output, strict = false, workers = 1 } = settings;
+  const { inputs, output, strict = false, workers = 1, onProgress = () => {} } = settings;
   const started = performance.now();
   const reading = { ...DEFAULT_READING, ...settings.reading, textKey: settings.recipe.textKey };
   const options = {
@@ -84,7 +83,6 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
       models,
     };
     const prepared = prepareSteps(steps, loaded);
-    const { onProgress } = settings;
     const phaseOptions = { strict, workers, onProgress };
     const phase = new CleanPhase(setup, prepared, work, `${number + 1}`, phaseOptions);
     const files = await phase.cleanFiles(sources);

@@ -10,7 +10,7 @@ import { filesOf } from "./input-files.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare, readPrepareSettings } from "./prepare.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
-import { ProgressLine } from "./progress-line.ts";
+import { ProgressBar } from "./progress-bar.ts";
 import { readRecipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
@@ -183,7 +183,7 @@ async function dedupCommand(flags: Flags): Promise<void> {
 async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<void> {
   const output = needed(flags, "output");
   const trace = text(flags, "trace");
-  using progress = new ProgressLine();
+  using progress = new ProgressBar();
   const report = await clean({
     recipe,
     inputs: await inputs(flags),
@@ -200,10 +200,9 @@ async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<
     },
     tokenizer: text(flags, "tokenizer"),
     perplexity: await perplexityOf(flags),
-    onProgress: ({ file, files, documents }) =>
-      progress.show(`file ${files + 1} (${file}), ${documents} documents`),
+    onProgress: (at) => progress.show(at),
   });
-  progress.clear();
+  progress.stop();
   await writeReport(report, output);
   console.log(cleanSummary(report));
   console.log(`\n${output}\n${output}.report.json\n${output}.report.html`);
@@ -252,15 +251,14 @@ function shardOptions(flags: Flags) {
 async function tokenizeCommand(flags: Flags): Promise<void> {
   const output = needed(flags, "output");
   const files = await inputs(flags);
-  using progress = new ProgressLine();
+  using progress = new ProgressBar();
   const { manifest, problems, seconds } = await tokenize({
     sources: files.map((file) => ({ name: file, files: [file] })),
     output,
     ...shardOptions(flags),
-    onProgress: ({ file, documents, tokens }) =>
-      progress.show(`${file}, ${documents} documents, ${tokens} tokens`),
+    onProgress: (at) => progress.show(at),
   });
-  progress.clear();
+  progress.stop();
   console.log(mixtureTable(manifest.sources));
   if (problems.length > 0) console.log(`\n${problems.length} records were passed over, or are odd`);
   console.log(`\n${manifest.shards.length} shards in ${output}, ${seconds.toFixed(1)} s`);
@@ -270,15 +268,14 @@ async function prepareCommand(flags: Flags): Promise<void> {
   const output = needed(flags, "output");
   const settings = await readPrepareSettings(needed(flags, "settings"));
   const given = Object.entries(shardOptions(flags)).filter(([, value]) => value !== undefined);
-  using progress = new ProgressLine();
+  using progress = new ProgressBar();
   const { cleaned, tokenized } = await prepare({
     ...settings,
     output,
     ...Object.fromEntries(given),
-    onClean: (source, { documents }) => progress.show(`cleaning ${source}: ${documents} documents`),
-    onTokenize: ({ file, tokens }) => progress.show(`tokenizing ${file}: ${tokens} tokens`),
+    onProgress: (at) => progress.show(at),
   });
-  progress.clear();
+  progress.stop();
   for (const [source, report] of Object.entries(cleaned)) {
     await writeReport(report, `${output}/clean/${source}.jsonl`);
     console.log(`${source}\n${cleanSummary(report)}\n`);

@@ -2,9 +2,10 @@ import { parse } from "@std/yaml";
 import { dirname, isAbsolute, join } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
 import { messageOf } from "./error-message.ts";
-import { clean, type CleanProgress } from "./clean.ts";
+import { clean } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { filesOf } from "./input-files.ts";
+import type { OnProgress } from "./progress.ts";
 import { readRecipe, type Recipe, recipePath } from "./recipe.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { tokenize, type TokenizeReport } from "./tokenize.ts";
@@ -34,8 +35,7 @@ export interface PrepareSettings {
   blocksPerShard?: number;
   workers?: number;
   strict?: boolean;
-  onClean?: (source: string, progress: CleanProgress) => void;
-  onTokenize?: (progress: { file: string; documents: number; tokens: number }) => void;
+  onProgress?: OnProgress;
 }
 
 export interface PrepareReport {
@@ -65,7 +65,7 @@ export async function prepare(settings: PrepareSettings): Promise<PrepareReport>
   const { output, tokenizer, format, sequence, blocksPerShard, workers, strict } = settings;
   const tokenized = await tokenize({
     ...{ sources, output, tokenizer, format, sequence, blocksPerShard, workers, strict },
-    onProgress: settings.onTokenize,
+    onProgress: settings.onProgress,
   });
   const report = { cleaned, tokenized };
   await WholeFile.write(`${output}/report.json`, JSON.stringify(report, null, 2) + "\n");
@@ -76,7 +76,7 @@ export async function prepare(settings: PrepareSettings): Promise<PrepareReport>
 async function cleanOnce(
   source: PrepareSource,
   path: string,
-  { output, workers, strict, onClean }: PrepareSettings,
+  { output, workers, strict, onProgress }: PrepareSettings,
 ): Promise<CleanReport> {
   const { recipe = { textKey: "text", steps: [], ignored: [] }, corpus, asPublished = false } =
     source;
@@ -93,7 +93,8 @@ async function cleanOnce(
     workers,
     strict,
     reading: { corpus, asPublished },
-    onProgress: (progress) => onClean?.(source.name, progress),
+    onProgress: (progress) =>
+      onProgress?.({ ...progress, task: `${progress.task} ${source.name}` }),
   });
   await WholeFile.write(donePath, JSON.stringify({ task, report }));
   return report;

@@ -1,5 +1,6 @@
 import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
+import { FileProgress, type OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type Problem } from "./readers/documents.ts";
 import type { Manifest } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
@@ -34,7 +35,7 @@ export interface TokenizeSettings {
   blocksPerShard?: number;
   workers?: number;
   strict?: boolean;
-  onProgress?: (progress: { file: string; documents: number; tokens: number }) => void;
+  onProgress?: OnProgress;
 }
 
 export interface TokenizeReport {
@@ -53,6 +54,7 @@ export interface TokenizeReport {
  */
 export async function tokenize(settings: TokenizeSettings): Promise<TokenizeReport> {
   const { sources, output, format = "steel", sequence = 2048, strict = false } = settings;
+  const { onProgress = () => {} } = settings;
   const started = performance.now();
   const encoder = await loadEncoder(settings.tokenizer);
   const identities = await Promise.all(sources.flatMap(({ files }) => files).map(fileIdentity));
@@ -76,9 +78,15 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
     tokens: streams[i].tokens,
     lengths: streams[i].lengths(),
   }));
+  const totalBytes = 4 * streams.reduce((sum, { tokens }) => sum + tokens, 0);
+  const packed = { task: "packing", file: output, documents: 0, bytes: 0, totalBytes };
   try {
     for (const source of drawDocuments(mixture)) {
-      await writer.add(streams[source].next(), sources[source].name);
+      const tokens = streams[source].next();
+      await writer.add(tokens, sources[source].name);
+      packed.documents++;
+      packed.bytes += tokens.byteLength;
+      onProgress(packed);
     }
   } finally {
     streams.forEach((stream) => stream.close());
@@ -99,27 +107,24 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
 const EDITION = 1;
 
 async function tokenizeSources(
-  { sources, tokenizer, workers = 1, strict = false, onProgress }: TokenizeSettings,
+  { sources, tokenizer, workers = 1, strict = false, onProgress = () => {} }: TokenizeSettings,
   work: WorkFolder,
 ): Promise<TokenizedFile[][]> {
   const setup: TokenizeSetup = { tokenizer, reading: DEFAULT_READING };
   const worker = new URL("./tokenizing/tokenize-worker.ts", import.meta.url);
   const jobs = await openJobs(worker, workers, setup, prepareTokenizing);
-  const progress = { file: "", documents: 0, tokens: 0 };
+  const paths = sources.flatMap(({ files }) => files);
+  const progress = await FileProgress.over("tokenizing", paths, onProgress);
   const tokenized: TokenizedFile[][] = [];
   let number = 0;
   try {
     for (const { files } of sources) {
       const own: TokenizedFile[] = [];
       for (const file of files) {
-        own.push(
-          await tokenizeFile(file, `${++number}`, jobs, work, strict, (documents, tokens) => {
-            progress.file = file;
-            progress.documents += documents;
-            progress.tokens += tokens;
-            onProgress?.(progress);
-          }),
-        );
+        const tell = progress.tell.bind(progress);
+        const result = await tokenizeFile(file, `${++number}`, jobs, work, strict, tell);
+        own.push(result);
+        progress.finish(result.documents);
       }
       tokenized.push(own);
     }

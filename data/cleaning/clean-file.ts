@@ -25,7 +25,7 @@ export interface FileOptions {
   strict: boolean;
   /** How many documents of each step are traced. */
   traced: number;
-  /** Called after each job with the bytes of records that it had. */
+  /** Told of the documents that have been cleaned, and of the bytes of the file that were read. */
   onProgress: (documents: number, bytes: number) => void;
 }
 
@@ -55,8 +55,10 @@ export async function cleanFile(
     ["jsonl", "entries", "stats"].map((kind) => WholeFile.create(work.file(`${name}.${kind}`))),
   );
   const [lines, entries, statistics] = files;
+  let bytesRead = 0;
+  const records = recordJobs(path, heed, (bytes) => bytesRead += bytes);
   try {
-    for await (const { cleaned: part, problems, leftOut } of jobs.map(recordJobs(path, heed))) {
+    for await (const { cleaned: part, problems, leftOut } of jobs.map(records)) {
       if (strict && problems.length > 0) heed(problems[0]);
       addJob(report, part, problems, leftOut);
       cleaned.documents += part.entries.length / ENTRY.length;
@@ -65,7 +67,7 @@ export async function cleanFile(
       await entries.append(new Uint8Array(part.entries.buffer));
       await statistics.append(part.statistics);
       cleaned.traces = firstTraces([...cleaned.traces, ...part.traces], traced);
-      onProgress(part.arrivals.length / 2, part.lines.length);
+      onProgress(report.read.documents, bytesRead);
     }
     for (const file of files) await file.finish();
   } catch (error) {

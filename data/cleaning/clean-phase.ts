@@ -1,26 +1,19 @@
 import type { PreparedStep } from "../recipe.ts";
+import { FileProgress, type OnProgress } from "../progress.ts";
 import { WholeFile } from "../whole-file.ts";
 import type { WorkFolder } from "../work-folder.ts";
 import { openJobs } from "../workers.ts";
 import { type CleanedFile, cleanFile } from "./clean-file.ts";
+import { ENTRY } from "./clean-documents.ts";
 import { type CleanSetup, prepareCleaning } from "./clean-job.ts";
 import { addKept, addReport, type CleanReport, emptyReport } from "./clean-report.ts";
 import { appendKept, fingerprintsOf } from "./kept-documents.ts";
 import { type Fingerprints, firstOfEachGroup } from "./near-duplicates.ts";
 
-export interface CleanProgress {
-  /** The file at hand and how many have been dealt with. */
-  file: string;
-  files: number;
-  documents: number;
-  /** Bytes written. */
-  bytes: number;
-}
-
 export interface PhaseOptions {
   workers: number;
   strict: boolean;
-  onProgress?: (progress: CleanProgress) => void;
+  onProgress: OnProgress;
 }
 
 /** One pass over documents: mappers and filters, and a deduplicator at the end or none. */
@@ -38,21 +31,17 @@ export class CleanPhase {
     const { strict, workers, onProgress } = this.options;
     const worker = new URL("./clean-worker.ts", import.meta.url);
     const jobs = await openJobs(worker, workers, this.setup, prepareCleaning);
-    const progress = { file: "", files: 0, documents: 0, bytes: 0 };
+    const progress = await FileProgress.over("cleaning", paths, onProgress);
     const files: CleanedFile[] = [];
     try {
       for (const [i, path] of paths.entries()) {
         const file = await cleanFile(path, `${this.name}-${i + 1}`, this.steps, jobs, this.work, {
           strict,
           traced: this.setup.options.traced,
-          onProgress: (documents, bytes) => {
-            Object.assign(progress, { file: path, files: i });
-            progress.documents += documents;
-            progress.bytes += bytes;
-            onProgress?.(progress);
-          },
+          onProgress: (documents, bytes) => progress.tell(documents, bytes),
         });
         files.push(file);
+        progress.finish(file.report.read.documents);
       }
     } finally {
       jobs.close();
@@ -68,11 +57,17 @@ export class CleanPhase {
     const kept = this.#decide(fingerprints, report);
     const output = await WholeFile.create(path);
     try {
+      const paths = files.map(({ name }) => this.work.file(`${name}.jsonl`));
+      const progress = await FileProgress.over("writing", paths, this.options.onProgress);
       let start = 0;
       for (const file of files) {
         const own = kept.subarray(start, start += file.documents);
-        const count = (entry: Uint32Array) => addKept(report, entry, file.sources);
-        await appendKept(output, file, this.work, own, count);
+        const seen = { documents: 0, bytes: 0 };
+        await appendKept(output, file, this.work, own, (entry, stays) => {
+          if (stays) addKept(report, entry, file.sources);
+          progress.tell(++seen.documents, seen.bytes += entry[ENTRY.bytes]);
+        });
+        progress.finish(file.documents);
       }
       await output.finish();
     } catch (error) {

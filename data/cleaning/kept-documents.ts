@@ -46,14 +46,14 @@ function hashesOf(entries: Uint32Array): Uint32Array {
  * Appends the lines of a file's documents that stay.
  *
  * @param kept 1 for each document that stays, 0 for each that does not
- * @param visit told each entry that stays
+ * @param visit told each entry, and whether it stays
  */
 export async function appendKept(
   output: WholeFile,
   file: CleanedFile,
   work: WorkFolder,
   kept: Uint8Array,
-  visit: (entry: Uint32Array) => void,
+  visit: (entry: Uint32Array, stays: boolean) => void,
 ): Promise<void> {
   using lines = await Deno.open(work.file(`${file.name}.jsonl`));
   let document = 0;
@@ -63,7 +63,7 @@ export async function appendKept(
       const entry = entries.subarray(at, at + ENTRY.length);
       run += entry[ENTRY.bytes];
       const stays = kept[document++];
-      if (stays) visit(entry);
+      visit(entry, stays === 1);
       const ends = at + ENTRY.length === entries.length || kept[document] !== stays;
       if (!ends) continue;
       if (stays) await copy(lines, output, run);

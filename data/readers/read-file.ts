@@ -1,4 +1,4 @@
-import { readBytes, withoutCompression } from "./files/bytes.ts";
+import { type OnRead, readBytes, withoutCompression } from "./files/bytes.ts";
 import { readJsonArray } from "./files/json-array.ts";
 import { readJsonLines } from "./files/json-lines.ts";
 import { readParquet } from "./files/parquet.ts";
@@ -16,16 +16,23 @@ export interface OpenFile {
  * Opens a file of records: by its ending Parquet or plain text, else by its first character one JSON
  * array or a JSON object a line; decompressed if it ends in `.gz` or `.zst`.
  *
+ * @param onRead told of the file's bytes as they are read
  * @throws UserError, also while it is read, if the file cannot be read or is damaged
  */
-export async function openFile(path: string, report: ReportRecord): Promise<OpenFile> {
+export async function openFile(
+  path: string,
+  report: ReportRecord,
+  onRead?: OnRead,
+): Promise<OpenFile> {
   const name = withoutCompression(path);
-  if (path.endsWith(".parquet")) return { unit: "row", batches: readParquet(path) };
-  if (name.endsWith(".txt")) return { unit: "text", batches: readTextFile(path, report) };
-  if (await firstCharacter(path) === "[") {
-    return { unit: "entry", batches: readJsonArray(path, report) };
+  if (path.endsWith(".parquet")) {
+    return { unit: "row", batches: readParquet(path, onRead) };
   }
-  return { unit: "line", batches: readJsonLines(path, report) };
+  if (name.endsWith(".txt")) return { unit: "text", batches: readTextFile(path, report, onRead) };
+  if (await firstCharacter(path) === "[") {
+    return { unit: "entry", batches: readJsonArray(path, report, onRead) };
+  }
+  return { unit: "line", batches: readJsonLines(path, report, onRead) };
 }
 
 /** The file's first character that is not white space. */

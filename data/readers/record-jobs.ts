@@ -1,5 +1,5 @@
 import type { Problem } from "./documents.ts";
-import { DamagedFile } from "./files/bytes.ts";
+import { DamagedFile, type OnRead } from "./files/bytes.ts";
 import type { RecordBatch } from "./files/record-batch.ts";
 import { openFile } from "./read-file.ts";
 
@@ -19,11 +19,13 @@ export interface RecordJob {
 export async function* recordJobs(
   file: string,
   heed: (problem: Problem) => void,
+  onRead: OnRead,
 ): AsyncGenerator<RecordJob> {
   try {
     const { unit, batches } = await openFile(
       file,
       (number, reason) => heed({ file, place: `record ${number}`, reason, kept: false }),
+      onRead,
     );
     for await (const batch of batches) yield { batch, file, unit };
   } catch (error) {

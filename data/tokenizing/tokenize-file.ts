@@ -14,14 +14,18 @@ export interface TokenizedFile {
   problems: Problem[];
 }
 
-/** Turns one file into tokens in the work folder, unless an earlier run has. */
+/**
+ * Turns one file into tokens in the work folder, unless an earlier run has.
+ *
+ * @param onProgress told of the documents that have been tokenized, and of the bytes that were read
+ */
 export async function tokenizeFile(
   file: string,
   name: string,
   jobs: Jobs<RecordJob, TokenizeJobResult>,
   work: WorkFolder,
   strict: boolean,
-  onProgress: (documents: number, tokens: number) => void,
+  onProgress: (documents: number, bytes: number) => void,
 ): Promise<TokenizedFile> {
   const done = await work.readText(`${name}.json`);
   if (done !== undefined) return JSON.parse(done);
@@ -32,14 +36,16 @@ export async function tokenizeFile(
   };
   const tokensFile = await WholeFile.create(work.file(`${name}.tokens`));
   const lengthsFile = await WholeFile.create(work.file(`${name}.lengths`));
+  let bytesRead = 0;
+  const records = recordJobs(file, heed, (bytes) => bytesRead += bytes);
   try {
-    for await (const { tokens, lengths, problems } of jobs.map(recordJobs(file, heed))) {
+    for await (const { tokens, lengths, problems } of jobs.map(records)) {
       problems.forEach(heed);
       await tokensFile.append(new Uint8Array(tokens.buffer));
       await lengthsFile.append(new Uint8Array(lengths.buffer));
       result.documents += lengths.length;
       result.tokens += tokens.length;
-      onProgress(lengths.length, tokens.length);
+      onProgress(result.documents, bytesRead);
     }
     await tokensFile.finish();
     await lengthsFile.finish();

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { clean, type CleanSettings } from "../../data/clean.ts";
+import type { Progress } from "../../data/progress.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { withTempDir } from "./fixtures.ts";
@@ -95,19 +96,23 @@ Deno.test("the number of workers does not change the output", async () => {
 
 Deno.test("a run that broke off goes on without doing finished files again", async () => {
   await withTempDir(async (dir) => {
-    let asked = 0;
-    const breakOff = () => {
-      if (++asked === 2) throw new Error("killed");
+    const breakOff = ({ file }: Progress) => {
+      if (file.endsWith("b.jsonl")) throw new Error("killed");
     };
     await assertRejects(() => cleanTwice(dir, { onProgress: breakOff }), Error, "killed");
-    const seen: string[] = [];
+    const cleaned: Progress[] = [];
     const { output } = await clean({
       recipe: RECIPE,
       inputs: [`${dir}/a.jsonl`, `${dir}/b.jsonl`],
       output: `${dir}/out.jsonl`,
-      onProgress: ({ file }) => seen.push(file),
+      onProgress: (progress) => {
+        if (progress.task === "cleaning") cleaned.push(progress);
+      },
     }).then(async () => ({ output: await readLines(`${dir}/out.jsonl`) }));
-    assertEquals(new Set(seen), new Set([`${dir}/b.jsonl`]));
+    // Of the first file it is told at once that it is done.
+    assertEquals(cleaned.findIndex(({ file }) => file === `${dir}/b.jsonl`), 1);
+    assertEquals(cleaned[0].documents, 900);
+    assertEquals(cleaned.at(-1)!.bytes, cleaned[0].totalBytes);
     assertEquals(output.length, 600);
   });
 });

@@ -96,7 +96,9 @@ Deno.test("an operator that wants a model is left out with the reason", () => {
   assertEquals(prepareSteps(steps, {}), [
     {
       name: "perplexity_filter",
-      missing: "it wants a model of good text (--perplexity-reference FILE…)",
+      missing:
+        "it wants a model (--perplexity-model and --sentencepiece) or good text to make one of " +
+        "(--perplexity-reference)",
     },
   ]);
 });

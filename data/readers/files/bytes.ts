@@ -15,16 +15,24 @@ export function withoutCompression(path: string): string {
   return path.replace(/\.(?:gz|zst)$/, "");
 }
 
+/** Told of bytes of a file that have been read. */
+export type OnRead = (bytes: number) => void;
+
 /**
  * The bytes of a file, decompressed if it ends in `.gz` or `.zst`; a quarter of a megabyte at a time.
  *
+ * @param onRead told of the bytes before they are decompressed
  * @throws UserError if it cannot be read, {@linkcode DamagedFile} if it cannot be decompressed
  */
-export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
+export async function* readBytes(
+  path: string,
+  onRead: OnRead = () => {},
+): AsyncGenerator<Uint8Array> {
+  const file = rawBytes(path, onRead);
   try {
-    if (path.endsWith(".gz")) yield* gunzipped(path);
-    else if (path.endsWith(".zst")) yield* decompressed(path);
-    else yield* createReadStream(path, { highWaterMark: CHUNK });
+    if (path.endsWith(".gz")) yield* gunzipped(file);
+    else if (path.endsWith(".zst")) yield* decompressed(file);
+    else yield* file;
   } catch (error) {
     if (error instanceof Error && "syscall" in error) {
       throw new UserError(`${path} cannot be read: ${error.message}`);
@@ -36,8 +44,14 @@ export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
 
 const CHUNK = 1 << 18;
 
-async function* gunzipped(path: string): AsyncGenerator<Uint8Array> {
-  const file = createReadStream(path, { highWaterMark: CHUNK });
+async function* rawBytes(path: string, onRead: OnRead): AsyncGenerator<Uint8Array> {
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) {
+    onRead(chunk.length);
+    yield chunk;
+  }
+}
+
+async function* gunzipped(file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let failure: Error | null | undefined;
   const bytes = pipeline(file, createGunzip({ chunkSize: CHUNK }), (error) => failure = error);
   try {
@@ -48,11 +62,11 @@ async function* gunzipped(path: string): AsyncGenerator<Uint8Array> {
 }
 
 /** The platform's decompressor does not tell when a Zstandard file is cut short; this one does. */
-async function* decompressed(path: string): AsyncGenerator<Uint8Array> {
+async function* decompressed(file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let ready: Uint8Array[] = [];
   const decompressor = new Decompress((chunk) => ready.push(chunk));
   let size = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) {
+  for await (const chunk of file) {
     size += chunk.length;
     decompressor.push(chunk);
     yield* ready;

@@ -1,4 +1,4 @@
-import { DamagedFile, readBytes } from "./bytes.ts";
+import { DamagedFile, type OnRead, readBytes } from "./bytes.ts";
 import {
   joined,
   LONGEST_RECORD,
@@ -14,11 +14,12 @@ import {
 export async function* readJsonArray(
   path: string,
   report: ReportRecord,
+  onRead?: OnRead,
 ): AsyncGenerator<RecordBatch> {
   const scanner = new ArrayScanner();
   let number = 1;
   let held: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  for await (const chunk of readBytes(path)) {
+  for await (const chunk of readBytes(path, onRead)) {
     const bytes = joined([held, chunk]);
     const bounds = scanner.scan(bytes, held.length);
     if (scanner.trailing) throw new DamagedFile(`${path} goes on after the end of its array`);

@@ -1,4 +1,4 @@
-import { readBytes } from "./bytes.ts";
+import { type OnRead, readBytes } from "./bytes.ts";
 import {
   joined,
   LONGEST_RECORD,
@@ -13,12 +13,13 @@ const NEWLINE = 0x0A;
 export async function* readJsonLines(
   path: string,
   report: ReportRecord,
+  onRead?: OnRead,
 ): AsyncGenerator<RecordBatch> {
   let number = 1;
   let begun: Uint8Array[] = [];
   let begunLength = 0;
   let skipping = false;
-  for await (let chunk of readBytes(path)) {
+  for await (let chunk of readBytes(path, onRead)) {
     if (skipping) {
       const end = chunk.indexOf(NEWLINE);
       if (end < 0) continue;

@@ -1,4 +1,4 @@
-import { readBytes } from "./bytes.ts";
+import { type OnRead, readBytes } from "./bytes.ts";
 import {
   batchOf,
   joined,
@@ -12,10 +12,11 @@ import {
 export async function* readTextFile(
   path: string,
   report: ReportRecord,
+  onRead?: OnRead,
 ): AsyncGenerator<RecordBatch> {
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of readBytes(path)) {
+  for await (const chunk of readBytes(path, onRead)) {
     length += chunk.length;
     if (length > LONGEST_RECORD) return report(1, `${TOO_LONG}: split it into documents`);
     parts.push(chunk);

@@ -1,0 +1,87 @@
+// @ts-types="@types/cli-progress"
+import { SingleBar } from "cli-progress";
+import { basename } from "node:path";
+import process from "node:process";
+import type { Progress } from "./progress.ts";
+
+/** Milliseconds from one look to the next: of a bar, and of lines where none can be drawn. */
+const [BAR_INTERVAL, LINE_INTERVAL] = [100, 5000];
+
+/**
+ * Shows how far a command is, on standard error: a bar on a terminal, and elsewhere a plain line
+ * every few seconds. Always to be disposed of, or the program does not end.
+ */
+export class ProgressBar implements Disposable {
+  #task: Task | undefined;
+  #bar: SingleBar | undefined;
+  #lastShown = performance.now();
+
+  show(progress: Progress): void {
+    if (progress.task !== this.#task?.name) this.#begin(progress);
+    const now = performance.now();
+    if (now - this.#lastShown < (this.#bar ? BAR_INTERVAL : LINE_INTERVAL)) return;
+    this.#lastShown = now;
+    const text = this.#task!.textOf(progress);
+    if (this.#bar !== undefined) return this.#bar.update(progress.bytes, { text });
+    const percent = Math.floor(100 * progress.bytes / Math.max(1, progress.totalBytes));
+    console.error(`${progress.task} ${percent} %  ${text}`);
+  }
+
+  #begin(progress: Progress): void {
+    this.stop();
+    this.#task = new Task(progress);
+    if (!process.stderr.isTTY) return;
+    this.#bar = new SingleBar({
+      stream: process.stderr,
+      format: `${progress.task} {bar} {percentage} %  {text}`,
+      barsize: 16,
+      barCompleteChar: "█",
+      barIncompleteChar: "░",
+      linewrap: true, // lines are cut short instead; else Ctrl-C leaves a terminal that does not wrap
+      clearOnComplete: true,
+    });
+    this.#bar.start(progress.totalBytes, progress.bytes, { text: "" });
+  }
+
+  /** Takes the bar away. */
+  stop(): void {
+    this.#bar?.stop();
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
+  }
+}
+
+/** The speed of a task is that of this run; an earlier one may have done a part of it. */
+class Task {
+  readonly name: string;
+  readonly #firstBytes: number;
+  readonly #started = performance.now();
+
+  constructor({ task, bytes }: Progress) {
+    this.name = task;
+    this.#firstBytes = bytes;
+  }
+
+  /** Such as `120 of 500 MB, 14.2 MB/s, 27 s left; 0000.jsonl, 12,345 documents`. */
+  textOf({ file, documents, bytes, totalBytes }: Progress): string {
+    const seconds = (performance.now() - this.#started) / 1000;
+    const speed = (bytes - this.#firstBytes) / Math.max(seconds, 0.001);
+    const left = speed === 0 ? "" : `, ${timeText((totalBytes - bytes) / speed)} left`;
+    return `${megabytes(bytes, 0)} of ${megabytes(totalBytes, 0)} MB, ` +
+      `${megabytes(speed, 1)} MB/s${left}; ` +
+      `${basename(file)}, ${documents.toLocaleString("en")} documents`;
+  }
+}
+
+function megabytes(bytes: number, digits: number): string {
+  return (bytes / 1e6).toFixed(digits);
+}
+
+/** Such as `45 s`, `12 min` or `3.5 h`. */
+function timeText(seconds: number): string {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`;
+  if (seconds < 6000) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
