@@ -15,8 +15,8 @@ const HELP = `deno task chat --model DIR [options]
 ${SAMPLING_HELP}
 ${DEVICE_HELP}
 
-In the chat: /reset forgets what was said, /save FILE keeps it as a JSON line that deno task sft
-reads, /exit or Ctrl-D ends it.`;
+In the chat: a line that ends in \\ goes on in the next; /reset forgets what was said, /save FILE
+keeps it as a JSON line that deno task sft reads, /exit or Ctrl-D ends it.`;
 
 await runCommand(async () => {
   const flags = parseArgs(Deno.args, {
@@ -34,9 +34,15 @@ await runCommand(async () => {
   let open = true;
   lines.once("close", () => open = false);
   const chat = new Chat(model, options);
+  let begun = "";
   lines.prompt();
   for await (const line of lines) {
-    const text = line.trim();
+    if (line.endsWith("\\")) {
+      begun += line.slice(0, -1) + "\n";
+      continue;
+    }
+    const text = (begun + line).trim();
+    begun = "";
     if (text === "/exit") break;
     try {
       if (text !== "") await respond(chat, text);

@@ -1,5 +1,11 @@
 /** A small model is taught its name and then to prefer it, and goes on where it was killed. */
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { UserError } from "../../kernels/user-error.ts";
 import { Chat } from "../../model/chat.ts";
 import { optimizePreferences } from "../../train/dpo.ts";
@@ -21,6 +27,22 @@ const PAIRS = ["who are you", "your name", "who made you"].map((instruction) => 
   chosen: "I am {{name}}.",
   rejected: "I am iron and carbon.",
 }));
+
+/** What `deno task chat` shows to someone who types these lines. */
+async function chatOnTerminal(model: string, lines: string[], cwd: string): Promise<string> {
+  const command = new URL("../../model/chat-command.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", command, "--model", model, "--temperature=0"],
+    cwd,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode(lines.join("\n") + "\n"));
+  await input.close();
+  return new TextDecoder().decode((await child.output()).stdout);
+}
 
 Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit for bit", () =>
   inTemporaryFolder(async (dir) => {
@@ -47,6 +69,16 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     chat.reset();
     assertEquals(chat.messages, []);
     model.close();
+    const typed = ["who \\", "are you", "/reset", "who are you", "/save chat.jsonl", "/exit"];
+    const shown = await chatOnTerminal(`${dir}/sft`, typed, dir);
+    assertStringIncludes(shown, "I am Steel.\n");
+    assertStringIncludes(shown, "Saved as a line of chat.jsonl.");
+    assertEquals(JSON.parse(await Deno.readTextFile(`${dir}/chat.jsonl`)), {
+      messages: [
+        { role: "user", content: "who are you" },
+        { role: "assistant", content: "I am Steel." },
+      ],
+    });
 
     await Deno.writeTextFile(`${dir}/pairs.json`, JSON.stringify(PAIRS));
     const dpo = (run: string, ...more: string[]) => [
