@@ -7,12 +7,15 @@ import type { PoemQuestion } from "../data/exam/poem-questions.ts";
 import { formatJson, writeText } from "../model/json-file.ts";
 import { LETTERS } from "./benchmarks/benchmark.ts";
 
+/** Where it is kept. */
+export const DEMO_DATA = "cache/demo";
+
 /** As in C-Eval's `subject_mapping.json`: English name, name in prompts, category. */
 const SUBJECTS: Record<PoemQuestion["kind"], [string, string, string]> = {
-  form: ["Forms of verse", "诗体", "Poems"],
-  source: ["Collections of poems", "诗集", "Poems"],
-  author: ["Poets", "诗人", "Poems"],
-  "next line": ["Couplets", "诗句", "Poems"],
+  form: ["Forms of verse", "诗体", "Form"],
+  source: ["Collections of poems", "诗集", "Source"],
+  author: ["Poets", "诗人", "Author"],
+  "next line": ["Couplets", "诗句", "Next line"],
 };
 
 /** Writes dev (examples to put before questions), val (the exam) and the list of subjects. */

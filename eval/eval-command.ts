@@ -9,7 +9,7 @@ import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import { isLetter, type Split } from "./benchmarks/benchmark.ts";
 import { comparisonTable } from "./compare.ts";
-import { writeDemoExam } from "./demo-exam.ts";
+import { DEMO_DATA, writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
 import { modelAnswerer } from "./model-answerer.ts";
 import { perplexity, readDocuments } from "./perplexity.ts";
@@ -62,9 +62,8 @@ export async function evalCommand(argv: string[]): Promise<void> {
   } else if (what === "demo") {
     if (values.data !== undefined) throw new UserError("demo makes its own data; leave --data out");
     const { model = await trainedModel(), protocol = "sft" } = values;
-    const data = "cache/demo";
-    await writeDemoExam(data);
-    await showEvaluation("exam", rest, { ...values, model, protocol, data });
+    await writeDemoExam(DEMO_DATA);
+    await showEvaluation("exam", rest, { ...values, model, protocol, data: DEMO_DATA });
   } else {
     await showEvaluation(what, rest, values);
   }

@@ -18,6 +18,10 @@ export interface Results {
   /** What the protocol reproduces. */
   source: string;
   model: string;
+  /** Folder or archive, subjects and number of questions where not all were asked. */
+  data: string;
+  subjects?: string[];
+  limit?: number;
   shots: number;
   chainOfThought: boolean;
   seed: number;
@@ -79,7 +83,9 @@ export async function readResults(path: string): Promise<Results> {
 export function categoryTable(results: Results): Table {
   const { scores, average } = results;
   const groups = scores ? [scores.overall, ...scores.maps.flatMap((map) => map.categories)] : [];
-  const starred = (column: "macro" | "micro") => column === average ? `${column} *` : column;
+  const isPublished = results.benchmark !== "exam";
+  const starred = (column: "macro" | "micro") =>
+    column === average && isPublished ? `${column} *` : column;
   return {
     title: heading(results),
     columns: ["", "subjects", "questions", starred("macro"), starred("micro")],
@@ -87,8 +93,8 @@ export function categoryTable(results: Results): Table {
     notes: [
       ...(groups.length > 0
         ? [
-          "% right ± standard error; macro: mean of the subjects, micro: all questions alike; " +
-          `* is what ${results.title}'s authors report`,
+          "% right ± standard error; macro: mean of the subjects, micro: all questions alike" +
+          (isPublished ? `; * is what ${results.title}'s authors report` : ""),
         ]
         : [`${results.title}'s ${results.split} split has no public answers: see submission.json`]),
       ...remarks(results),

@@ -80,7 +80,7 @@ async function askMissing(
 }
 
 function summary(
-  { protocol, chainOfThought, seed }: EvaluationSettings,
+  { protocol, chainOfThought, seed, data, subjects, limit }: EvaluationSettings,
   { benchmark, recipe, split, shots, examples, problems }: Exam,
   answered: Answered[],
 ): Omit<Results, "model" | "speed"> {
@@ -91,6 +91,7 @@ function summary(
   return {
     ...{ benchmark: benchmark.key, title: benchmark.title, split },
     ...{ protocol, source: recipe.source, shots, chainOfThought, seed },
+    ...{ data, subjects, limit },
     questions: answered.length,
     withoutLetter: count(({ answer }) => answer.prediction === undefined),
     fewerShots: count(({ answer, question }) =>

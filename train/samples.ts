@@ -42,6 +42,9 @@ export async function writeAnswers(
   await keepSamples(dir, texts);
 }
 
+/** Between two texts, which may hold empty lines. */
+const RULE = "\n\n----\n\n";
+
 async function keepSamples(dir: string, texts: readonly string[]): Promise<void> {
-  await WholeFile.write(join(dir, "samples.txt"), texts.join("\n\n") + "\n");
+  await WholeFile.write(join(dir, "samples.txt"), texts.join(RULE) + "\n");
 }

@@ -100,11 +100,11 @@ export function shareChart(shares: Record<string, number>): Chart {
   }));
   const height = 44 + 26 * percent.length;
   return bothSizes(() => ({
-    grid: { left: 112, right: 56, top: 8, bottom: 30 },
+    grid: { left: 136, right: 56, top: 8, bottom: 30 },
     xAxis: PERCENT_AXIS,
     yAxis: {
       ...{ type: "category", inverse: true, data: percent.map(({ name }) => name) },
-      ...{ axisTick: { show: false }, axisLabel: { width: 100, overflow: "truncate" } },
+      ...{ axisTick: { show: false }, axisLabel: { width: 124, overflow: "truncate" } },
     },
     series: [{
       type: "bar",

@@ -43,7 +43,7 @@ figcaption { font-size: .8rem; color: var(--soft); }
 .table { overflow-x: auto; margin: 12px 0 4px; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; overflow-wrap: anywhere; min-width: 6em; }
 th { font-weight: 600; border-bottom: 2px solid var(--line); }
 .words td, .words th { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 .note { margin: 2px 0; font-size: .8rem; color: var(--soft); }
@@ -54,12 +54,10 @@ details { margin: 12px 0; } summary { cursor: pointer; }
   main { padding: 8px 14px 32px; }
   .wide { display: none; } .narrow { display: block; }
   table { font-size: .8rem; } th, td { white-space: normal; padding: 4px 6px; }
-  td:first-child { overflow-wrap: anywhere; min-width: 6em; }
 }
 @media print {
   main { max-width: none; padding: 0; } body { font-size: 11pt; }
-  .wide { display: block; } .small { display: inline-block; width: calc(50% - 12px); min-width: min(100%, 300px); margin: 14px 8px 14px 0; vertical-align: top; }
-.narrow { display: none; }
+  .wide { display: block; } .narrow { display: none; }
   details::details-content { display: block; content-visibility: visible; }
   figure, blockquote, tr, .figures div { break-inside: avoid; } h2, h3 { break-after: avoid; }
 }

@@ -19,7 +19,7 @@ export interface Stage {
   facts: Record<string, unknown>;
   /** Tokens it learnt from by source, or by language where it is fine-tuning (`examples.json`). */
   mixture: Record<string, number>;
-  /** `samples.txt`: texts the model wrote. */
+  /** `samples.txt`: texts the model wrote, a line of four dashes between them. */
   samples: string[];
 }
 
@@ -83,7 +83,8 @@ async function readStage(folder: string): Promise<Stage> {
     metrics: readMetrics(metrics ?? "", join(folder, "metrics.jsonl")),
     facts,
     mixture: (tokensBySource ?? tokens ?? {}) as Record<string, number>,
-    samples: (samples ?? "").split("\n\n").map((text) => text.trim()).filter((text) => text !== ""),
+    samples: (samples ?? "").split(/^-{4}$/m).map((text) => text.trim())
+      .filter((text) => text !== ""),
   };
 }
 

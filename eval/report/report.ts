@@ -1,6 +1,7 @@
 /** Says in order what a run was, how it went and what came of it. */
 
 import { comparisonTable } from "../compare.ts";
+import { DEMO_DATA } from "../demo-exam.ts";
 import { categoryTable, heading, percent, type Results, subjectTable } from "../results.ts";
 import type { Table } from "../table.ts";
 import { accuracyChart, lineChart, type Series, shareChart } from "./charts.ts";
@@ -37,12 +38,21 @@ function summary(stages: Stage[], evaluations: Results[]): Figure[] {
       label: `${stage.name}: validation loss`,
       value: lastOf(stage, "validationLoss")?.toFixed(3) ?? "–",
     })),
-    ...evaluations.flatMap(({ title, protocol, scores, average }) =>
+    ...evaluations.flatMap(({ title, protocol, model, scores, average }) =>
       scores
-        ? [{ label: `${title}, ${protocol}, % right`, value: percent(scores.overall[average]) }]
+        ? [{
+          label: `${shortName(model)}: ${title}, ${protocol}, % right`,
+          value: percent(scores.overall[average]),
+        }]
         : []
     ),
   ];
+}
+
+/** `dpo, step 57` for a run's checkpoint; other folders by their own name. */
+function shortName(model: string): string {
+  const [, run, step] = /([^/]+)\/checkpoints\/step-0*(\d+)\/?$/.exec(model) ?? [];
+  return run === undefined ? model.replace(/\/$/, "").split("/").at(-1)! : `${run}, step ${step}`;
 }
 
 function stageBlocks(stage: Stage): Block[] {
@@ -200,9 +210,14 @@ function commands(folder: string, stages: Stage[], evaluations: Results[]): stri
     ),
     ...evaluations.map((results) =>
       [
-        `deno task eval ${results.benchmark} --model ${results.model}`,
-        `--protocol ${results.protocol} --split ${results.split} --shots ${results.shots}`,
+        results.data === DEMO_DATA
+          ? "deno task eval demo"
+          : `deno task eval ${results.benchmark} --data ${results.data}`,
+        `--model ${results.model} --protocol ${results.protocol} --split ${results.split}`,
+        `--shots ${results.shots}`,
         ...(results.chainOfThought ? ["--cot"] : []),
+        ...(results.subjects ? [`--subjects ${results.subjects.join()}`] : []),
+        ...(results.limit ? [`--limit ${results.limit}`] : []),
         `--seed ${results.seed}`,
       ].join(" ")
     ),

@@ -31,7 +31,10 @@ async function withRun(use: (run: string) => Promise<void>): Promise<void> {
       ]) + '{"step": 4, "lo',
     );
     await Deno.writeTextFile(`${run}/pretrain/settings.yaml`, "train:\n  steps: 3\n  seed: 7\n");
-    await Deno.writeTextFile(`${run}/pretrain/samples.txt`, "春<b>眠\n不觉晓\n\n明月 & 光\n");
+    await Deno.writeTextFile(
+      `${run}/pretrain/samples.txt`,
+      "春<b>眠\n不觉晓\n\n----\n\n明月 & 光\n",
+    );
     await Deno.writeTextFile(
       `${run}/pretrain/facts.json`,
       '{"device": "a <GPU>", "tokensBySource": {"poems": 3, "prose": 1}}',
@@ -79,7 +82,9 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
         "| all | 4 | 22 | 27.56 ± 10.73 | 27.27 ± 9.72 |",
         "| Steel-LLM chat (paper) | 41.90 | 36.08 | 30.82 |",
         `deno task pretrain --config ${run}/pretrain/settings.yaml`,
-        "deno task eval ceval --model always:A --protocol official --split val --shots 5 --seed 0",
+        `deno task eval ceval --data ${run.replace(/run$/, "data")} --model always:A ` +
+        "--protocol official --split val --shots 5 " +
+        "--subjects computer_network,marxism,logic,physician --seed 0",
       ]
     ) assertStringIncludes(markdown, text);
   });
