@@ -64,17 +64,16 @@ export function splitLines(text: string): string[] {
   return lines;
 }
 
-/**
- * A set of code points with a fast test: a table for the basic plane, which is filled once, and
- * `beyond` for the rest.
- */
+/** What the table of a {@linkcode CodePointSet} has of a code point. */
+const [UNTESTED, OUTSIDE, INSIDE] = [0, 1, 2];
+
+/** A set of code points, which remembers what it has been asked of the basic plane. */
 export class CodePointSet {
   readonly #basic = new Uint8Array(0x10000);
-  readonly #beyond: (point: number) => boolean;
+  readonly #test: (point: number) => boolean;
 
-  constructor(has: (point: number) => boolean) {
-    this.#beyond = has;
-    for (let point = 0; point < 0x10000; point++) this.#basic[point] = has(point) ? 1 : 0;
+  constructor(test: (point: number) => boolean) {
+    this.#test = test;
   }
 
   /** The set of what a regular expression matches. */
@@ -83,7 +82,12 @@ export class CodePointSet {
   }
 
   has(point: number): boolean {
-    return point < 0x10000 ? this.#basic[point] === 1 : this.#beyond(point);
+    if (point >= 0x10000) return this.#test(point);
+    const known = this.#basic[point];
+    if (known !== UNTESTED) return known === INSIDE;
+    const isInside = this.#test(point);
+    this.#basic[point] = isInside ? INSIDE : OUTSIDE;
+    return isInside;
   }
 
   /** How many of the text's code points belong to the set. */
@@ -91,13 +95,9 @@ export class CodePointSet {
     let count = 0;
     for (let i = 0; i < text.length; i++) {
       const unit = text.charCodeAt(i);
-      if (!isHighSurrogate(unit)) {
-        count += this.#basic[unit];
-      } else {
-        const point = text.codePointAt(i)!;
-        if (this.has(point)) count++;
-        if (point > 0xFFFF) i++;
-      }
+      const point = isHighSurrogate(unit) ? text.codePointAt(i)! : unit;
+      if (this.has(point)) count++;
+      if (point > 0xFFFF) i++;
     }
     return count;
   }
