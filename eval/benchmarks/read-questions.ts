@@ -29,15 +29,14 @@ export async function readQuestions(
   subjects: string[],
   onProblem: OnProblem = stopAtProblem,
 ): Promise<Map<string, Question[]>> {
-  const paths = new Map(
-    subjects.map((subject) => [subject, findPath(files, benchmark.file(split, subject))]),
-  );
-  if ([...paths.values()].every((path) => path === undefined)) {
+  const pathOf = (subject: string) => findPath(files, benchmark.file(split, subject));
+  if (!benchmark.subjects.some(({ handle }) => pathOf(handle))) {
     throw wrongFolder(benchmark, files, split);
   }
 
   const questions = new Map<string, Question[]>();
-  for (const [subject, path] of paths) {
+  for (const subject of subjects) {
+    const path = pathOf(subject);
     if (path === undefined) {
       onProblem(
         new UserError(
@@ -106,6 +105,9 @@ export function parseQuestions(
   return questions;
 }
 
+/** Characters of a bad header in a message. */
+const MOST_SHOWN = 80;
+
 interface Row {
   record: string[];
   /** Number of the row's last line in its file, from 1. */
@@ -139,7 +141,7 @@ function namedColumns(benchmark: Benchmark, header: Row | undefined, where: stri
   if (missing.length > 0) {
     throw new UserError(
       `${where}: line 1 is not the header of ${benchmark.title}: no column ${missing.join(", ")} ` +
-        `(found: ${header?.record.join(", ") ?? "nothing"})`,
+        `(found: ${header?.record.join(", ").slice(0, MOST_SHOWN) ?? "nothing"})`,
     );
   }
   return names;

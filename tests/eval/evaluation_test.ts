@@ -201,7 +201,9 @@ Deno.test("bad input stops the run, or is left out when asked", async () => {
     await Deno.remove(`${data}/val/logic_val.csv`);
     const run = (more: Partial<EvaluationSettings>) =>
       runEvaluation(settings(data, out, more), alwaysLetter("A"));
-    await assertRejects(() => run({}), UserError, "subject logic is missing");
+    for (const subjects of [HANDLES, ["logic"]]) {
+      await assertRejects(() => run({ subjects }), UserError, "subject logic is missing");
+    }
     await assertRejects(
       () => run({ subjects: ["logik"] }),
       UserError,
