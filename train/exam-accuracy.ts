@@ -50,10 +50,9 @@ export async function examAccuracy(
     const prompts = asked.map(({ exam }) =>
       tokenizer.encode(chatRenderer.prompt(examPrompt(exam, "answer"), 0))
     );
-    const logits = await model.nextLogits(prompts);
+    const logits = await model.choiceLogits(prompts, letters);
     asked.forEach(({ kind, exam }, i) => {
-      const scores = letters.map((id) => logits[i][id]);
-      const best = scores.indexOf(Math.max(...scores));
+      const best = logits[i].indexOf(Math.max(...logits[i]));
       accuracy.add(kind, "ABCD"[best] === exam.answer);
     });
   }
