@@ -6,6 +6,7 @@ import { UserError } from "../kernels/user-error.ts";
 import type { Tensor } from "../kernels/tensor.ts";
 import { download, upload } from "../kernels/transfer.ts";
 import { uploadBatch } from "./batch.ts";
+import { checkChoices, checkLabels, checkSequences } from "./check-inputs.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 import { Decoder } from "./decoder.ts";
@@ -132,8 +133,10 @@ export class LanguageModel {
     { sharePrefix = true } = {},
   ): Promise<number[][]> {
     const { reading } = await this.#inTurn(async () => {
-      this.#check(inputIds);
-      const shared = sharePrefix && this.sharesPrefixes ? sharedLength(inputIds) : 0;
+      checkSequences(this.config, inputIds);
+      checkChoices(this.config, choices);
+      const mayShare = sharePrefix && this.sharesPrefixes && inputIds.length > 1;
+      const shared = mayShare ? sharedLength(inputIds) : 0;
       const prefix = shared >= SHORTEST_PREFIX;
       const sequences = prefix
         ? [inputIds[0].slice(0, shared), ...inputIds.map((ids) => ids.slice(shared))]
@@ -173,8 +176,8 @@ export class LanguageModel {
     inputIds: readonly (readonly number[])[],
     labels: readonly (readonly number[])[],
   ): Promise<number[][]> {
-    this.#check(inputIds);
-    this.#checkLabels(inputIds, labels);
+    checkSequences(this.config, inputIds);
+    checkLabels(this.config, inputIds, labels);
     const tokens = roomForTokens(countTokens(inputIds));
     const sequences = roomForSequences(inputIds.length);
     const known = this.#scoring;
@@ -204,7 +207,7 @@ export class LanguageModel {
   ): AsyncGenerator<GeneratedToken> {
     const ids = typeof prompt === "string" ? this.tokenizer.encode(prompt) : [...prompt];
     if (ids.length === 0) throw new UserError("The prompt is empty: give at least one character.");
-    this.#check([ids]);
+    checkSequences(this.config, [ids]);
     const room = this.config.maxPositions - ids.length;
     if (room === 0) {
       throw new UserError(
@@ -263,7 +266,7 @@ export class LanguageModel {
   }
 
   async #hidden(inputIds: readonly (readonly number[])[]): Promise<Tensor> {
-    this.#check(inputIds);
+    checkSequences(this.config, inputIds);
     const tokens = roomForTokens(countTokens(inputIds));
     const sequences = roomForSequences(inputIds.length);
     const known = this.#forward;
@@ -282,51 +285,6 @@ export class LanguageModel {
     known?.destroy();
     return this.#next = await NextTokenPass.plan(this.gpu, this.parameters, room);
   }
-
-  #check(inputIds: readonly (readonly number[])[]): void {
-    const { vocabSize, maxPositions } = this.config;
-    if (inputIds.length === 0) throw new UserError("There is no sequence.");
-    inputIds.forEach((ids, sequence) => {
-      if (ids.length === 0) throw new UserError(`Sequence ${sequence} is empty.`);
-      if (ids.length > maxPositions) {
-        throw new UserError(
-          `Sequence ${sequence} has ${ids.length} tokens; the model takes at most ${maxPositions} ` +
-            `(max_position_embeddings).`,
-        );
-      }
-      const bad = ids.find((id) => !isIdBelow(vocabSize, id));
-      if (bad !== undefined) {
-        throw new UserError(
-          `Sequence ${sequence} has token id ${bad}; the vocabulary has ids 0 to ${vocabSize - 1}.`,
-        );
-      }
-    });
-  }
-
-  #checkLabels(
-    inputIds: readonly (readonly number[])[],
-    labels: readonly (readonly number[])[],
-  ): void {
-    const { vocabSize } = this.config;
-    if (labels.length !== inputIds.length) {
-      throw new UserError(
-        `There are ${inputIds.length} sequences, but labels for ${labels.length}.`,
-      );
-    }
-    labels.forEach((ids, sequence) => {
-      const wanted = inputIds[sequence].length;
-      if (ids.length !== wanted) {
-        throw new UserError(`Sequence ${sequence} has ${wanted} tokens, but ${ids.length} labels.`);
-      }
-      const bad = ids.find((id) => id !== -100 && !isIdBelow(vocabSize, id));
-      if (bad !== undefined) {
-        throw new UserError(
-          `Sequence ${sequence} has the label ${bad}; a label is -100 to be ignored, or an id from ` +
-            `0 to ${vocabSize - 1}.`,
-        );
-      }
-    });
-  }
 }
 
 function countTokens(sequences: readonly (readonly number[])[]): number {
@@ -336,10 +294,6 @@ function countTokens(sequences: readonly (readonly number[])[]): number {
 function sameRoom(a: NextTokenRoom, b: NextTokenRoom): boolean {
   return a.tokens === b.tokens && a.sequences === b.sequences && a.choices === b.choices &&
     a.prefix === b.prefix;
-}
-
-function isIdBelow(size: number, id: number): boolean {
-  return Number.isInteger(id) && id >= 0 && id < size;
 }
 
 /**

@@ -67,6 +67,7 @@ Deno.test("what cannot be asked of a model is refused by name", () =>
       [() => model.logProbs([[1, 2]], [[1]]), "Sequence 0 has 2 tokens, but 1 labels"],
       [() => model.logProbs([[1]], []), "1 sequences, but labels for 0"],
       [() => model.logProbs([[1]], [[-1]]), "the label -1"],
+      [() => model.choiceLogits([[1]], [vocabSize]), `Token id ${vocabSize} is no choice`],
       [() => generate(""), "The prompt is empty"],
       [() => generate(Array(maxPositions).fill(1)), "leave no room"],
     ];
