@@ -39,7 +39,7 @@ demo: the exam of facts about the embedded poems; of the newest of runs/dpo and 
   --subjects A,B    only these
   --limit N         at most N questions, from all subjects in turn
   --cot             let it reason step by step, where the protocol has such a prompt
-  --batch N         questions at once; changes no answer [as many as suit the device]
+  --batch N         questions at once; in f32 it changes no answer [as many as suit the device]
   --seed N          of sampling, and of guesses where a source guesses [0]
   --keep-going      leave out missing subjects and bad rows instead of stopping
   --out DIR         answers and results; a stopped run goes on from there

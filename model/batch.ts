@@ -50,13 +50,14 @@ export function uploadBatch(
   const lengths = contents.map(({ length }) => length);
   const layout = layOutSequences(lengths, ids.size, sequences.count);
   for (let row = prefix; row < ids.size; row++) layout.positions[row] += prefix;
-  const sorted = orderTokens(rows);
   upload(gpu, ids, rows);
   upload(gpu, positions, layout.positions);
   upload(gpu, sequences.bounds, layout.bounds);
   upload(gpu, sequences.index, layout.index);
   upload(gpu, sequences.starts, layout.starts);
   upload(gpu, sequences.ends, layout.ends);
+  if (!order.distinct.storage.buffer) return; // no backward reads it
+  const sorted = orderTokens(rows);
   upload(gpu, order.distinct, sorted.distinct);
   upload(gpu, order.starts, sorted.starts);
   upload(gpu, order.places, sorted.places);

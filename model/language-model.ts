@@ -280,9 +280,9 @@ export class LanguageModel {
   }
 
   async #planNext(room: NextTokenRoom): Promise<NextTokenPass> {
-    const known = this.#next;
-    if (known && sameRoom(known.room, room)) return known;
-    known?.destroy();
+    if (this.#next && sameRoom(this.#next.room, room)) return this.#next;
+    this.#next?.destroy();
+    this.#next = undefined; // should there be no memory for the other
     return this.#next = await NextTokenPass.plan(this.gpu, this.parameters, room);
   }
 }
