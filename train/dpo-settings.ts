@@ -1,5 +1,5 @@
-import { fineTuningSchema, yesOrNo } from "./fine-tuning-settings.ts";
-import { number, oneOf, type Schema, type SettingsOf } from "./settings-schema.ts";
+import { fineTuningSchema } from "./fine-tuning-settings.ts";
+import { flag, number, oneOf, type Schema, type SettingsOf } from "./settings-schema.ts";
 import { loadSettings, settingsHelp } from "./settings.ts";
 
 /** Every setting of preference optimization; the values are in `dpo.yaml`. */
@@ -14,7 +14,7 @@ const dpoSchema = {
     }),
     gamma: number("by how much a reward is to be larger; simpo only", { least: 0 }),
     sftWeight: number("weight of the chosen answers' own loss", { least: 0 }),
-    ipoMeans: oneOf("ipo: mean log-probabilities of the tokens, not sums", yesOrNo),
+    ipoMeans: flag("ipo: mean log-probabilities of the tokens, not sums"),
   },
 } satisfies Schema;
 

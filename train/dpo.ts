@@ -30,8 +30,7 @@ import { sequenceOf } from "./sequences.ts";
 export async function optimizePreferences(
   settings: DpoSettings,
 ): Promise<LanguageModel | undefined> {
-  const { data, run } = settings;
-  const loss = { ...settings.loss, ipoMeans: settings.loss.ipoMeans === "yes" };
+  const { data, loss, run } = settings;
   const objective = () => new PreferenceObjective(loss);
   objective(); // refuses constants that do not go with the loss, before anything is written
   const base = await checkpointOf(settings.model.path, "deno task sft");

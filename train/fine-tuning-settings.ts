@@ -1,5 +1,6 @@
 import {
   type Field,
+  flag,
   number,
   oneOf,
   type SettingsOf,
@@ -11,7 +12,6 @@ import {
 const atLeastOne = { least: 1 };
 const share = { least: 0, below: 1 };
 const seed = { least: 0, most: 2 ** 32 - 1 };
-export const yesOrNo = ["yes", "no"] as const;
 
 /** Names of sets, with amounts as text or as YAML has them: `- NAME: 0.2`. */
 function setsOf(meaning: string): Field<string[]> {
@@ -43,7 +43,7 @@ export const fineTuningSchema = {
     steps: wholeNumber("optimizer steps of the whole run; 0 for that many epochs"),
     batch: wholeNumber("examples of a step", atLeastOne),
     microBatch: wholeNumber("examples of the longest length computed at once", atLeastOne),
-    packing: oneOf("fill a micro-batch with as many examples as fit", yesOrNo),
+    packing: flag("fill a micro-batch with as many examples as fit"),
     learningRate: number("peak learning rate", { above: 0 }),
     minimumLearningRate: number("learning rate at the end of the cosine", { least: 0 }),
     warmupShare: number("share of the steps in which the learning rate rises", share),

@@ -123,7 +123,7 @@ async function fineTuneOn(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | 
     trained,
     training.batch,
     data.seed,
-    (step) => training.packing === "yes" ? packed(step, room) : padded(step, training.microBatch),
+    (step) => training.packing ? packed(step, room) : padded(step, training.microBatch),
   );
   const steps = training.steps ||
     Math.ceil(training.epochs * stepsPerEpoch(trained.length, training.batch));
@@ -188,7 +188,7 @@ function roomFor(items: Items, { train }: FineTuningSettings): Room {
     perItem = Math.max(perItem, item.length);
   }
   const tokens = Math.ceil(train.microBatch * longest / 64) * 64;
-  if (train.packing === "no") return { tokens, sequences: train.microBatch * perItem };
+  if (!train.packing) return { tokens, sequences: train.microBatch * perItem };
   const mean = sum / items.length;
   return { tokens, sequences: perItem * Math.ceil(1.25 * tokens / mean) };
 }

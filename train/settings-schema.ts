@@ -64,9 +64,10 @@ export function flag(meaning: string): Field<boolean> {
 }
 
 export function oneOf<const T extends string>(meaning: string, choices: readonly T[]): Field<T> {
+  const expected = choices.join(" or ");
   return {
-    meaning,
-    expected: choices.join(" or "),
+    meaning: `${meaning}: ${expected}`,
+    expected,
     accept: (value) => choices.find((choice) => choice === value),
     parse: (argument) => argument,
   };

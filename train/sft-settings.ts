@@ -1,5 +1,5 @@
-import { fineTuningSchema, yesOrNo } from "./fine-tuning-settings.ts";
-import { oneOf, type Schema, type SettingsOf } from "./settings-schema.ts";
+import { fineTuningSchema } from "./fine-tuning-settings.ts";
+import { flag, oneOf, type Schema, type SettingsOf } from "./settings-schema.ts";
 import { loadSettings, settingsHelp } from "./settings.ts";
 
 /** Every setting of supervised fine-tuning; the values are in `sft.yaml`. */
@@ -12,9 +12,9 @@ const sftSchema = {
       "answer",
       "both",
     ]),
-    trainOnPrompt: oneOf("learn the prompts too", yesOrNo),
-    maskHistory: oneOf("learn the last answer of a conversation only", yesOrNo),
-    unseenAnswers: oneOf("learn an answer's first token from the prompt alone", yesOrNo),
+    trainOnPrompt: flag("learn the prompts too"),
+    maskHistory: flag("learn the last answer of a conversation only"),
+    unseenAnswers: flag("learn an answer's first token from the prompt alone"),
   },
 } satisfies Schema;
 

@@ -29,11 +29,6 @@ export async function superviseFineTuning(
   const base = await checkpointOf(settings.model.path, "deno task pretrain");
   await keepSettings(run.dir, settings);
   const tokenizer = await Tokenizer.fromFolder(base);
-  const rules = {
-    cutoff: data.cutoff,
-    trainOnPrompt: data.trainOnPrompt === "yes",
-    maskHistory: data.maskHistory === "yes",
-  };
   const encoder = fastEncoder(tokenizer);
   const examples = new ExampleStore();
   const tokens = noTokens();
@@ -42,7 +37,7 @@ export async function superviseFineTuning(
     read: (set, problems) => readConversations(set, data, problems),
   };
   await takeExamples(data, conversations, (conversation) => {
-    const example = encodeConversation(conversation, encoder, chatRenderer, rules);
+    const example = encodeConversation(conversation, encoder, chatRenderer, data);
     examples.add(example);
     countTokens(tokens, textOf(conversation), example.ids.length);
   });
@@ -57,7 +52,7 @@ export async function superviseFineTuning(
     items: {
       length: examples.length,
       at: (index) =>
-        data.unseenAnswers === "yes"
+        data.unseenAnswers
           ? unseenAnswerItem(examples.at(index))
           : [sequenceOf(examples.at(index))],
     },

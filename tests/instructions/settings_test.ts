@@ -24,7 +24,7 @@ Deno.test("the paper's recipes and each of the mixtures load, one over the other
     ]);
     assertEquals(
       [recipe.learningRate, recipe.batch, recipe.epochs, data.cutoff, data.unseenAnswers],
-      [2e-5, 256, 4, 768, "no"],
+      [2e-5, 256, 4, 768, false],
     );
     data.sets.forEach(parseSetChoice);
   }

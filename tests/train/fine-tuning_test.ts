@@ -52,7 +52,7 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     await Deno.writeTextFile(`${dir}/identity.json`, JSON.stringify(IDENTITY));
     const sft = (run: string) => [
       ...[`--model.path=${dir}/run`, `--data.sets=${dir}/identity.json`, "--data.name=Steel"],
-      ...["--data.heldOut=0", "--data.cutoff=64", "--data.unseenAnswers=no", "--train.batch=2"],
+      ...["--data.heldOut=0", "--data.cutoff=64", "--train.batch=2"],
       ...["--train.steps=60", "--train.learningRate=1e-2", "--train.checkpointEvery=30"],
       ...["--train.validateEvery=60", "--train.precision=f32", `--run.dir=${dir}/${run}`],
     ];
