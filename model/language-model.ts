@@ -50,6 +50,9 @@ export interface GeneratedToken {
 /** Rows that the head turns into whole logits at a time. */
 const HEAD_ROWS = 64;
 
+/** A plan may have so many times the rows that are wanted, as the last of many batches is small. */
+const MOST_PADDING = 8;
+
 /** A shorter beginning is computed again for each sequence: it is hardly worth a plan of its own. */
 const SHORTEST_PREFIX = 16;
 
@@ -280,7 +283,7 @@ export class LanguageModel {
   }
 
   async #planNext(room: NextTokenRoom): Promise<NextTokenPass> {
-    if (this.#next && sameRoom(this.#next.room, room)) return this.#next;
+    if (this.#next && isRoomEnough(this.#next.room, room)) return this.#next;
     this.#next?.destroy();
     this.#next = undefined; // should there be no memory for the other
     return this.#next = await NextTokenPass.plan(this.gpu, this.parameters, room);
@@ -291,9 +294,11 @@ function countTokens(sequences: readonly (readonly number[])[]): number {
   return sequences.reduce((sum, { length }) => sum + length, 0);
 }
 
-function sameRoom(a: NextTokenRoom, b: NextTokenRoom): boolean {
-  return a.tokens === b.tokens && a.sequences === b.sequences && a.choices === b.choices &&
-    a.prefix === b.prefix;
+/** Whether a plan does for what is wanted: building another takes longer than some padding. */
+function isRoomEnough(plan: NextTokenRoom, wanted: NextTokenRoom): boolean {
+  return plan.choices === wanted.choices && plan.prefix === wanted.prefix &&
+    plan.sequences >= wanted.sequences &&
+    plan.tokens >= wanted.tokens && plan.tokens <= MOST_PADDING * wanted.tokens;
 }
 
 /**
