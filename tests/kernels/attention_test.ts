@@ -1,4 +1,5 @@
 import { attention } from "../../kernels/attention.ts";
+import { prefixAttention } from "../../kernels/prefix-attention.ts";
 import { type HeadLayout } from "../../kernels/rope.ts";
 import { layOutSequences } from "../../kernels/sequences.ts";
 import { checkOperator } from "./harness.ts";
@@ -29,10 +30,32 @@ for (const { layout, lengths, tokens } of cases) {
     }));
 }
 
+// The first of these sequences is seen by all others, across workgroups of 64 rows too; or by none.
+for (const prefix of [7, 0]) {
+  const layout = { heads: 4, keyValueHeads: 2, headDim: 4 };
+  const tokens = 90;
+  const rows = layOutSequences([7, 1, 60, 9], tokens, 4);
+  Deno.test(`attention after a prefix of ${prefix}`, () =>
+    checkOperator({
+      inputs: {
+        qkv: { shape: [tokens, 32], operand: true, constant: true },
+        bounds: { shape: [4, 2], data: rows.bounds },
+        index: { shape: [tokens], data: rows.index },
+        starts: { shape: [tokens], data: rows.starts },
+        ends: { shape: [tokens], data: rows.ends },
+        prefix: { shape: [1], data: Uint32Array.of(prefix) },
+      },
+      record: ({ qkv, bounds, index, starts, ends, prefix }) =>
+        prefixAttention(qkv, { count: 4, bounds, index, starts, ends }, prefix, layout),
+      reference: ({ qkv }) => attentionReference(qkv, rows.starts, layout, prefix),
+    }));
+}
+
 function attentionReference(
   qkv: Float64Array,
   starts: Uint32Array,
   { heads, keyValueHeads, headDim }: HeadLayout,
+  prefix = 0,
 ): Float64Array {
   const width = (heads + 2 * keyValueHeads) * headDim;
   const y = new Float64Array(starts.length * heads * headDim);
@@ -40,17 +63,18 @@ function attentionReference(
     for (let head = 0; head < heads; head++) {
       const shared = Math.floor(head * keyValueHeads / heads);
       const keyAt = (other: number) => other * width + (heads + shared) * headDim;
-      const weights: number[] = [];
-      for (let other = starts[row]; other <= row; other++) {
+      const seen = Array.from({ length: row + 1 }, (_, other) => other)
+        .filter((other) => other >= starts[row] || other < prefix);
+      const weights = seen.map((other) => {
         let score = 0;
         for (let d = 0; d < headDim; d++) {
           score += qkv[row * width + head * headDim + d] * qkv[keyAt(other) + d];
         }
-        weights.push(Math.exp(score / Math.sqrt(headDim)));
-      }
+        return Math.exp(score / Math.sqrt(headDim));
+      });
       const total = weights.reduce((sum, weight) => sum + weight);
       weights.forEach((weight, i) => {
-        const value = keyAt(starts[row] + i) + keyValueHeads * headDim;
+        const value = keyAt(seen[i]) + keyValueHeads * headDim;
         for (let d = 0; d < headDim; d++) {
           y[(row * heads + head) * headDim + d] += weight / total * qkv[value + d];
         }
