@@ -9,8 +9,10 @@ import { chooseToken } from "../model/sampling.ts";
 import type { Answerer } from "./answerer.ts";
 import type { Decoding } from "./protocols/protocol.ts";
 
-/** Tokens and texts at a time: enough to keep a GPU busy; on a CPU, more gain nothing. */
-const AT_ONCE = { gpu: { tokens: 16384, texts: 32 }, cpu: { tokens: 4096, texts: 8 } };
+/** Tokens of prompts at a time: enough to keep a GPU busy; on a CPU, more gain nothing. */
+const TOKENS_AT_ONCE = { gpu: 16384, cpu: 4096 };
+/** Texts at a time: a step costs hardly more than that of one. */
+const TEXTS_AT_ONCE = 32;
 
 /**
  * @param name what the results are filed under: the checkpoint's folder
@@ -21,7 +23,6 @@ export function modelAnswerer(
   name: string,
   { sharePrefix = true } = {},
 ): Answerer {
-  const { tokens, texts } = AT_ONCE[model.gpu.capabilities.cpu ? "cpu" : "gpu"];
   let writing: Promise<unknown> = Promise.resolve();
   return {
     name,
@@ -29,8 +30,8 @@ export function modelAnswerer(
     contextLength: model.config.maxPositions,
     precision: model.parameters.mixed ? "mixed" : "f32",
     fingerprint: () => fingerprint(model),
-    tokensAtOnce: tokens,
-    textsAtOnce: texts,
+    tokensAtOnce: TOKENS_AT_ONCE[model.gpu.capabilities.cpu ? "cpu" : "gpu"],
+    textsAtOnce: Math.min(TEXTS_AT_ONCE, textsWithRoom(model)),
     sharesPrefixes: sharePrefix && model.sharesPrefixes,
     letterScores: (prompts, letterIds) => model.choiceLogits(prompts, letterIds, { sharePrefix }),
     generate: (prompts, decoding, seeds) => {
@@ -40,6 +41,12 @@ export function modelAnswerer(
       return written;
     },
   };
+}
+
+/** Of how many texts, at their longest, a layer's keys and values can be bound. At least one. */
+function textsWithRoom({ config, gpu }: LanguageModel): number {
+  const bytes = 4 * roomForTokens(config.maxPositions) * 2 * config.keyValueHeads * config.headDim;
+  return Math.max(1, Math.floor(gpu.capabilities.maxBindingBytes / bytes));
 }
 
 /** A hash of weights that every step of training changes: the last layer's queries. */
