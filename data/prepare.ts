@@ -1,12 +1,8 @@
-import { parse } from "@std/yaml";
-import { dirname, isAbsolute, join } from "node:path";
-import { UserError } from "../kernels/user-error.ts";
-import { messageOf } from "./error-message.ts";
-import { clean } from "./clean.ts";
+import { clean, modelFilesOf } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
-import { filesOf } from "./input-files.ts";
+import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { OnProgress } from "./progress.ts";
-import { readRecipe, type Recipe, recipePath } from "./recipe.ts";
+import type { Recipe } from "./recipe.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { tokenize, type TokenizeReport } from "./tokenize.ts";
 import { WholeFile } from "./whole-file.ts";
@@ -22,8 +18,12 @@ export interface PrepareSource {
   asPublished?: boolean;
   /** By what its documents are cleaned; if undefined, they came clean. */
   recipe?: Recipe;
+  /** By what perplexity is measured; if undefined, perplexity filters are left out. */
+  perplexity?: PerplexitySettings;
   weight?: number;
 }
+
+export { readPrepareSettings } from "./prepare-settings.ts";
 
 export interface PrepareSettings {
   sources: PrepareSource[];
@@ -78,10 +78,10 @@ async function cleanOnce(
   path: string,
   { output, workers, strict, onProgress }: PrepareSettings,
 ): Promise<CleanReport> {
-  const { recipe = { textKey: "text", steps: [], ignored: [] }, corpus, asPublished = false } =
-    source;
-  const identities = await Promise.all(source.files.map(fileIdentity));
-  const task = JSON.stringify({ identities, recipe, corpus, asPublished, strict });
+  const { recipe = NO_RECIPE, corpus, asPublished = false, perplexity } = source;
+  const files = [...source.files, ...modelFilesOf({ perplexity })];
+  const identities = await Promise.all(files.map(fileIdentity));
+  const task = JSON.stringify({ identities, recipe, corpus, asPublished, perplexity, strict });
   const donePath = `${path}.done.json`;
   const done = await readDone(donePath);
   if (done?.task === task) return done.report;
@@ -93,6 +93,7 @@ async function cleanOnce(
     workers,
     strict,
     reading: { corpus, asPublished },
+    perplexity,
     onProgress: (progress) =>
       onProgress?.({ ...progress, task: `${progress.task} ${source.name}` }),
   });
@@ -100,68 +101,12 @@ async function cleanOnce(
   return report;
 }
 
+const NO_RECIPE: Recipe = { textKey: "text", steps: [], ignored: [] };
+
 async function readDone(path: string): Promise<{ task: string; report: CleanReport } | undefined> {
   try {
     return JSON.parse(await Deno.readTextFile(path));
   } catch {
     return undefined;
-  }
-}
-
-/** What a settings file says; its paths are relative to the file. */
-type MixtureFile = Pick<PrepareSettings, "sequence" | "format" | "blocksPerShard" | "tokenizer">;
-
-const SOURCE_KEYS = ["name", "files", "corpus", "asPublished", "recipe", "weight"];
-const FILE_KEYS = ["sources", "sequence", "format", "blocksPerShard", "tokenizer"];
-
-/**
- * Reads the settings of `prepare` from YAML: a list `sources`, each with `name`, `files` (files or
- * folders), and `corpus`, `recipe`, `weight` where they are wanted.
- *
- * @throws UserError naming the file and key that is wrong
- */
-export async function readPrepareSettings(
-  path: string,
-): Promise<MixtureFile & { sources: PrepareSource[] }> {
-  let content: Record<string, unknown>;
-  try {
-    content = parse(await Deno.readTextFile(path)) as Record<string, unknown>;
-  } catch (error) {
-    const reason = messageOf(error);
-    throw new UserError(`the settings ${path} cannot be read: ${reason}`);
-  }
-  refuseUnknown(content, FILE_KEYS, path);
-  if (!Array.isArray(content.sources) || content.sources.length === 0) {
-    throw new UserError(`${path}: "sources" must be a list of sources with "name" and "files"`);
-  }
-  const here = (name: string) => isAbsolute(name) ? name : join(dirname(path), name);
-  const sources = await Promise.all(content.sources.map(async (source, i) => {
-    const place = `${path}, source ${i + 1}`;
-    refuseUnknown(source, SOURCE_KEYS, place);
-    const { name, files, recipe, weight } = source;
-    if (typeof name !== "string" || !/^[\w.-]+$/.test(name)) {
-      throw new UserError(`${place}: "name" must be a word that can name a file`);
-    }
-    if (weight !== undefined && !(typeof weight === "number" && weight > 0)) {
-      throw new UserError(`${place}: "weight" must be a number above 0`);
-    }
-    return {
-      ...source,
-      files: await filesOf([files].flat().map((file) => here(String(file)))),
-      recipe: recipe === undefined ? undefined : await readRecipe(
-        recipe.includes("/") ? here(recipe) : recipePath(recipe),
-      ),
-    } as PrepareSource;
-  }));
-  return { ...content, sources } as MixtureFile & { sources: PrepareSource[] };
-}
-
-function refuseUnknown(value: unknown, known: string[], place: string): void {
-  if (typeof value !== "object" || value === null) {
-    throw new UserError(`${place}: expected keys and values (${known.join(", ")})`);
-  }
-  const unknown = Object.keys(value).find((key) => !known.includes(key));
-  if (unknown !== undefined) {
-    throw new UserError(`${place}: there is no key "${unknown}"; there are ${known.join(", ")}`);
   }
 }

@@ -64,19 +64,19 @@ class Task {
     this.#firstBytes = bytes;
   }
 
-  /** Such as `120 of 500 MB, 14.2 MB/s, 27 s left; 0000.jsonl, 12,345 documents`. */
+  /** Such as `120.1 of 500.0 MB, 14.2 MB/s, 27 s left; 0000.jsonl, 12,345 documents`. */
   textOf({ file, documents, bytes, totalBytes }: Progress): string {
     const seconds = (performance.now() - this.#started) / 1000;
     const speed = (bytes - this.#firstBytes) / Math.max(seconds, 0.001);
     const left = speed === 0 ? "" : `, ${timeText((totalBytes - bytes) / speed)} left`;
-    return `${megabytes(bytes, 0)} of ${megabytes(totalBytes, 0)} MB, ` +
-      `${megabytes(speed, 1)} MB/s${left}; ` +
+    return `${megabytes(bytes)} of ${megabytes(totalBytes)} MB, ` +
+      `${megabytes(speed)} MB/s${left}; ` +
       `${basename(file)}, ${documents.toLocaleString("en")} documents`;
   }
 }
 
-function megabytes(bytes: number, digits: number): string {
-  return (bytes / 1e6).toFixed(digits);
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
 }
 
 /** Such as `45 s`, `12 min` or `3.5 h`. */

@@ -125,6 +125,10 @@ Deno.test("settings that cannot be are refused with file and key", async () => {
       ["sources: [{ name: a, files: en.jsonl, weigth: 2 }]", 'there is no key "weigth"'],
       ["sources: [{ name: a, files: en.jsonl, weight: 0 }]", '"weight" must be a number above 0'],
       ["sources: [{ name: a, files: en.jsonl, recipe: steel-xx }]", "steel-text, steel-code or"],
+      ["sources: [{ name: a, files: en.jsonl, perplexity: { arpa: a } }]", "expected either"],
+      ["sources: [{ name: a, files: en.jsonl }, { name: a, files: zh }]", 'are named "a"'],
+      ["sources: [{ name: a, files: en.jsonl }]\nsequence: many", '"sequence" must be a whole'],
+      ["sources: [{ name: a, files: en.jsonl }]\nformat: bin", '"format" must be steel or'],
     ];
     for (const [yaml, message] of refusals) {
       await Deno.writeTextFile(path, yaml);

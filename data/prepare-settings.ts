@@ -1,0 +1,172 @@
+import { parse } from "@std/yaml";
+import { dirname, isAbsolute, join } from "node:path";
+import { UserError } from "../kernels/user-error.ts";
+import { messageOf } from "./error-message.ts";
+import { filesOf } from "./input-files.ts";
+import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
+import type { PrepareSettings, PrepareSource } from "./prepare.ts";
+import { readRecipe, type Recipe, recipePath } from "./recipe.ts";
+
+/** What a settings file says. */
+export type PrepareFile = Pick<
+  PrepareSettings,
+  "sources" | "sequence" | "format" | "blocksPerShard" | "tokenizer"
+>;
+
+const FILE_KEYS = ["sources", "sequence", "format", "blocksPerShard", "tokenizer"];
+const SOURCE_KEYS = ["name", "files", "corpus", "asPublished", "recipe", "perplexity", "weight"];
+const PERPLEXITY_KEYS = ["arpa", "sentencePiece", "reference", "percentile"];
+
+/** Keys and values of YAML, and how to read them. */
+class Section {
+  constructor(
+    readonly values: Record<string, unknown>,
+    /** Where the section is, for messages. */
+    readonly place: string,
+    readonly folder: string,
+  ) {}
+
+  /** Throws UserError unless `values` are keys and values, and the keys known. */
+  static of(values: unknown, known: string[], place: string, folder: string): Section {
+    if (typeof values !== "object" || values === null || Array.isArray(values)) {
+      throw new UserError(`${place}: expected keys and values (${known.join(", ")})`);
+    }
+    const unknown = Object.keys(values).find((key) => !known.includes(key));
+    if (unknown !== undefined) {
+      throw new UserError(`${place}: there is no key "${unknown}"; there are ${known.join(", ")}`);
+    }
+    return new Section(values as Record<string, unknown>, place, folder);
+  }
+
+  /** The value of a key, undefined if it has none; throws UserError unless it is `expected`. */
+  value<T>(key: string, is: (value: unknown) => value is T, expected: string): T | undefined {
+    const value = this.values[key] ?? undefined;
+    if (value === undefined || is(value)) return value;
+    throw new UserError(`${this.place}: "${key}" must be ${expected}`);
+  }
+
+  count(key: string): number | undefined {
+    const is = (value: unknown): value is number => Number.isInteger(value) && Number(value) > 0;
+    return this.value(key, is, "a whole number of at least 1");
+  }
+
+  text(key: string): string | undefined {
+    return this.value(key, isText, "text");
+  }
+
+  /** A path, which is relative to the settings file. */
+  path(key: string): string | undefined {
+    const path = this.text(key);
+    return path && this.#resolve(path);
+  }
+
+  /** The files of a key, which may name folders; undefined if it is not there. */
+  async files(key: string): Promise<string[] | undefined> {
+    const paths = this.value(key, isTextOrTexts, "a file or folder, or a list of them");
+    if (paths === undefined) return undefined;
+    return await filesOf([paths].flat().map((path) => this.#resolve(path)));
+  }
+
+  #resolve(path: string): string {
+    return isAbsolute(path) ? path : join(this.folder, path);
+  }
+}
+
+/**
+ * Reads the settings of `prepare` from YAML: a list `sources`, each with `name`, `files` (files or
+ * folders), and `corpus`, `recipe`, `perplexity`, `weight` where they are wanted.
+ *
+ * @throws UserError naming the file and key that is wrong
+ */
+export async function readPrepareSettings(path: string): Promise<PrepareFile> {
+  let content: unknown;
+  try {
+    content = parse(await Deno.readTextFile(path));
+  } catch (error) {
+    throw new UserError(`the settings ${path} cannot be read: ${messageOf(error)}`);
+  }
+  const folder = dirname(path);
+  const file = Section.of(content, FILE_KEYS, path, folder);
+  const list = file.value("sources", Array.isArray, "a list") ?? [];
+  if (list.length === 0) {
+    throw new UserError(`${path}: "sources" must be a list of sources with "name" and "files"`);
+  }
+  const sources = await Promise.all(list.map((source, i) => {
+    return readSource(Section.of(source, SOURCE_KEYS, `${path}, source ${i + 1}`, folder));
+  }));
+  const twice = sources.find(({ name }, i) => sources.findIndex((s) => s.name === name) !== i);
+  if (twice !== undefined) throw new UserError(`${path}: two sources are named "${twice.name}"`);
+  return {
+    sources,
+    sequence: file.count("sequence"),
+    format: file.value("format", isShardFormat, "steel or litpkds"),
+    blocksPerShard: file.count("blocksPerShard"),
+    tokenizer: file.path("tokenizer"),
+  };
+}
+
+async function readSource(section: Section): Promise<PrepareSource> {
+  const { place } = section;
+  const name = section.text("name");
+  if (name === undefined || !/^[\w.-]+$/.test(name)) {
+    throw new UserError(`${place}: "name" must be a word that can name a file`);
+  }
+  const files = await section.files("files") ?? [];
+  if (files.length === 0) throw new UserError(`${place}: "files" must name files or folders`);
+  return {
+    name,
+    files,
+    corpus: section.text("corpus"),
+    asPublished: section.value("asPublished", isYesOrNo, "true or false"),
+    recipe: await recipeOf(section),
+    perplexity: await perplexityOf(section),
+    weight: section.value("weight", isPositive, "a number above 0"),
+  };
+}
+
+/** A recipe's path is relative to the settings file; a name alone is of one that comes along. */
+async function recipeOf(section: Section): Promise<Recipe | undefined> {
+  const recipe = section.text("recipe");
+  if (recipe === undefined) return undefined;
+  return await readRecipe(recipe.includes("/") ? section.path("recipe")! : recipePath(recipe));
+}
+
+async function perplexityOf(source: Section): Promise<PerplexitySettings | undefined> {
+  if (source.values.perplexity === undefined) return undefined;
+  const place = `${source.place}, perplexity`;
+  const section = Section.of(source.values.perplexity, PERPLEXITY_KEYS, place, source.folder);
+  const [arpa, sentencePiece] = [section.path("arpa"), section.path("sentencePiece")];
+  const reference = await section.files("reference");
+  const percentile = section.value("percentile", isPercentage, "a number above 0, at most 100");
+  if (reference !== undefined && arpa === undefined && sentencePiece === undefined) {
+    return { reference, percentile };
+  }
+  if (reference === undefined && arpa !== undefined && sentencePiece !== undefined) {
+    return { arpa, sentencePiece, percentile };
+  }
+  throw new UserError(`${place}: expected either "arpa" and "sentencePiece", or "reference"`);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isTextOrTexts(value: unknown): value is string | string[] {
+  return isText(value) || Array.isArray(value) && value.every(isText);
+}
+
+function isYesOrNo(value: unknown): value is boolean {
+  return typeof value === "boolean";
+}
+
+function isPositive(value: unknown): value is number {
+  return typeof value === "number" && value > 0;
+}
+
+function isPercentage(value: unknown): value is number {
+  return isPositive(value) && value <= 100;
+}
+
+function isShardFormat(value: unknown): value is "steel" | "litpkds" {
+  return value === "steel" || value === "litpkds";
+}
