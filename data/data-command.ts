@@ -172,11 +172,13 @@ async function cleanCommand(flags: Flags): Promise<void> {
 
 async function dedupCommand(flags: Flags): Promise<void> {
   const tokenization = text(flags, "tokenization") ?? "character";
+  // Windows of characters in code are indentation for the most part, by which all code is alike.
+  const ignored = tokenization === "character" ? "[\\p{P}\\s]" : "\\p{P}";
   const step: RecipeStep = flags.options.exact
     ? { name: "document_deduplicator", arguments: {} }
     : {
       name: "document_simhash_deduplicator",
-      arguments: { tokenization, ignore_pattern: "\\p{P}", keep_empty: true },
+      arguments: { tokenization, ignore_pattern: ignored, keep_empty: true },
     };
   await runClean(flags, { textKey: "text", steps: [step], ignored: [] });
 }

@@ -76,3 +76,22 @@ Deno.test("a full disk ends the run in words and leaves no output", async () => 
     assert(!names.includes("out.jsonl"), names.join(" "));
   });
 });
+
+Deno.test("dedup drops what is nearly the same, and does not take indentation for likeness", async () => {
+  await withTempDir(async (dir) => {
+    const code = (names: string[]) =>
+      names.map((name) => `${" ".repeat(24)}self.${name} = ${name}\n`).join("");
+    const texts = [
+      code(["width", "height", "depth", "colour", "weight"]),
+      code(["author", "publisher", "year", "pages", "language"]),
+      code(["width", "height", "depth", "colour", "weight"]).trim(),
+    ];
+    const lines = texts.map((text) => JSON.stringify({ text }) + "\n");
+    await Deno.writeTextFile(`${dir}/in.jsonl`, lines.join(""));
+    const { success, stderr } = await data(
+      ...["dedup", "--input", `${dir}/in.jsonl`, "--output", `${dir}/out.jsonl`, "--workers", "1"],
+    );
+    assert(success, stderr);
+    assertEquals(await Deno.readTextFile(`${dir}/out.jsonl`), lines[0] + lines[1]);
+  });
+});
