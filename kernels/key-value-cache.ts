@@ -1,4 +1,4 @@
-import { read, update, write } from "./graph.ts";
+import { numberType, read, update, vectorOf, write } from "./graph.ts";
 import { fusedWidth, type HeadLayout } from "./rope.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -55,10 +55,22 @@ export function attendToCache(
   const [sequences, capacity, width] = cache.shape;
   const y = graph.tensor("cached attention", [sequences, heads * headDim], qkv.dtype);
   const lanes = graph.capabilities.cpu ? 8 : 64;
+  const vector = vectorOf(headDim);
+  const columns = headDim / vector;
+  const parts = Math.ceil(columns / lanes);
+  const product = vector === 1
+    ? "number(qkv[query + c]) * number(cache[key + c])"
+    : "dot(number(qkv[query + c]), number(cache[key + c]))";
   graph.dispatch(
     "cached attention",
-    { qkv: read(qkv), cache: read(cache), positions: read(positions), y: write(y) },
+    {
+      qkv: read(qkv, vector),
+      cache: read(cache, vector),
+      positions: read(positions),
+      y: write(y, vector),
+    },
     `
+alias number = ${numberType(vector)};
 var<workgroup> weights: array<f32, ${lanes}>;
 
 // The lanes score ${lanes} keys at a time; then each lane gathers its own columns of their values.
@@ -67,18 +79,18 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let sequence = group.x;
   let head = group.y;
   let keyHead = head / ${heads / keyValueHeads}u;
-  let query = sequence * ${fusedWidth(layout)}u + head * ${headDim}u;
+  let query = sequence * ${fusedWidth(layout) / vector}u + head * ${columns}u;
   let length = positions[sequence] + 1u;
-  var sums: array<f32, ${Math.ceil(headDim / lanes)}>;
+  var sums: array<number, ${parts}>;
   var highest = -1e30f;
   var total = 0f;
   for (var base = 0u; base < length; base += ${lanes}u) {
     let place = base + lane;
     var score = -1e30f;
     if (place < length) {
-      let key = (sequence * ${capacity}u + place) * ${width}u + keyHead * ${headDim}u;
+      let key = (sequence * ${capacity}u + place) * ${width / vector}u + keyHead * ${columns}u;
       score = 0f;
-      for (var d = 0u; d < ${headDim}u; d++) { score += f32(qkv[query + d]) * f32(cache[key + d]); }
+      for (var c = 0u; c < ${columns}u; c++) { score += ${product}; }
       score *= ${1 / Math.sqrt(headDim)}f;
     }
     workgroupBarrier();
@@ -91,24 +103,24 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     for (var i = 0u; i < ${lanes}u; i++) {
       if (base + i < length) { total += exp(weights[i] - higher); }
     }
-    for (var part = 0u; part < ${Math.ceil(headDim / lanes)}u; part++) {
-      let d = part * ${lanes}u + lane;
+    for (var part = 0u; part < ${parts}u; part++) {
+      let column = part * ${lanes}u + lane;
       var sum = sums[part] * keep;
       for (var i = 0u; i < ${lanes}u; i++) {
-        if (base + i < length && d < ${headDim}u) {
-          let value = (sequence * ${capacity}u + base + i) * ${width}u +
-            (${keyValueHeads}u + keyHead) * ${headDim}u;
-          sum += exp(weights[i] - higher) * f32(cache[value + d]);
+        if (base + i < length && column < ${columns}u) {
+          let value = (sequence * ${capacity}u + base + i) * ${width / vector}u +
+            (${keyValueHeads}u + keyHead) * ${columns}u;
+          sum += exp(weights[i] - higher) * number(cache[value + column]);
         }
       }
       sums[part] = sum;
     }
     highest = higher;
   }
-  for (var part = 0u; part < ${Math.ceil(headDim / lanes)}u; part++) {
-    let d = part * ${lanes}u + lane;
-    if (d < ${headDim}u) {
-      y[sequence * ${heads * headDim}u + head * ${headDim}u + d] = y_type(sums[part] / total);
+  for (var part = 0u; part < ${parts}u; part++) {
+    let column = part * ${lanes}u + lane;
+    if (column < ${columns}u) {
+      y[sequence * ${heads * columns}u + head * ${columns}u + column] = y_type(sums[part] / total);
     }
   }
 }`,
