@@ -25,7 +25,7 @@ deno task eval compare DIR...
 deno task eval ppl FILE --model DIR [--window N] [--batch N]
 
 BENCHMARK is ${BENCHMARK_NAMES.join(", ")}; exam: questions of your own in C-Eval's layout
-demo: the exam of facts about the embedded poems; of the newest of runs/dpo and runs/sft
+demo: the exam of facts about the embedded poems; asks the model of runs/dpo, or else runs/sft
 
   --model DIR       folder of a checkpoint or of a training run; always:A (B, C, D) checks the
                     tables
