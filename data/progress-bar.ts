@@ -53,24 +53,34 @@ export class ProgressBar implements Disposable {
   }
 }
 
-/** The speed of a task is that of this run; an earlier one may have done a part of it. */
+/** Milliseconds over which speed is measured: files that an earlier run has done count for no more. */
+const SPEED_WINDOW = 30_000;
+
+/** A task and how fast it has been lately. */
 class Task {
   readonly name: string;
-  readonly #firstBytes: number;
-  readonly #started = performance.now();
+  readonly #marks: { time: number; bytes: number }[] = [];
 
-  constructor({ task, bytes }: Progress) {
-    this.name = task;
-    this.#firstBytes = bytes;
+  constructor(progress: Progress) {
+    this.name = progress.task;
+    this.#mark(progress);
+  }
+
+  #mark({ bytes }: Progress): void {
+    this.#marks.push({ time: performance.now(), bytes });
+    while (performance.now() - this.#marks[0].time > SPEED_WINDOW && this.#marks.length > 2) {
+      this.#marks.shift();
+    }
   }
 
   /** Such as `120.1 of 500.0 MB, 14.2 MB/s, 27 s left; 0000.jsonl, 12,345 documents`. */
-  textOf({ file, documents, bytes, totalBytes }: Progress): string {
-    const seconds = (performance.now() - this.#started) / 1000;
-    const speed = (bytes - this.#firstBytes) / Math.max(seconds, 0.001);
+  textOf(progress: Progress): string {
+    this.#mark(progress);
+    const { file, documents, bytes, totalBytes } = progress;
+    const [first, last] = [this.#marks[0], this.#marks.at(-1)!];
+    const speed = 1000 * (last.bytes - first.bytes) / Math.max(1, last.time - first.time);
     const left = speed === 0 ? "" : `, ${timeText((totalBytes - bytes) / speed)} left`;
-    return `${megabytes(bytes)} of ${megabytes(totalBytes)} MB, ` +
-      `${megabytes(speed)} MB/s${left}; ` +
+    return `${megabytes(bytes)} of ${megabytes(totalBytes)} MB, ${megabytes(speed)} MB/s${left}; ` +
       `${basename(file)}, ${documents.toLocaleString("en")} documents`;
   }
 }

@@ -35,7 +35,9 @@ export class FileProgress {
   /** Over the files of these paths, which must be there. */
   static async over(task: string, paths: string[], onProgress: OnProgress): Promise<FileProgress> {
     const sized = paths.map(async (path) => ({ path, size: (await Deno.stat(path)).size }));
-    return new FileProgress(task, await Promise.all(sized), onProgress);
+    const progress = new FileProgress(task, await Promise.all(sized), onProgress);
+    if (paths.length > 0) progress.tell(0, 0);
+    return progress;
   }
 
   /** Tells of so many documents and bytes of the file at hand. */
