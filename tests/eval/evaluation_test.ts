@@ -127,6 +127,22 @@ Deno.test("answers of other settings are not gone on with", async () => {
   });
 });
 
+Deno.test("answers of a model's earlier weights are not gone on with", async () => {
+  await inFolders(async (data, out) => {
+    const withWeights = (weights: string): Answerer => ({
+      ...fakeModel().answerer,
+      fingerprint: () => Promise.resolve(weights),
+    });
+    await runEvaluation(settings(data, out, { limit: 4 }), withWeights("a"));
+    await runEvaluation(settings(data, out, { limit: 8 }), withWeights("a"));
+    await assertRejects(
+      () => runEvaluation(settings(data, out), withWeights("b")),
+      UserError,
+      'answers.jsonl was begun with weights "a", and this run has "b"',
+    );
+  });
+});
+
 Deno.test("tables hold both averages, categories and standard errors", async () => {
   await inFolders(async (data, out) => {
     const results = await runEvaluation(settings(data, out), alwaysLetter("A"));
