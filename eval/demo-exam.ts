@@ -7,9 +7,6 @@ import type { PoemQuestion } from "../data/exam/poem-questions.ts";
 import { formatJson, writeText } from "../model/json-file.ts";
 import { LETTERS } from "./benchmarks/benchmark.ts";
 
-/** Where it is kept. */
-export const DEMO_DATA = "cache/demo";
-
 /** As in C-Eval's `subject_mapping.json`: English name, name in prompts, category. */
 const SUBJECTS: Record<PoemQuestion["kind"], [string, string, string]> = {
   form: ["Forms of verse", "诗体", "Form"],

@@ -10,6 +10,9 @@ const PUBLISHED: Record<string, Benchmark> = { ceval, cmmlu, mmlu };
 /** What may be evaluated: the published benchmarks, and exams of one's own in C-Eval's layout. */
 export const BENCHMARK_NAMES = [...Object.keys(PUBLISHED), "exam"];
 
+/** Where `deno task eval demo` keeps its exam. */
+export const DEMO_DATA = "cache/demo";
+
 const MAPPING_FILE = "subject_mapping.json";
 
 /** A published benchmark. @throws {UserError} for any other name */

@@ -1,7 +1,7 @@
 /** Says in order what a run was, how it went and what came of it. */
 
 import { comparisonTable } from "../compare.ts";
-import { DEMO_DATA } from "../demo-exam.ts";
+import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
 import { categoryTable, heading, percent, type Results, subjectTable } from "../results.ts";
 import type { Table } from "../table.ts";
 import { accuracyChart, lineChart, type Series, shareChart } from "./charts.ts";
