@@ -84,7 +84,8 @@ function simhash({ tokens, joint }: Tokens, window: number, leftOut: number): bi
   const ones = new Int32Array(64);
   for (let first = 0; first < shingles; first++) {
     const start = first === 0 ? 0 : ends[first - 1] + joint.length;
-    const [low, high] = md5Words(bytes, start, ends[first + window - 1]);
+    const md5 = md5Words(bytes, start, ends[first + window - 1]);
+    const low = md5[0], high = md5[1];
     for (let bit = 0; bit < 32; bit++) {
       ones[bit] += low >>> bit & 1;
       ones[32 + bit] += high >>> bit & 1;

@@ -24,11 +24,12 @@ export const wordRepetitionFilter = defineOperator(
   },
 );
 
-/** Each word as a number, the same for the same word. */
+/** Each word as a number, the same for the same word; single characters are their own. */
 function numbered(words: string[]): Uint32Array {
   const numbers = new Map<string, number>();
   return Uint32Array.from(words, (word) => {
-    const number = numbers.get(word) ?? numbers.size;
+    if (word.length === 1) return word.charCodeAt(0);
+    const number = numbers.get(word) ?? 0x10000 + numbers.size;
     numbers.set(word, number);
     return number;
   });

@@ -1,7 +1,8 @@
 import { SPECIAL_CHARACTERS } from "./special-characters.ts";
-import { isHighSurrogate, isLowSurrogate } from "./unicode.ts";
+import { CodePointSet, isHighSurrogate, isLowSurrogate } from "./unicode.ts";
 
-const HAN = /\p{sc=Han}/gu;
+const HAN = CodePointSet.matching(/\p{sc=Han}/u);
+const [TAB, LINE_FEED, SPACE] = [0x09, 0x0A, 0x20];
 
 /**
  * Data-Juicer's words: what stands between spaces, line feeds and tabs, without the special
@@ -9,25 +10,38 @@ const HAN = /\p{sc=Han}/gu;
  * each Chinese character is one.
  */
 export function wordsOf(text: string, splitHan = false): string[] {
-  const spaced = splitHan ? text.replace(HAN, (character) => ` ${character} `) : text;
-  return spaced.split(/[ \n\t]/).map(stripSpecial).filter((word) => word !== "");
+  const words: string[] = [];
+  let start = 0;
+  for (let at = 0; at < text.length;) {
+    const point = text.codePointAt(at)!;
+    const next = at + (point > 0xFFFF ? 2 : 1);
+    if (point === SPACE || point === LINE_FEED || point === TAB) {
+      addWord(words, text, start, at);
+      start = next;
+    } else if (splitHan && HAN.has(point)) {
+      addWord(words, text, start, at);
+      addWord(words, text, at, next);
+      start = next;
+    }
+    at = next;
+  }
+  addWord(words, text, start, text.length);
+  return words;
 }
 
-/** The text without special characters at its ends. */
-function stripSpecial(text: string): string {
-  let start = 0;
-  while (start < text.length) {
+/** Adds what is between two places of the text, without special characters at its ends, if any. */
+function addWord(words: string[], text: string, start: number, end: number): void {
+  while (start < end) {
     const point = text.codePointAt(start)!;
     if (!SPECIAL_CHARACTERS.has(point)) break;
     start += point > 0xFFFF ? 2 : 1;
   }
-  let end = text.length;
   while (end > start) {
     const last = lastCodePoint(text, end);
     if (!SPECIAL_CHARACTERS.has(last)) break;
     end -= last > 0xFFFF ? 2 : 1;
   }
-  return text.slice(start, end);
+  if (start < end) words.push(text.slice(start, end));
 }
 
 /** The code point that ends at `end`. */
