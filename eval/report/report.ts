@@ -1,14 +1,14 @@
 /** Says in order what a run was, how it went and what came of it. */
 
-import { comparisonTable } from "../compare.ts";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
+import { comparisonTable } from "../compare.ts";
 import { categoryTable, heading, percent, type Results, subjectTable } from "../results.ts";
 import type { Table } from "../table.ts";
 import { accuracyChart, lineChart, type Series, shareChart } from "./charts.ts";
 import type { Block, Document, Figure } from "./document.ts";
 import type { Metrics, ReportData, Stage } from "./report-data.ts";
 
-/** What to call measurements that several stages have; others go by their own names. */
+/** What to call measurements that several stages have. */
 const MEASUREMENTS: Record<string, { title: string; unit: string }> = {
   gradientNorm: { title: "Gradient norm before clipping", unit: "norm" },
   learningRate: { title: "Learning rate", unit: "rate" },
@@ -123,7 +123,7 @@ function otherMeasurements(metrics: Metrics[]): string[] {
 }
 
 function measurementBlock(metrics: Metrics[], key: string): Block {
-  const { title, unit } = MEASUREMENTS[key] ?? { title: key, unit: "" };
+  const { title, unit } = MEASUREMENTS[key] ?? { title: inWords(key), unit: "" };
   const curve = series(key, metrics, key);
   const values = curve.points.map(([, value]) => value);
   const [least, most] = [
@@ -138,6 +138,12 @@ function measurementBlock(metrics: Metrics[], key: string): Block {
     small: true,
     caption: `${title}: ${short(least)} to ${short(most)}, ${short(values.at(-1)!)} at the end`,
   };
+}
+
+/** `chosenReward` as `Chosen reward`. */
+function inWords(key: string): string {
+  const words = key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words[0].toUpperCase() + words.slice(1);
 }
 
 /** What the run noted of itself. */
