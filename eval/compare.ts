@@ -50,7 +50,8 @@ export function comparisonTable(all: Results[]): Table {
     ],
     notes: [
       "C-Eval and CMMLU: mean of the subjects; MMLU: all questions alike; as their authors report",
-      "rows without ± are published figures; differences below two standard errors mean little",
+      "the rows from the paper's on are published figures; differences of less than two standard " +
+      "errors mean little",
     ],
   };
 }
