@@ -5,7 +5,7 @@ import { messageOf } from "./error-message.ts";
 import { clean, type CleanSettings } from "./clean.ts";
 import { type CleanReport } from "./cleaning/clean-report.ts";
 import { cleanReportPage } from "./cleaning/clean-report-page.ts";
-import { cleanSummary, inspectFile, inspectShards } from "./data-summary.ts";
+import { cleanSummary, hasShards, inspectFile, inspectShards } from "./data-summary.ts";
 import { filesOf } from "./input-files.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare } from "./prepare.ts";
@@ -91,7 +91,10 @@ await runCommand(async () => {
   const command = COMMANDS[flags.command];
   if (flags.options.help || command === undefined) {
     if (flags.options.help) return console.log(HELP);
-    throw new UserError(`There is no command "${flags.command}".\n\n${HELP}`);
+    const mistake = flags.command === ""
+      ? "Say what to do"
+      : `There is no command "${flags.command}"`;
+    throw new UserError(`${mistake}.\n\n${HELP}`);
   }
   await command(flags);
 });
@@ -300,7 +303,8 @@ async function inspectCommand(flags: Flags): Promise<void> {
     if (isDirectory && options.adopt) {
       await adoptShards(path, (number(flags, "sequence") ?? 2048) + 1);
     }
-    console.log(isDirectory ? await inspectShards(path) : await inspectFile(path));
+    if (isDirectory && await hasShards(path)) console.log(await inspectShards(path));
+    else for (const file of await filesOf([path])) console.log(await inspectFile(file));
   }
 }
 
