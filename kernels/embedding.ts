@@ -63,7 +63,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: 
 
 /** Sorts a batch's tokens for the gradient of the table, by counting; the host's half of `TokenOrder`. */
 export function orderTokens(ids: Uint32Array): Record<keyof TokenOrder, Uint32Array<ArrayBuffer>> {
-  const next = new Uint32Array(ids.reduce((most, id) => Math.max(most, id), 0) + 2);
+  let most = 0;
+  for (const id of ids) most = Math.max(most, id);
+  const next = new Uint32Array(most + 2);
   for (const id of ids) next[id + 1]++;
   const distinct = new Uint32Array(ids.length);
   const starts = new Uint32Array(ids.length + 1).fill(ids.length);
@@ -76,6 +78,6 @@ export function orderTokens(ids: Uint32Array): Record<keyof TokenOrder, Uint32Ar
     next[id + 1] += next[id];
   }
   const places = new Uint32Array(ids.length);
-  ids.forEach((id, place) => places[next[id]++] = place);
+  for (let place = 0; place < ids.length; place++) places[next[ids[place]]++] = place;
   return { distinct, starts, places };
 }

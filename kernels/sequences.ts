@@ -55,10 +55,14 @@ export function layOutSequences(
   const rows = {
     bounds: new Uint32Array(2 * count),
     index: new Uint32Array(tokens).fill(NO_SEQUENCE),
-    starts: Uint32Array.from({ length: tokens }, (_, row) => row),
-    ends: Uint32Array.from({ length: tokens }, (_, row) => row + 1),
+    starts: new Uint32Array(tokens),
+    ends: new Uint32Array(tokens),
     positions: new Uint32Array(tokens),
   };
+  for (let row = 0; row < tokens; row++) {
+    rows.starts[row] = row;
+    rows.ends[row] = row + 1;
+  }
   let start = 0;
   lengths.forEach((length, sequence) => {
     const end = start + length;
