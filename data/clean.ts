@@ -83,7 +83,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
       models,
     };
     const prepared = prepareSteps(steps, loaded);
-    const phaseOptions = { strict, workers, onProgress };
+    const phaseOptions = { strict: strict && isFirst, workers, onProgress };
     const phase = new CleanPhase(setup, prepared, work, `${number + 1}`, phaseOptions);
     const files = await phase.cleanFiles(sources);
     reports.push(await phase.writeKept(files, target));

@@ -12,7 +12,8 @@ export interface RecordJob {
 }
 
 /**
- * A file's records as jobs. Damage to the file ends them, and is a problem like others.
+ * A file's records as jobs. Damage to the file ends them, and is a problem like others; so is an
+ * empty file.
  *
  * @throws UserError if the file cannot be read, and what `heed` throws
  */
@@ -21,13 +22,18 @@ export async function* recordJobs(
   heed: (problem: Problem) => void,
   onRead: OnRead,
 ): AsyncGenerator<RecordJob> {
+  let bytes = 0;
   try {
     const { unit, batches } = await openFile(
       file,
       (number, reason) => heed({ file, place: `record ${number}`, reason, kept: false }),
-      onRead,
+      (read) => {
+        bytes += read;
+        onRead(read);
+      },
     );
     for await (const batch of batches) yield { batch, file, unit };
+    if (bytes === 0) heed({ file, reason: `${file} is empty`, kept: false });
   } catch (error) {
     if (!(error instanceof DamagedFile)) throw error;
     heed({ file, reason: error.message, kept: false });

@@ -139,6 +139,21 @@ Deno.test("what cannot be read is counted, or with strict refused with file and 
     await Deno.writeFile(`${dir}/cut.jsonl.gz`, new Uint8Array([0x1F, 0x8B, 8, 0]));
     const cut = await clean({ ...settings, inputs: [`${dir}/cut.jsonl.gz`, path] });
     assertEquals([cut.kept.documents, cut.problems.passedOver], [2, 2]);
+
+    await Deno.writeTextFile(`${dir}/empty.jsonl`, "");
+    const inputs = [`${dir}/empty.jsonl`];
+    const empty = await clean({ ...settings, inputs });
+    assertEquals(empty.problems.first[0].reason, `${dir}/empty.jsonl is empty`);
+    await assertRejects(() => clean({ ...settings, inputs, strict: true }), UserError, "is empty");
+    // That nothing is left for what comes after a deduplicator is no mistake of the file.
+    const nothingLeft = parseRecipe(
+      "process: [{ text_length_filter: { min_len: 99 } }, document_deduplicator, text_length_filter]",
+      "recipe",
+    );
+    await Deno.writeTextFile(path, '{"text":"一二三四五六"}\n');
+    const none = await clean({ ...settings, recipe: nothingLeft, strict: true });
+    assertEquals([none.kept.documents, none.problems.passedOver], [0, 0]);
+
     await assertRejects(
       () => clean({ ...settings, inputs: [`${dir}/none.jsonl`] }),
       UserError,
