@@ -20,6 +20,8 @@ Deno.test("train, load, ask, export and load again, through mod.ts", () =>
     assertEquals(readMetrics(`${dir}/run/metrics.jsonl`).map(({ step }) => step), [1, 2]);
 
     const checkpoint = `${dir}/run/checkpoints/step-0000002`;
+    using newest = await openCheckpoint(`${dir}/run`);
+    assertEquals(newest.dir, checkpoint);
     const model = await loadModel(checkpoint, { gpu: "auto", precision: "f32" });
     const ids = model.tokenizer.encode("steel is iron");
     const inputIds = [ids, ids.slice(0, 2)];
