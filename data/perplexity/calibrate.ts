@@ -1,5 +1,6 @@
 import { UserError } from "../../kernels/user-error.ts";
 import { DEFAULT_READING, type ReadingRules } from "../readers/documents.ts";
+import { DamagedFile } from "../readers/files/bytes.ts";
 import { readDocuments } from "../readers/read-file.ts";
 import type { PreparedStep } from "../recipe.ts";
 import { trainNgrams } from "./kneser-ney.ts";
@@ -50,10 +51,14 @@ export async function percentileOfPerplexity(
   const measured: number[] = [];
   for (const path of paths) {
     let left = Math.ceil(SAMPLE / paths.length);
-    for await (const document of readDocuments(path, { ...DEFAULT_READING, ...reading })) {
-      const text = afterSteps(document.text, before);
-      if (text !== undefined) measured.push(perplexity(text));
-      if (--left === 0) break;
+    try {
+      for await (const document of readDocuments(path, { ...DEFAULT_READING, ...reading })) {
+        const text = afterSteps(document.text, before);
+        if (text !== undefined) measured.push(perplexity(text));
+        if (--left === 0) break;
+      }
+    } catch (error) {
+      if (!(error instanceof DamagedFile)) throw error; // that is told when the file is cleaned
     }
   }
   measured.sort((a, b) => a - b);
