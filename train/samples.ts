@@ -36,7 +36,7 @@ export async function writeAnswers(
   for (const question of questions) {
     const chat = new Chat(model, { temperature: 0, maxTokens: ANSWER_TOKENS });
     const answer = (await Array.fromAsync(chat.say(question))).join("");
-    texts.push(`> ${question}\n${answer}`);
+    texts.push(`问：${question}\n答：${answer}`);
     console.log(`\n${texts.at(-1)}`);
   }
   await keepSamples(dir, texts);
