@@ -27,6 +27,8 @@ export interface CleanSettings {
   reading?: Pick<ReadingRules, "corpus" | "asPublished">;
   /** A `tokenizer.json` for filters that count tokens. */
   tokenizer?: string;
+  /** A SentencePiece `.model` for filters that count its pieces; if undefined, perplexity's. */
+  sentencePiece?: string;
   /** By what perplexity is measured; if undefined, perplexity filters are left out. */
   perplexity?: PerplexitySettings;
   onProgress?: OnProgress;
@@ -48,7 +50,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     measureAll: settings.statistics !== undefined,
     traced: settings.traces?.ofEach ?? 0,
   };
-  const { tokenizer, perplexity } = settings;
+  const { tokenizer, sentencePiece, perplexity } = settings;
   const files = [...inputs, ...modelFilesOf(settings)];
   const identities = await Promise.all(files.map(fileIdentity));
   prepareSteps(settings.recipe.steps, {});
@@ -60,12 +62,14 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     options,
     strict,
     tokenizer,
+    sentencePiece,
     perplexity,
   });
+  const others = { tokenizer, sentencePiece };
   const fitted = perplexity &&
-    await fitRecipe(settings.recipe, inputs, perplexity, reading, { tokenizer }, work);
+    await fitRecipe(settings.recipe, inputs, perplexity, reading, others, work);
   const { recipe } = fitted ?? settings;
-  const models = { tokenizer, perplexity: fitted?.model };
+  const models = { ...others, perplexity: fitted?.model };
   const loaded = await loadModels(models);
 
   const reports: CleanReport[] = [];
@@ -115,14 +119,17 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
 
 /** The files by which documents are judged. */
 export function modelFilesOf(
-  { tokenizer, perplexity }: Pick<CleanSettings, "tokenizer" | "perplexity">,
+  { tokenizer, sentencePiece, perplexity }: Pick<
+    CleanSettings,
+    "tokenizer" | "sentencePiece" | "perplexity"
+  >,
 ): string[] {
   const measuring = perplexity === undefined
     ? []
     : "reference" in perplexity
     ? perplexity.reference
     : [perplexity.arpa, perplexity.sentencePiece];
-  return tokenizer === undefined ? measuring : [tokenizer, ...measuring];
+  return [tokenizer, sentencePiece, ...measuring].filter((path) => path !== undefined);
 }
 
 /** To be raised when the same input and recipe give other output, or work files change. */

@@ -41,9 +41,11 @@ clean and dedup
   --corpus NAME           which of the paper's corpora, if the records do not show it
   --as-published          texts as the authors' scripts made them, slips included
   --tokenizer FILE        a tokenizer.json, for filters that count tokens
-  --perplexity-model FILE.arpa --sentencepiece FILE.model
-                          a KenLM model of pieces, by which documents are measured as
-                          Data-Juicer does; the recipe's threshold holds, or --percentile
+  --sentencepiece FILE.model
+                          for filters that count its pieces, and for a model of pieces:
+  --perplexity-model FILE.arpa
+                          a KenLM model, by which documents are measured as Data-Juicer
+                          does; the recipe's threshold holds, or --percentile
   --perplexity-reference FILE…
                           good text, by a model of which documents are measured instead
   --percentile N          how many percent of them to keep by it [30]
@@ -205,6 +207,7 @@ async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<
       asPublished: flags.options["as-published"] === true,
     },
     tokenizer: text(flags, "tokenizer"),
+    sentencePiece: text(flags, "sentencepiece"),
     perplexity: await perplexityOf(flags),
     onProgress: (at) => progress.show(at),
   });
@@ -222,12 +225,12 @@ async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefine
   if (percentile !== undefined && percentile > 100) {
     throw new UserError(`--percentile is ${percentile}; expected 1 to 100`);
   }
-  if (arpa !== undefined && sentencePiece !== undefined && reference.length === 0) {
-    return { arpa, sentencePiece, percentile };
-  }
-  if (arpa !== undefined || sentencePiece !== undefined) {
+  if (arpa !== undefined) {
+    if (sentencePiece !== undefined && reference.length === 0) {
+      return { arpa, sentencePiece, percentile };
+    }
     throw new UserError(
-      "--perplexity-model and --sentencepiece go together, without --perplexity-reference",
+      "--perplexity-model wants --sentencepiece, and no --perplexity-reference beside it",
     );
   }
   if (reference.length === 0) return undefined;

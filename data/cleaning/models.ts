@@ -12,6 +12,8 @@ import type { Tokenizer } from "../tokenizer.ts";
 export interface ModelFiles {
   /** A `tokenizer.json` of any kind. */
   tokenizer?: string;
+  /** A SentencePiece `.model` file, by which words are counted; perplexity's if undefined. */
+  sentencePiece?: string;
   /** By what perplexity is measured. */
   perplexity?: PerplexityModel;
 }
@@ -24,10 +26,13 @@ export interface PerplexityModel {
 }
 
 /** Throws UserError if one cannot be read. */
-export async function loadModels({ tokenizer, perplexity }: ModelFiles): Promise<Models> {
+export async function loadModels(
+  { tokenizer, perplexity, sentencePiece = perplexity?.sentencePiece }: ModelFiles,
+): Promise<Models> {
   const models: Models = {};
   if (tokenizer !== undefined) models.tokenizer = await loadTokenizer(tokenizer);
   if (perplexity !== undefined) models.perplexity = await loadPerplexity(perplexity);
+  if (sentencePiece !== undefined) models.piecesOf = await loadSentencePiece(sentencePiece);
   return models;
 }
 

@@ -36,6 +36,8 @@ export type Operator = Mapper | Filter | Deduplicator;
 /** What an operator may be handed beside its arguments, when the user has it. */
 export interface Models {
   tokenizer?: Tokenizer;
+  /** A text as the pieces of the user's SentencePiece model. */
+  piecesOf?: (text: string) => string[];
   /** Perplexity of a text under the user's model. */
   perplexity?: (text: string) => number;
 }

@@ -1,3 +1,4 @@
+import { ModelMissing, type Models } from "./operator.ts";
 import { SPECIAL_CHARACTERS } from "./special-characters.ts";
 import { CodePointSet, isHighSurrogate, isLowSurrogate } from "./unicode.ts";
 
@@ -5,11 +6,31 @@ const HAN = CodePointSet.matching(/\p{sc=Han}/u);
 const [TAB, LINE_FEED, SPACE] = [0x09, 0x0A, 0x20];
 
 /**
+ * How a text is split into words, by the arguments of an operator.
+ *
+ * @throws ModelMissing for `tokenization` without a SentencePiece model
+ */
+export function splitterOf(
+  { tokenization, split_han }: { tokenization: boolean; split_han: boolean },
+  { piecesOf }: Models,
+): (text: string) => string[] {
+  if (!tokenization) return (text) => wordsOf(text, split_han);
+  if (piecesOf === undefined) {
+    throw new ModelMissing("with tokenization it wants a SentencePiece model (--sentencepiece)");
+  }
+  return (text) => {
+    const words: string[] = [];
+    for (const piece of piecesOf(text)) addWord(words, piece, 0, piece.length);
+    return words;
+  };
+}
+
+/**
  * Data-Juicer's words: what stands between spaces, line feeds and tabs, without the special
  * characters at both ends. Chinese without spaces is one word; with `splitHan` (not Data-Juicer's)
  * each Chinese character is one.
  */
-export function wordsOf(text: string, splitHan = false): string[] {
+function wordsOf(text: string, splitHan = false): string[] {
   const words: string[] = [];
   let start = 0;
   for (let at = 0; at < text.length;) {

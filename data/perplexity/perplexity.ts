@@ -28,18 +28,13 @@ export function characterPerplexity(model: ArpaModel, text: string): number {
 }
 
 /**
- * Of a longer text this many UTF-16 units are measured: SentencePiece takes some 200 bytes for each.
- */
-const LONGEST_MEASURED = 1_000_000;
-
-/**
  * Perplexity of a text by its pieces, as Data-Juicer measures it with KenLM: pieces are words, and
  * where the pieces have line breaks, each line is a text with an end of its own.
  */
 export function piecePerplexity(model: ArpaModel, encode: PieceEncoder, text: string): number {
   let sum = 0;
   let words = 0;
-  for (const line of splitLines(encode(text.slice(0, LONGEST_MEASURED)).join(" "))) {
+  for (const line of splitLines(encode(text).join(" "))) {
     // Python splits a KenLM's line of bytes at fewer characters than the text that is counted.
     sum += model.score(line.split(/[\t-\r ]+/).filter(isNotEmpty));
     words += line.split(PYTHON_SPACE).filter(isNotEmpty).length + 1;

@@ -10,6 +10,9 @@ interface Processor {
 /** Cuts a text into the pieces of a SentencePiece model (Kudo and Richardson 2018, D18-2012). */
 export type PieceEncoder = (text: string) => string[];
 
+/** Of a longer text so many UTF-16 units are looked at: the library takes some 200 bytes for each. */
+const LONGEST = 1_000_000;
+
 /**
  * Loads a SentencePiece `.model` file of any type.
  *
@@ -28,5 +31,5 @@ export async function loadSentencePiece(path: string): Promise<PieceEncoder> {
   if (processor.encodePieces("a").length === 0) {
     throw new UserError(`${path} is no SentencePiece model: give the .model file, not the .vocab`);
   }
-  return (text) => processor.encodePieces(text);
+  return (text) => processor.encodePieces(text.slice(0, LONGEST));
 }

@@ -102,7 +102,11 @@ Deno.test("perplexity is of SentencePiece's pieces, as Data-Juicer measures it",
       texts.map((text) => JSON.stringify({ text }) + "\n").join(""),
     );
     const report = await clean({
-      recipe: parseRecipe("process: [{ perplexity_filter: { lang: zh, max_ppl: 10 } }]", "r"),
+      recipe: parseRecipe(
+        "process: [{ perplexity_filter: { lang: zh, max_ppl: 10 } }, " +
+          "{ words_num_filter: { lang: zh, tokenization: true, min_num: 3 } }]",
+        "r",
+      ),
       inputs: [`${dir}/in.jsonl`],
       output: `${dir}/out.jsonl`,
       statistics: `${dir}/stats.jsonl`,
@@ -114,7 +118,9 @@ Deno.test("perplexity is of SentencePiece's pieces, as Data-Juicer measures it",
       ...[round(10 ** ((0.5 + 1 + 0.25 + 1) / 4))], // ▁a, and on a line of its own ab
       ...[round(10 ** ((3 + 3 + 0.25 + 1) / 4))], // ▁ c ab
     ]);
-    assertEquals(report.kept.documents, 2);
+    // Line breaks are no words.
+    assertEquals(statistics.map((line) => JSON.parse(line).num_words), [3, 2, 3]);
+    assertEquals(report.kept.documents, 1);
     assert(report.warnings[0].includes("threshold (10) was applied"), report.warnings[0]);
     await assertRejects(
       () => loadSentencePiece(`${dir}/zh.arpa`),
