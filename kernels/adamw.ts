@@ -44,16 +44,19 @@ export function adamW(
       square: update(square),
       ...(half && { half: write(half) }),
     },
-    `if (report[${REPORT.finite}] == 1f) {
-      let slope = gradient[i] * report[${REPORT.scale}];
-      let m = mean[i] + (slope - mean[i]) * ${1 - beta1}f;
-      let v = square[i] * ${beta2}f + slope * slope * ${1 - beta2}f;
+    // Everything is loaded before anything is decided, so that no load waits for another.
+    `let slope = gradient[i] * report[${REPORT.scale}];
+    let m = mean[i] + (slope - mean[i]) * ${1 - beta1}f;
+    let v = square[i] * ${beta2}f + slope * slope * ${1 - beta2}f;
+    var weight = value[i];
+    if (report[${REPORT.finite}] == 1f) {
+      weight = weight * (1f - rates[0] * ${weightDecay}f) -
+        rates[1] * m / (sqrt(v) * rates[2] + ${epsilon}f);
       mean[i] = m;
       square[i] = v;
-      value[i] = value[i] * (1f - rates[0] * ${weightDecay}f) -
-        rates[1] * m / (sqrt(v) * rates[2] + ${epsilon}f);
+      value[i] = weight;
     }
-    ${half ? "half[i] = half_type(value[i]);" : ""}
+    ${half ? "half[i] = half_type(weight);" : ""}
     gradient[i] = number();`,
     { rates: read(rates), report: read(report) },
   );

@@ -1,6 +1,7 @@
 import { type Graph, read, update, vectorOf, write } from "./graph.ts";
 import { foldPartials, total } from "./row-reduction.ts";
 import type { Tensor } from "./tensor.ts";
+import { unrolledLoop } from "./unrolled-loop.ts";
 
 /** Elements that one workgroup squares and sums. */
 const SHARE = 1 << 16;
@@ -36,6 +37,7 @@ export function gradientNorm(
   gradients.forEach((gradient, index) => {
     const vector = vectorOf(gradient.size);
     const share = SHARE / vector;
+    const every = { first: `group.x * ${share}u + lane`, end: "end", step: lanes };
     graph.dispatch(
       "squared gradient",
       {
@@ -49,9 +51,7 @@ var<workgroup> sums: array<f32, ${lanes}>;
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   var sum = gradient_type();
   let end = min((group.x + 1u) * ${share}u, ${gradient.size / vector}u);
-  for (var i = group.x * ${share}u + lane; i < end; i += ${lanes}u) {
-    sum += gradient[i] * gradient[i];
-  }
+  ${unrolledLoop(graph.capabilities, "i", every, "let slope = gradient[i]; sum += slope * slope;")}
   sums[lane] = ${total("sum", vector)};
   ${foldPartials(["sums"], lanes)}
   if (lane == 0u) { partial[${first}u + group.x] = sums[0]; }

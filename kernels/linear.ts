@@ -1,5 +1,4 @@
 import { addColumnSums } from "./column-sums.ts";
-import { read, type Vector } from "./graph.ts";
 import { matmul } from "./matmul.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -37,10 +36,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
       matmul(graph, `${label} dW`, { ...product, accumulate, bias: false }, { a: dy, b: x, c });
     }
     const db = bias && graph.gradientTarget(bias);
-    if (db) {
-      const bindings = (vector: Vector) => ({ dy: read(dy, vector) });
-      addColumnSums(graph, rows, outputs, bindings, "number(dy[at])", db.tensor);
-    }
+    if (db) addColumnSums(dy, db.tensor);
     const dx = graph.gradientTarget(x);
     if (dx) {
       const { tensor: c, accumulate } = dx;

@@ -1,6 +1,6 @@
-import { addColumnSums } from "./column-sums.ts";
-import { read, update, type Vector, vectorOf, write } from "./graph.ts";
-import { rowReduction } from "./row-reduction.ts";
+import { read, vectorOf, write } from "./graph.ts";
+import { rmsNormGradients } from "./rms-norm-gradients.ts";
+import { reduceRows } from "./row-reduction.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
@@ -23,7 +23,8 @@ export function rmsNorm(
   const vector = vectorOf(width);
   const y = graph.tensor("rms-norm", x.shape, dtype);
   const inverse = graph.tensor("rms-norm.inverse", [rows]);
-  graph.dispatch(
+  reduceRows(
+    graph,
     "rms-norm",
     {
       x: read(x, vector),
@@ -31,56 +32,23 @@ export function rmsNorm(
       y: write(y, vector),
       inverse: write(inverse),
     },
-    rowReduction(graph.capabilities, {
+    {
+      rows,
       width,
       vector,
       sums: { square: "x[at] * x[at]" },
       between: `let scale = inverseSqrt(square / ${width}f + ${epsilon});
   if (lane == 0u) { inverse[row] = scale; }`,
       each: "y[at] = y_type(x[at] * scale * weight[column]);",
-    }),
-    [rows],
+    },
   );
 
   graph.onBackward(y, (dy) => {
-    const dw = graph.gradientTarget(weight);
-    if (dw) {
-      const bindings = (vector: Vector) => ({
-        x: read(x, vector),
-        inverse: read(inverse),
-        dy: read(dy, vector),
-      });
-      addColumnSums(
-        graph,
-        rows,
-        width,
-        bindings,
-        "number(dy[at]) * x[at] * inverse[row]",
-        dw.tensor,
-      );
-    }
     const dx = graph.gradientTarget(x);
-    if (!dx) return;
-    graph.dispatch(
-      "rms-norm dX",
-      {
-        x: read(x, vector),
-        weight: read(weight, vector),
-        inverse: read(inverse),
-        dy: read(dy, vector),
-        dx: (dx.accumulate ? update : write)(dx.tensor, vector),
-      },
-      rowReduction(graph.capabilities, {
-        width,
-        vector,
-        sums: { projection: "number(dy[at]) * weight[column] * x[at]" },
-        between: `let scale = inverse[row];
-  let along = projection * scale * scale / ${width}f;`,
-        each: `dx[at] ${dx.accumulate ? "+=" : "="} scale *
-      (number(dy[at]) * weight[column] - x[at] * along);`,
-      }),
-      [rows],
-    );
+    const dweight = graph.gradientTarget(weight);
+    if (!dx && !dweight) return;
+    if (!dx || !dweight) throw new Error("rms-norm makes both of its gradients or none");
+    rmsNormGradients({ x, weight, inverse }, dy, dx, dweight.tensor);
   });
   return y;
 }

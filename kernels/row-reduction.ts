@@ -1,7 +1,8 @@
-import type { Capabilities } from "./device.ts";
-import { numberType, type Vector } from "./graph.ts";
+import { type Binding, type Graph, numberType, type Vector } from "./graph.ts";
+import { unrolledLoop } from "./unrolled-loop.ts";
 
 export interface RowReduction {
+  readonly rows: number;
   /** Elements of a row. */
   readonly width: number;
   /** Vectors through which the row is seen; divides the width. */
@@ -11,40 +12,60 @@ export interface RowReduction {
    * `row`, `column` and `at`, the indices of the vector.
    */
   readonly sums: Record<string, string>;
-  /** Statements once the sums are known; `lane` is 0 for one invocation. */
+  /** Statements once the sums are known; `lane` is 0 for one invocation of a row. */
   readonly between: string;
   /** Statement for every vector of the row. */
   readonly each?: string;
 }
 
-/** WGSL of a kernel that sums over each row and then writes the row: one workgroup a row. */
-export function rowReduction(
-  { cpu }: Capabilities,
-  { width, vector = 1, sums, between, each }: RowReduction,
-): string {
-  const steps = width / vector;
-  // A software driver runs a workgroup on one core: there, one SIMD register of lanes is enough.
-  const lanes = cpu ? 8 : Math.min(256, 32 * Math.ceil(steps / 96));
-  const names = Object.keys(sums);
-  const every = `for (var column = lane; column < ${steps}u; column += ${lanes}u) {
-    let at = row * ${steps}u + column;`;
-  return `
-alias number = ${numberType(vector)};
-${names.map((name) => `var<workgroup> partial_${name}: array<f32, ${lanes}>;`).join("\n")}
+/** Rows that a workgroup of a GPU sums side by side, and lanes of each. */
+const ROWS = 8;
+const LANES = 32;
 
-@compute @workgroup_size(${lanes})
-fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let row = group.x;
-  ${names.map((name) => `var sum_${name} = number();`).join(" ")}
-  ${every}
-    ${names.map((name) => `sum_${name} += ${sums[name]};`).join(" ")}
-  }
-  ${names.map((name) => `partial_${name}[lane] = ${total(`sum_${name}`, vector)};`).join(" ")}
-  ${foldPartials(names.map((name) => `partial_${name}`), lanes)}
-  ${names.map((name) => `let ${name} = partial_${name}[0];`).join(" ")}
+/** Records a kernel that sums over each row and then writes the row. */
+export function reduceRows(
+  graph: Graph,
+  label: string,
+  bindings: Record<string, Binding>,
+  { rows, width, vector = 1, sums, between, each }: RowReduction,
+): void {
+  const { cpu } = graph.capabilities;
+  const steps = width / vector;
+  // Where a row is read again to be written, few rows at a time keep it in the cache till then.
+  const together = cpu || each || rows % ROWS > 0 ? 1 : ROWS;
+  // A software driver runs a workgroup on one core: there, one SIMD register of lanes is enough.
+  const lanes = cpu ? 8 : together > 1 ? LANES : Math.min(256, 32 * Math.ceil(steps / 96));
+  const names = Object.keys(sums);
+  const everyVector = (statements: string) =>
+    unrolledLoop(
+      graph.capabilities,
+      "column",
+      { first: "lane", end: `${steps}u`, step: lanes },
+      `let at = row * ${steps}u + column; ${statements}`,
+    );
+  const forEachSum = (text: (name: string) => string) => names.map(text).join("\n  ");
+  graph.dispatch(
+    label,
+    bindings,
+    `
+alias number = ${numberType(vector)};
+alias partials = array<array<f32, ${lanes}>, ${together}>;
+${names.map((name) => `var<workgroup> partial_${name}: partials;`).join("\n")}
+
+@compute @workgroup_size(${lanes}, ${together})
+fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
+  let lane = local.x;
+  let row = group.x * ${together}u + local.y;
+  ${forEachSum((name) => `var sum_${name} = number();`)}
+  ${everyVector(forEachSum((name) => `sum_${name} += ${sums[name]};`))}
+  ${forEachSum((name) => `partial_${name}[local.y][lane] = ${total(`sum_${name}`, vector)};`)}
+  ${foldPartials(names.map((name) => `partial_${name}[local.y]`), lanes)}
+  ${forEachSum((name) => `let ${name} = partial_${name}[local.y][0];`)}
   ${between}
-  ${each ? `${every}\n    ${each}\n  }` : ""}
-}`;
+  ${each ? everyVector(each) : ""}
+}`,
+    [rows / together],
+  );
 }
 
 /** WGSL that adds up arrays of workgroup memory into their first elements, in a fixed order. */

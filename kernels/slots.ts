@@ -1,7 +1,8 @@
 import { type Binding, read, update, vectorOf, write } from "./graph.ts";
-import { rowReduction } from "./row-reduction.ts";
+import { reduceRows } from "./row-reduction.ts";
 import type { Sequences } from "./sequences.ts";
 import type { Tensor } from "./tensor.ts";
+import { unrolledLoop } from "./unrolled-loop.ts";
 
 /*
  * The three products between the tokens of a sequence and its slots. Soft MoE needs nothing else,
@@ -21,7 +22,7 @@ export interface SlotLayout {
 /** Slots that one invocation accumulates at a time. */
 const SLOTS_AT_A_TIME = 8;
 /** Parts of a sequence that are summed side by side on a GPU, to keep all of it busy. */
-const SPLITS = 16;
+const SPLITS = 32;
 
 /**
  * Scores of each token with each slot of its sequence: (x / ‖x‖) · slot where `norm` is given, which
@@ -54,7 +55,8 @@ export function tokenSlotScores(
     );
     if (norm) stores.push("inverse_norm[row] = scale;");
     const again = number > 0 ? update : write;
-    graph.dispatch(
+    reduceRows(
+      graph,
       "token slot scores",
       {
         x: read(x, vector),
@@ -63,7 +65,8 @@ export function tokenSlotScores(
         scores: again(scores),
         ...(norm && { inverse_norm: again(norm.inverse) }),
       },
-      rowReduction(graph.capabilities, {
+      {
+        rows: tokens,
         width,
         vector,
         sums: {
@@ -72,8 +75,7 @@ export function tokenSlotScores(
         },
         between: `${norm ? `let scale = 1f / max(sqrt(square), ${norm.smallest}f);` : ""}
   if (lane == 0u) { ${stores.join(" ")} }`,
-      }),
-      [tokens],
+      },
     );
   }
   return scores;
@@ -103,6 +105,10 @@ export function gatherTokens(
   const splits = graph.capabilities.cpu ? 1 : SPLITS;
   const partial = graph.tensor("partial slots", [count, splits, total, width]);
   for (const [number, chunk] of slotChunks(total).entries()) {
+    const add = [
+      `let value = number(x[token * ${columns}u + column])${scale ? " * scale[token]" : ""};`,
+      ...chunk.map((slot) => `sum${slot} += weights[token * ${total}u + ${slot}u] * value;`),
+    ].join(" ");
     graph.dispatch(
       "gather tokens",
       {
@@ -124,10 +130,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let share = (limits.y - limits.x + ${splits - 1}u) / ${splits}u;
   let first = limits.x + id.z * share;
   ${chunk.map((slot) => `var sum${slot} = number();`).join(" ")}
-  for (var token = first; token < min(first + share, limits.y); token++) {
-    let value = number(x[token * ${columns}u + column])${scale ? " * scale[token]" : ""};
-    ${chunk.map((slot) => `sum${slot} += weights[token * ${total}u + ${slot}u] * value;`).join(" ")}
-  }
+  ${
+        unrolledLoop(graph.capabilities, "token", {
+          first: "first",
+          end: "min(first + share, limits.y)",
+        }, add)
+      }
   let row = (sequence * ${splits}u + id.z) * ${total}u;
   ${
         chunk.map((slot) => `partial[(row + ${slot}u) * ${columns}u + column] = sum${slot};`)
@@ -146,8 +154,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let sequence = row / ${slotsPerExpert}u % ${count}u;
     let slot = row / ${slotsPerExpert * count}u * ${slotsPerExpert}u + row % ${slotsPerExpert}u;
     var sum = number();
-    for (var part = 0u; part < ${splits}u; part++) {
-      sum += partial[((sequence * ${splits}u + part) * ${total}u + slot) * ${columns}u + i % ${columns}u];
+    let first = (sequence * ${splits * total}u + slot) * ${columns}u + i % ${columns}u;
+    ${
+      unrolledLoop(
+        graph.capabilities,
+        "part",
+        { first: "0u", end: `${splits}u` },
+        `sum += partial[first + part * ${total * columns}u];`,
+      )
     }
     slots[i] = sum;`,
     vector,
@@ -182,12 +196,16 @@ export function scatterSlots(
   const vector = vectorOf(width);
   const columns = width / vector;
   const total = slotCount(slots);
-  const sums = terms.map(({ slots }, term) =>
-    `sum += weights${term}[token * ${total}u + slot] *
-          number(slots${term}[${
-      slotRow(slots, "slot", "sequence")
-    } * ${columns}u + at % ${columns}u]);`
-  );
+  const sums = Array.from(
+    { length: total },
+    (_, slot) =>
+      terms.map(({ slots }, term) =>
+        `sum += weights${term}[token * ${total}u + ${slot}u] *
+        number(slots${term}[${
+          slotRow(slots, `${slot}u`, "sequence")
+        } * ${columns}u + at % ${columns}u]);`
+      ),
+  ).flat();
   const bindings = terms.flatMap(({ weights, slots }, term) => [
     [`weights${term}`, read(weights)],
     [`slots${term}`, read(slots, vector)],
@@ -201,9 +219,7 @@ export function scatterSlots(
     let sequence = index[token];
     var sum = number();
     if (sequence < ${count}u) {
-      for (var slot = 0u; slot < ${total}u; slot++) {
-        ${sums.join("\n        ")}
-      }
+      ${sums.join("\n      ")}
     }
     y[at] ${y.access === "update" ? "+=" : "="} y_type(${finish});`,
     vector,

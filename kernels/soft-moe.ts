@@ -1,5 +1,5 @@
 import { type Graph, read, update, vectorOf, write } from "./graph.ts";
-import { foldPartials, rowReduction } from "./row-reduction.ts";
+import { foldPartials, reduceRows } from "./row-reduction.ts";
 import type { Sequences } from "./sequences.ts";
 import { gatherTokens, scatterSlots, type SlotLayout, tokenSlotScores } from "./slots.ts";
 import type { Tensor } from "./tensor.ts";
@@ -106,7 +106,8 @@ function normalizePhi(
   const total = experts * slotsPerExpert;
   const keys = graph.tensor("slot keys", [experts, 1, slotsPerExpert, width]);
   const inverseNorms = graph.tensor("phi inverse norms", [total]);
-  graph.dispatch(
+  reduceRows(
+    graph,
     "normalize phi",
     {
       phi: read(phi),
@@ -114,14 +115,14 @@ function normalizePhi(
       keys: write(keys),
       inverse_norms: write(inverseNorms),
     },
-    rowReduction(graph.capabilities, {
+    {
+      rows: total,
       width,
       sums: { square: `phi[column * ${total}u + row] * phi[column * ${total}u + row]` },
       between: `let inverse = 1f / max(sqrt(square), ${SMALLEST_NORM}f);
   if (lane == 0u) { inverse_norms[row] = inverse; }`,
       each: `keys[at] = scale[0] * inverse * phi[column * ${total}u + row];`,
-    }),
-    [total],
+    },
   );
   return { keys, inverseNorms };
 }
@@ -158,7 +159,8 @@ function addPhiGradients(
   );
   const projections = graph.tensor("phi projections", [total]);
   const unitPhi = `(phi[column * ${total}u + row] * inverse_norms[row])`;
-  graph.dispatch(
+  reduceRows(
+    graph,
     "phi gradient",
     {
       phi: read(phi),
@@ -168,14 +170,14 @@ function addPhiGradients(
       projections: write(projections),
       dphi: update(dphi.tensor),
     },
-    rowReduction(graph.capabilities, {
+    {
+      rows: total,
       width,
       sums: { projection: `summed[at] * ${unitPhi}` },
       between: "if (lane == 0u) { projections[row] = projection; }",
       each: `dphi[column * ${total}u + row] += scale[0] * inverse_norms[row] *
       (summed[at] - ${unitPhi} * projection);`,
-    }),
-    [total],
+    },
   );
   graph.elementwise(
     "scale gradient",
@@ -253,16 +255,17 @@ function rowDots(a: Tensor, b: Tensor): Tensor {
   const rows = a.size / width;
   const vector = vectorOf(width);
   const dots = graph.tensor("slot dots", [rows]);
-  graph.dispatch(
+  reduceRows(
+    graph,
     "row dots",
     { a: read(a, vector), b: read(b, vector), dots: write(dots) },
-    rowReduction(graph.capabilities, {
+    {
+      rows,
       width,
       vector,
       sums: { sum: "number(a[at]) * number(b[at])" },
       between: "if (lane == 0u) { dots[row] = sum; }",
-    }),
-    [rows],
+    },
   );
   return dots;
 }

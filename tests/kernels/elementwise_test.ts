@@ -31,7 +31,7 @@ Deno.test("a tensor added to what was made of it keeps both gradients apart", ()
     },
   }));
 
-for (const [rows, width] of [[1, 1], [7, 13], [2, 150]]) {
+for (const [rows, width] of [[1, 1], [7, 13], [2, 150], [133, 4]]) {
   Deno.test(`rms-norm of [${rows}, ${width}]`, () =>
     checkOperator({
       inputs: { x: { shape: [rows, width] }, weight: { shape: [width], parameter: true } },
