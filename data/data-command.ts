@@ -233,7 +233,10 @@ async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefine
       "--perplexity-model wants --sentencepiece, and no --perplexity-reference beside it",
     );
   }
-  if (reference.length === 0) return undefined;
+  if (reference.length === 0) {
+    if (percentile === undefined) return undefined;
+    throw new UserError("--percentile wants --perplexity-model or --perplexity-reference");
+  }
   return { reference: await filesOf(reference), percentile };
 }
 

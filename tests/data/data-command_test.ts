@@ -49,6 +49,8 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
     const mistakes: [args: string[], message: string][] = [
       [["claen"], 'There is no command "claen"'],
       [["clean", "--recipe", "steel-text", ...clean, "--fast"], "Unknown argument --fast"],
+      [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile wants"],
+      [["clean", "--recipe", "steel-text", ...clean, "--perplexity-model", "a"], "--sentencepiece"],
       [["clean", "--recipe", "steel-zh", ...clean, "--strict"], 'line 2: it has no field "text"'],
     ];
     for (const [args, message] of mistakes) {
