@@ -39,7 +39,7 @@ export class ArpaModel {
       const heading = /^\\(\d+)-grams:/.exec(line);
       if (heading !== null) {
         order = Number(heading[1]);
-        model ??= new ArpaModel(counts);
+        model ??= ArpaModel.#ofSize(counts, path);
       } else if (model === undefined) {
         if (count !== null) counts.push(Number(count[1]));
       } else if (line.trim() !== "" && !line.startsWith("\\") && !model.#add(line, order)) {
@@ -50,6 +50,17 @@ export class ArpaModel {
     if (model === undefined) throw new UserError(`${path} is no ARPA file: it has no n-grams`);
     if (!model.#words.has(UNKNOWN)) model.#add(`${UNKNOWN_LOG_PROBABILITY}\t${UNKNOWN}`, 1);
     return model;
+  }
+
+  /** Throws UserError if so many n-grams do not fit into memory. */
+  static #ofSize(counts: number[], path: string): ArpaModel {
+    try {
+      return new ArpaModel(counts);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const count = counts.reduce((sum, ngrams) => sum + ngrams, 0);
+      throw new UserError(`${path} has ${count} n-grams, too many for memory: give a pruned model`);
+    }
   }
 
   /** Adds the n-gram of a line; false if it is none, has no context, or is one too many. */

@@ -40,6 +40,7 @@ Deno.test("what is no ARPA file is refused with its line", async () => {
   await refused(ARPA.replace("a a", "a"), 'the line "-0.25\ta" does not fit in');
   await refused(ARPA.replace("a a", "b a"), 'the line "-0.25\tb a" does not fit in');
   await refused(ARPA.replace("2=2", "2=1").replace("1=4", "1=3"), "does not fit in");
+  await refused(ARPA.replace("2=2", "2=99999999999999"), "too many for memory");
   await refused("mmap lm http://kheafield.com/code format version 5\n", "KenLM's binary form");
 });
 
