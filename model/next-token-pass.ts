@@ -100,6 +100,7 @@ export class NextTokenPass {
 
   async #read(first: number, end: number): Promise<Float32Array[]> {
     const width = this.logits.shape[1];
+    // The copy is in the queue before this waits: the next pass may write over the logits.
     const numbers = await download(this.gpu, this.logits, first * width, (end - first) * width);
     return Array.from(
       { length: end - first },
