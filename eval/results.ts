@@ -37,7 +37,7 @@ export interface Results {
   scores?: Scores;
   /** Missing subjects and bad rows that --keep-going left out. */
   problems: string[];
-  /** Of the last run, when it asked anything. */
+  /** Of the last run that asked anything. */
   speed?: { questionsPerSecond: number; tokensPerSecond: number };
 }
 

@@ -1,11 +1,12 @@
 /** A whole evaluation: read, ask what is still missing, score, write. */
 
 import { basename, join } from "node:path";
+import { parseObject, readIfThere } from "../model/json-file.ts";
 import { type Answer, AnswerLog, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { evaluate } from "./evaluate.ts";
 import { type Exam, type ExamSettings, readExam } from "./exam.ts";
-import { type Answered, type Results, writeResults } from "./results.ts";
+import { type Answered, type Results, RESULTS_FILE, writeResults } from "./results.ts";
 import { score } from "./scores.ts";
 
 export interface EvaluationSettings extends ExamSettings {
@@ -43,7 +44,8 @@ export async function runEvaluation(
     join(settings.out, "answers.jsonl"),
     await logSettings(settings, exam, answerer),
   );
-  const speed = await askMissing(settings, exam, answerer, log, onProgress);
+  const speed = await askMissing(settings, exam, answerer, log, onProgress) ??
+    await speedBefore(settings.out);
   const answers = new Map(log.answers.map((answer) => [keyOf(answer), answer]));
   const answered = exam.questions.map((question) => ({
     question,
@@ -77,6 +79,13 @@ async function askMissing(
   }
   if (asked === 0) return undefined;
   return { questionsPerSecond: asked / seconds, tokensPerSecond: tokens / seconds };
+}
+
+/** Of the run that asked last, where this one had nothing to ask. */
+async function speedBefore(out: string): Promise<Results["speed"]> {
+  const path = join(out, RESULTS_FILE);
+  const text = await readIfThere(path);
+  return text === undefined ? undefined : (parseObject(text, path) as Partial<Results>).speed;
 }
 
 function summary(

@@ -108,12 +108,14 @@ function lossBlocks(stage: Stage): Block[] {
   const ends = ({ name, points }: Series) =>
     `${name} from ${points[0][1].toFixed(3)} at step ${points[0][0]} to ` +
     `${points.at(-1)![1].toFixed(3)} at step ${points.at(-1)![0]}`;
+  // What preferences are learnt by is a loss of two answers, whatever their length.
+  const unit = lastOf(stage, "chosenReward") === undefined ? "nats a token" : "by pair of answers";
   const shown = [training, validation].filter(({ points }) => points.length > 0);
   return [{
     kind: "chart",
     title: "Loss",
-    chart: lineChart(shown, "nats a token"),
-    caption: `Loss in nats a token: ${shown.map(ends).join("; ")}`,
+    chart: lineChart(shown, unit),
+    caption: `Loss, ${unit}: ${shown.map(ends).join("; ")}`,
   }];
 }
 
