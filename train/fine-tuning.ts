@@ -30,7 +30,7 @@ import { type Run, train } from "./loop.ts";
 import type { Objective } from "./objective.ts";
 import { keepFacts } from "./run-facts.ts";
 import { writeAnswers } from "./samples.ts";
-import { restoreTraining } from "./training-checkpoint.ts";
+import { restoreTraining, type TrainingState } from "./training-checkpoint.ts";
 import { TrainingStep } from "./training-step.ts";
 
 /** What a stage brings to the run that all fine-tuning shares. */
@@ -127,20 +127,8 @@ async function fineTuneOn(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | 
   );
   const steps = training.steps ||
     Math.ceil(training.epochs * stepsPerEpoch(trained.length, training.batch));
-  let state = { step: 0, tokens: 0, skipped: 0, position: source.position() as unknown };
-  const checkpoint = await newestCheckpoint(run.dir);
-  if (checkpoint) {
-    using saved = await openCheckpoint(checkpoint);
-    await parameters.load(gpu, ({ name }) => saved.readFloat32(name));
-    state = await restoreTraining(checkpoint, gpu, step);
-    source.seek(state.position);
-    console.log(
-      state.step < steps
-        ? `Going on from ${checkpoint}, step ${state.step} of ${steps}.`
-        : `The run in ${run.dir} is complete: all ${steps} steps are done. To train another ` +
-          `model: --run.dir=ANOTHER_FOLDER`,
-    );
-  }
+  const state = await restore(run.dir, model, step, source, steps) ??
+    { step: 0, tokens: 0, skipped: 0, position: source.position() };
   const finished = await train({
     stage: stage.stage,
     dir: run.dir,
@@ -167,6 +155,29 @@ async function fineTuneOn(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | 
   await showExamAccuracy("after", model, data);
   await showAnswers(model, data, run.dir);
   return model;
+}
+
+/** Loads the newest checkpoint of a run's folder, if there is one, and tells where it stands. */
+async function restore(
+  dir: string,
+  { gpu, parameters }: LanguageModel,
+  step: TrainingStep,
+  source: ExampleBatches,
+  steps: number,
+): Promise<TrainingState | undefined> {
+  const checkpoint = await newestCheckpoint(dir);
+  if (checkpoint === undefined) return undefined;
+  using saved = await openCheckpoint(checkpoint);
+  await parameters.load(gpu, ({ name }) => saved.readFloat32(name));
+  const state = await restoreTraining(checkpoint, gpu, step);
+  source.seek(state.position);
+  console.log(
+    state.step < steps
+      ? `Going on from ${checkpoint}, step ${state.step} of ${steps}.`
+      : `The run in ${dir} is complete: all ${steps} steps are done. To train another model: ` +
+        `--run.dir=ANOTHER_FOLDER`,
+  );
+  return state;
 }
 
 /** The tokenizer's files, and what its vocabulary was pruned to where it was. */
