@@ -28,7 +28,9 @@ export interface KernelRate {
   readonly unit: "TFLOP/s" | "GB/s";
 }
 
-const ROUNDS = 7;
+const ROUNDS = 9;
+/** Milliseconds that a GPU works before it is timed: idle or hot, it lowers its clock for a while. */
+const WARM_UP = 400;
 /** Rows of a chunk of the head, as in cuBLAS's figures that these are compared with. */
 const HEAD_ROWS = 2048;
 
@@ -139,7 +141,8 @@ async function medians(
 ) {
   const plan = await new Draft(graph).build(gpu);
   fill();
-  await profile(gpu, plan);
+  const began = performance.now();
+  do await profile(gpu, plan); while (performance.now() - began < WARM_UP);
   const rounds: LabelTime[][] = [];
   for (let round = 0; round < ROUNDS; round++) rounds.push(await profile(gpu, plan));
   plan.destroy();

@@ -68,12 +68,22 @@ export class Plan {
 
   /** Submits every dispatch once. Does not wait. */
   run(): void {
-    this.gpu.check();
+    this.submit(this.encode());
+  }
+
+  /** Every dispatch as one command buffer, to be submitted once. */
+  encode(): GPUCommandBuffer {
     const encoder = this.gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const step of this.steps) encode(pass, step);
     pass.end();
-    this.gpu.device.queue.submit([encoder.finish()]);
+    return encoder.finish();
+  }
+
+  /** Submits what {@link encode} made. Does not wait. */
+  submit(commands: GPUCommandBuffer): void {
+    this.gpu.check();
+    this.gpu.device.queue.submit([commands]);
   }
 
   /** Frees the activations. */

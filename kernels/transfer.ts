@@ -4,6 +4,9 @@ import { bytesOf, type Tensor } from "./tensor.ts";
 /** The most bytes that pass through one staging buffer. */
 const STAGING_BYTES = 64 * 1024 * 1024;
 
+/** Up to so many bytes, a write is not worth a buffer of its own. */
+const SMALL_BYTES = 1024 * 1024;
+
 type Elements =
   | Float32Array<ArrayBuffer>
   | Float16Array<ArrayBuffer>
@@ -22,10 +25,29 @@ export function upload(gpu: Gpu, tensor: Tensor, data: Elements, first = 0): voi
   }
   // As bytes: Dawn does not know Float16Array.
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  // Dawn's `writeBuffer` is slow for much data, and the mapping of Deno's own implementation.
+  const mapped = gpu.capabilities.implementation === "dawn" && bytes.length > SMALL_BYTES;
   for (let from = 0; from < bytes.length; from += STAGING_BYTES) {
-    const count = Math.min(STAGING_BYTES, bytes.length - from);
-    gpu.device.queue.writeBuffer(buffer, first * unit + from, bytes, from, count);
+    const part = bytes.subarray(from, from + STAGING_BYTES);
+    if (mapped) writeMapped(gpu, buffer, first * unit + from, part);
+    else gpu.device.queue.writeBuffer(buffer, first * unit + from, part);
   }
+}
+
+/** Writes bytes through a buffer that is mapped from the start. */
+function writeMapped(gpu: Gpu, buffer: GPUBuffer, offset: number, bytes: Uint8Array): void {
+  const staging = gpu.device.createBuffer({
+    label: "staging",
+    size: Math.ceil(bytes.length / 4) * 4,
+    usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC,
+    mappedAtCreation: true,
+  });
+  new Uint8Array(staging.getMappedRange()).set(bytes);
+  staging.unmap();
+  const encoder = gpu.device.createCommandEncoder();
+  encoder.copyBufferToBuffer(staging, 0, buffer, offset, bytes.length);
+  gpu.device.queue.submit([encoder.finish()]);
+  staging.destroy();
 }
 
 /** Reads `count` elements of an f32 tensor, from element `first` on. Waits for the GPU. */

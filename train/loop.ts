@@ -58,12 +58,19 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
   using progress = new Progress(schedule.steps, state.step);
   using metrics = new MetricsLog(join(run.dir, "metrics.jsonl"), state.step);
   let saved = state.step;
+  let upcoming: Promise<MicroBatch[]> | undefined;
 
   while (state.step < schedule.steps && !interruption.requested) {
     const began = performance.now();
     const rate = learningRate(state.step, schedule);
-    const microBatches = source.next();
-    const report = await training.run(microBatches, rate, state.step + 1 - state.skipped);
+    const microBatches = await upcoming ?? source.next();
+    const position = source.position();
+    const running = training.run(microBatches, rate, state.step + 1 - state.skipped);
+    if (state.step + 1 < schedule.steps) {
+      upcoming = prepare(source, training);
+      upcoming.catch(() => {}); // said by the step that needs it, if that comes
+    }
+    const report = await running;
     if (!report.usable) throw notFinite(state.step + 1, saved, report);
     const tokens = countTokens(microBatches);
     const tokensPerSecond = tokens / ((performance.now() - began) / 1000);
@@ -76,7 +83,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
       );
     }
     state.tokens += tokens;
-    state.position = source.position();
+    state.position = position;
     progress.update(state.step, { loss: report.loss, learningRate: rate, tokensPerSecond });
 
     const last = state.step === schedule.steps || interruption.requested;
@@ -110,6 +117,14 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
     return false;
   }
   return true;
+}
+
+/** The next step's micro-batches, the first made ready, while the GPU works on the step before. */
+// deno-lint-ignore require-await -- what goes wrong is to be told when it is waited for
+async function prepare(source: StepSource, training: TrainingStep): Promise<MicroBatch[]> {
+  const microBatches = source.next();
+  training.stage(microBatches[0]);
+  return microBatches;
 }
 
 async function save(run: Run, state: TrainingState): Promise<void> {

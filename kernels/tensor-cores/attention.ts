@@ -3,8 +3,9 @@ import { type Binding, type Graph, read, write } from "../graph.ts";
 import type { HeadLayout } from "../rope.ts";
 import type { Tensor } from "../tensor.ts";
 import { attentionRowDot, tensorCoreAttentionBackward } from "./attention-backward-text.ts";
-import { type AttentionKernel, tensorCoreAttentionForward } from "./attention-text.ts";
-import { FRAGMENT, MATRIX_DIRECTIVES, SUBGROUP_SIZE } from "./fragment.ts";
+import { tensorCoreAttentionForward } from "./attention-text.ts";
+import type { AttentionKernel } from "./attention-tiles.ts";
+import { MATRIX_DIRECTIVES } from "./fragment.ts";
 
 /** Widest head of which a subgroup can hold its rows' sums in registers. */
 const WIDEST_HEAD = 128;
@@ -55,8 +56,7 @@ export const onTensorCores: AttentionVariant = {
 };
 
 function optionsOf({ shape: [tokens] }: Tensor, { heads, keyValueHeads, headDim }: HeadLayout) {
-  const device = { fragment: FRAGMENT, subgroupSize: SUBGROUP_SIZE };
-  return { tokens, heads, keyValueHeads, headDim, ...device };
+  return { tokens, heads, keyValueHeads, headDim };
 }
 
 /** Eight halves at a time. */
