@@ -17,6 +17,8 @@ export interface Step {
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly workgroups: readonly [number, number, number];
+  /** Of all it binds: read, written, or both. */
+  readonly bytes: number;
 }
 
 /** A recorded graph before anything is allocated: what it will need. */
@@ -127,7 +129,11 @@ function buildStep(gpu: Gpu, { label, bindings, code, workgroups }: Dispatch): S
       resource: resourceOf(binding),
     })),
   });
-  return { label, pipeline, bindGroup, workgroups };
+  const bytes = bindings.reduce(
+    (sum, binding) => sum + boundBytes(binding) * (binding.access === "update" ? 2 : 1),
+    0,
+  );
+  return { label, pipeline, bindGroup, workgroups, bytes };
 }
 
 function pipelineOf(gpu: Gpu, label: string, bindings: readonly Binding[], code: string) {

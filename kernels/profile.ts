@@ -7,6 +7,8 @@ export interface LabelTime {
   readonly label: string;
   readonly dispatches: number;
   readonly milliseconds: number;
+  /** Of all that the dispatches bind, each once: what they must move at least. */
+  readonly bytes: number;
 }
 
 /** Dispatches between two read-backs: WebGPU allows 4096 timestamps in a set. */
@@ -23,7 +25,7 @@ export async function profile(gpu: Gpu, plan: Plan): Promise<LabelTime[]> {
     throw new UserError(`${gpu.capabilities.name} cannot write timestamps: it cannot be profiled.`);
   }
   const { device } = gpu;
-  const times = new Map<string, { dispatches: number; milliseconds: number }>();
+  const times = new Map<string, { dispatches: number; milliseconds: number; bytes: number }>();
   const querySet = device.createQuerySet({ type: "timestamp", count: 2 * BATCH });
   const size = 2 * BATCH * 8;
   const resolved = device.createBuffer({
@@ -52,9 +54,10 @@ export async function profile(gpu: Gpu, plan: Plan): Promise<LabelTime[]> {
     device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);
     const stamps = new BigUint64Array(staging.getMappedRange());
-    steps.forEach(({ label }, index) => {
-      const sum = times.get(label) ?? { dispatches: 0, milliseconds: 0 };
+    steps.forEach(({ label, bytes }, index) => {
+      const sum = times.get(label) ?? { dispatches: 0, milliseconds: 0, bytes: 0 };
       sum.dispatches++;
+      sum.bytes += bytes;
       sum.milliseconds += Number(stamps[2 * index + 1] - stamps[2 * index]) / 1e6;
       times.set(label, sum);
     });

@@ -8,7 +8,8 @@ import { isMixed, type Precision } from "../model/precision.ts";
 import { Parameters } from "../model/parameters.ts";
 import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
-import { benchmarkStep, flopsPerToken } from "./step-benchmark.ts";
+import { profileTable } from "./profile-table.ts";
+import { benchmarkStep, flopsPerToken, profileStep } from "./step-benchmark.ts";
 
 const HELP = `deno task bench [options]
 
@@ -76,14 +77,19 @@ await runCommand(async () => {
         `fastest product above, ${row.gigabytes.toFixed(1)} GB`,
     );
   }
+  const most = Math.max(...microBatches);
+  const profile = await profileStep(gpu, { config, microBatch: most, sequence, mixed });
+  say("");
+  profileTable(`a micro-batch of ${most}, kernel by kernel`, profile.microBatch).forEach(say);
+  profileTable("clipping and AdamW", profile.update).forEach(say);
   const parameters = new Parameters(config, mixed);
   await parameters.load(gpu, randomWeights);
-  const shape = { microBatch: Math.max(...microBatches), sequence };
+  const shape = { microBatch: most, sequence };
   const forwardTokensPerSecond = await benchmarkForward(gpu, parameters, shape, steps);
-  say(`forward pass alone, below the head: ${forwardTokensPerSecond.toFixed(0)} tokens/s`);
+  say(`\nforward pass alone, below the head: ${forwardTokensPerSecond.toFixed(0)} tokens/s`);
   if (flags.json) {
-    const figures = { name, implementation, mixed, kernels, steps: rows, forwardTokensPerSecond };
-    console.log(JSON.stringify(figures));
+    const figures = { name, implementation, mixed, kernels, steps: rows, profile };
+    console.log(JSON.stringify({ ...figures, forwardTokensPerSecond }));
   }
   gpu.close();
 });

@@ -4,6 +4,7 @@ import { type Implementation, openGpu } from "../kernels/device.ts";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { isMixed, type Precision } from "../model/precision.ts";
 import { benchmarkModel } from "./benchmark-model.ts";
+import { profileTable } from "./profile-table.ts";
 import { profileStep } from "./step-benchmark.ts";
 
 const HELP = `deno task profile [options]
@@ -25,19 +26,11 @@ await runCommand(async () => {
   const mixed = isMixed((flags.precision ?? "auto") as Precision, gpu.capabilities);
   const microBatch = Number(flags["micro-batch"] ?? (gpu.capabilities.cpu ? 2 : 8));
   const shape = { ...benchmarkModel(gpu.capabilities.cpu), microBatch, mixed };
-  const { microBatch: micro, update } = await profileStep(gpu, shape);
-  for (
-    const [title, times] of [[`micro-batch of ${microBatch}`, micro], ["update", update]] as const
-  ) {
-    const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-    console.log(`${title}: ${total.toFixed(2)} ms`);
-    for (const { label, dispatches, milliseconds } of times) {
-      const share = `${(100 * milliseconds / total).toFixed(1)} %`;
-      console.log(
-        `${milliseconds.toFixed(2).padStart(10)} ms ${share.padStart(7)} ` +
-          `${String(dispatches).padStart(5)}  ${label}`,
-      );
-    }
-  }
+  const times = await profileStep(gpu, shape);
+  const lines = [
+    ...profileTable(`micro-batch of ${microBatch}`, times.microBatch),
+    ...profileTable("update", times.update),
+  ];
+  for (const line of lines) console.log(line);
   gpu.close();
 });
