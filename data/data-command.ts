@@ -309,23 +309,38 @@ async function inspectCommand(flags: Flags): Promise<void> {
     if (isDirectory && options.adopt) {
       await adoptShards(path, (number(flags, "sequence") ?? 2048) + 1);
     }
-    if (isDirectory && await hasShards(path)) console.log(await inspectShards(path));
-    else for (const file of await filesOf([path])) console.log(await inspectFile(file));
+    if (isDirectory && await hasShards(path)) {
+      console.log(await inspectShards(path));
+      continue;
+    }
+    const files = await filesOf([path]);
+    if (files.length === 0) throw new UserError(`${path} is empty`);
+    for (const file of files) console.log(await inspectFile(file));
   }
 }
 
 async function reportCommand({ paths }: Flags): Promise<void> {
   if (paths.length === 0) throw new UserError(`report wants a FILE.report.json.\n\n${HELP}`);
   for (const path of paths) {
-    let report: CleanReport;
-    try {
-      report = JSON.parse(await Deno.readTextFile(path));
-    } catch (error) {
-      const reason = messageOf(error);
-      throw new UserError(`the report ${path} cannot be read: ${reason}`);
-    }
+    const report = await readReport(path);
     const page = path.replace(/\.json$/, "") + ".html";
     await WholeFile.write(page, cleanReportPage(report));
     console.log(`${cleanSummary(report)}\n\n${page}`);
   }
+}
+
+async function readReport(path: string): Promise<CleanReport> {
+  let report: Partial<CleanReport> | null;
+  try {
+    report = JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    const reason = messageOf(error);
+    throw new UserError(`the report ${path} cannot be read: ${reason}`);
+  }
+  if (!Array.isArray(report?.steps) || !report.read || !report.kept) {
+    throw new UserError(
+      `${path} is no report of cleaning; expected a FILE.report.json that clean or dedup wrote`,
+    );
+  }
+  return report as CleanReport;
 }

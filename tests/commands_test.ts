@@ -29,14 +29,18 @@ async function complaint(command: string, args: string[], env = {}): Promise<str
 }
 
 Deno.test("a mistyped setting, a folder that is not there, a wrong type: one line each", async () => {
-  const [setting, folder, type] = await Promise.all([
+  const [setting, folder, type, gpu, steps] = await Promise.all([
     complaint("train/pretrain", ["--train.stepz=3"]),
     complaint("model/generate", ["--model=/nonexistent", "--prompt=steel"]),
     complaint("model/export", ["--model=/nonexistent", "--output=/none", "--dtype=int8"]),
+    complaint("train/profile", ["--gpu=cuda"]),
+    complaint("train/bench", ["--steps=few"]),
   ]);
   assertMatch(setting, /--train\.stepz: unknown setting .* did you mean "train\.steps"\?/);
   assertEquals(folder, "error: /nonexistent/config.json: there is no such file");
   assertEquals(type, "error: --dtype is int8; expected f32, f16, bf16");
+  assertEquals(gpu, "error: --gpu=cuda: expected auto, dawn or deno");
+  assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");
 });
 
 Deno.test({

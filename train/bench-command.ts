@@ -1,15 +1,17 @@
 /** `deno task bench`: how fast kernels, training steps and forward passes are on this machine. */
 import { parseArgs } from "@std/cli/parse-args";
 import { benchmarkKernels } from "../kernels/benchmark.ts";
-import { type Implementation, openGpu } from "../kernels/device.ts";
+import { openGpu } from "../kernels/device.ts";
 import { totalBytes } from "../kernels/memory.ts";
 import { runCommand, UserError } from "../kernels/user-error.ts";
-import { isMixed, type Precision } from "../model/precision.ts";
+import { deviceOptions } from "../model/device-flags.ts";
+import { isMixed } from "../model/precision.ts";
 import { Parameters } from "../model/parameters.ts";
 import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
 import { profileTable } from "./profile-table.ts";
 import { benchmarkStep, flopsPerToken, profileStep } from "./step-benchmark.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 const HELP = `deno task bench [options]
 
@@ -28,12 +30,19 @@ await runCommand(async () => {
     },
   });
   if (flags.help) return console.log(HELP);
-  const gpu = await openGpu((flags.gpu ?? "auto") as Implementation);
+  const device = deviceOptions(flags);
+  const asked = {
+    microBatches: flags["micro-batches"]?.split(",").map((each: string) =>
+      wholeNumber("micro-batches", each)
+    ),
+    steps: flags.steps === undefined ? undefined : wholeNumber("steps", flags.steps),
+  };
+  const gpu = await openGpu(device.gpu);
   const { cpu, name, implementation } = gpu.capabilities;
-  const mixed = isMixed((flags.precision ?? "auto") as Precision, gpu.capabilities);
+  const mixed = isMixed(device.precision, gpu.capabilities);
   const { config, sequence } = benchmarkModel(cpu);
-  const microBatches = (flags["micro-batches"] ?? (cpu ? "2" : "1,2,4,8")).split(",").map(Number);
-  const steps = Number(flags.steps ?? (cpu ? 2 : 8));
+  const microBatches = asked.microBatches ?? (cpu ? [2] : [1, 2, 4, 8]);
+  const steps = asked.steps ?? (cpu ? 2 : 8);
   const say = (line: string) => flags.json || console.log(line);
 
   say(`${name}, ${implementation}, ${mixed ? "mixed" : "f32"}\n`);

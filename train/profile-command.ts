@@ -1,11 +1,13 @@
 /** `deno task profile`: where the time of a training step goes, kernel by kernel. */
 import { parseArgs } from "@std/cli/parse-args";
-import { type Implementation, openGpu } from "../kernels/device.ts";
+import { openGpu } from "../kernels/device.ts";
 import { runCommand, UserError } from "../kernels/user-error.ts";
-import { isMixed, type Precision } from "../model/precision.ts";
+import { deviceOptions } from "../model/device-flags.ts";
+import { isMixed } from "../model/precision.ts";
 import { benchmarkModel } from "./benchmark-model.ts";
 import { profileTable } from "./profile-table.ts";
 import { profileStep } from "./step-benchmark.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 const HELP = `deno task profile [options]
 
@@ -22,9 +24,12 @@ await runCommand(async () => {
     },
   });
   if (flags.help) return console.log(HELP);
-  const gpu = await openGpu((flags.gpu ?? "auto") as Implementation);
-  const mixed = isMixed((flags.precision ?? "auto") as Precision, gpu.capabilities);
-  const microBatch = Number(flags["micro-batch"] ?? (gpu.capabilities.cpu ? 2 : 8));
+  const device = deviceOptions(flags);
+  const { "micro-batch": given } = flags;
+  const asked = given === undefined ? undefined : wholeNumber("micro-batch", given);
+  const gpu = await openGpu(device.gpu);
+  const mixed = isMixed(device.precision, gpu.capabilities);
+  const microBatch = asked ?? (gpu.capabilities.cpu ? 2 : 8);
   const shape = { ...benchmarkModel(gpu.capabilities.cpu), microBatch, mixed };
   const times = await profileStep(gpu, shape);
   const lines = [

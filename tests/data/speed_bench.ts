@@ -12,6 +12,7 @@ import { embedded } from "../../data/corpora/embedded.ts";
 import { loadEncoder } from "../../data/tokenizing/load-encoder.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
 import { readRecipe, recipePath } from "../../data/recipe.ts";
+import { runCommand } from "../../kernels/user-error.ts";
 import { qwenTokenizerFiles } from "../../model/tokenizer-files.ts";
 import { withTempDir } from "./fixtures.ts";
 
@@ -19,11 +20,15 @@ import { withTempDir } from "./fixtures.ts";
 const CLEANED_MEGABYTES = 300;
 const ENCODED_BY_BASELINE_MEGABYTES = 0.4;
 
-const texts = await readTexts(Deno.args[0]);
-const megabytes = texts.reduce((sum, text) => sum + new TextEncoder().encode(text).length, 0) / 1e6;
-console.log(`${texts.length} documents, ${megabytes.toFixed(2)} MB of text`);
-await withTempDir(benchCleaning);
-await benchEncoding();
+await runCommand(async () => {
+  const [path] = Deno.args;
+  if (path === "--help") return console.log("deno task bench:data [FILE.jsonl]");
+  const texts = await readTexts(path);
+  const megabytes = bytesOf(texts) / 1e6;
+  console.log(`${texts.length} documents, ${megabytes.toFixed(2)} MB of text`);
+  await withTempDir((dir) => benchCleaning(texts, megabytes, dir));
+  await benchEncoding(texts, megabytes);
+});
 
 async function readTexts(path: string | undefined): Promise<string[]> {
   if (path !== undefined) return await Array.fromAsync(readDocuments(path), ({ text }) => text);
@@ -35,7 +40,7 @@ async function readTexts(path: string | undefined): Promise<string[]> {
   return poems;
 }
 
-async function benchCleaning(dir: string): Promise<void> {
+async function benchCleaning(texts: string[], megabytes: number, dir: string): Promise<void> {
   const recipe = await readRecipe(recipePath("steel-text"));
   const lines = texts.map((text) => JSON.stringify({ text }) + "\n").join("");
   const copies = Math.max(1, Math.round(CLEANED_MEGABYTES / megabytes));
@@ -56,7 +61,7 @@ async function benchCleaning(dir: string): Promise<void> {
   }
 }
 
-async function benchEncoding(): Promise<void> {
+async function benchEncoding(texts: string[], megabytes: number): Promise<void> {
   const encoder = await loadEncoder();
   const { tokenizer, config } = await qwenTokenizerFiles();
   const baseline = new Tokenizer(tokenizer, config);
@@ -67,10 +72,15 @@ async function benchEncoding(): Promise<void> {
 }
 
 function speedOf(encode: (text: string) => number[], texts: string[]): string {
-  const bytes = texts.reduce((sum, text) => sum + new TextEncoder().encode(text).length, 0);
   const started = performance.now();
   let tokens = 0;
   for (const text of texts) tokens += encode(text).length;
   const seconds = (performance.now() - started) / 1000;
-  return `${(bytes / 1e6 / seconds).toFixed(2)} MB/s, ${Math.round(tokens / seconds)} tokens/s`;
+  return `${(bytesOf(texts) / 1e6 / seconds).toFixed(2)} MB/s, ${
+    Math.round(tokens / seconds)
+  } tokens/s`;
+}
+
+function bytesOf(texts: string[]): number {
+  return texts.reduce((sum, text) => sum + new TextEncoder().encode(text).length, 0);
 }

@@ -37,9 +37,13 @@ const CEILING = { gpu: { microBatch: 8, passes: 8 }, cpu: { microBatch: 2, passe
 const WRITTEN = { gpu: 128, cpu: 8 };
 
 await runCommand(async () => {
-  const flags = parseArgs(Deno.args, { string: ["seconds", "gpu", "precision"] });
+  const flags = parseArgs(Deno.args, {
+    string: ["seconds", "gpu", "precision"],
+    boolean: ["help"],
+  });
+  if (flags.help) return console.log(HELP);
   const [data] = flags._;
-  if (data === undefined) throw new UserError(HELP);
+  if (data === undefined) throw new UserError(`DATA is missing.\n\n${HELP}`);
   const model = await randomModel(flags);
   const seconds = Number(flags.seconds ?? 60);
   for (const benchmark of ["ceval", "cmmlu", "mmlu"]) {
