@@ -52,8 +52,10 @@ demo: the exam of facts about the embedded poems; asks the model of runs/dpo, or
 export async function evalCommand(argv: string[]): Promise<void> {
   const { values, positionals } = parse(argv);
   const [what, ...rest] = positionals;
-  if (values.help || what === undefined) {
+  if (values.help) {
     console.log(HELP);
+  } else if (what === undefined) {
+    throw new UserError(`Say what to evaluate.\n\n${HELP}`);
   } else if (what === "compare") {
     if (rest.length === 0) throw new UserError("compare: give folders of results; see --help");
     console.log(textTable(comparisonTable(await Promise.all(rest.map(readResults)))));

@@ -49,7 +49,7 @@ export async function corpusText(
       tokenizerName,
       endToken: tokenizer.imEnd,
       cacheDir: "cache",
-      onProgress: tokenizingProgress(),
+      onProgress: tokenizingProgress(tokenizerName),
     });
   const inBlocks = (corpus: TokenCorpus) => {
     const blocks = new ShuffledBlocks(
@@ -105,11 +105,11 @@ function mostFrequent(tokens: Int32Array, count: number): number[] {
 }
 
 /** Says now and then how many tokens have been made. */
-function tokenizingProgress(): (tokens: number) => void {
+function tokenizingProgress(tokenizerName: string): (tokens: number) => void {
   let next = 250_000;
   return (tokens) => {
     if (tokens < next) return;
-    console.log(`Tokenizing: ${tokens.toLocaleString("en")} tokens so far`);
+    console.log(`Tokenizing by ${tokenizerName}: ${tokens.toLocaleString("en")} tokens so far`);
     next = tokens + 250_000;
   };
 }

@@ -99,7 +99,8 @@ export function timeText(seconds: number): string {
 class StepClock {
   #step: number;
   #time = performance.now();
-  #secondsPerStep?: number;
+  #updates = 0;
+  #secondsPerStep = 0;
 
   constructor(step: number) {
     this.#step = step;
@@ -108,8 +109,9 @@ class StepClock {
   secondsTo(last: number, step: number): number {
     const now = performance.now();
     const recent = (now - this.#time) / 1000 / Math.max(1, step - this.#step);
-    // A validation or a checkpoint makes one step long: an average over some twenty levels it.
-    this.#secondsPerStep = this.#secondsPerStep === undefined
+    // A validation or a checkpoint makes one step long: an average over some twenty levels it. The
+    // first step, in which pipelines are compiled, foretells nothing once there is a second.
+    this.#secondsPerStep = this.#updates++ < 2
       ? recent
       : 0.95 * this.#secondsPerStep + 0.05 * recent;
     this.#step = step;

@@ -16,8 +16,9 @@ results.json an evaluation. Writes RUN/report.html and RUN/report.md.`;
 
 /** Runs the command line. @throws {UserError} with a message for the person who typed it */
 export async function reportCommand(argv: string[]): Promise<void> {
-  const [folder, ...rest] = positionals(argv);
-  if (folder === undefined) return console.log(HELP);
+  const { help, folders: [folder, ...rest] } = parse(argv);
+  if (help) return console.log(HELP);
+  if (folder === undefined) throw new UserError(`Say which RUN.\n\n${HELP}`);
   if (rest.length > 0) throw new UserError(`report: one folder at a time, not ${rest.join(" ")}`);
   const document = report(await readReportData(folder));
   for (
@@ -28,14 +29,14 @@ export async function reportCommand(argv: string[]): Promise<void> {
   }
 }
 
-function positionals(argv: string[]): string[] {
+function parse(argv: string[]): { help: boolean; folders: string[] } {
   try {
     const { values, positionals } = parseArgs({
       args: argv,
       allowPositionals: true,
       options: { help: { type: "boolean" } },
     });
-    return values.help ? [] : positionals;
+    return { help: values.help ?? false, folders: positionals };
   } catch (error) {
     throw new UserError(`${(error as Error).message}; --help says what report takes`);
   }

@@ -45,6 +45,7 @@ Deno.test("a benchmark is scored, written, and set beside published models", asy
 Deno.test("mistakes on the command line are named", async () => {
   const fails = (message: string, ...argv: string[]) =>
     assertRejects(() => evalCommand(argv), UserError, message);
+  await fails("Say what to evaluate");
   await fails("no benchmark cval; expected ceval, cmmlu, mmlu, exam", "cval");
   await fails("--model: give the folder of a checkpoint or run, or always:A", "ceval");
   await fails("--model=always:E: expected always:A, B, C or D", "ceval", "--model", "always:E");

@@ -102,5 +102,6 @@ Deno.test("folders that hold no run are said to hold none", async () => {
       'metrics.jsonl:1: no "step"',
     );
     await assertRejects(() => reportCommand([run, run]), UserError, "one folder at a time");
+    await assertRejects(() => reportCommand([]), UserError, "Say which RUN");
   });
 });
