@@ -7,7 +7,7 @@ export interface TensorCoreAttention {
   heads: number;
   /** Heads of keys and values; each serves `heads / keyValueHeads` query heads. */
   keyValueHeads: number;
-  /** A multiple of 8 up to 128; padded with zeros to whole fragments inside. */
+  /** A multiple of 8 up to 128; padded with zeros to 32, 64 or 128 inside. */
   headDim: number;
 }
 
@@ -66,7 +66,7 @@ export class AttentionTiles {
   /** Vectors of eight halves in a head. */
   readonly headVectors: number;
   readonly #lanesPerRow: number;
-  /** Halves of a head with its padding. */
+  /** Halves of a head with its padding: a power of two, so that lanes take whole rows of vectors. */
   readonly #width: number;
   /** Vectors of eight halves: of a token in `qkv`, of a staged row and what keeps banks apart. */
   readonly #tokenVectors: number;
@@ -95,7 +95,7 @@ export class AttentionTiles {
     this.#lanesPerRow = SUBGROUP_SIZE / rows;
     this.tile = COLUMNS * this.#lanesPerRow;
     this.workgroupRows = SUBGROUPS * rows;
-    this.#width = Math.ceil(headDim / 32) * 32;
+    this.#width = Math.max(32, 2 ** Math.ceil(Math.log2(headDim)));
     this.headVectors = headDim / 8;
     this.#tokenVectors = (heads + 2 * keyValueHeads) * this.headVectors;
     this.#pitch = this.#width / 8 + 1;

@@ -1,8 +1,11 @@
 /** Attention at sizes that cross tiles, with an analytic gradient: differences would take too long. */
+import { assertEquals } from "@std/assert";
 import { attention } from "../../kernels/attention.ts";
 import { Graph, read, write } from "../../kernels/graph.ts";
 import { Draft } from "../../kernels/plan.ts";
 import { layOutSequences } from "../../kernels/sequences.ts";
+import { tensorCoreAttentionBackward } from "../../kernels/tensor-cores/attention-backward-text.ts";
+import { tensorCoreAttentionForward } from "../../kernels/tensor-cores/attention-text.ts";
 import { download, upload } from "../../kernels/transfer.ts";
 import { assertClose, gpu, precisions, randomNumbers } from "./harness.ts";
 
@@ -12,7 +15,21 @@ const SHAPES = [
   // Scores far apart: running maxima grow and sums are rescaled.
   { tokens: 170, heads: 1, keyValueHeads: 1, headDim: 64, lengths: [133, 37], spread: 6 },
   { tokens: 140, heads: 2, keyValueHeads: 1, headDim: 128, lengths: [40, 100], spread: 1 },
+  // Rows of ten vectors, over which lanes do not divide; a sequence of one token, and padding.
+  { tokens: 70, heads: 2, keyValueHeads: 1, headDim: 80, lengths: [1, 65], spread: 1 },
 ];
+
+Deno.test("attention on tensor cores counts in whole numbers at every head size", () => {
+  for (let headDim = 8; headDim <= 128; headDim += 8) {
+    const options = { tokens: 300, heads: 4, keyValueHeads: 2, headDim };
+    const kernels = [
+      tensorCoreAttentionForward(options),
+      tensorCoreAttentionBackward({ ...options, of: "queries" }),
+      tensorCoreAttentionBackward({ ...options, of: "keys and values" }),
+    ];
+    for (const { code } of kernels) assertEquals(code.match(/\d*\.\d+u/), null, `${headDim}`);
+  }
+});
 
 for (const shape of SHAPES) {
   const { heads, keyValueHeads, headDim, lengths } = shape;
