@@ -68,7 +68,7 @@ async function timeCopy(gpu: Gpu, elements: number): Promise<KernelRate> {
   const source = graph.input("source", [elements]);
   const copy = graph.output("copy", [elements]);
   graph.parallel("copy", { source: read(source), copy: write(copy) }, "copy[i] = source[i];");
-  const [{ milliseconds }] = await medians(gpu, graph, [source, copy]);
+  const [{ milliseconds }] = await medians(gpu, graph);
   const rate = 8 * elements / milliseconds / 1e6;
   return { name: "copy", shape: `${elements}`, milliseconds, rate, unit: "GB/s" };
 }
@@ -88,7 +88,7 @@ async function timeProduct(
   const c = graph.output("c", [m * n], layout === "tn" ? "f32" : graph.operand);
   const product = { layout, m, n, k, batch: 1, accumulate: layout === "tn", bias: false };
   matmul(graph, name, product, { a, b, c });
-  const times = await medians(gpu, graph, [a, b, c], () => {
+  const times = await medians(gpu, graph, () => {
     fillRandom(gpu, a);
     fillRandom(gpu, b);
   });
@@ -111,7 +111,7 @@ async function timeAttention(
   const y = attention(qkv, sequences, { heads, keyValueHeads: heads, headDim });
   y.gradient = upstream;
   graph.backward();
-  const times = await medians(gpu, graph, [qkv, upstream], () => {
+  const times = await medians(gpu, graph, () => {
     const rows = layOutSequences(Array(microBatch).fill(sequence), tokens, microBatch);
     upload(gpu, sequences.starts, rows.starts);
     upload(gpu, sequences.ends, rows.ends);
@@ -133,12 +133,7 @@ async function timeAttention(
 }
 
 /** Builds and runs a graph several times: the median time of each label. */
-async function medians(
-  gpu: Gpu,
-  graph: Graph,
-  tensors: Tensor[],
-  fill: () => void = () => {},
-) {
+async function medians(gpu: Gpu, graph: Graph, fill: () => void = () => {}) {
   const plan = await new Draft(graph).build(gpu);
   fill();
   const began = performance.now();
@@ -146,7 +141,6 @@ async function medians(
   const rounds: LabelTime[][] = [];
   for (let round = 0; round < ROUNDS; round++) rounds.push(await profile(gpu, plan));
   plan.destroy();
-  for (const { storage } of tensors) storage.buffer?.destroy();
   return rounds[0].map(({ label }) => {
     const times = rounds.map((round) => round.find((each) => each.label === label)!.milliseconds);
     return { label, milliseconds: times.sort((x, y) => x - y)[Math.floor(ROUNDS / 2)] };

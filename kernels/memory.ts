@@ -102,7 +102,7 @@ export async function createBuffer(gpu: Gpu, name: string, bytes: number): Promi
 }
 
 /**
- * Makes the buffers of tensors that outlive every plan, unless they have one.
+ * Makes the buffers of storages that have none yet.
  *
  * @throws UserError when the device has no room for all of them.
  */

@@ -53,10 +53,14 @@ export class Draft {
       for (const { storage } of slot.tenants) storage.buffer = buffer;
       shared.push(buffer);
     }
+    const own = [...this.storages].filter(({ arena, buffer }) =>
+      !buffer && (arena === "inputs" || arena === "outputs")
+    );
     await allocate(gpu, this.storages);
+    const buffers = [...shared, ...own.map(({ buffer }) => buffer!)];
     const steps = this.graph.dispatches.map((dispatch) => buildStep(gpu, dispatch));
     gpu.check();
-    return new Plan(gpu, steps, shared);
+    return new Plan(gpu, steps, buffers);
   }
 }
 
@@ -88,7 +92,7 @@ export class Plan {
     this.gpu.device.queue.submit([commands]);
   }
 
-  /** Frees the activations. */
+  /** Frees activations, inputs and outputs; what was submitted is still computed and read. */
   destroy(): void {
     for (const buffer of this.buffers) buffer.destroy();
   }

@@ -186,6 +186,7 @@ export class LanguageModel {
     const known = this.#scoring;
     if (known?.batch.ids.size !== tokens || known.batch.sequences.count !== sequences) {
       known?.plan.destroy();
+      this.#scoring = undefined; // should there be no memory for the other
       this.#scoring = await planScoring(this.gpu, this.parameters, tokens, sequences);
     }
     const pass = this.#scoring!;
@@ -275,6 +276,7 @@ export class LanguageModel {
     const known = this.#forward;
     if (known?.batch.ids.size !== tokens || known.batch.sequences.count !== sequences) {
       known?.plan.destroy();
+      this.#forward = undefined; // should there be no memory for the other
       this.#forward = await planForward(this.gpu, this.parameters, tokens, sequences);
     }
     uploadBatch(this.gpu, this.#forward!.batch, inputIds);

@@ -111,6 +111,5 @@ export class NextTokenPass {
   /** Frees its memory; what has been started is still computed and read. */
   destroy(): void {
     this.plan.destroy();
-    this.logits.storage.buffer?.destroy();
   }
 }

@@ -20,12 +20,7 @@ export async function benchmarkForward(
   { microBatch, sequence }: { microBatch: number; sequence: number },
   passes: number,
 ): Promise<number> {
-  const { batch, hidden, plan } = await planForward(
-    gpu,
-    parameters,
-    microBatch * sequence,
-    microBatch,
-  );
+  const { batch, plan } = await planForward(gpu, parameters, microBatch * sequence, microBatch);
   const { vocabSize } = parameters.config;
   const token = () => Math.floor(Math.random() * vocabSize);
   const sequences = Array.from(
@@ -42,7 +37,6 @@ export async function benchmarkForward(
     if (began - started > WARM_UP) milliseconds.push(performance.now() - began);
   }
   plan.destroy();
-  hidden.storage.buffer?.destroy();
   const median = milliseconds.sort((a, b) => a - b)[passes >> 1];
   return 1000 * microBatch * sequence / median;
 }
