@@ -95,6 +95,8 @@ function crossEntropy(
   const columns = vocabulary / vector;
   const lanes = graph.capabilities.cpu ? 8 : 256;
   const gradient = `
+  // Every lane has read the label's logit before one of them overwrites it.
+  storageBarrier();
   // The label's own term is set afterwards, by the lane that wrote the others of its vector.
   let weight = select(loss_weights[row], 0f, ignored);
   for (var i = lane; i < ${columns}u; i += ${lanes}u) {
