@@ -12,6 +12,7 @@ import { prepare } from "./prepare.ts";
 import { readPrepareSettings } from "./prepare-settings.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import { ProgressBar } from "./progress-bar.ts";
+import { firstProblems } from "./readers/record-jobs.ts";
 import { readRecipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
@@ -272,7 +273,10 @@ async function tokenizeCommand(flags: Flags): Promise<void> {
   });
   progress.stop();
   console.log(mixtureTable(manifest.sources));
-  if (problems.length > 0) console.log(`\n${problems.length} records were passed over, or are odd`);
+  if (problems.length > 0) {
+    console.log(`\n${problems.length} records were passed over, or are odd`);
+    console.log(firstProblems(problems));
+  }
   console.log(`\n${manifest.shards.length} shards in ${output}, ${seconds.toFixed(1)} s`);
 }
 
@@ -309,13 +313,8 @@ async function inspectCommand(flags: Flags): Promise<void> {
     if (isDirectory && options.adopt) {
       await adoptShards(path, (number(flags, "sequence") ?? 2048) + 1);
     }
-    if (isDirectory && await hasShards(path)) {
-      console.log(await inspectShards(path));
-      continue;
-    }
-    const files = await filesOf([path]);
-    if (files.length === 0) throw new UserError(`${path} is empty`);
-    for (const file of files) console.log(await inspectFile(file));
+    if (isDirectory && await hasShards(path)) console.log(await inspectShards(path));
+    else for (const file of await filesOf([path])) console.log(await inspectFile(file));
   }
 }
 

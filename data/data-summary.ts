@@ -2,7 +2,7 @@ import type { CleanReport } from "./cleaning/clean-report.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { DEFAULT_READING, type Problem } from "./readers/documents.ts";
 import { readDocuments } from "./readers/read-file.ts";
-import { describeProblem } from "./readers/record-jobs.ts";
+import { describeProblem, firstProblems } from "./readers/record-jobs.ts";
 import { MANIFEST, readManifest, verifyShards } from "./shards/manifest.ts";
 import { Shard } from "./shards/shard-file.ts";
 
@@ -19,7 +19,6 @@ export function cleanSummary(
   });
   const heading = "operator".padEnd(width) +
     ["reached", "changed", "dropped"].map((name) => name.padStart(10)).join("");
-  const first = problems.first.slice(0, 5).map((problem) => `  ${describeProblem(problem)}`);
   return [
     heading,
     ...rows,
@@ -27,7 +26,7 @@ export function cleanSummary(
     `${kept.documents} of ${read.documents} documents stay, ${kept.characters} of ` +
     `${read.characters} characters, ${seconds.toFixed(1)} s`,
     ...warnings.map((warning) => `warning: ${warning}`),
-    ...first,
+    ...problems.first.length > 0 ? [firstProblems(problems.first)] : [],
   ].join("\n");
 }
 

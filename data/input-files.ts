@@ -4,9 +4,15 @@ import { messageOf } from "./error-message.ts";
 /**
  * The files of a list of files and folders: a folder stands for all that is in it, by name.
  *
- * @throws UserError if one of them is not there
+ * @throws UserError if one of them is not there, or none holds a file
  */
 export async function filesOf(paths: string[]): Promise<string[]> {
+  const found = await filesIn(paths);
+  if (found.length === 0) throw new UserError(`${paths.join(" ")}: there is no file in it`);
+  return found;
+}
+
+async function filesIn(paths: string[]): Promise<string[]> {
   const found: string[] = [];
   for (const path of paths) {
     let stat: Deno.FileInfo;
@@ -21,7 +27,7 @@ export async function filesOf(paths: string[]): Promise<string[]> {
       continue;
     }
     const names = await Array.fromAsync(Deno.readDir(path), ({ name }) => name);
-    found.push(...await filesOf(names.toSorted().map((name) => `${path}/${name}`)));
+    found.push(...await filesIn(names.toSorted().map((name) => `${path}/${name}`)));
   }
   return found;
 }

@@ -1,7 +1,9 @@
+import { UserError } from "../kernels/user-error.ts";
 import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
 import { FileProgress, type OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type Problem } from "./readers/documents.ts";
+import { firstProblems } from "./readers/record-jobs.ts";
 import type { Manifest } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { PAPER_BLOCKS_PER_SHARD, removeShards, ShardWriter } from "./shards/shard-writer.ts";
@@ -63,6 +65,10 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   await removeShards(output);
 
   const tokenized = await tokenizeSources(settings, work);
+  const problems = tokenized.flat().flatMap(({ problems }) => problems);
+  if (tokenized.flat().every(({ documents }) => documents === 0)) {
+    throw new UserError(`there is no document to tokenize\n${firstProblems(problems)}`.trim());
+  }
   const writer = new ShardWriter(output, {
     format,
     tokenizer: settings.tokenizer ?? "Qwen1.5",
@@ -98,7 +104,7 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
     leftOver: Object.fromEntries(
       mixture.map(({ name, tokens }) => [name, tokens - (manifest.sources[name]?.tokens ?? 0)]),
     ),
-    problems: tokenized.flat().flatMap(({ problems }) => problems),
+    problems,
     seconds: (performance.now() - started) / 1000,
   };
 }

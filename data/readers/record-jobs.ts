@@ -44,3 +44,8 @@ export async function* recordJobs(
 export function describeProblem({ file, place, reason }: Problem): string {
   return place === undefined ? reason : `${file}, ${place}: ${reason}`;
 }
+
+/** The first few of them, a line each. */
+export function firstProblems(problems: Problem[]): string {
+  return problems.slice(0, 5).map((problem) => `  ${describeProblem(problem)}`).join("\n");
+}

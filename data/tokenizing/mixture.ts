@@ -21,9 +21,10 @@ export function* drawDocuments(sources: MixtureSource[]): Generator<number> {
   const shares = tokensToTake(sources);
   const lengths = sources.map((source) => source.lengths[Symbol.iterator]());
   const taken = sources.map(() => 0);
-  while (true) {
-    let next = 0;
-    for (let i = 1; i < sources.length; i++) {
+  const first = shares.findIndex((share) => share > 0);
+  while (first !== -1) {
+    let next = first;
+    for (let i = first + 1; i < sources.length; i++) {
       if (taken[i] * shares[next] < taken[next] * shares[i]) next = i;
     }
     if (taken[next] >= shares[next]) return;

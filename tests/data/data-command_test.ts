@@ -46,12 +46,17 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
   await withTempDir(async (dir) => {
     await Deno.writeTextFile(`${dir}/in.jsonl`, '{"text":"one"}\n{"txt":"two"}\n');
     await Deno.writeTextFile(`${dir}/shards.json`, '{"shards":[]}');
+    await Deno.writeTextFile(`${dir}/none.jsonl`, '{"txt":"one"}\n');
     await Deno.mkdir(`${dir}/empty`);
     const clean = ["--input", `${dir}/in.jsonl`, "--output", `${dir}/out.jsonl`];
     const mistakes: [args: string[], message: string][] = [
       [["claen"], 'There is no command "claen"'],
       [["report", `${dir}/shards.json`], "shards.json is no report of cleaning"],
-      [["inspect", `${dir}/empty`], "empty is empty"],
+      [["inspect", `${dir}/empty`], "empty: there is no file in it"],
+      [
+        ["tokenize", "--input", `${dir}/none.jsonl`, "--output", `${dir}/shards`],
+        'none.jsonl, line 1: it has no field "text"',
+      ],
       [["clean", "--recipe", "steel-text", ...clean, "--fast"], "Unknown argument --fast"],
       [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile wants"],
       [["clean", "--recipe", "steel-text", ...clean, "--perplexity-model", "a"], "--sentencepiece"],

@@ -115,6 +115,14 @@ Deno.test("the mixture has its shares all along, and stops when a source runs ou
   );
 });
 
+Deno.test("without weights all is taken, whichever source is empty", () => {
+  const empty = { name: "empty", tokens: 0, lengths: [] };
+  const full = { name: "full", tokens: 3, lengths: [1, 2] };
+  assertEquals([...drawDocuments([empty, full, empty])], [1, 1]);
+  assertEquals([...drawDocuments([full, empty])], [0, 0]);
+  assertEquals([...drawDocuments([empty])], []);
+});
+
 Deno.test("settings that cannot be are refused with file and key", async () => {
   await withTempDir(async (dir) => {
     const path = await writeSources(dir);
