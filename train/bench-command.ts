@@ -64,11 +64,13 @@ await runCommand(async () => {
   }
   const flops = flopsPerToken(config, sequence);
   const best = Math.max(...kernels.filter(({ unit }) => unit === "TFLOP/s").map((k) => k.rate));
+  const parameters = new Parameters(config, mixed);
+  await parameters.load(gpu, randomWeights);
   const rows = [];
   say(`\nwhole steps, 2 micro-batches of sequences of ${sequence}, clipping and AdamW included`);
   for (const microBatch of microBatches) {
-    const shape = { config, microBatch, sequence, mixed };
-    const { tokensPerSecond, memory } = await benchmarkStep(gpu, shape, steps);
+    const shape = { microBatch, sequence };
+    const { tokensPerSecond, memory } = await benchmarkStep(gpu, parameters, shape, steps);
     const teraflops = tokensPerSecond * flops / 1e12;
     const row = {
       microBatch,
@@ -87,14 +89,12 @@ await runCommand(async () => {
     );
   }
   const most = Math.max(...microBatches);
-  const profile = await profileStep(gpu, { config, microBatch: most, sequence, mixed });
+  const largest = { microBatch: most, sequence };
+  const profile = await profileStep(gpu, parameters, largest);
   say("");
   profileTable(`a micro-batch of ${most}, kernel by kernel`, profile.microBatch).forEach(say);
   profileTable("clipping and AdamW", profile.update).forEach(say);
-  const parameters = new Parameters(config, mixed);
-  await parameters.load(gpu, randomWeights);
-  const shape = { microBatch: most, sequence };
-  const forwardTokensPerSecond = await benchmarkForward(gpu, parameters, shape, steps);
+  const forwardTokensPerSecond = await benchmarkForward(gpu, parameters, largest, steps);
   say(`\nforward pass alone, below the head: ${forwardTokensPerSecond.toFixed(0)} tokens/s`);
   if (flags.json) {
     const figures = { name, implementation, mixed, kernels, steps: rows, profile };

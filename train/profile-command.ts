@@ -3,8 +3,9 @@ import { parseArgs } from "@std/cli/parse-args";
 import { openGpu } from "../kernels/device.ts";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { deviceOptions } from "../model/device-flags.ts";
+import { Parameters } from "../model/parameters.ts";
 import { isMixed } from "../model/precision.ts";
-import { benchmarkModel } from "./benchmark-model.ts";
+import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
 import { profileTable } from "./profile-table.ts";
 import { profileStep } from "./step-benchmark.ts";
 import { wholeNumber } from "./whole-number.ts";
@@ -30,8 +31,10 @@ await runCommand(async () => {
   const gpu = await openGpu(device.gpu);
   const mixed = isMixed(device.precision, gpu.capabilities);
   const microBatch = asked ?? (gpu.capabilities.cpu ? 2 : 8);
-  const shape = { ...benchmarkModel(gpu.capabilities.cpu), microBatch, mixed };
-  const times = await profileStep(gpu, shape);
+  const { config, sequence } = benchmarkModel(gpu.capabilities.cpu);
+  const parameters = new Parameters(config, mixed);
+  await parameters.load(gpu, randomWeights);
+  const times = await profileStep(gpu, parameters, { microBatch, sequence });
   const lines = [
     ...profileTable(`micro-batch of ${microBatch}`, times.microBatch),
     ...profileTable("update", times.update),

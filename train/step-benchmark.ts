@@ -2,66 +2,72 @@ import type { Gpu } from "../kernels/device.ts";
 import type { MemoryReport } from "../kernels/memory.ts";
 import { type LabelTime, profile } from "../kernels/profile.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { Parameters } from "../model/parameters.ts";
-import { randomWeights } from "./benchmark-model.ts";
-import type { MicroBatch } from "./training-step.ts";
-import { TrainingStep } from "./training-step.ts";
+import type { Parameters } from "../model/parameters.ts";
+import { microBatchOf } from "./block-batches.ts";
+import { type MicroBatch, TrainingStep } from "./training-step.ts";
 
-/** What is timed. */
+/** Sequences computed at once, and tokens of each. */
 export interface StepShape {
-  readonly config: ModelConfig;
   readonly microBatch: number;
   readonly sequence: number;
-  readonly mixed: boolean;
 }
 
 export interface StepTimes {
   /** Of the median step. */
   readonly tokensPerSecond: number;
-  /** Times of every measured step, in milliseconds. */
-  readonly milliseconds: number[];
   readonly memory: MemoryReport;
-  readonly losses: number[];
 }
 
 /** Micro-batches a step, as in the PyTorch figures that these are compared with. */
 const ACCUMULATION = 2;
+const LEARNING_RATE = 3e-4;
 const OPTIONS = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clip: 1 };
 
 /** Milliseconds of steps that are not counted: a GPU takes a while to leave its idle clock. */
 const WARM_UP = 4000;
 
-/** Times whole training steps on random tokens, clipping and AdamW included, after a warm-up. */
+/**
+ * Times whole training steps on random tokens, clipping and AdamW included, after a warm-up.
+ *
+ * @param parameters loaded; they are trained
+ * @param steps how many to time
+ */
 export async function benchmarkStep(
   gpu: Gpu,
+  parameters: Parameters,
   shape: StepShape,
   steps: number,
 ): Promise<StepTimes> {
-  const step = await planStep(gpu, shape);
+  const step = await planStep(gpu, parameters, shape);
+  const { vocabSize } = parameters.config;
   const milliseconds: number[] = [];
-  const losses: number[] = [];
   const started = performance.now();
   for (let number = 1; milliseconds.length < steps; number++) {
-    const batches = Array.from({ length: ACCUMULATION }, () => randomBatch(shape));
+    const batches = Array.from({ length: ACCUMULATION }, () => randomBatch(vocabSize, shape));
     const began = performance.now();
-    const { loss } = await step.run(batches, 3e-4, number);
+    await step.run(batches, LEARNING_RATE, number);
     if (number > 2 && began - started > WARM_UP) milliseconds.push(performance.now() - began);
-    losses.push(loss);
   }
   const median = milliseconds.toSorted((a, b) => a - b)[Math.floor(steps / 2)];
   const tokens = ACCUMULATION * shape.microBatch * shape.sequence;
   step.destroy();
-  return { tokensPerSecond: tokens / median * 1000, milliseconds, memory: step.memory, losses };
+  return { tokensPerSecond: tokens / median * 1000, memory: step.memory };
 }
 
-/** Where a step's time goes: one micro-batch and one update, kernel by kernel. */
+/**
+ * Where a step's time goes: one micro-batch and one update, kernel by kernel.
+ *
+ * @param parameters loaded; they are trained
+ */
 export async function profileStep(
   gpu: Gpu,
+  parameters: Parameters,
   shape: StepShape,
 ): Promise<{ microBatch: LabelTime[]; update: LabelTime[] }> {
-  const step = await planStep(gpu, shape);
-  await step.run([randomBatch(shape)], 3e-4, 1);
-  step.accumulate(randomBatch(shape), 1 / (shape.microBatch * shape.sequence));
+  const step = await planStep(gpu, parameters, shape);
+  const batch = randomBatch(parameters.config.vocabSize, shape);
+  await step.run([batch], LEARNING_RATE, 1);
+  step.accumulate(batch, 1 / (shape.microBatch * shape.sequence));
   await profile(gpu, step.plans.microBatch);
   const times = {
     microBatch: await profile(gpu, step.plans.microBatch),
@@ -79,25 +85,15 @@ export function flopsPerToken(config: ModelConfig, sequence: number): number {
   return 6 * (layers * (projections + attention) + vocabSize * hiddenSize);
 }
 
-async function planStep(gpu: Gpu, { config, microBatch, sequence, mixed }: StepShape) {
-  const parameters = new Parameters(config, mixed);
-  const step = await TrainingStep.plan(gpu, parameters, {
-    ...OPTIONS,
-    tokens: microBatch * sequence,
-    sequences: microBatch,
-  });
-  await parameters.load(gpu, randomWeights);
-  return step;
+function planStep(gpu: Gpu, parameters: Parameters, { microBatch, sequence }: StepShape) {
+  const tokens = microBatch * sequence;
+  return TrainingStep.plan(gpu, parameters, { ...OPTIONS, tokens, sequences: microBatch });
 }
 
-function randomBatch({ config, microBatch, sequence }: StepShape): MicroBatch {
-  const blocks = Array.from(
+function randomBatch(vocabSize: number, { microBatch, sequence }: StepShape): MicroBatch {
+  const token = () => Math.floor(Math.random() * vocabSize);
+  return microBatchOf(Array.from(
     { length: microBatch },
-    () =>
-      Int32Array.from({ length: sequence + 1 }, () => Math.floor(Math.random() * config.vocabSize)),
-  );
-  return {
-    inputs: blocks.map((block) => block.subarray(0, -1)),
-    labels: blocks.map((block) => block.subarray(1)),
-  };
+    () => Int32Array.from({ length: sequence + 1 }, token),
+  ));
 }

@@ -178,8 +178,13 @@ export class TrainingStep {
     return this.update(learningRate, step);
   }
 
+  /** Frees all that training takes; the parameters stay. */
   destroy(): void {
     this.plans.microBatch.destroy();
     this.plans.update.destroy();
+    for (const { value, gradient, mean, square } of this.trained) {
+      value.gradient = undefined;
+      for (const { storage } of [gradient, mean, square]) storage.buffer?.destroy();
+    }
   }
 }
