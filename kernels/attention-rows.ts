@@ -27,7 +27,7 @@ export class AttentionRows {
   forward({ afterPrefix = false } = {}): string {
     const isSeen = afterPrefix ? "(other >= start || other < prefix[0])" : "other >= start";
     return `${this.head()}
-  ${this.declareGroupOfHead("group.y")}
+  ${this.declareKeyHead("group.y")}
   ${this.load("q", "qkv", this.queryAt("row", "group.y"))}
   ${this.zeros("sum")}
   var highest = -1e30f;
@@ -39,10 +39,10 @@ export class AttentionRows {
     other++
   ) {
     ${afterPrefix ? "if (other == prefix[0]) { other = max(other, starts[first]); }" : ""}
-    let key = ${this.keyAt("other", "keyHead")};
+    let key = ${this.keyAt("other", "key_head")};
     let score = (${this.dot("q", "qkv", "key")}) * ${this.scale}f;
     if (${isSeen} && other <= row) {
-      let value = ${this.valueAt("other", "keyHead")};
+      let value = ${this.valueAt("other", "key_head")};
       let higher = max(highest, score);
       let keep = exp(highest - higher);
       let weight = exp(score - higher);
@@ -61,7 +61,7 @@ export class AttentionRows {
 
   backwardQueries(): string {
     return `${this.head()}
-  ${this.declareGroupOfHead("group.y")}
+  ${this.declareKeyHead("group.y")}
   let query = ${this.queryAt("row", "group.y")};
   let out = ${this.outputAt("row", "group.y")};
   ${this.load("q", "qkv", "query")}
@@ -71,8 +71,8 @@ export class AttentionRows {
   let normalizer = log_sum_exp[group.y * ${this.tokens}u + row];
   let start = starts[row];
   for (var other = starts[first]; other < min(first + ${this.lanes}u, ${this.tokens}u); other++) {
-    let key = ${this.keyAt("other", "keyHead")};
-    let value = ${this.valueAt("other", "keyHead")};
+    let key = ${this.keyAt("other", "key_head")};
+    let value = ${this.valueAt("other", "key_head")};
     if (other >= start && other <= row) {
       let weight = exp((${this.dot("q", "qkv", "key")}) * ${this.scale}f - normalizer);
       let slope = weight * ((${this.dot("dy", "qkv", "value")}) - own_delta) * ${this.scale}f;
@@ -139,8 +139,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let row = min(first + lane, ${this.tokens - 1}u);`;
   }
 
-  private declareGroupOfHead(head: string): string {
-    return `let keyHead = ${head} / ${this.layout.heads / this.layout.keyValueHeads}u;`;
+  private declareKeyHead(head: string): string {
+    return `let key_head = ${head} / ${this.layout.heads / this.layout.keyValueHeads}u;`;
   }
 
   private queryAt(row: string, head: string): string {
@@ -166,8 +166,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   }
 
   private load(name: string, array: string, at: string): string {
-    return `let ${name}At = ${at};
-  ${this.each((p) => `let ${name}${p} = ${this.type}(${array}[${name}At + ${p}u]);`)}`;
+    return `let ${name}_at = ${at};
+  ${this.each((p) => `let ${name}${p} = ${this.type}(${array}[${name}_at + ${p}u]);`)}`;
   }
 
   private zeros(name: string): string {

@@ -78,7 +78,7 @@ var<workgroup> weights: array<f32, ${lanes}>;
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   let sequence = group.x;
   let head = group.y;
-  let keyHead = head / ${heads / keyValueHeads}u;
+  let key_head = head / ${heads / keyValueHeads}u;
   let query = sequence * ${fusedWidth(layout) / vector}u + head * ${columns}u;
   let length = positions[sequence] + 1u;
   var sums: array<number, ${parts}>;
@@ -88,7 +88,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     let place = base + lane;
     var score = -1e30f;
     if (place < length) {
-      let key = (sequence * ${capacity}u + place) * ${width / vector}u + keyHead * ${columns}u;
+      let key = (sequence * ${capacity}u + place) * ${width / vector}u + key_head * ${columns}u;
       score = 0f;
       for (var c = 0u; c < ${columns}u; c++) { score += ${product}; }
       score *= ${1 / Math.sqrt(headDim)}f;
@@ -109,7 +109,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       for (var i = 0u; i < ${lanes}u; i++) {
         if (base + i < length && column < ${columns}u) {
           let value = (sequence * ${capacity}u + base + i) * ${width / vector}u +
-            (${keyValueHeads}u + keyHead) * ${columns}u;
+            (${keyValueHeads}u + key_head) * ${columns}u;
           sum += exp(weights[i] - higher) * number(cache[value + column]);
         }
       }

@@ -29,29 +29,29 @@ ${b.declarations()}
 
 @compute @workgroup_size(${SIDE * SIDE})
 fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
-  let rowBase = group.y * ${tile}u;
-  let columnBase = group.x * ${tile}u;
+  let first_row = group.y * ${tile}u;
+  let first_column = group.x * ${tile}u;
   let x = thread % ${SIDE}u;
   let y = thread / ${SIDE}u;
   // The first invocations carry blocks of a, the next ones blocks of b.
-  let carriesA = thread < ${a.blocks}u;
-  let carriesB = !carriesA && thread < ${a.blocks + b.blocks}u;
-  let blockA = ${a.block("thread")};
-  let blockB = ${b.block(`thread - ${a.blocks}u`)};
+  let carries_a = thread < ${a.blocks}u;
+  let carries_b = !carries_a && thread < ${a.blocks + b.blocks}u;
+  let block_a = ${a.block("thread")};
+  let block_b = ${b.block(`thread - ${a.blocks}u`)};
   ${
     rows.map(({ quad, row }) => quads.map((j) => `var c${quad}${row}_${j} = vec4f();`).join(" "))
       .join("\n  ")
   }
   var next: mat4x4f;
-  if (carriesA) { next = fetch_a(group.z, rowBase + blockA.x, blockA.y); }
-  if (carriesB) { next = fetch_b(group.z, columnBase + blockB.x, blockB.y); }
+  if (carries_a) { next = fetch_a(group.z, first_row + block_a.x, block_a.y); }
+  if (carries_b) { next = fetch_b(group.z, first_column + block_b.x, block_b.y); }
   for (var k = 0u; k < ${k}u; k += ${DEPTH}u) {
     workgroupBarrier();
-    if (carriesA) { ${a.stage("blockA", "next")} }
-    if (carriesB) { ${b.stage("blockB", "next")} }
+    if (carries_a) { ${a.stage("block_a", "next")} }
+    if (carries_b) { ${b.stage("block_b", "next")} }
     workgroupBarrier();
-    if (carriesA) { next = fetch_a(group.z, rowBase + blockA.x, k + ${DEPTH}u + blockA.y); }
-    if (carriesB) { next = fetch_b(group.z, columnBase + blockB.x, k + ${DEPTH}u + blockB.y); }
+    if (carries_a) { next = fetch_a(group.z, first_row + block_a.x, k + ${DEPTH}u + block_a.y); }
+    if (carries_b) { next = fetch_b(group.z, first_column + block_b.x, k + ${DEPTH}u + block_b.y); }
     ${range(DEPTH).map((depth) => multiply(depth, tile, quads)).join("\n    ")}
   }
   ${
@@ -160,8 +160,8 @@ function store(
       }); }`
     ).join(" ");
   return `{
-    let row = rowBase + ${quad * 64 + row}u + y * 4u;
-    let column = columnBase + ${j * 64}u + x * 4u;
+    let row = first_row + ${quad * 64 + row}u + y * 4u;
+    let column = first_column + ${j * 64}u + x * 4u;
     let start = (group.z * ${m}u + row) * ${n}u + column;
     if (row < ${m}u && column < ${n}u) { ${lines} }
   }`;

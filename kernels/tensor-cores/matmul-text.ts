@@ -152,10 +152,10 @@ function checkShape(options: TensorCoreMatmul): void {
 }
 
 /**
- * WGSL for one matrix product. Bindings: `matrix_a`, `matrix_b` (f16, as `vec4<u32>`), `matrix_c` (as
- * `resultType`), then `bias` (as `vec4<f32>`) where there is one. Every size works whose contiguous dimensions are
- * multiples of 8; rows past the end are read as the last one and never stored, and the inner
- * dimension is filled up with zeros.
+ * WGSL for one matrix product. Bindings: `matrix_a`, `matrix_b` (f16, as `vec4<u32>`), `matrix_c`
+ * (as `resultType`), then `bias` (as `vec4<f32>`) where there is one. Every size works whose
+ * contiguous dimensions are multiples of 8; rows past the end are read as the last one and never
+ * stored, and the inner dimension is filled up with zeros.
  *
  * @throws RangeError where a size or a tile cannot be built.
  */
