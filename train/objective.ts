@@ -1,3 +1,4 @@
+import { IGNORED_LABEL } from "../data/instructions/encode.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { addLoss, head } from "../kernels/head.ts";
 import type { Tensor } from "../kernels/tensor.ts";
@@ -42,7 +43,7 @@ export class NextTokenObjective implements Objective {
   targets({ labels }: MicroBatch): number {
     let count = 0;
     for (const sequence of labels) {
-      for (let i = 0; i < sequence.length; i++) count += Number(sequence[i] !== -100);
+      for (let i = 0; i < sequence.length; i++) count += Number(sequence[i] !== IGNORED_LABEL);
     }
     return count;
   }
@@ -52,7 +53,7 @@ export class NextTokenObjective implements Objective {
     let row = 0;
     for (const sequence of labels) {
       for (let i = 0; i < sequence.length; i++, row++) {
-        if (sequence[i] !== -100) rows[row] = weight;
+        if (sequence[i] !== IGNORED_LABEL) rows[row] = weight;
       }
     }
     upload(gpu, this.#weights!, rows);
