@@ -30,7 +30,8 @@ await runCommand(async () => {
   if (!flags.model) throw new UserError("--model is needed; --help tells more.");
   const options = { ...samplingOptions(flags), system: flags.system };
   const model = await loadModel(flags.model, deviceOptions(flags));
-  const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: "> " });
+  const prompt = process.stdin.isTTY ? "> " : "";
+  const lines = createInterface({ input: process.stdin, output: process.stdout, prompt });
   let open = true;
   lines.once("close", () => open = false);
   const chat = new Chat(model, options);
