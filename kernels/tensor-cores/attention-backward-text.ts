@@ -3,7 +3,6 @@ import {
   type AttentionKernel,
   AttentionTiles,
   rowsOf,
-  type Side,
   type TensorCoreAttention,
 } from "./attention-tiles.ts";
 
@@ -57,11 +56,7 @@ const SCORES = 0, CHANGES = 1, PRODUCTS = 2;
 function queryGradient(options: TensorCoreAttention): AttentionKernel {
   const { tokens, heads, keyValueHeads, headDim } = options;
   const tiles = new AttentionTiles(options, rowsOf(options), PRODUCTS);
-  const { tile, vectors } = tiles;
-  const queries: Side = { name: "queries", array: "qkv", index: tiles.queries };
-  const outputs: Side = { name: "outputs", array: "output_gradient", index: tiles.outputs };
-  const keys: Side = { name: "keys", array: "qkv", index: tiles.keys };
-  const values: Side = { name: "values", array: "qkv", index: tiles.values };
+  const { tile, vectors, queries, keys, values, outputs } = tiles;
   const scale = 1 / Math.sqrt(headDim);
   const every = (line: (v: number) => string) => vectors.map(line).join("\n");
   const own = `head * ${tokens}u + min(own_token, ${tokens - 1}u)`;
@@ -115,7 +110,7 @@ ${tiles.leave("change", CHANGES)}
 ${tiles.take("changes", CHANGES)}
 ${tiles.accumulate("sum", "changes", keys)}
   }
-${tiles.writeSums("sum", "qkv_gradient", tiles.queries, `${scale}`)}
+${tiles.writeSums("sum", "qkv_gradient", queries.index, `${scale}`)}
 }`;
   return { code, workgroups: [Math.ceil(tokens / tiles.workgroupRows), heads] };
 }
@@ -124,11 +119,7 @@ ${tiles.writeSums("sum", "qkv_gradient", tiles.queries, `${scale}`)}
 function keyValueGradient(options: TensorCoreAttention): AttentionKernel {
   const { tokens, heads, keyValueHeads, headDim } = options;
   const tiles = new AttentionTiles(options, rowsOf(options), PRODUCTS);
-  const { tile, vectors } = tiles;
-  const queries: Side = { name: "queries", array: "qkv", index: tiles.queries };
-  const outputs: Side = { name: "outputs", array: "output_gradient", index: tiles.outputs };
-  const keys: Side = { name: "keys", array: "qkv", index: tiles.keys };
-  const values: Side = { name: "values", array: "qkv", index: tiles.values };
+  const { tile, vectors, queries, keys, values, outputs } = tiles;
   const scale = 1 / Math.sqrt(headDim);
   const group = heads / keyValueHeads;
   const every = (line: (v: number) => string) => vectors.map(line).join("\n");
@@ -206,8 +197,8 @@ ${tiles.take("changes", CHANGES)}
 ${tiles.accumulate("key_sum", "changes", queries)}
   }
   }
-${tiles.writeSums("key_sum", "qkv_gradient", tiles.keys, `${scale}`)}
-${tiles.writeSums("value_sum", "qkv_gradient", tiles.values, "1.0")}
+${tiles.writeSums("key_sum", "qkv_gradient", keys.index, `${scale}`)}
+${tiles.writeSums("value_sum", "qkv_gradient", values.index, "1.0")}
 }`;
   return { code, workgroups: [Math.ceil(tokens / tiles.workgroupRows), keyValueHeads] };
 }

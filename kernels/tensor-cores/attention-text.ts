@@ -2,7 +2,6 @@ import {
   type AttentionKernel,
   AttentionTiles,
   rowsOf,
-  type Side,
   type TensorCoreAttention,
 } from "./attention-tiles.ts";
 
@@ -31,10 +30,7 @@ export const LATE_QUERIES_FIRST = "(workgroups.x - 1u - workgroup.x)";
 export function tensorCoreAttentionForward(options: TensorCoreAttention): AttentionKernel {
   const { tokens, heads, keyValueHeads, headDim } = options;
   const tiles = new AttentionTiles(options, rowsOf(options), 1);
-  const { tile, vectors } = tiles;
-  const queries: Side = { name: "queries", array: "qkv", index: tiles.queries };
-  const keys: Side = { name: "keys", array: "qkv", index: tiles.keys };
-  const values: Side = { name: "values", array: "qkv", index: tiles.values };
+  const { tile, vectors, queries, keys, values } = tiles;
   const scale = Math.LOG2E / Math.sqrt(headDim);
   const every = (line: (v: number) => string) => vectors.map(line).join("\n");
 
@@ -114,7 +110,7 @@ ${tiles.accumulate("sum", "weights", values)}
 ${tiles.scaleSums("sum", "decay")}
   }
 ${tiles.foldRow("row_sum", (a, b) => `${a} + ${b}`)}
-${tiles.writeSums("sum", "output", tiles.outputs, "(1.0 / row_sum)")}
+${tiles.writeSums("sum", "output", tiles.outputs.index, "(1.0 / row_sum)")}
   if (own_token < ${tokens}u && part == 0u) {
     log_sum_exp[head * ${tokens}u + own_token] = (row_max + log2(row_sum)) * ${Math.LN2};
   }

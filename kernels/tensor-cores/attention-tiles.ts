@@ -19,7 +19,7 @@ export interface AttentionKernel {
 }
 
 /** Where a head of a token begins in an array, given WGSL for the token. */
-export type HeadIndex = (token: string) => string;
+type HeadIndex = (token: string) => string;
 
 /** Rows of one side that pass by in tiles: its name, the array it lies in, and where. */
 export interface Side {
@@ -103,30 +103,35 @@ export class AttentionTiles {
     this.#scratch = rows * this.#scratchPitch;
   }
 
-  /** The head of a token's queries; `head` must be in scope. */
-  get queries(): HeadIndex {
-    return (token) => `${token} * ${this.#tokenVectors}u + head * ${this.headVectors}u`;
+  /** Queries in the fused projection; `head` must be in scope. */
+  get queries(): Side {
+    const index: HeadIndex = (token) =>
+      `${token} * ${this.#tokenVectors}u + head * ${this.headVectors}u`;
+    return { name: "queries", array: "qkv", index };
   }
 
-  /** The head of a token's keys; `shared_head` must be in scope. */
-  get keys(): HeadIndex {
-    return (token) =>
+  /** Keys in the fused projection; `shared_head` must be in scope. */
+  get keys(): Side {
+    const index: HeadIndex = (token) =>
       `${token} * ${this.#tokenVectors}u + (${this.options.heads}u + shared_head) * ` +
       `${this.headVectors}u`;
+    return { name: "keys", array: "qkv", index };
   }
 
-  /** The head of a token's values; `shared_head` must be in scope. */
-  get values(): HeadIndex {
+  /** Values in the fused projection; `shared_head` must be in scope. */
+  get values(): Side {
     const { heads, keyValueHeads } = this.options;
-    return (token) =>
+    const index: HeadIndex = (token) =>
       `${token} * ${this.#tokenVectors}u + (${heads + keyValueHeads}u + shared_head) * ` +
       `${this.headVectors}u`;
+    return { name: "values", array: "qkv", index };
   }
 
-  /** The head of a token in what has no keys and values beside it; `head` must be in scope. */
-  get outputs(): HeadIndex {
-    return (token) =>
+  /** Gradients of the outputs, laid out like those; `head` must be in scope. */
+  get outputs(): Side {
+    const index: HeadIndex = (token) =>
       `${token} * ${this.options.heads * this.headVectors}u + head * ${this.headVectors}u`;
+    return { name: "outputs", array: "output_gradient", index };
   }
 
   /** Workgroup memory for the tiles of two sides, and the scratch. */
