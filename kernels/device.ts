@@ -1,4 +1,5 @@
 import { openDawn } from "./dawn.ts";
+import { FRAGMENT, SUBGROUP_SIZE } from "./tensor-cores/fragment.ts";
 import { ensureVulkanDriver } from "./vulkan-driver.ts";
 import { UserError } from "./user-error.ts";
 
@@ -63,8 +64,6 @@ export class Gpu {
 /** Which WebGPU implementation to use; `auto` takes the faster one that the machine allows. */
 export type Implementation = "auto" | "dawn" | "deno";
 
-/** Tensor-core products that kernels are written for: 16 × 16 × 16, f16 operands, f32 sums. */
-const FRAGMENT = 16;
 /** A feature that the types of WebGPU do not know yet. */
 const SUBGROUP_MATRIX = "chromium-experimental-subgroup-matrix";
 
@@ -149,15 +148,15 @@ function isSoftware(info: GPUAdapterInfo): boolean {
     /llvmpipe|swiftshader/i.test(`${info.description} ${info.device}`);
 }
 
-/** Whether the adapter multiplies the fragments that the kernels are made of, 32 lanes together. */
+/** Whether the adapter multiplies the fragments that the kernels are made of, f16 summed in f32. */
 function matrixFragments(adapter: GPUAdapter): boolean {
   const info = adapter.info as GPUAdapterInfo & { subgroupMatrixConfigs?: MatrixConfig[] };
   return adapter.features.has("shader-f16") &&
     adapter.features.has(SUBGROUP_MATRIX as GPUFeatureName) &&
-    info.subgroupMinSize === 32 && info.subgroupMaxSize === 32 &&
+    info.subgroupMinSize === SUBGROUP_SIZE && info.subgroupMaxSize === SUBGROUP_SIZE &&
     [...info.subgroupMatrixConfigs ?? []].some((config) =>
       config.componentType === "f16" && config.resultComponentType === "f32" &&
-      [config.M, config.N, config.K].every((size) => size === FRAGMENT)
+      config.M === FRAGMENT.m && config.N === FRAGMENT.n && config.K === FRAGMENT.k
     );
 }
 
