@@ -29,11 +29,6 @@ export function parameterShapes(config: ModelConfig): ParameterShape[] {
   ];
 }
 
-/** Number of values in a tensor of this shape. */
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
-
 function attentionShapes(config: ModelConfig, prefix: string): ParameterShape[] {
   const { hiddenSize } = config;
   const queryWidth = config.heads * config.headDim;

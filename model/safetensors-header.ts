@@ -1,6 +1,6 @@
+import { sizeOf } from "../kernels/tensor.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { isRecord } from "./json-file.ts";
-import { elementCount } from "./parameter-shapes.ts";
 
 const BYTES_PER_VALUE = {
   BOOL: 1,
@@ -43,7 +43,7 @@ export const MAX_HEADER_BYTES = 100_000_000;
 
 /** Bytes that a tensor takes in the file. */
 export function byteSize(dtype: Dtype, shape: readonly number[]): number {
-  return elementCount(shape) * BYTES_PER_VALUE[dtype];
+  return sizeOf(shape) * BYTES_PER_VALUE[dtype];
 }
 
 /** Reads and checks a header; `dataSize` is how many bytes follow it in the file. */

@@ -2,6 +2,7 @@
  * The safetensors format: 8 bytes of header length (little-endian), a JSON header, then the
  * tensors' bytes without gaps. https://github.com/huggingface/safetensors#format
  */
+import { sizeOf } from "../kernels/tensor.ts";
 import { UserError } from "../kernels/user-error.ts";
 import {
   bfloat16ToFloat32,
@@ -9,7 +10,6 @@ import {
   float32ToBfloat16,
   float32ToFloat16,
 } from "./half-precision.ts";
-import { elementCount } from "./parameter-shapes.ts";
 import {
   byteSize,
   type Dtype,
@@ -70,7 +70,7 @@ export class SafetensorsFile implements Disposable {
   /** The values of an F32, F16 or BF16 tensor, row-major. Reads that tensor's bytes only. */
   async readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
     const { dtype, shape, begin } = this.info(name);
-    const values = new Float32Array(elementCount(shape));
+    const values = new Float32Array(sizeOf(shape));
     if (dtype === "F32") {
       await this.#readAt(begin, new Uint8Array(values.buffer));
     } else if (dtype === "F16" || dtype === "BF16") {
@@ -143,7 +143,7 @@ export async function writeSafetensors(
     await writeFully(file, header);
     for (const { name, shape, dtype } of ordered) {
       const values = await data(name);
-      if (values.length !== elementCount(shape)) {
+      if (values.length !== sizeOf(shape)) {
         throw new RangeError(`"${name}" has ${values.length} values; its shape is [${shape}]`);
       }
       await writeValues(file, values, dtype);

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { sizeOf } from "../../kernels/tensor.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { currentFolder, writeFolderAtomically } from "../../model/atomic-folder.ts";
 import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint.ts";
 import { parseConfig } from "../../model/config.ts";
-import { elementCount, parameterShapes } from "../../model/parameter-shapes.ts";
+import { parameterShapes } from "../../model/parameter-shapes.ts";
 import { type TensorEntry, writeSafetensors } from "../../model/safetensors.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
@@ -27,7 +28,7 @@ const ENTRIES: TensorEntry[] = parameterShapes(CONFIG).map((one) => ({ ...one, d
 /** Values that tell every tensor from every other. */
 function valuesOf(name: string, offset = 0): Float32Array {
   const index = ENTRIES.findIndex((entry) => entry.name === name);
-  const count = elementCount(ENTRIES[index].shape);
+  const count = sizeOf(ENTRIES[index].shape);
   return Float32Array.from({ length: count }, (_, i) => offset + index + i / 256);
 }
 
@@ -42,7 +43,7 @@ async function handMade(dir: string, entries: TensorEntry[], config = {}): Promi
   await writeSafetensors(
     `${dir}/model.safetensors`,
     entries,
-    (name) => new Float32Array(elementCount(entries.find((entry) => entry.name === name)!.shape)),
+    (name) => new Float32Array(sizeOf(entries.find((entry) => entry.name === name)!.shape)),
   );
 }
 
@@ -75,7 +76,7 @@ Deno.test("a checkpoint comes back, in one file or in shards", () =>
     ]);
     const index = JSON.parse(await Deno.readTextFile(`${path}/model.safetensors.index.json`));
     assertEquals(Object.keys(index.weight_map), ENTRIES.map(({ name }) => name));
-    const bytes = ENTRIES.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+    const bytes = ENTRIES.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
     assertEquals(index.metadata.total_size, bytes);
     assertEquals(namesIn(`${dir}/runs/first`), ["step-10"]);
   }));

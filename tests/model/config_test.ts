@@ -1,7 +1,8 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { sizeOf } from "../../kernels/tensor.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { configToJson, parseConfig } from "../../model/config.ts";
-import { elementCount, parameterShapes } from "../../model/parameter-shapes.ts";
+import { parameterShapes } from "../../model/parameter-shapes.ts";
 
 const STEEL_1B = {
   architectures: ["Qwen2ForCausalLM"],
@@ -37,7 +38,7 @@ Deno.test("the published configuration is Table 1's billion-parameter model", ()
   assertEquals(config.innerSize, 448);
   assertEquals(config.eosIds, [151645]);
   const parameters = parameterShapes(config);
-  const total = parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const total = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   // Embedding and head; per layer q, k, v with biases and o; phi, scale and six experts; two norms.
   const attention = 4 * 1792 * 1792 + 3 * 1792;
   const feedForward = 1792 * 6 + 1 + 6 * 4 * 1792 * 448;

@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Random } from "../../data/random.ts";
+import { sizeOf } from "../../kernels/tensor.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint.ts";
 import { parseConfig } from "../../model/config.ts";
 import { exportModel } from "../../model/export.ts";
 import { loadModel } from "../../model/language-model.ts";
-import { elementCount, parameterShapes } from "../../model/parameter-shapes.ts";
+import { parameterShapes } from "../../model/parameter-shapes.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../../model/vocabulary.ts";
 import { relativeError } from "../kernels/harness.ts";
@@ -31,7 +32,7 @@ async function writePruned(dir: string, tied: boolean) {
     dtype: "F32",
     tensors: (name) => {
       const stream = shapes.findIndex((shape) => shape.name === name);
-      const values = new Float32Array(elementCount(shapes[stream].shape));
+      const values = new Float32Array(sizeOf(shapes[stream].shape));
       new Random(3, stream).fillNormal(values, 0.5);
       return values;
     },
