@@ -12,7 +12,10 @@ type Elements =
   | Float16Array<ArrayBuffer>
   | Uint32Array<ArrayBuffer>;
 
-/** Writes numbers into a tensor, from element `first` on. An input that no plan reads is left out. */
+/**
+ * Writes numbers into a tensor, from element `first` on; an odd number of halves only at its end.
+ * An input that no plan reads is left out.
+ */
 export function upload(gpu: Gpu, tensor: Tensor, data: Elements, first = 0): void {
   gpu.check();
   const { buffer, arena, name } = tensor.storage;
@@ -21,7 +24,9 @@ export function upload(gpu: Gpu, tensor: Tensor, data: Elements, first = 0): voi
   const unit = data.BYTES_PER_ELEMENT;
   if (unit === 2 && data.length % 2 === 1) {
     // WebGPU copies whole words; a storage always has room for one half more.
-    return upload(gpu, tensor, Float16Array.of(...data, 0), first);
+    const padded = new Float16Array(data.length + 1);
+    padded.set(data);
+    return upload(gpu, tensor, padded, first);
   }
   // As bytes: Dawn does not know Float16Array.
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
