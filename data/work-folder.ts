@@ -23,8 +23,8 @@ export class WorkFolder {
     const folder = new WorkFolder(path);
     const key = JSON.stringify(task);
     if (await folder.readText("task.json") === key) return folder;
-    await folder.remove();
     try {
+      await folder.remove();
       await Deno.mkdir(path, { recursive: true });
     } catch (error) {
       const reason = messageOf(error);

@@ -20,13 +20,13 @@ export function parseObject(text: string, path: string): Record<string, unknown>
   return json;
 }
 
-/** The text of a file; undefined if there is none. */
+/** The text of a file; undefined if there is none. @throws UserError if it cannot be read */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    throw new UserError(`${path}: cannot be read: ${(error as Error).message}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Everything a report is about, read from a run's folder. */
 
 import { parse } from "@std/yaml";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { UserError } from "../../kernels/user-error.ts";
 import { parseObject, readIfThere } from "../../model/json-file.ts";
 import { readResults, type Results, RESULTS_FILE } from "../results.ts";
@@ -115,7 +115,8 @@ async function listFiles(folder: string, depth: number): Promise<string[]> {
     }
     return files;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UserError(`${relative(".", folder)}: no such folder; give a run's, such as runs`);
+    const { NotFound, NotADirectory } = Deno.errors;
+    if (!(error instanceof NotFound || error instanceof NotADirectory)) throw error;
+    throw new UserError(`${folder}: no such folder; give a run's, such as runs`);
   }
 }

@@ -54,6 +54,10 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
       [["report", `${dir}/shards.json`], "shards.json is no report of cleaning"],
       [["inspect", `${dir}/empty`], "empty: there is no file in it"],
       [
+        ["tokenize", "--input", `${dir}/in.jsonl`, "--output", `${dir}/in.jsonl`],
+        "in.jsonl/work cannot be made: Not a directory",
+      ],
+      [
         ["tokenize", "--input", `${dir}/none.jsonl`, "--output", `${dir}/shards`],
         'none.jsonl, line 1: it has no field "text"',
       ],

@@ -93,6 +93,11 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
 Deno.test("folders that hold no run are said to hold none", async () => {
   await withRun(async (run) => {
     await assertRejects(() => reportCommand([`${run}/none`]), UserError, "no such folder");
+    await assertRejects(
+      () => reportCommand([`${run}/metrics.jsonl`]),
+      UserError,
+      "metrics.jsonl: no such folder",
+    );
     await Deno.mkdir(`${run}/empty`);
     await assertRejects(() => reportCommand([`${run}/empty`]), UserError, "nothing to report");
     await Deno.writeTextFile(`${run}/empty/metrics.jsonl`, '{"loss": 1}\n');
