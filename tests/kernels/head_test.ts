@@ -10,8 +10,8 @@ import { assertClose, gpu, randomNumbers } from "./harness.ts";
 const cases = [
   { tokens: 1, vocabulary: 1, width: 1 },
   { tokens: 7, vocabulary: 13, width: 6 },
-  // A binding limit that forces two chunks.
-  { tokens: 150, vocabulary: 17, width: 5, maxBindingBytes: 128 * 17 * 4 },
+  // Whole vectors of logits, and a binding limit that forces two chunks.
+  { tokens: 150, vocabulary: 20, width: 5, maxBindingBytes: 128 * 20 * 4 },
 ];
 
 for (const { tokens, vocabulary, width, maxBindingBytes } of cases) {
