@@ -14,13 +14,14 @@ const MOST_SPLITS = 8;
 /** Whether a product can be computed on tensor cores. */
 export function fitsTensorCores(
   graph: Graph,
-  { layout, batch, m, n, k }: Product,
-  { a, b }: Operands,
+  { layout, batch, m, n, k, accumulate }: Product,
+  { a, b, c }: Operands,
 ): boolean {
   // Whole vectors along every contiguous dimension, and along the one that is staged in slabs.
   const lengths = [n, k, layout === "tn" ? m : k];
+  const addsToHalves = accumulate && c.dtype === "f16";
   return graph.capabilities.tensorCores && a.dtype === "f16" && b.dtype === "f16" &&
-    batch === 1 && lengths.every((length) => length % 8 === 0);
+    !addsToHalves && batch === 1 && lengths.every((length) => length % 8 === 0);
 }
 
 /** Records a product on tensor cores. */
