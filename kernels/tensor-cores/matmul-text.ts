@@ -441,33 +441,15 @@ ${
   };
 }
 
+/** Four subgroups of 64 x 64 results each. */
+const SUBGROUPS = { rows: 128, columns: 128, subgroupRows: 64, subgroupColumns: 64 };
+
 /** The tile of a layout, chosen on an H200 (TFLOP/s of both in `kernels/README.md`). */
 export const MATMUL_TILES: Record<Layout, MatmulTile> = {
   // 295 (two buffers of depth 16: 231) at 16384 x 5376 x 1792
-  nt: {
-    rows: 128,
-    columns: 128,
-    depth: 32,
-    subgroupRows: 64,
-    subgroupColumns: 64,
-    buffers: 1,
-  },
+  nt: { ...SUBGROUPS, depth: 32, buffers: 1 },
   // 309 (283) at 16384 x 5376 x 1792
-  nn: {
-    rows: 128,
-    columns: 128,
-    depth: 32,
-    subgroupRows: 64,
-    subgroupColumns: 64,
-    buffers: 1,
-  },
+  nn: { ...SUBGROUPS, depth: 32, buffers: 1 },
   // 345 (one buffer of depth 32: 334) at 151936 x 1792 x 2048
-  tn: {
-    rows: 128,
-    columns: 128,
-    depth: 16,
-    subgroupRows: 64,
-    subgroupColumns: 64,
-    buffers: 2,
-  },
+  tn: { ...SUBGROUPS, depth: 16, buffers: 2 },
 };
