@@ -4,6 +4,11 @@ import type { Operands, Product } from "./matmul.ts";
 /** More rows of c than this are worth a tile. */
 const MOST_ROWS = 16;
 const LANES = 64;
+/**
+ * Of workgroup memory: each element's sums are stored in an order of their own, so that lanes read
+ * different banks, and are added in the same one, so that a row's place in `a` changes no bit.
+ */
+const BANKS = 32;
 /** Columns of c that a workgroup computes where k is contiguous in `b`. */
 const COLUMNS = 4;
 /** Inner dimension that a workgroup sums where n is contiguous in `b`. */
@@ -64,12 +69,13 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       ).join("\n    ")
     }
   }
-  ${sums.map(({ at }) => `partial[${at * LANES}u + lane] = sum${at};`).join(" ")}
+  ${sums.map(({ at }) => `partial[${at * LANES}u + (lane ^ ${at % BANKS}u)] = sum${at};`).join(" ")}
   workgroupBarrier();
   if (lane < ${sums.length}u) {
     var sum = 0f;
-    // Every lane starts at another bank.
-    for (var i = 0u; i < ${LANES}u; i++) { sum += partial[lane * ${LANES}u + (i + lane) % ${LANES}u]; }
+    for (var i = 0u; i < ${LANES}u; i++) {
+      sum += partial[lane * ${LANES}u + (i ^ (lane % ${BANKS}u))];
+    }
     let row = lane / ${COLUMNS}u;
     let at = column + lane % ${COLUMNS}u;
     c[(group.y * ${m}u + row) * ${n}u + at] ${accumulate ? "+=" : "="}

@@ -1,3 +1,4 @@
+import { assertEquals } from "@std/assert";
 import { Graph, read, write } from "../../kernels/graph.ts";
 import { type Layout, matmul, type Product } from "../../kernels/matmul.ts";
 import { Draft } from "../../kernels/plan.ts";
@@ -31,6 +32,25 @@ for (const layout of ["nt", "nn", "tn"] as const) {
       checkProduct({ layout, batch, m, n, k, accumulate, bias }, half));
   }
 }
+
+Deno.test("a row of a product with few rows has the same bits wherever it stands", async () => {
+  const [m, n, k] = [4, 8, 256];
+  const random = randomNumbers(3);
+  const [row, b] = [random(k), random(n * k)];
+  const graph = new Graph({ ...gpu.capabilities, cpu: false, tensorCores: false });
+  const a = graph.input("a", [m * k]);
+  const weights = graph.input("b", [n * k]);
+  const c = graph.output("c", [m * n]);
+  const product = { layout: "nt", batch: 1, m, n, k, accumulate: false, bias: false } as const;
+  matmul(graph, "product", product, { a, b: weights, c });
+  const plan = await new Draft(graph).build(gpu);
+  upload(gpu, a, Float32Array.from({ length: m * k }, (_, i) => row[i % k]));
+  upload(gpu, weights, Float32Array.from(b));
+  plan.run();
+  const results = await download(gpu, c);
+  plan.destroy();
+  for (let i = n; i < m * n; i++) assertEquals(results[i], results[i % n]);
+});
 
 /** Every variant of the kernel that the device has, against a product in float64. */
 async function checkProduct(product: Product, half = false) {
