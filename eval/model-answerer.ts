@@ -5,7 +5,6 @@ import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import { Decoder } from "../model/decoder.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { roomForTokens } from "../model/plan-sizes.ts";
-import { chooseToken } from "../model/sampling.ts";
 import type { Answerer } from "./answerer.ts";
 import type { Decoding } from "./protocols/protocol.ts";
 
@@ -64,28 +63,30 @@ async function generateTogether(
   seeds: number[],
 ): Promise<string[]> {
   const stop = new Set(stopIds);
-  const sampling = { ...decoding, suppressIds };
-  const texts = prompts.map((prompt, i) => ({
+  const texts = prompts.map((prompt) => ({
     ids: [...prompt],
-    random: new Random(seeds[i]),
     most: Math.min(prompt.length + decoding.maxNewTokens, config.maxPositions),
     ended: false,
   }));
   // Room for every text to go along until the last has ended.
   const capacity = Math.max(...prompts.map(({ length }) => length)) + decoding.maxNewTokens;
-  const decoder = await Decoder.plan(gpu, parameters, prompts.length, roomForTokens(capacity));
+  const decoder = await Decoder.plan(
+    gpu,
+    parameters,
+    prompts.length,
+    roomForTokens(capacity),
+    { ...decoding, suppressIds },
+  );
+  const randoms = seeds.map((seed) => new Random(seed));
   try {
-    let logits = await decoder.prefill(prompts);
-    while (true) {
+    for await (const ids of decoder.generate(prompts, randoms, decoding.maxNewTokens)) {
       for (const [i, text] of texts.entries()) {
+        // A text that has ended goes along until the others have; nobody sees what it adds.
         if (text.ended) continue;
-        const id = chooseToken(logits[i], text.ids, text.random, sampling);
-        if (!stop.has(id)) text.ids.push(id);
-        text.ended = stop.has(id) || text.ids.length === text.most;
+        if (!stop.has(ids[i])) text.ids.push(ids[i]);
+        text.ended = stop.has(ids[i]) || text.ids.length === text.most;
       }
       if (texts.every(({ ended }) => ended)) break;
-      // A text that has ended goes along until the others have; nothing sees what it adds.
-      logits = await decoder.step(texts.map(({ ids }) => ids.at(-1)!));
     }
   } finally {
     decoder.destroy();

@@ -55,7 +55,10 @@ function writeMapped(gpu: Gpu, buffer: GPUBuffer, offset: number, bytes: Uint8Ar
   staging.destroy();
 }
 
-/** Reads `count` elements of an f32 tensor, from element `first` on. Waits for the GPU. */
+/**
+ * Reads `count` elements of an f32 tensor, from element `first` on. The copy is in the queue before
+ * this waits for the GPU: what is submitted next may write over the tensor.
+ */
 export async function download(
   gpu: Gpu,
   tensor: Tensor,
@@ -81,6 +84,11 @@ export async function download(
   staging.destroy();
   gpu.check();
   return result;
+}
+
+/** Reads a u32 tensor. Waits for the GPU. */
+export async function downloadWords(gpu: Gpu, tensor: Tensor): Promise<Uint32Array<ArrayBuffer>> {
+  return new Uint32Array((await download(gpu, tensor)).buffer);
 }
 
 /** Copies `count` elements between two tensors of one type on the GPU. Does not wait. */

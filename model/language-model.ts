@@ -21,7 +21,7 @@ import { type GenerationConfig, readGenerationConfig } from "./generation-config
 import { NextTokenPass, type NextTokenRoom } from "./next-token-pass.ts";
 import { Parameters } from "./parameters.ts";
 import { roomForSequences, roomForTokens } from "./plan-sizes.ts";
-import { chooseToken, type SamplingOptions } from "./sampling.ts";
+import type { SamplingOptions } from "./sampling.ts";
 import { sharedLength } from "./shared-length.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
@@ -151,7 +151,7 @@ export class LanguageModel {
         prefix,
       });
       // What is being read is handed on unawaited, so that the next call's pass can be started.
-      return { reading: pass.run(sequences, { choices }) };
+      return { reading: pass.run(sequences, choices) };
     });
     return (await reading).map((logits) => Array.from(logits));
   }
@@ -209,7 +209,7 @@ export class LanguageModel {
     prompt: string | readonly number[],
     options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken> {
-    const ids = typeof prompt === "string" ? this.tokenizer.encode(prompt) : [...prompt];
+    const ids = typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt;
     if (ids.length === 0) throw new UserError("The prompt is empty: give at least one character.");
     checkSequences(this.config, [ids]);
     const room = this.config.maxPositions - ids.length;
@@ -225,15 +225,11 @@ export class LanguageModel {
     const random = new Random(options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
     const text = this.ownTokenizer?.createDecodeStream({ skipSpecial: true });
     const capacity = roomForTokens(ids.length + count);
-    const decoder = await Decoder.plan(this.gpu, this.parameters, 1, capacity);
+    const decoder = await Decoder.plan(this.gpu, this.parameters, 1, capacity, sampling);
     try {
-      let [logits] = await decoder.prefill([ids]);
-      for (let step = 0; step < count; step++) {
-        const id = chooseToken(logits, ids, random, sampling);
+      for await (const [id] of decoder.generate([ids], [random], count)) {
         if (stop.has(id)) break;
-        ids.push(id);
         yield { id, text: text?.push(id) ?? "" };
-        if (step + 1 < count) [logits] = await decoder.step([id]);
       }
     } finally {
       decoder.destroy();

@@ -16,15 +16,15 @@ export interface NextTokenRoom {
   /** Rows of all sequences together. */
   readonly tokens: number;
   readonly sequences: number;
-  /** How many tokens' logits are asked for; those of the whole vocabulary when left out. */
-  readonly choices?: number;
+  /** How many tokens' logits are asked for. */
+  readonly choices: number;
   /** Whether all sequences go on from the first one. */
   readonly prefix: boolean;
 }
 
 /**
- * A planned pass that leaves logits of the token after each sequence. What is not asked for is not
- * computed: the head reads the last rows only, and of its weights the chosen tokens' only.
+ * A planned pass that leaves logits of a few tokens as the one after each sequence. What is not asked
+ * for is not computed: the head reads the last rows only, and of its weights those tokens' only.
  */
 export class NextTokenPass {
   private constructor(
@@ -34,38 +34,33 @@ export class NextTokenPass {
     /** [sequences] u32. */
     private readonly lastRows: Tensor,
     /** [choices] u32. */
-    private readonly choices: Tensor | undefined,
+    private readonly choices: Tensor,
     /** [1] u32. */
     private readonly prefix: Tensor,
-    /** [sequences, choices or vocabulary] f32. */
+    /** [sequences, choices] f32. */
     private readonly logits: Tensor,
     private readonly plan: Plan,
   ) {}
 
-  /** @param attendTo attention of other kinds, such as one that keeps keys and values */
   static async plan(
     gpu: Gpu,
     parameters: Parameters,
     room: NextTokenRoom,
-    attendTo?: (batch: Batch) => Attend,
   ): Promise<NextTokenPass> {
     const { config } = parameters;
     const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
     const batch = batchInputs(graph, room.tokens, room.sequences);
     const lastRows = graph.input("last rows", [room.sequences], "u32");
     const prefix = graph.input("prefix", [1], "u32");
-    const attend: Attend = attendTo?.(batch) ??
-      ((queryKeyValue) =>
-        room.prefix
-          ? prefixAttention(queryKeyValue, batch.sequences, prefix, config)
-          : attention(queryKeyValue, batch.sequences, config));
+    const attend: Attend = (queryKeyValue) =>
+      room.prefix
+        ? prefixAttention(queryKeyValue, batch.sequences, prefix, config)
+        : attention(queryKeyValue, batch.sequences, config);
     const last = gatherRows(transformer(batch, parameters, attend), lastRows);
-    const choices = room.choices ? graph.input("choices", [room.choices], "u32") : undefined;
+    const choices = graph.input("choices", [room.choices], "u32");
     // The few rows of chosen tokens are multiplied in f32 whatever the precision: f16 would round
     // letters of nearly one probability to the same logit.
-    const logits = choices
-      ? linear(graph.convert(last, "f32"), gatherRows(parameters.head, choices))
-      : graph.convert(linear(last, parameters.head), "f32");
+    const logits = linear(graph.convert(last, "f32"), gatherRows(parameters.head, choices));
     graph.keep(logits);
     const plan = await new Draft(graph).build(gpu);
     return new NextTokenPass(gpu, room, batch, lastRows, choices, prefix, logits, plan);
@@ -76,13 +71,12 @@ export class NextTokenPass {
    * have been read.
    *
    * @param sequences token ids; in a plan with a prefix, the first is that and the others go on
-   * @param options `choices`: ids of the tokens whose logits are read; `positions`: of one token a
-   *   sequence, where it is not the first
-   * @returns logits after each sequence, the prefix left out, [sequences][choices or vocabulary]
+   * @param choices ids of the tokens whose logits are read
+   * @returns logits after each sequence, the prefix left out, [sequences][choices]
    */
   run(
     sequences: readonly ArrayLike<number>[],
-    options: { choices?: readonly number[]; positions?: readonly number[] } = {},
+    choices: readonly number[],
   ): Promise<Float32Array[]> {
     const { gpu, batch, room } = this;
     const prefix = room.prefix ? sequences[0].length : 0;
@@ -90,10 +84,9 @@ export class NextTokenPass {
     let end = 0;
     sequences.forEach(({ length }, i) => lastRows[i] = (end += length) - 1);
     uploadBatch(gpu, batch, sequences, prefix);
-    if (options.positions) upload(gpu, batch.positions, Uint32Array.from(options.positions));
     upload(gpu, this.lastRows, lastRows);
     upload(gpu, this.prefix, Uint32Array.of(prefix));
-    if (this.choices) upload(gpu, this.choices, Uint32Array.from(options.choices!));
+    upload(gpu, this.choices, Uint32Array.from(choices));
     this.plan.run();
     return this.#read(room.prefix ? 1 : 0, sequences.length);
   }

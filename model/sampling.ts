@@ -1,4 +1,5 @@
 import type { Random } from "../data/random.ts";
+import type { Likeliest } from "../kernels/likeliest.ts";
 
 /** How the next token is chosen; the defaults are greedy. */
 export interface SamplingOptions {
@@ -12,6 +13,15 @@ export interface SamplingOptions {
   repetitionPenalty?: number;
   /** Ids that are never chosen. */
   suppressIds?: readonly number[];
+}
+
+/** How far a sum of exponentials in f32 may be off, of itself. */
+const TOTAL_ERROR = 1e-4;
+
+/** Tokens, and numbers in proportion to their probabilities. */
+interface Candidates {
+  readonly ids: Uint32Array;
+  readonly weights: Float64Array;
 }
 
 /**
@@ -29,46 +39,106 @@ export function chooseToken(
 ): number {
   const { temperature = 0, topP = 1, topK = 0, repetitionPenalty = 1, suppressIds = [] } = options;
   if (repetitionPenalty !== 1) {
-    for (const id of new Set(history)) {
-      logits[id] *= logits[id] > 0 ? 1 / repetitionPenalty : repetitionPenalty;
-    }
+    // Factors in f32, so that a GPU comes to the same logits.
+    const [multiply, divide] = [repetitionPenalty, 1 / repetitionPenalty].map(Math.fround);
+    for (const id of new Set(history)) logits[id] *= logits[id] > 0 ? divide : multiply;
   }
   for (const id of suppressIds) logits[id] = -Infinity;
-  let highest = 0;
-  for (let id = 1; id < logits.length; id++) if (logits[id] > logits[highest]) highest = id;
+  const highest = placeOfHighest(logits);
   if (temperature === 0) return highest;
 
-  const weights = Float64Array.from(
-    logits,
-    (logit) => Math.exp((logit - logits[highest]) / temperature),
-  );
-  let candidates = Uint32Array.from(weights, (_, id) => id);
-  if (topK > 0) candidates = likeliestFirst(candidates, weights).subarray(0, topK);
-  if (topP < 1) candidates = nucleus(candidates, weights, topP);
-  let left = random.uniform() * sum(candidates, weights);
-  for (const id of candidates) {
-    left -= weights[id];
-    if (left < 0) return id;
+  const ids = new Uint32Array(logits.length);
+  for (let id = 0; id < ids.length; id++) ids[id] = id;
+  const weights = weightsOf(logits, logits[highest], temperature);
+  return draw(narrowed({ ids, weights }, topK, topP), random);
+}
+
+/**
+ * Chooses as {@linkcode chooseToken} does, from the likeliest tokens of a row whose logits have had
+ * their penalties.
+ *
+ * @returns undefined if that takes the whole row
+ */
+export function chooseAmong(
+  { ids, logits, total }: Likeliest,
+  random: Random,
+  { temperature = 0, topP = 1, topK = 0 }: SamplingOptions,
+): number | undefined {
+  const weights = weightsOf(logits, logits[placeOfHighest(logits)], temperature);
+  const likeliest = { ids, weights };
+  if (topK > 0) {
+    return topK > ids.length ? undefined : draw(narrowed(likeliest, topK, topP), random);
   }
-  return highest;
+  // Whatever the total is precisely, the same tokens must have the share.
+  const least = nucleus(likeliest, topP * total * (1 - TOTAL_ERROR));
+  const most = nucleus(likeliest, topP * total * (1 + TOTAL_ERROR));
+  return least && least.ids.length === most?.ids.length ? draw(least, random) : undefined;
 }
 
-/** The fewest of the likeliest candidates that together have `share` of all their weight. */
-function nucleus(candidates: Uint32Array<ArrayBuffer>, weights: Float64Array, share: number) {
-  const total = sum(candidates, weights);
-  // Those that weigh less than this lack `share` even without them: they need not be sorted.
-  const least = (1 - share) * total / candidates.length;
-  const sorted = likeliestFirst(candidates.filter((id) => weights[id] >= least), weights);
+/** Whether {@linkcode chooseAmong} can ever choose by these options. */
+export function needsWholeRow({ temperature = 0, topP = 1, topK = 0 }: SamplingOptions): boolean {
+  return temperature > 0 && topP >= 1 && topK === 0;
+}
+
+function placeOfHighest(logits: Float32Array): number {
+  let place = 0;
+  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[place]) place = i;
+  return place;
+}
+
+/** Probabilities over that of the likeliest token. */
+function weightsOf(logits: Float32Array, highest: number, temperature: number): Float64Array {
+  const weights = new Float64Array(logits.length);
+  for (let i = 0; i < weights.length; i++) {
+    weights[i] = Math.exp((logits[i] - highest) / temperature);
+  }
+  return weights;
+}
+
+function narrowed(candidates: Candidates, topK: number, topP: number): Candidates {
+  if (topK > 0) candidates = first(likeliestFirst(candidates), topK);
+  if (topP >= 1) return candidates;
+  return nucleus(candidates, topP * sum(candidates.weights)) ?? candidates;
+}
+
+/** The fewest of the likeliest candidates that together have so much weight, if all of them have. */
+function nucleus(candidates: Candidates, weight: number): Candidates | undefined {
+  const { ids, weights } = candidates;
+  // Those that weigh less than this can be spared together: they need not be sorted.
+  const spare = (sum(weights) - weight) / ids.length;
+  const sorted = likeliestFirst(candidates, spare);
   let reached = 0;
-  const last = sorted.findIndex((id) => (reached += weights[id]) >= share * total);
-  return last < 0 ? sorted : sorted.subarray(0, last + 1);
+  const last = sorted.weights.findIndex((each) => (reached += each) >= weight);
+  return last < 0 ? undefined : first(sorted, last + 1);
 }
 
-/** Equally likely ones by their ids. */
-function likeliestFirst(ids: Uint32Array<ArrayBuffer>, weights: Float64Array) {
-  return ids.toSorted((a, b) => weights[b] - weights[a] || a - b);
+/** Equally likely ones by their ids, and none that weigh less than `least`. */
+function likeliestFirst({ ids, weights }: Candidates, least = 0): Candidates {
+  const places: number[] = [];
+  for (let i = 0; i < ids.length; i++) if (!(weights[i] < least)) places.push(i);
+  places.sort((a, b) => weights[b] - weights[a] || ids[a] - ids[b]);
+  return {
+    ids: Uint32Array.from(places, (place) => ids[place]),
+    weights: Float64Array.from(places, (place) => weights[place]),
+  };
 }
 
-function sum(ids: Uint32Array, weights: Float64Array): number {
-  return ids.reduce((total, id) => total + weights[id], 0);
+function first({ ids, weights }: Candidates, count: number): Candidates {
+  return { ids: ids.subarray(0, count), weights: weights.subarray(0, count) };
+}
+
+/** One of them, as likely as it weighs. */
+function draw({ ids, weights }: Candidates, random: Random): number {
+  let left = random.uniform() * sum(weights);
+  for (let i = 0; i < ids.length; i++) {
+    left -= weights[i];
+    if (left < 0) return ids[i];
+  }
+  return ids[Math.max(0, weights.indexOf(1))]; // what rounding leaves over is the likeliest's
+}
+
+function sum(weights: Float64Array): number {
+  let total = 0;
+  for (let i = 0; i < weights.length; i++) total += weights[i];
+  return total;
 }

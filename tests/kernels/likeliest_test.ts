@@ -1,0 +1,126 @@
+/** The tokens that the GPU picks from rows of logits, against a sort of the whole row. */
+import { assert, assertEquals } from "@std/assert";
+import { Random } from "../../data/random.ts";
+import { Graph } from "../../kernels/graph.ts";
+import {
+  FOUND_WORDS,
+  likeliestOf,
+  likeliestToken,
+  likeliestTokens,
+} from "../../kernels/likeliest.ts";
+import { Draft } from "../../kernels/plan.ts";
+import type { Tensor } from "../../kernels/tensor.ts";
+import { penalizeTokens, rememberTokens, suppressTokens } from "../../kernels/token-penalties.ts";
+import { download, downloadWords, upload } from "../../kernels/transfer.ts";
+import { gpu } from "./harness.ts";
+
+/** Runs the kernels for software drivers and those for GPUs on rows of logits. */
+async function onRows(
+  rows: Float32Array<ArrayBuffer>[],
+  record: (logits: Tensor, graph: Graph) => void,
+  check: () => Promise<void>,
+  uploads: () => void = () => {},
+): Promise<void> {
+  for (const cpu of [true, false]) {
+    const graph = new Graph({ ...gpu.capabilities, cpu });
+    const logits = graph.input("logits", [rows.length, rows[0].length]);
+    record(logits, graph);
+    const plan = await new Draft(graph).build(gpu);
+    rows.forEach((row, i) => upload(gpu, logits, row, i * row.length));
+    uploads();
+    plan.run();
+    await check();
+    plan.destroy();
+  }
+}
+
+function normal(length: number, seed: number): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(length);
+  new Random(seed).fillNormal(values, 3);
+  return values;
+}
+
+/** Ids by falling logits, equal ones by rising ids. */
+function sorted(row: Float32Array): number[] {
+  return Array.from(row.keys()).sort((a, b) => row[b] - row[a] || a - b);
+}
+
+for (const vocabulary of [1, 5, 64, 257, 4100, 20_004]) {
+  Deno.test(`the likeliest of ${vocabulary} tokens: whoever is left out is less likely`, async () => {
+    const rows = [1, 2, 3].map((seed) => normal(vocabulary, seed));
+    // The highest twice, and negative logits only.
+    rows[1][vocabulary - 1] = rows[1][vocabulary >> 1] = 50;
+    rows[2].forEach((value, i) => rows[2][i] = value - 100);
+    const temperature = 0.8;
+    let [ids, found]: Tensor[] = [];
+    await onRows(rows, (logits, graph) => {
+      ids = graph.output("ids", [rows.length], "u32");
+      found = graph.output("found", [rows.length, FOUND_WORDS], "u32");
+      likeliestToken(logits, ids);
+      likeliestTokens(logits, found, temperature);
+    }, async () => {
+      const words = await downloadWords(gpu, found);
+      assertEquals(Array.from(await downloadWords(gpu, ids)), rows.map((row) => sorted(row)[0]));
+      rows.forEach((row, i) => {
+        const likeliest = likeliestOf(words.slice(i * FOUND_WORDS, (i + 1) * FOUND_WORDS))!;
+        const count = likeliest.ids.length;
+        assert(count >= Math.min(vocabulary, 20), `only ${count}`);
+        assertEquals(
+          Array.from(likeliest.ids).sort((a, b) => a - b),
+          sorted(row).slice(0, count).sort((a, b) => a - b),
+        );
+        assertEquals(Array.from(likeliest.logits), Array.from(likeliest.ids, (id) => row[id]));
+        const highest = row[sorted(row)[0]];
+        const total = row.reduce((sum, x) => sum + Math.exp((x - highest) / temperature), 0);
+        assert(Math.abs(likeliest.total / total - 1) < 1e-5);
+      });
+    });
+  });
+}
+
+Deno.test("rows of equal logits hold more likeliest tokens than there is room for: the first is chosen", async () => {
+  const rows = [new Float32Array(4100).fill(-2), new Float32Array(4100).fill(0)];
+  rows[1].fill(1, 2000, 2003);
+  let [ids, found]: Tensor[] = [];
+  await onRows(rows, (logits, graph) => {
+    ids = graph.output("ids", [2], "u32");
+    found = graph.output("found", [2, FOUND_WORDS], "u32");
+    likeliestToken(logits, ids);
+    likeliestTokens(logits, found, 1);
+  }, async () => {
+    const words = await downloadWords(gpu, found);
+    assertEquals(Array.from(await downloadWords(gpu, ids)), [0, 2000]);
+    assertEquals(likeliestOf(words.slice(0, FOUND_WORDS)), undefined);
+  });
+});
+
+Deno.test("penalties: tokens already there, once however often, and suppressed ones", async () => {
+  const rows = [Float32Array.of(3, -3, 1, -1, 2), Float32Array.of(1, 2, 3, 4, 5)];
+  let [ids, sequence, suppressed, kept]: Tensor[] = [];
+  await onRows(rows, (logits, graph) => {
+    ids = graph.input("ids", [5], "u32");
+    sequence = graph.input("sequence", [5], "u32");
+    suppressed = graph.input("suppressed", [2], "u32");
+    const seen = graph.output("seen", [2, 5], "u32");
+    rememberTokens(ids, sequence, seen);
+    penalizeTokens(logits, seen, 1.1);
+    suppressTokens(logits, suppressed);
+    kept = logits;
+  }, async () => {
+    const divided = (x: number) => Math.fround(x * Math.fround(1 / 1.1));
+    assertEquals(Array.from(await download(gpu, kept)), [
+      ...[
+        divided(3),
+        Math.fround(-3 * Math.fround(1.1)),
+        Math.fround(-3e38),
+        -1,
+        Math.fround(-3e38),
+      ],
+      ...[1, 2, Math.fround(-3e38), divided(4), Math.fround(-3e38)],
+    ]);
+  }, () => {
+    upload(gpu, ids, Uint32Array.of(0, 1, 0, 3, 2));
+    upload(gpu, sequence, Uint32Array.of(0, 0, 0, 1, 0xffffffff)); // the last is padding
+    upload(gpu, suppressed, Uint32Array.of(2, 4));
+  });
+});
