@@ -56,14 +56,15 @@ export async function benchmarkKernels(
     ["head dW", "tn", vocabulary, hidden, rows],
     ["out dW", "tn", hidden, hidden, tokens],
   ];
-  const rates = [await timeCopy(gpu, tokens * hidden * 8)];
+  const rates = [await benchmarkCopy(gpu, tokens * hidden * 8)];
   for (const [name, layout, m, n, k] of products) {
     rates.push(await timeProduct(gpu, name, layout, m, n, k, mixed));
   }
   return [...rates, ...await timeAttention(gpu, shapes, mixed)];
 }
 
-async function timeCopy(gpu: Gpu, elements: number): Promise<KernelRate> {
+/** Times a copy of so many f32: what memory gives at most, read and written bytes together. */
+export async function benchmarkCopy(gpu: Gpu, elements: number): Promise<KernelRate> {
   const graph = new Graph(gpu.capabilities);
   const source = graph.input("source", [elements]);
   const copy = graph.output("copy", [elements]);

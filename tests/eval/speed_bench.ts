@@ -1,7 +1,7 @@
 /**
  * `deno task bench:eval DATA [options]`: how fast a Steel-LLM of Table 1's size answers C-Eval, CMMLU
- * and MMLU with five shots, beside its forward pass alone, and how fast it writes. Its weights are
- * random; a software driver gets a small model.
+ * and MMLU with five shots, beside its forward pass alone, and how fast it writes, beside the reading
+ * of its weights. They are random; a software driver gets a small model.
  *
  * DATA holds the benchmarks' folders or archives: ceval, cmmlu and mmlu, with an ending or without.
  */
@@ -12,6 +12,7 @@ import { evaluate } from "../../eval/evaluate.ts";
 import { type Exam, readExam } from "../../eval/exam.ts";
 import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { buildPrompt } from "../../eval/prompt.ts";
+import { benchmarkCopy } from "../../kernels/benchmark.ts";
 import { openGpu } from "../../kernels/device.ts";
 import { runCommand, UserError } from "../../kernels/user-error.ts";
 import { Decoder } from "../../model/decoder.ts";
@@ -20,7 +21,8 @@ import { LanguageModel } from "../../model/language-model.ts";
 import { Parameters } from "../../model/parameters.ts";
 import { roomForTokens } from "../../model/plan-sizes.ts";
 import { isMixed } from "../../model/precision.ts";
-import { chooseToken } from "../../model/sampling.ts";
+import type { SamplingOptions } from "../../model/sampling.ts";
+import { samplingOptions } from "../../model/sampling-flags.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
 import { benchmarkModel, randomWeights } from "../../train/benchmark-model.ts";
 import { benchmarkForward } from "../../train/forward-benchmark.ts";
@@ -33,8 +35,13 @@ const HELP = `deno task bench:eval DATA [options]
 
 /** What is timed beside the evaluations: micro-batch 8 on a GPU, as in deno task bench. */
 const CEILING = { gpu: { microBatch: 8, passes: 8 }, cpu: { microBatch: 2, passes: 2 } };
-/** Tokens that each text is continued by. */
+/** Tokens that each text is continued by, and how many of them are not timed. */
 const WRITTEN = { gpu: 128, cpu: 8 };
+const WARM_UP = 4;
+/** Elements of the copy that says how fast memory is read. */
+const COPIED = { gpu: 1 << 27, cpu: 1 << 22 };
+/** Standard deviation of the logits: a few tokens are far likelier than others, as when trained. */
+const LOGIT_SPREAD = 6;
 
 await runCommand(async () => {
   const flags = parseArgs(Deno.args, {
@@ -50,7 +57,10 @@ await runCommand(async () => {
     const exam = await examOf(benchmark, String(data));
     await benchQuestions(model, exam, seconds);
     if (benchmark === "ceval") {
-      for (const texts of [1, 32]) await benchWriting(model, exam, texts);
+      for (const texts of [1, 32]) {
+        await benchWriting(model, exam, texts, "the likeliest tokens", {});
+        await benchWriting(model, exam, texts, "drawn as chat does", samplingOptions({}));
+      }
     }
   }
   model.close();
@@ -66,7 +76,12 @@ async function randomModel(flags: { gpu?: string; precision?: string }): Promise
     { ...config, vocabSize },
     isMixed(precision, gpu.capabilities),
   );
-  await parameters.load(gpu, randomWeights);
+  await parameters.load(gpu, (part) => {
+    const weights = randomWeights(part);
+    if (part.tensor !== parameters.norm) return weights;
+    // The head's weights are evenly spread over ± 1/30.
+    return weights.fill(LOGIT_SPREAD * 30 * Math.sqrt(3 / config.hiddenSize));
+  });
   console.log(
     `${parameters.count.toLocaleString("en")} parameters, ${
       parameters.mixed ? "mixed" : "f32"
@@ -122,27 +137,52 @@ function ceiling({ gpu, parameters }: LanguageModel): Promise<number> {
   return benchmarkForward(gpu, parameters, { microBatch, sequence }, passes);
 }
 
-/** Continues questions asked as a chat, the likeliest token each time. */
-async function benchWriting(model: LanguageModel, exam: Exam, texts: number): Promise<void> {
+/** Continues questions asked as a chat, and how near that comes to reading every weight once a step. */
+async function benchWriting(
+  model: LanguageModel,
+  exam: Exam,
+  texts: number,
+  how: string,
+  sampling: SamplingOptions,
+): Promise<void> {
   const { gpu, parameters, tokenizer } = model;
-  const steps = WRITTEN[gpu.capabilities.cpu ? "cpu" : "gpu"];
+  const device = gpu.capabilities.cpu ? "cpu" : "gpu";
   const { recipe, benchmark, questions } = exam;
   const prompts = questions.slice(0, texts).map((question) =>
     buildPrompt(recipe, benchmark.subjects[0], [], question, tokenizer, 2048).ids
   );
-  const random = new Random(0);
+  const { rate } = await benchmarkCopy(gpu, COPIED[device]);
+  const count = WRITTEN[device] + WARM_UP;
   const longest = Math.max(...prompts.map(({ length }) => length));
-  const decoder = await Decoder.plan(gpu, parameters, texts, roomForTokens(longest + steps + 1));
-  const choose = (logits: Float32Array[]) =>
-    logits.map((each) => chooseToken(each, [], random, { temperature: 0 }));
-  let ids = choose(await decoder.prefill(prompts));
-  ids = choose(await decoder.step(ids)); // pipelines are compiled
-  const began = performance.now();
-  for (let step = 0; step < steps; step++) ids = choose(await decoder.step(ids));
-  const milliseconds = (performance.now() - began) / steps;
-  decoder.destroy();
-  console.log(
-    `writing ${texts} texts at once: ${(1000 * texts / milliseconds).toFixed(1)} tokens/s, ` +
-      `${milliseconds.toFixed(1)} ms a token of each`,
+  const decoder = await Decoder.plan(
+    gpu,
+    parameters,
+    texts,
+    roomForTokens(longest + count),
+    sampling,
   );
+  const randoms = prompts.map((_, text) => new Random(text));
+  let written = 0;
+  let began = 0;
+  for await (const _ of decoder.generate(prompts, randoms, count)) {
+    if (++written === WARM_UP) began = performance.now();
+  }
+  const milliseconds = (performance.now() - began) / WRITTEN[device];
+  decoder.destroy();
+  const gigabytes = weightBytes(parameters) / 1e9;
+  console.log(
+    `writing ${texts} texts at once, ${how}: ${
+      (1000 * texts / milliseconds).toFixed(1)
+    } tokens/s, ` +
+      `${milliseconds.toFixed(2)} ms a step; reading ${gigabytes.toFixed(2)} GB of weights takes ` +
+      `${(1000 * gigabytes / rate).toFixed(2)} ms at a copy's ${rate.toFixed(0)} GB/s: ` +
+      `${(100 * 1000 * gigabytes / rate / milliseconds).toFixed(0)} %`,
+  );
+}
+
+/** Weights that every step reads: all but the embedding, of which it reads a row a text. */
+function weightBytes({ tensors, embedding, head }: Parameters): number {
+  return tensors
+    .filter((tensor) => tensor !== embedding || tensor === head)
+    .reduce((sum, tensor) => sum + (tensor.half ?? tensor).storage.bytes, 0);
 }
