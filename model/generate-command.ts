@@ -17,12 +17,16 @@ await runCommand(async () => {
     string: ["model", "prompt", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
     boolean: ["help"],
     unknown: (name: string) => {
+      if (name === "") return; // the text of --prompt ""
       throw new UserError(`Unknown argument ${JSON.stringify(name)}; --help lists all.`);
     },
   });
   if (flags.help) return console.log(HELP);
   if (!flags.model || flags.prompt === undefined) {
     throw new UserError("--model and --prompt are needed; --help tells more.");
+  }
+  if (flags.prompt === "") {
+    throw new UserError('--prompt is empty; give the text to continue, as in --prompt "明月"');
   }
   const sampling = samplingOptions(flags);
   const model = await loadModel(flags.model, deviceOptions(flags));

@@ -10,34 +10,58 @@ export const SAMPLING_HELP = `\
   --repetition-penalty  divides the logits of tokens already there [1]
   --seed                makes the choices repeatable`;
 
-const DEFAULTS = {
-  "max-tokens": 256,
-  "temperature": 0.8,
-  "top-p": 0.9,
-  "top-k": 0,
-  "repetition-penalty": 1,
-  "seed": undefined,
+/** What an argument may be. */
+interface Range {
+  readonly expected: string;
+  readonly holds: (value: number) => boolean;
+}
+
+const COUNT: Range = {
+  expected: "a whole number of at least 1",
+  holds: (value) => Number.isSafeInteger(value) && value >= 1,
+};
+const WHOLE: Range = {
+  expected: "a whole number of at least 0",
+  holds: (value) => Number.isSafeInteger(value) && value >= 0,
+};
+const SHARE: Range = {
+  expected: "a number above 0, at most 1",
+  holds: (value) => value > 0 && value <= 1,
+};
+const NOT_NEGATIVE: Range = {
+  expected: "a number of at least 0",
+  holds: (value) => value >= 0 && value < Infinity,
+};
+const POSITIVE: Range = {
+  expected: "a number above 0",
+  holds: (value) => value > 0 && value < Infinity,
 };
 
 /** The names of these arguments. */
-export const SAMPLING_FLAGS = Object.keys(DEFAULTS);
+export const SAMPLING_FLAGS = [
+  "max-tokens",
+  "temperature",
+  "top-p",
+  "top-k",
+  "repetition-penalty",
+  "seed",
+];
 
-/** How to choose tokens, by the arguments. @throws UserError for what is no number */
+/** How to choose tokens, by the arguments. @throws UserError for what is no number, or out of range */
 export function samplingOptions(flags: Record<string, unknown>): GenerateOptions {
-  const number = (name: keyof typeof DEFAULTS) => {
-    if (flags[name] === undefined) return DEFAULTS[name];
-    const value = Number(flags[name]);
-    if (flags[name] === "" || !Number.isFinite(value) || value < 0) {
-      throw new UserError(`--${name} is ${flags[name]}; expected a number of at least 0`);
-    }
-    return value;
+  const number = (name: string, { expected, holds }: Range) => {
+    const text = flags[name];
+    if (text === undefined) return undefined;
+    const value = Number(text);
+    if (String(text).trim() !== "" && holds(value)) return value;
+    throw new UserError(`--${name}=${text}: expected ${expected}`);
   };
   return {
-    maxTokens: number("max-tokens"),
-    temperature: number("temperature"),
-    topP: number("top-p"),
-    topK: number("top-k"),
-    repetitionPenalty: number("repetition-penalty"),
-    seed: number("seed"),
+    maxTokens: number("max-tokens", COUNT) ?? 256,
+    temperature: number("temperature", NOT_NEGATIVE) ?? 0.8,
+    topP: number("top-p", SHARE) ?? 0.9,
+    topK: number("top-k", WHOLE) ?? 0,
+    repetitionPenalty: number("repetition-penalty", POSITIVE) ?? 1,
+    seed: number("seed", WHOLE),
   };
 }

@@ -1,5 +1,7 @@
 /** What the command lines say to a mistake: one line, status 1, no stack trace. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { UserError } from "../kernels/user-error.ts";
+import { samplingOptions } from "../model/sampling-flags.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
 import { tinyRun } from "./train/tiny-run.ts";
 
@@ -41,6 +43,31 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
   assertEquals(type, "error: --dtype is int8; expected f32, f16, bf16");
   assertEquals(gpu, "error: --gpu=cuda: expected auto, dawn or deno");
   assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");
+});
+
+Deno.test("arguments of sampling that are out of range, and an empty prompt, before a model is read", async () => {
+  const model = "--model=/nonexistent";
+  assertEquals(
+    await complaint("model/generate", [model, "--prompt", ""]),
+    'error: --prompt is empty; give the text to continue, as in --prompt "明月"',
+  );
+  const expected = {
+    "--max-tokens=2.5": "a whole number of at least 1",
+    "--temperature=-1": "a number of at least 0",
+    "--top-p=5": "a number above 0, at most 1",
+    "--top-k=0.5": "a whole number of at least 0",
+    "--repetition-penalty=0": "a number above 0",
+    "--seed=": "a whole number of at least 0",
+  };
+  for (const [flag, range] of Object.entries(expected)) {
+    const [name, text] = flag.slice(2).split("=");
+    const error = assertThrows(() => samplingOptions({ [name]: text }), UserError);
+    assertEquals(error.message, `${flag}: expected ${range}`);
+  }
+  assertEquals(
+    await complaint("model/chat", [model, "--top-p=5"]),
+    "error: --top-p=5: expected a number above 0, at most 1",
+  );
 });
 
 Deno.test({

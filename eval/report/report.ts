@@ -10,8 +10,8 @@ import type { Metrics, ReportData, Stage } from "./report-data.ts";
 
 /** What to call measurements that several stages have. */
 const MEASUREMENTS: Record<string, { title: string; unit: string }> = {
-  gradientNorm: { title: "Gradient norm before clipping", unit: "norm" },
-  learningRate: { title: "Learning rate", unit: "rate" },
+  gradientNorm: { title: "Gradient norm before clipping", unit: "" },
+  learningRate: { title: "Learning rate", unit: "" },
   tokensPerSecond: { title: "Speed", unit: "tokens/s" },
 };
 
@@ -138,7 +138,8 @@ function measurementBlock(metrics: Metrics[], key: string): Block {
     title,
     chart: lineChart([curve], unit),
     small: true,
-    caption: `${title}: ${short(least)} to ${short(most)}, ${short(values.at(-1)!)} at the end`,
+    caption: `${[title, unit].filter(Boolean).join(", ")}: ${short(least)} to ${short(most)}, ` +
+      `${short(values.at(-1)!)} at the end`,
   };
 }
 
