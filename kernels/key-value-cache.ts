@@ -98,19 +98,21 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     workgroupBarrier();
     var higher = highest;
     for (var i = 0u; i < ${lanes}u; i++) { higher = max(higher, weights[i]); }
+    workgroupBarrier();
+    weights[lane] = exp(score - higher);
+    workgroupBarrier();
     let keep = exp(highest - higher);
     total *= keep;
-    for (var i = 0u; i < ${lanes}u; i++) {
-      if (base + i < length) { total += exp(weights[i] - higher); }
-    }
+    let count = min(${lanes}u, length - base);
+    for (var i = 0u; i < count; i++) { total += weights[i]; }
     for (var part = 0u; part < ${parts}u; part++) {
       let column = part * ${lanes}u + lane;
       var sum = sums[part] * keep;
-      for (var i = 0u; i < ${lanes}u; i++) {
-        if (base + i < length && column < ${columns}u) {
+      if (column < ${columns}u) {
+        for (var i = 0u; i < count; i++) {
           let value = (sequence * ${capacity}u + base + i) * ${width / vector}u +
             (${keyValueHeads}u + key_head) * ${columns}u;
-          sum += exp(weights[i] - higher) * number(cache[value + column]);
+          sum += weights[i] * number(cache[value + column]);
         }
       }
       sums[part] = sum;

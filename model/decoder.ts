@@ -31,6 +31,8 @@ interface Pass {
  */
 export class Decoder {
   #lengths: number[] = [];
+  /** The next step, made ready while the GPU is at work. */
+  #commands: GPUCommandBuffer;
 
   private constructor(
     private readonly gpu: Gpu,
@@ -39,7 +41,9 @@ export class Decoder {
     private readonly caches: readonly Tensor[],
     private readonly next: NextTokens,
     private readonly pass: Pass,
-  ) {}
+  ) {
+    this.#commands = pass.plan.encode();
+  }
 
   /**
    * Plans decoding of `texts` texts of at most `capacity` tokens each, prompt included.
@@ -101,7 +105,8 @@ export class Decoder {
       pass.batch.positions,
       Uint32Array.from(this.#lengths, (length) => Math.min(length, last)),
     );
-    pass.plan.run();
+    pass.plan.submit(this.#commands);
+    this.#commands = pass.plan.encode();
     this.#lengths = this.#lengths.map((length) => length + 1);
   }
 
@@ -134,13 +139,12 @@ export class Decoder {
         // What the GPU has chosen it goes on with at once: no step waits for the host.
         const ids = next.chosenOnGpu ? chosen : await chosen;
         this.step();
-        const following = choose();
+        chosen = choose();
         yield await ids;
-        chosen = following;
       }
       yield await chosen;
     } finally {
-      await Promise.allSettled([chosen]);
+      await Promise.allSettled([chosen]); // nothing is being read once this is over
     }
   }
 

@@ -1,6 +1,8 @@
 /** Cached decoding against its definition, computed in float64 without a cache. */
 import { assert, assertEquals } from "@std/assert";
+import { Random } from "../../data/random.ts";
 import { Decoder } from "../../model/decoder.ts";
+import { chooseToken } from "../../model/sampling.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { goldenModel, gpu } from "./golden-model.ts";
 import { networkInFloat64 } from "./network-in-float64.ts";
@@ -42,6 +44,34 @@ Deno.test("with raw, decoding gives the logits of a pass over the whole text; wi
     const [logits] = await decoder.logits();
     decoder.destroy();
     assertEquals(relativeError(logits, whole) < 1e-5, name === "dense-swiglu");
+  }
+});
+
+Deno.test("texts go on as if each step's logits were read and a token chosen from them", async () => {
+  const { parameters, inputIds } = await goldenModel("steel-tiny");
+  const prompts = [inputIds[0].slice(0, 7), inputIds[1].slice(0, 5)];
+  const steps = 8;
+  const penalized = { temperature: 0.9, topP: 0.8, repetitionPenalty: 1.3, suppressIds: [4] };
+  for (const sampling of [{}, { repetitionPenalty: 1.3 }, penalized]) {
+    const decoder = await Decoder.plan(gpu, parameters, 2, 64, sampling);
+    const randoms = () => [new Random(1), new Random(2)];
+    const written = await Array.fromAsync(decoder.generate(prompts, randoms(), steps));
+    decoder.destroy();
+
+    const expected: number[][] = [];
+    const reader = await Decoder.plan(gpu, parameters, 2, 64);
+    const draws = randoms();
+    await reader.prefill(prompts);
+    while (expected.length < steps) {
+      const logits = await reader.logits();
+      expected.push(prompts.map((prompt, i) => {
+        const history = [...prompt, ...expected.map((ids) => ids[i])];
+        return chooseToken(logits[i], history, draws[i], sampling);
+      }));
+      reader.step(expected.at(-1)!);
+    }
+    reader.destroy();
+    assertEquals(written, expected);
   }
 });
 
