@@ -107,7 +107,7 @@ async function timeAttention(
   const tokens = microBatch * sequence;
   const qkv = graph.input("qkv", [tokens, 3 * heads * headDim], graph.operand);
   const upstream = graph.input("upstream", [tokens, heads * headDim], graph.operand);
-  const sequences = sequenceInputs(graph, tokens, microBatch);
+  const sequences = sequenceInputs(graph, tokens, microBatch, sequence);
   graph.onBackward(qkv, () => {});
   const y = attention(qkv, sequences, { heads, keyValueHeads: heads, headDim });
   y.gradient = upstream;

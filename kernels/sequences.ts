@@ -12,6 +12,8 @@ export const NO_SEQUENCE = 0xffffffff;
 export interface Sequences {
   /** How many; unused ones are empty. */
   readonly count: number;
+  /** The most tokens that one of them has. */
+  readonly longest: number;
   /** [count, 2] u32: first row and the row after the last. */
   readonly bounds: Tensor;
   /** [tokens] u32: which sequence a row belongs to, or NO_SEQUENCE. */
@@ -23,9 +25,15 @@ export interface Sequences {
 }
 
 /** Declares the inputs that describe up to `count` sequences in `tokens` rows. */
-export function sequenceInputs(graph: Graph, tokens: number, count: number): Sequences {
+export function sequenceInputs(
+  graph: Graph,
+  tokens: number,
+  count: number,
+  longest = tokens,
+): Sequences {
   return {
     count,
+    longest,
     bounds: graph.input("sequence bounds", [count, 2], "u32"),
     index: graph.input("sequence index", [tokens], "u32"),
     starts: graph.input("sequence starts", [tokens], "u32"),

@@ -179,16 +179,17 @@ export interface WeightedSlots {
  * Gives each token sums of slots: y[t] = Σ over terms, Σ over s of weights[t, s] · slots[s].
  *
  * @param terms at least one
- * @param y [tokens, width] f32 or f16; receives zeros in rows of padding
- * @param finish WGSL expression for what is stored, from `sum`, `token` and `at`, the vector's index
+ * @param y [tokens, width] f32 or f16
+ * @param finish WGSL expression for what is stored, from `sum`, which is 0 in rows of padding,
+ *   `token` and `at`, the vector's index
  * @param further bindings for that expression
  */
 export function scatterSlots(
   terms: readonly WeightedSlots[],
   { index, count }: Sequences,
   y: Binding,
-  finish = "sum",
-  further: Record<string, Binding> = {},
+  finish: string,
+  further: Record<string, Binding>,
 ): void {
   const [{ weights, slots }] = terms;
   const graph = weights.graph;

@@ -78,17 +78,29 @@ export function dispatchToSlots(
 }
 
 /**
- * y[t] = Σ over slots of combine[t, slot] · outputs[slot].
+ * y[t] = residual[t] + Σ over slots of combine[t, slot] · outputs[slot].
  *
  * @param outputs [experts, sequences, slotsPerExpert, width] f32: what the experts made of the slots
- * @returns [tokens, width] f32; zeros for rows of padding
+ * @param residual [tokens, width] f32: what the tokens were before
+ * @returns [tokens, width] f32; rows of padding keep their residual
  */
-export function combineSlots(outputs: Tensor, { combine }: Routing, sequences: Sequences): Tensor {
+export function combineSlots(
+  outputs: Tensor,
+  { combine }: Routing,
+  sequences: Sequences,
+  residual: Tensor,
+): Tensor {
   const graph = outputs.graph;
-  const width = outputs.shape.at(-1)!;
-  const y = graph.tensor("combined slots", [combine.shape[0], width]);
-  scatterSlots([{ weights: combine, slots: outputs }], sequences, write(y));
+  const y = graph.tensor("combined slots", residual.shape);
+  scatterSlots(
+    [{ weights: combine, slots: outputs }],
+    sequences,
+    write(y),
+    "sum + residual[at]",
+    { residual: read(residual, vectorOf(residual.shape[1])) },
+  );
   graph.onBackward(y, (dy) => {
+    graph.passGradient(dy, residual);
     const [experts, , slotsPerExpert] = outputs.shape;
     combine.gradient = tokenSlotScores(dy, outputs, sequences);
     const layout = { experts, slotsPerExpert };

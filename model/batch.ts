@@ -16,12 +16,17 @@ export interface Batch {
   readonly order: TokenOrder;
 }
 
-/** Declares a batch of `tokens` rows holding at most `sequences` sequences. */
-export function batchInputs(graph: Graph, tokens: number, sequences: number): Batch {
+/** Declares a batch of `tokens` rows holding at most `sequences` sequences, none over `longest`. */
+export function batchInputs(
+  graph: Graph,
+  tokens: number,
+  sequences: number,
+  longest = tokens,
+): Batch {
   return {
     ids: graph.input("ids", [tokens], "u32"),
     positions: graph.input("positions", [tokens], "u32"),
-    sequences: sequenceInputs(graph, tokens, sequences),
+    sequences: sequenceInputs(graph, tokens, sequences, longest),
     order: {
       distinct: graph.input("distinct tokens", [tokens], "u32"),
       starts: graph.input("starts of distinct tokens", [tokens + 1], "u32"),
@@ -44,6 +49,9 @@ export function uploadBatch(
   const rows = new Uint32Array(ids.size);
   let row = 0;
   for (const sequence of contents) {
+    if (sequence.length > sequences.longest) {
+      throw new RangeError(`a sequence of ${sequence.length} where ${sequences.longest} fit`);
+    }
     rows.set(sequence, row);
     row += sequence.length;
   }

@@ -40,7 +40,7 @@ export function transformer(
 
     const type = layer.phi ? "f32" : hidden.graph.operand;
     const input = rmsNorm(hidden, layer.feedForwardNorm, config.rmsNormEpsilon, type);
-    return add(hidden, feedForward(input, layer, batch.sequences, config));
+    return feedForward(input, hidden, layer, batch.sequences, config);
   };
   let hidden = embedding(batch.ids, parameters.embedding, batch.order);
   parameters.layers.forEach((layer, index) => {
@@ -49,16 +49,17 @@ export function transformer(
   return rmsNorm(hidden, parameters.norm, config.rmsNormEpsilon);
 }
 
-/** Soft MoE, or a single expert without routing. [tokens, hidden] to [tokens, hidden]. */
+/** Soft MoE, or a single expert without routing, added to what came before. [tokens, hidden]. */
 function feedForward(
   x: Tensor,
+  residual: Tensor,
   layer: Layer,
   sequences: Sequences,
   config: ModelConfig,
 ): Tensor {
-  if (!layer.phi || !layer.scale) return expert(x, layer, config);
+  if (!layer.phi || !layer.scale) return add(residual, expert(x, layer, config));
   const routing = dispatchToSlots(x, layer.phi, layer.scale, sequences);
-  return combineSlots(expert(routing.slots, layer, config), routing, sequences);
+  return combineSlots(expert(routing.slots, layer, config), routing, sequences, residual);
 }
 
 /**

@@ -121,11 +121,16 @@ for (const precision of precisions) {
     );
     scorer.destroy();
     const step = await planStep(parameters, SIGMOID);
+    // Tensor cores cut a sequence where tiles of the batch end, which moves its last digits.
+    const exact = precision === "f32" || !gpu.capabilities.tensorCores;
     for (const layout of [padded(items, 1), padded(items.toReversed(), 2), packed(items, room)]) {
       const { loss, measures } = await step.run(layout, 0, 1);
-      assertAlmostEquals(loss, Math.LN2, 1e-6);
+      assertAlmostEquals(loss, Math.LN2, exact ? 1e-6 : 1e-4);
       const { chosenReward, rejectedReward, margin, accuracy } = measures;
-      assertEquals([chosenReward, rejectedReward, margin, accuracy], [0, 0, 0, 0]);
+      for (const reward of [chosenReward, rejectedReward, margin]) {
+        assertAlmostEquals(reward, 0, exact ? 0 : 1e-4);
+      }
+      if (exact) assertEquals(accuracy, 0);
     }
     step.destroy();
   });

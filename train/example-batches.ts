@@ -24,6 +24,8 @@ export interface Items {
 export interface Room {
   readonly tokens: number;
   readonly sequences: number;
+  /** The most tokens of a sequence; all of them when left out. */
+  readonly longest?: number;
 }
 
 /** Where a run through shuffled items stands; JSON. */

@@ -191,17 +191,18 @@ async function filesToKeep({ base, tokenizer }: FineTuning): Promise<Record<stri
  * many sequences these can hold, for examples of ordinary length.
  */
 function roomFor(items: Items, { train }: FineTuningSettings): Room {
-  let [longest, sum, perItem] = [0, 0, 0];
+  let [largest, longest, sum, perItem] = [0, 0, 0, 0];
   for (const item of each(items)) {
     const tokens = tokensOf(item);
-    longest = Math.max(longest, tokens);
+    largest = Math.max(largest, tokens);
+    longest = Math.max(longest, ...item.map(({ inputs }) => inputs.length));
     sum += tokens;
     perItem = Math.max(perItem, item.length);
   }
-  const tokens = Math.ceil(train.microBatch * longest / 64) * 64;
-  if (!train.packing) return { tokens, sequences: train.microBatch * perItem };
+  const tokens = Math.ceil(train.microBatch * largest / 64) * 64;
+  if (!train.packing) return { tokens, sequences: train.microBatch * perItem, longest };
   const mean = sum / items.length;
-  return { tokens, sequences: perItem * Math.ceil(1.25 * tokens / mean) };
+  return { tokens, sequences: perItem * Math.ceil(1.25 * tokens / mean), longest };
 }
 
 /** Splits items into those to train on and those held out: the last of a random order. */

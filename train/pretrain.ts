@@ -62,6 +62,7 @@ async function pretrainOn(
       ...training,
       tokens: training.microBatch * data.sequence,
       sequences: training.microBatch,
+      longest: data.sequence,
     },
     (memory) => {
       console.log(

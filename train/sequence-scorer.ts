@@ -21,7 +21,8 @@ export interface SequenceScore {
 
 /**
  * The forward pass of a training step alone, with the same kernels on the same number of rows: a
- * sequence gets the same bits here and there, wherever in a micro-batch it lies.
+ * sequence gets the same bits here and there, wherever in a micro-batch it lies, but for attention
+ * on tensor cores, which cuts it where tiles of the batch end.
  */
 export class SequenceScorer {
   private constructor(

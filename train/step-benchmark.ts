@@ -87,7 +87,8 @@ export function flopsPerToken(config: ModelConfig, sequence: number): number {
 
 function planStep(gpu: Gpu, parameters: Parameters, { microBatch, sequence }: StepShape) {
   const tokens = microBatch * sequence;
-  return TrainingStep.plan(gpu, parameters, { ...OPTIONS, tokens, sequences: microBatch });
+  const rows = { tokens, sequences: microBatch, longest: sequence };
+  return TrainingStep.plan(gpu, parameters, { ...OPTIONS, ...rows });
 }
 
 function randomBatch(vocabSize: number, { microBatch, sequence }: StepShape): MicroBatch {

@@ -28,6 +28,8 @@ export interface StepOptions extends AdamWOptions {
   readonly tokens: number;
   /** The most sequences of a micro-batch. */
   readonly sequences: number;
+  /** The most tokens of a sequence, as kernels may count on; all rows when left out. */
+  readonly longest?: number;
   /** The longest norm of all gradients together. */
   readonly clip: number;
   /** Compute each layer again for its gradients instead of keeping its activations. */
@@ -99,7 +101,7 @@ export class TrainingStep {
       mixed: parameters.mixed,
       recompute: options.recompute,
     });
-    const batch = batchInputs(forward, options.tokens, options.sequences);
+    const batch = batchInputs(forward, options.tokens, options.sequences, options.longest);
     const labels = forward.input("labels", [options.tokens], "u32");
     const hidden = transformer(batch, parameters);
     const objective = options.objective ?? new NextTokenObjective();

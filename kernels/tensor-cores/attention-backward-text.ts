@@ -32,103 +32,84 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   return { code, workgroups: [Math.ceil(tokens * heads / 128), 1] };
 }
 
+/** The gradients of some heads; the arrays hold all heads. */
+export interface AttentionGradients extends TensorCoreAttention {
+  /** The most tokens of a sequence. */
+  longest: number;
+  /** The first of the key and value heads, and how many, with the query heads that share them. */
+  firstSharedHead: number;
+  sharedHeads: number;
+}
+
 /**
- * WGSL of the gradient of the queries, or of keys and values: the weights are computed again from
- * the saved logarithms of their sums (Dao, arXiv 2307.08691, algorithm 2). Bindings:
- * - `qkv` f16 [tokens, (heads + 2 keyValueHeads) * headDim], as `array<vec4<u32>>`
- * - `output_gradient` f16 [tokens, heads * headDim], as `array<vec4<u32>>`
- * - `log_sum_exp` f32 [heads, tokens] of the forward pass
- * - `row_dot` f32 [heads, tokens] of {@link attentionRowDot}
- * - `sequence` u32 [tokens]: for queries the first token of each token's sequence, for keys the
- *    token after its last
- * - `qkv_gradient` f16, shaped like `qkv`, of which only the columns of `of` are written
+ * Gradients of scores, f16, on their way from the kernel of keys and values to that of queries: for
+ * each head and 16 queries, the 16 numbers of a key side by side. Keys lie at their token modulo
+ * `keys`, so that those of one sequence never meet.
  */
-export function tensorCoreAttentionBackward(
-  options: TensorCoreAttention & { of: "queries" | "keys and values" },
-): AttentionKernel {
-  return options.of === "queries" ? queryGradient(options) : keyValueGradient(options);
+class ScoreGradients {
+  readonly size: number;
+  readonly #keys: number;
+  readonly #queryTiles: number;
+
+  constructor(
+    { tokens, heads, keyValueHeads, longest, sharedHeads }: Omit<
+      AttentionGradients,
+      "firstSharedHead"
+    >,
+  ) {
+    // A workgroup also writes zeros for the keys around a sequence that its rows or tiles include.
+    this.#keys = KEYS * Math.ceil(longest / KEYS + 5);
+    // As many as tiles of either length reach.
+    this.#queryTiles = Math.ceil(tokens / KEYS) * KEYS / QUERIES;
+    this.size = heads / keyValueHeads * sharedHeads * this.#queryTiles * this.#keys * QUERIES;
+  }
+
+  /** WGSL for the first vector of sixteen queries and a key; `head` counts from the first here. */
+  at(head: string, query: string, key: string): string {
+    return `((${head} * ${this.#queryTiles}u + ${query} / ${QUERIES}u) * ${this.#keys}u + ` +
+      `${key} % ${this.#keys}u) * ${QUERIES / 8}u`;
+  }
+}
+
+/** Queries whose gradients of scores lie side by side, and keys that are staged at a time. */
+const QUERIES = 16, KEYS = 32;
+
+/** Numbers of f16 that {@link keyValueGradient} leaves for {@link queryGradient}. */
+export function scoreGradientSize(options: Omit<AttentionGradients, "firstSharedHead">): number {
+  return new ScoreGradients(options).size;
 }
 
 /** Scores and the gradients of their weights lie side by side in the scratch. */
 const SCORES = 0, CHANGES = 1, PRODUCTS = 2;
 
-/** A subgroup owns queries and the gradients of their outputs; keys and values pass by. */
-function queryGradient(options: TensorCoreAttention): AttentionKernel {
-  const { tokens, heads, keyValueHeads, headDim } = options;
+/**
+ * WGSL of the gradients of keys and values: the weights are computed again from the saved logarithms
+ * of their sums (Dao, arXiv 2307.08691, algorithm 2). A subgroup owns keys and values; the queries
+ * of all heads that share them pass by. Bindings:
+ * - `qkv` f16 [tokens, (heads + 2 keyValueHeads) * headDim], as `array<vec4<u32>>`
+ * - `output_gradient` f16 [tokens, heads * headDim], as `array<vec4<u32>>`
+ * - `log_sum_exp` f32 [heads, tokens] of the forward pass
+ * - `row_dot` f32 [heads, tokens] of {@link attentionRowDot}
+ * - `sequence_end` u32 [tokens]: the token after the last of each token's sequence
+ * - `score_gradients` f16 [{@link scoreGradientSize}], as `array<vec4<u32>>`, written
+ * - `qkv_gradient` f16, shaped like `qkv`, of which only the columns of keys and values are written
+ */
+export function keyValueGradient(options: AttentionGradients): AttentionKernel {
+  const { tokens, heads, keyValueHeads, headDim, firstSharedHead, sharedHeads } = options;
   const tiles = new AttentionTiles(options, rowsOf(options), PRODUCTS);
-  const { tile, vectors, queries, keys, values, outputs } = tiles;
-  const scale = 1 / Math.sqrt(headDim);
-  const every = (line: (v: number) => string) => vectors.map(line).join("\n");
-  const own = `head * ${tokens}u + min(own_token, ${tokens - 1}u)`;
-
-  const code = `
-${tiles.declareMemory(keys, values)}
-
-${tiles.begin(LATE_QUERIES_FIRST)}
-  let head = workgroup.y;
-  let shared_head = head / ${heads / keyValueHeads}u;
-  let own_start = sequence[min(own_token, ${tokens - 1}u)];
-  let first_key = sequence[first] & ~${tile - 1}u;
-  let last_start = sequence[last];
-  let log_sum = log_sum_exp[${own}] * ${Math.LOG2E};
-  let own_dot = row_dot[${own}];
-${tiles.declareFetched(keys)}
-${tiles.fetch(keys, "first_key")}
-${tiles.declareFetched(values)}
-${tiles.fetch(values, "first_key")}
-${tiles.loadOwn(queries)}
-${tiles.loadOwn(outputs)}
-${tiles.declareSums("sum")}
-  for (var tile = first_key; tile <= last; tile += ${tile}u) {
-    workgroupBarrier();
-${tiles.stage(keys)}
-${tiles.stage(values)}
-    workgroupBarrier();
-${tiles.fetch(keys, `tile + ${tile}u`)}
-${tiles.fetch(values, `tile + ${tile}u`)}
-${tiles.product("queries", keys, SCORES)}
-${tiles.product("outputs", values, CHANGES)}
-    workgroupBarrier();
-${
-    every((v) =>
-      `    var weight_${v} = exp2(fma(${tiles.read(v, SCORES)}, ` +
-      `vec4<f32>(${scale * Math.LOG2E}), vec4<f32>(-log_sum)));`
-    )
-  }
-    if (tile < last_start || tile + ${tile - 1}u > first) {
-${
-    every((v) =>
-      `      let key_${v} = tile + ${tiles.columns(v)};
-      weight_${v} = select(vec4<f32>(), weight_${v},
-        (key_${v} >= vec4<u32>(own_start)) & (key_${v} <= vec4<u32>(own_token)));`
-    )
-  }
-    }
-${every((v) => `    let change_${v} = weight_${v} * (${tiles.read(v, CHANGES)} - own_dot);`)}
-${tiles.leave("change", CHANGES)}
-    workgroupBarrier();
-${tiles.take("changes", CHANGES)}
-${tiles.accumulate("sum", "changes", keys)}
-  }
-${tiles.writeSums("sum", "qkv_gradient", queries.index, `${scale}`)}
-}`;
-  return { code, workgroups: [Math.ceil(tokens / tiles.workgroupRows), heads] };
-}
-
-/** A subgroup owns keys and values; the queries of all heads that share them pass by. */
-function keyValueGradient(options: TensorCoreAttention): AttentionKernel {
-  const { tokens, heads, keyValueHeads, headDim } = options;
-  const tiles = new AttentionTiles(options, rowsOf(options), PRODUCTS);
+  const stored = new ScoreGradients(options);
   const { tile, vectors, queries, keys, values, outputs } = tiles;
   const scale = 1 / Math.sqrt(headDim);
   const group = heads / keyValueHeads;
   const every = (line: (v: number) => string) => vectors.map(line).join("\n");
   const fetchSums = (token: string) =>
-    `    if (lane < ${tile}u) {
-      let at = head * ${tokens}u + min(${token} + lane, ${tokens - 1}u);
-      fetched_log_sum = log_sum_exp[at];
-      fetched_dot = row_dot[at];
-    }`;
+    `      if (lane < ${tile / 4}u) {
+        let at = min(vec4<u32>(${token} + 4u * lane) + vec4<u32>(0u, 1u, 2u, 3u),
+          vec4<u32>(${tokens - 1}u)) + head * ${tokens}u;
+        fetched_log_sums = vec4<f32>(log_sum_exp[at.x], log_sum_exp[at.y], log_sum_exp[at.z],
+          log_sum_exp[at.w]);
+        fetched_dots = vec4<f32>(row_dot[at.x], row_dot[at.y], row_dot[at.z], row_dot[at.w]);
+      }`;
   const column = (v: number) => `part * 4u + ${v}u`;
 
   const code = `
@@ -137,68 +118,129 @@ var<workgroup> log_sums: array<vec4<f32>, ${tile / 4}>;
 var<workgroup> dots: array<vec4<f32>, ${tile / 4}>;
 
 ${tiles.begin("workgroup.x")}
-  let shared_head = workgroup.y;
-  let own_end = sequence[min(own_token, ${tokens - 1}u)];
-  let first_end = sequence[first];
-  let end = sequence[last];
+  let shared_head = ${firstSharedHead}u + workgroup.y;
+  let own_end = sequence_end[min(own_token, ${tokens - 1}u)];
+  let first_end = sequence_end[first];
+  let end = sequence_end[last];
 ${tiles.loadOwn(keys)}
 ${tiles.loadOwn(values)}
 ${tiles.declareSums("key_sum")}
 ${tiles.declareSums("value_sum")}
   for (var head = shared_head * ${group}u; head < (shared_head + 1u) * ${group}u; head++) {
+    let stored_head = head - ${firstSharedHead * group}u;
 ${tiles.declareFetched(queries)}
 ${tiles.fetch(queries, "first")}
 ${tiles.declareFetched(outputs)}
 ${tiles.fetch(outputs, "first")}
-    var fetched_log_sum = 0.0;
-    var fetched_dot = 0.0;
+    var fetched_log_sums: vec4<f32>;
+    var fetched_dots: vec4<f32>;
 ${fetchSums("first")}
-  for (var tile = first; tile < end; tile += ${tile}u) {
-    workgroupBarrier();
+    for (var tile = first; tile < end; tile += ${tile}u) {
+      workgroupBarrier();
 ${tiles.stage(queries)}
 ${tiles.stage(outputs)}
-    if (lane < ${tile}u) {
-      log_sums[lane / 4u][lane % 4u] = fetched_log_sum * ${Math.LOG2E};
-      dots[lane / 4u][lane % 4u] = fetched_dot;
-    }
-    workgroupBarrier();
+      if (lane < ${tile / 4}u) {
+        log_sums[lane] = fetched_log_sums * ${Math.LOG2E};
+        dots[lane] = fetched_dots;
+      }
+      workgroupBarrier();
 ${tiles.fetch(queries, `tile + ${tile}u`)}
 ${tiles.fetch(outputs, `tile + ${tile}u`)}
 ${fetchSums(`tile + ${tile}u`)}
 ${tiles.product("keys", queries, SCORES)}
 ${tiles.product("values", outputs, CHANGES)}
-    workgroupBarrier();
+      workgroupBarrier();
 ${
     every((v) =>
-      `    var weight_${v} = exp2(fma(${tiles.read(v, SCORES)}, ` +
+      `      var weight_${v} = exp2(fma(${tiles.read(v, SCORES)}, ` +
       `vec4<f32>(${scale * Math.LOG2E}), -log_sums[${column(v)}]));`
     )
   }
-    if (tile < last || tile + ${tile}u > first_end) {
+      if (tile < last || tile + ${tile}u > first_end) {
 ${
     every((v) =>
-      `      let query_${v} = tile + ${tiles.columns(v)};
-      weight_${v} = select(vec4<f32>(), weight_${v},
-        (query_${v} >= vec4<u32>(own_token)) & (query_${v} < vec4<u32>(own_end)));`
+      `        let query_${v} = tile + ${tiles.columns(v)};
+        weight_${v} = select(vec4<f32>(), weight_${v},
+          (query_${v} >= vec4<u32>(own_token)) & (query_${v} < vec4<u32>(own_end)));`
     )
   }
-    }
+      }
 ${
     every((v) =>
-      `    let change_${v} = weight_${v} * (${tiles.read(v, CHANGES)} - dots[${column(v)}]);`
+      `      let change_${v} = weight_${v} * (${tiles.read(v, CHANGES)} - dots[${column(v)}]);`
     )
   }
 ${tiles.leave("weight", SCORES)}
 ${tiles.leave("change", CHANGES)}
-    workgroupBarrier();
+      workgroupBarrier();
+${
+    tiles.copyLeft(CHANGES, (columns, vector, value) =>
+      `score_gradients[${stored.at("stored_head", `(tile + ${columns}u)`, "own_first")} + ` +
+      `${vector}] = ${value};`)
+  }
 ${tiles.take("weights", SCORES)}
 ${tiles.accumulate("value_sum", "weights", outputs)}
 ${tiles.take("changes", CHANGES)}
 ${tiles.accumulate("key_sum", "changes", queries)}
-  }
+    }
   }
 ${tiles.writeSums("key_sum", "qkv_gradient", keys.index, `${scale}`)}
 ${tiles.writeSums("value_sum", "qkv_gradient", values.index, "1.0")}
 }`;
-  return { code, workgroups: [Math.ceil(tokens / tiles.workgroupRows), keyValueHeads] };
+  return { code, workgroups: [Math.ceil(tokens / tiles.workgroupRows), sharedHeads] };
+}
+
+/**
+ * WGSL of the gradients of queries: those of their scores times the keys. A subgroup owns queries;
+ * keys pass by. Bindings:
+ * - `qkv` f16, as for {@link keyValueGradient}
+ * - `score_gradients` f16, which that has left
+ * - `sequence_start` u32 [tokens]: the first token of each token's sequence
+ * - `qkv_gradient` f16, shaped like `qkv`, of which only the columns of queries are written
+ */
+export function queryGradient(options: AttentionGradients): AttentionKernel {
+  const { tokens, heads, keyValueHeads, headDim, firstSharedHead, sharedHeads } = options;
+  const tiles = new AttentionTiles(options, rowsOf(options), 1, KEYS);
+  const stored = new ScoreGradients(options);
+  const { workgroupRows, queries, keys } = tiles;
+  const group = heads / keyValueHeads;
+  const scale = 1 / Math.sqrt(headDim);
+  // Nobody wrote for keys whose workgroup's last one is of an earlier sequence.
+  const fetchChanges = (tile: string) =>
+    tiles.fetchColumns("changes", "score_gradients", (rows) => ({
+      condition: `(${tile} | ${workgroupRows - 1}u) >= start_${rows}`,
+      at: stored.at("workgroup.y", `(own_first + ${rows}u)`, tile),
+    }));
+  const starts = Array.from({ length: rowsOf(options) / QUERIES }, (_, i) => {
+    const query = `own_first + ${QUERIES * i}u`;
+    return `  let start_${QUERIES * i} = select(0xffffffffu, ` +
+      `sequence_start[min(${query}, ${tokens - 1}u)], ${query} < ${tokens}u);`;
+  }).join("\n");
+
+  const code = `
+${tiles.declareMemory(keys)}
+
+${tiles.begin(LATE_QUERIES_FIRST)}
+  let head = ${firstSharedHead * group}u + workgroup.y;
+  let shared_head = head / ${group}u;
+  let first_key = sequence_start[first] & ~${KEYS - 1}u;
+${tiles.declareFetched(keys)}
+${tiles.declareColumns("changes")}
+${starts}
+${tiles.fetch(keys, "first_key")}
+${fetchChanges("first_key")}
+${tiles.declareSums("sum")}
+  for (var tile = first_key; tile <= last; tile += ${KEYS}u) {
+    workgroupBarrier();
+${tiles.stage(keys)}
+${tiles.stageColumns("changes")}
+    workgroupBarrier();
+${tiles.fetch(keys, `tile + ${KEYS}u`)}
+${fetchChanges(`(tile + ${KEYS}u)`)}
+${tiles.takeColumns("changes")}
+${tiles.accumulate("sum", "changes", keys)}
+  }
+${tiles.writeSums("sum", "qkv_gradient", queries.index, `${scale}`)}
+}`;
+  return { code, workgroups: [Math.ceil(tokens / workgroupRows), group * sharedHeads] };
 }

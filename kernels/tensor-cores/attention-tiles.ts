@@ -54,11 +54,9 @@ export function rowsOf({ headDim }: TensorCoreAttention): number {
  * fragments again: elements of fragments cannot be reached in any other way.
  *
  * A multiprocessor has about 48 KB for all its workgroups, which decides how many there are: a tile
- * is as long as lanes, sixteen columns each, cover.
+ * that is multiplied with own rows is as long as lanes, sixteen columns each, cover.
  */
 export class AttentionTiles {
-  /** Rows of the other side that are staged at a time. */
-  readonly tile: number;
   /** Rows that a workgroup owns. */
   readonly workgroupRows: number;
   /** Vectors of four numbers that a lane reads of a product. */
@@ -66,6 +64,8 @@ export class AttentionTiles {
   /** Vectors of eight halves in a head. */
   readonly headVectors: number;
   readonly #lanesPerRow: number;
+  /** Columns of a product that all lanes of a row read together. */
+  readonly #columns: number;
   /** Halves of a head with its padding: a power of two, so that lanes take whole rows of vectors. */
   readonly #width: number;
   /** Vectors of eight halves: of a token in `qkv`, of a staged row and what keeps banks apart. */
@@ -78,12 +78,15 @@ export class AttentionTiles {
   /**
    * @param rows that a subgroup owns: 16 or 32
    * @param products that the scratch holds side by side
+   * @param tile rows of the other side that are staged at a time: as many as lanes cover of a
+   *   product's columns, where there are products of own rows with a tile
    * @throws RangeError where the head cannot be cut into whole vectors or is wider than 128
    */
   constructor(
     private readonly options: TensorCoreAttention,
     private readonly rows: number,
     products: number,
+    readonly tile: number = COLUMNS * SUBGROUP_SIZE / rows,
   ) {
     const { heads, keyValueHeads, headDim } = options;
     if (headDim % 8 !== 0 || headDim > 128) {
@@ -93,13 +96,13 @@ export class AttentionTiles {
       throw new RangeError(`${heads} heads do not share ${keyValueHeads} key and value heads`);
     }
     this.#lanesPerRow = SUBGROUP_SIZE / rows;
-    this.tile = COLUMNS * this.#lanesPerRow;
+    this.#columns = COLUMNS * this.#lanesPerRow;
     this.workgroupRows = SUBGROUPS * rows;
     this.#width = Math.max(32, 2 ** Math.ceil(Math.log2(headDim)));
     this.headVectors = headDim / 8;
     this.#tokenVectors = (heads + 2 * keyValueHeads) * this.headVectors;
     this.#pitch = this.#width / 8 + 1;
-    this.#scratchPitch = products * this.tile / 4 + 1;
+    this.#scratchPitch = products * this.#columns / 4 + 1;
     this.#scratch = rows * this.#scratchPitch;
   }
 
@@ -156,12 +159,13 @@ fn main(
 ) {
   let first = ${first} * ${this.workgroupRows}u;
   let last = min(first + ${this.workgroupRows - 1}u, ${this.options.tokens - 1}u);
+  let own_first = first + subgroup * ${this.rows}u;
   let own_scratch = subgroup * ${this.#scratch}u;
   let own_row = own_scratch + subgroup_lane / ${this.#lanesPerRow}u * ${this.#scratchPitch}u;
   // Lanes that share a row take parts of its columns.
   let part = subgroup_lane % ${this.#lanesPerRow}u;
   let own_part = own_row + part * ${COLUMNS / 4}u;
-  let own_token = first + subgroup * ${this.rows}u + subgroup_lane / ${this.#lanesPerRow}u;
+  let own_token = own_first + subgroup_lane / ${this.#lanesPerRow}u;
   let slot_row = lane / ${this.#width / 8}u;
   let slot_column = lane % ${this.#width / 8}u;`;
   }
@@ -238,7 +242,7 @@ ${
 ${
         this.#down.map((i) =>
           `      subgroupMatrixStore<row_major>(&scratch, ` +
-          `${this.#scratchAt(i, place * this.tile / 4 + j * FRAGMENT.n / 4)}, product_${i}, ` +
+          `${this.#scratchAt(i, place * this.#columns / 4 + j * FRAGMENT.n / 4)}, product_${i}, ` +
           `${this.#scratchPitch}u);`
         ).join("\n")
       }
@@ -248,7 +252,7 @@ ${
 
   /** Four numbers of a lane's part of product `place`. */
   read(vector: number, place = 0): string {
-    return `bitcast<vec4<f32>>(scratch[own_part + ${place * this.tile / 4 + vector}u])`;
+    return `bitcast<vec4<f32>>(scratch[own_part + ${place * this.#columns / 4 + vector}u])`;
   }
 
   /** The tile's columns that those four numbers belong to. */
@@ -259,14 +263,13 @@ ${
 
   /** Leaves a lane's numbers `name_0`, `name_1`… as halves in the place of the product it read. */
   leave(name: string, place = 0): string {
-    return range(COLUMNS / 8).map((v) => {
-      const halves = [2 * v, 2 * v + 1].flatMap((
-        four,
-      ) => [`${name}_${four}.xy`, `${name}_${four}.zw`])
+    return lines(COLUMNS / 8, (v) => {
+      const halves = [2 * v, 2 * v + 1]
+        .flatMap((four) => [`${name}_${four}.xy`, `${name}_${four}.zw`])
         .map((two) => `pack2x16float(${two})`);
-      return `    scratch[own_part + ${place * this.tile / 4 + v}u] = ` +
+      return `    scratch[own_part + ${place * this.#columns / 4 + v}u] = ` +
         `vec4<u32>(${halves.join(", ")});`;
-    }).join("\n");
+    });
   }
 
   /** Takes what {@link leave} left into fragments. */
@@ -274,12 +277,68 @@ ${
     return this.#down.flatMap((i) =>
       this.#tileSteps.map((k) =>
         `    let ${name}_${i}_${k} = subgroupMatrixLoad<${LEFT}, row_major>(&scratch, ` +
-        `${this.#scratchAt(i, place * this.tile / 4 + k * COLUMNS / 4)}, ${this.#scratchPitch}u);`
+        `${
+          this.#scratchAt(i, place * this.#columns / 4 + k * COLUMNS / 4)
+        }, ${this.#scratchPitch}u);`
       )
     ).join("\n");
   }
 
-  /** Sums += what {@link take} took, times a tile. */
+  /** WGSL statements that put what {@link leave} left into memory, sixteen columns at a time. */
+  copyLeft(place: number, store: (columns: number, vector: string, value: string) => string) {
+    return range(this.#lanesPerRow).flatMap((part) =>
+      this.#down.map((i) => {
+        const row = `(subgroup_lane / 2u + ${i * FRAGMENT.m}u)`;
+        const column = (place * this.#columns + part * COLUMNS) / 4;
+        const value = `scratch[own_scratch + ${row} * ${this.#scratchPitch}u + ${column}u + ` +
+          `subgroup_lane % 2u]`;
+        return `    ${store(part * COLUMNS, `subgroup_lane + ${i * SUBGROUP_SIZE}u`, value)}`;
+      })
+    ).join("\n");
+  }
+
+  /** Declares the registers through which columns of own rows pass, two vectors of each tile's row. */
+  declareColumns(name: string): string {
+    return this.#columnSlots.map(({ slot }) => `  var fetched_${name}_${slot}: vec4<u32>;`)
+      .join("\n");
+  }
+
+  /**
+   * Reads a lane's share into registers, or zeros.
+   *
+   * @param source WGSL for sixteen own rows: whether there are any, and where their vectors begin
+   */
+  fetchColumns(
+    name: string,
+    array: string,
+    source: (rows: number) => { condition: string; at: string },
+  ): string {
+    return this.#columnSlots.map(({ rows, vector, slot }) => {
+      const { condition, at } = source(rows);
+      return `    fetched_${name}_${slot} = vec4<u32>();
+    if (${condition}) { fetched_${name}_${slot} = ${array}[${at} + ${vector}u + subgroup_lane]; }`;
+    }).join("\n");
+  }
+
+  /** Puts what was fetched into the subgroup's scratch. */
+  stageColumns(name: string): string {
+    return this.#columnSlots.map(({ rows, vector, slot }) =>
+      `    scratch[own_scratch + (subgroup_lane / 2u + ${vector / 2}u) * ${this.#columnPitch}u + ` +
+      `${rows / 8}u + subgroup_lane % 2u] = fetched_${name}_${slot};`
+    ).join("\n");
+  }
+
+  /** Takes the columns of own rows into fragments. */
+  takeColumns(name: string): string {
+    return this.#down.flatMap((i) =>
+      this.#tileSteps.map((k) =>
+        `    let ${name}_${i}_${k} = subgroupMatrixLoad<${LEFT}, col_major>(&scratch, own_scratch + ` +
+        `${k * FRAGMENT.k * this.#columnPitch + i * FRAGMENT.m / 8}u, ${this.#columnPitch}u);`
+      )
+    ).join("\n");
+  }
+
+  /** Sums += what was taken, times a tile. */
   accumulate(sums: string, taken: string, staged: Side): string {
     return this.#tileSteps.flatMap((k) =>
       this.#headBlocks.map((j) =>
@@ -310,7 +369,7 @@ ${
       `      workgroupBarrier();
 ${fragments.map(({ sum, at }) => `      ${this.#store(sum, at)}`).join("\n")}
       workgroupBarrier();
-      for (var v = part; v < ${this.tile / 4}u; v += ${this.#lanesPerRow}u) {
+      for (var v = part; v < ${this.#columns / 4}u; v += ${this.#lanesPerRow}u) {
         scratch[own_row + v] =
           bitcast<vec4<u32>>(bitcast<vec4<f32>>(scratch[own_row + v]) * ${factor});
       }
@@ -326,7 +385,7 @@ ${
 
   /** Writes sums as halves, each row times its lane's `factor`. For the whole workgroup. */
   writeSums(name: string, array: string, index: HeadIndex, factor: string): string {
-    const perChunk = this.tile / 8;
+    const perChunk = this.#columns / 8;
     return this.#chunks(name).map((fragments, chunk) =>
       `  workgroupBarrier();
 ${fragments.map(({ sum, at }) => `  ${this.#store(sum, at)}`).join("\n")}
@@ -375,6 +434,19 @@ ${fragments.map(({ sum, at }) => `  ${this.#store(sum, at)}`).join("\n")}
     return LANES / (this.#width / 8);
   }
 
+  /** What a lane carries of columns: for sixteen own rows, from a vector on. */
+  get #columnSlots() {
+    const perRows = 2 * this.tile / SUBGROUP_SIZE;
+    return range(this.rows / 16 * perRows).map((slot) => ({
+      slot,
+      rows: 16 * Math.floor(slot / perRows),
+      vector: slot % perRows * SUBGROUP_SIZE,
+    }));
+  }
+  get #columnPitch() {
+    return this.rows / 8 + 1;
+  }
+
   #scratchAt(fragmentRow: number, vector: number): string {
     return `own_scratch + ${fragmentRow * FRAGMENT.m * this.#scratchPitch + vector}u`;
   }
@@ -385,8 +457,8 @@ ${fragments.map(({ sum, at }) => `  ${this.#store(sum, at)}`).join("\n")}
 
   /** Sums in groups that fit into the scratch's first product, and where each fragment goes. */
   #chunks(name: string): { sum: string; at: string }[][] {
-    const perChunk = this.tile / FRAGMENT.n;
-    return range(this.#width / this.tile).map((chunk) =>
+    const perChunk = this.#columns / FRAGMENT.n;
+    return range(this.#width / this.#columns).map((chunk) =>
       this.#down.flatMap((i) =>
         range(perChunk).map((j) => ({
           sum: `${name}_${i}_${chunk * perChunk + j}`,

@@ -1,14 +1,23 @@
 import type { AttentionVariant } from "../attention.ts";
-import { type Binding, type Graph, read, write } from "../graph.ts";
+import { type Binding, type Graph, read, update, write } from "../graph.ts";
 import type { HeadLayout } from "../rope.ts";
 import type { Tensor } from "../tensor.ts";
-import { attentionRowDot, tensorCoreAttentionBackward } from "./attention-backward-text.ts";
+import {
+  type AttentionGradients,
+  attentionRowDot,
+  keyValueGradient,
+  queryGradient,
+  scoreGradientSize,
+} from "./attention-backward-text.ts";
 import { tensorCoreAttentionForward } from "./attention-text.ts";
-import type { AttentionKernel } from "./attention-tiles.ts";
+import type { AttentionKernel, TensorCoreAttention } from "./attention-tiles.ts";
 import { MATRIX_DIRECTIVES } from "./fragment.ts";
 
 /** Widest head of which a subgroup can hold its rows' sums in registers. */
 const WIDEST_HEAD = 128;
+
+/** The most bytes of gradients of scores that exist at a time: half of Steel-LLM's heads at 8 × 2048. */
+const SCORE_GRADIENT_BYTES = 1280 * 1024 * 1024;
 
 /** Whether attention can be computed on tensor cores. */
 export function attendsOnTensorCores(
@@ -29,7 +38,7 @@ export const onTensorCores: AttentionVariant = {
       log_sum_exp: write(logSumExp),
     });
   },
-  backward({ qkv, y, logSumExp }, { starts, ends }, layout, dy, dqkv) {
+  backward({ qkv, y, logSumExp }, { starts, ends, longest }, layout, dy, dqkv) {
     const graph = qkv.graph;
     const options = optionsOf(qkv, layout);
     const rowDot = graph.tensor("attention.rowDot", logSumExp.shape);
@@ -38,22 +47,47 @@ export const onTensorCores: AttentionVariant = {
       output_gradient: eights(read(dy, 4)),
       row_dot: write(rowDot),
     });
-    const gradients = [
-      { of: "queries", sequence: starts, label: "attention dQ" },
-      { of: "keys and values", sequence: ends, label: "attention dKV" },
-    ] as const;
-    for (const { of, sequence, label } of gradients) {
-      launch(graph, label, tensorCoreAttentionBackward({ ...options, of }), {
+    const chunks = chunksOf(graph, { ...options, longest });
+    for (const heads of chunks) {
+      const changes = graph.tensor("score gradients", [scoreGradientSize(heads)], "f16");
+      launch(graph, "attention dKV", keyValueGradient(heads), {
         qkv: eights(read(qkv, 4)),
         output_gradient: eights(read(dy, 4)),
         log_sum_exp: read(logSumExp),
         row_dot: read(rowDot),
-        sequence: read(sequence),
-        qkv_gradient: eights(write(dqkv, 4)),
+        sequence_end: read(ends),
+        score_gradients: eights(write(changes, 4)),
+        qkv_gradient: eights((heads.firstSharedHead === 0 ? write : update)(dqkv, 4)),
+      });
+      launch(graph, "attention dQ", queryGradient(heads), {
+        qkv: eights(read(qkv, 4)),
+        score_gradients: eights(read(changes, 4)),
+        sequence_start: read(starts),
+        qkv_gradient: eights(update(dqkv, 4)),
       });
     }
   },
 };
+
+/** As few groups of heads as leave each few enough gradients of scores. */
+function chunksOf(
+  { capabilities }: Graph,
+  options: TensorCoreAttention & { longest: number },
+): AttentionGradients[] {
+  const { keyValueHeads } = options;
+  const most = Math.min(SCORE_GRADIENT_BYTES, capabilities.maxBindingBytes);
+  const bytes = 2 * scoreGradientSize({ ...options, sharedHeads: 1 });
+  const chunks = Math.ceil(keyValueHeads / Math.max(1, Math.floor(most / bytes)));
+  const sharedHeads = Math.ceil(keyValueHeads / chunks);
+  return Array.from({ length: Math.ceil(keyValueHeads / sharedHeads) }, (_, chunk) => {
+    const firstSharedHead = chunk * sharedHeads;
+    return {
+      ...options,
+      firstSharedHead,
+      sharedHeads: Math.min(sharedHeads, keyValueHeads - firstSharedHead),
+    };
+  });
+}
 
 function optionsOf({ shape: [tokens] }: Tensor, { heads, keyValueHeads, headDim }: HeadLayout) {
   return { tokens, heads, keyValueHeads, headDim };

@@ -25,7 +25,11 @@ for (const { layout, lengths, tokens } of cases) {
         ends: { shape: [tokens], data: rows.ends },
       },
       record: ({ qkv, bounds, index, starts, ends }) =>
-        attention(qkv, { count: lengths.length, bounds, index, starts, ends }, layout),
+        attention(
+          qkv,
+          { count: lengths.length, longest: tokens, bounds, index, starts, ends },
+          layout,
+        ),
       reference: ({ qkv }) => attentionReference(qkv, rows.starts, layout),
     }));
 }
@@ -46,7 +50,12 @@ for (const prefix of [7, 0]) {
         prefix: { shape: [1], data: Uint32Array.of(prefix) },
       },
       record: ({ qkv, bounds, index, starts, ends, prefix }) =>
-        prefixAttention(qkv, { count: 4, bounds, index, starts, ends }, prefix, layout),
+        prefixAttention(
+          qkv,
+          { count: 4, longest: tokens, bounds, index, starts, ends },
+          prefix,
+          layout,
+        ),
       reference: ({ qkv }) => attentionReference(qkv, rows.starts, layout, prefix),
     }));
 }

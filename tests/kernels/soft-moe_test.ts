@@ -16,6 +16,7 @@ for (const { experts, slotsPerExpert, width, lengths, tokens } of cases) {
     checkOperator({
       inputs: {
         x: { shape: [tokens, width] },
+        residual: { shape: [tokens, width] },
         phi: { shape: [width, experts, slotsPerExpert], parameter: true },
         scale: { shape: [1], data: new Float32Array([1.7]), parameter: true },
         expert: { shape: [experts, width, width], parameter: true },
@@ -24,10 +25,10 @@ for (const { experts, slotsPerExpert, width, lengths, tokens } of cases) {
         starts: { shape: [tokens], data: rows.starts },
         ends: { shape: [tokens], data: rows.ends },
       },
-      record: ({ x, phi, scale, expert, bounds, index, starts, ends }) => {
-        const sequences = { count: lengths.length, bounds, index, starts, ends };
+      record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
+        const sequences = { count: lengths.length, longest: tokens, bounds, index, starts, ends };
         const routing = dispatchToSlots(x, phi, scale, sequences);
-        return combineSlots(linear(routing.slots, expert), routing, sequences);
+        return combineSlots(linear(routing.slots, expert), routing, sequences, residual);
       },
       reference: (inputs) => softMoeReference(inputs, { experts, slotsPerExpert, width, lengths }),
     }));
@@ -35,11 +36,11 @@ for (const { experts, slotsPerExpert, width, lengths, tokens } of cases) {
 
 /** Each expert is one matrix here; what an expert is does not matter to the router. */
 function softMoeReference(
-  { x, phi, scale, expert }: Arrays,
+  { x, residual, phi, scale, expert }: Arrays,
   { experts, slotsPerExpert, width, lengths }: Omit<typeof cases[number], "tokens">,
 ): Float64Array {
   const total = experts * slotsPerExpert;
-  const y = new Float64Array(x.length);
+  const y = Float64Array.from(residual);
   const norm = (numbers: ArrayLike<number>) =>
     Math.sqrt(Array.from(numbers).reduce((sum, number) => sum + number * number, 0));
   const columns = Array.from(
