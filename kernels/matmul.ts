@@ -47,11 +47,12 @@ export interface Operands {
 
 /** Records one matrix product, accumulated in f32. */
 export function matmul(graph: Graph, label: string, product: Product, operands: Operands): void {
-  if (fitsTensorCores(graph, product, operands)) {
-    return tensorCoreProduct(graph, label, product, operands);
-  }
+  // Tensor cores' tiles would leave most multiprocessors idle over a few rows.
   if (!graph.capabilities.cpu && isSkinny(product)) {
     return skinnyProduct(graph, label, product, operands);
+  }
+  if (fitsTensorCores(graph, product, operands)) {
+    return tensorCoreProduct(graph, label, product, operands);
   }
   const { a, b, c, bias, sliceA, sliceB, sliceC } = operands;
   // Barriers and workgroup memory cost a software driver more than they save.

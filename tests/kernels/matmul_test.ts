@@ -12,13 +12,16 @@ const cases: Case[] = [
   { ...plain, m: 1, n: 1, k: 1 },
   { ...plain, m: 67, n: 29, k: 31, bias: true },
   { ...plain, m: 13, n: 136, k: 72, batch: 3, accumulate: true },
-  // Multiples of 8, as tensor cores need, and of no tile; then with an inner dimension to split.
+  // Multiples of 8, as tensor cores need, and of no tile.
   { ...plain, m: 200, n: 136, k: 72, bias: true, half: true },
   { ...plain, m: 136, n: 264, k: 40, accumulate: true },
   // So few rows that only b is worth thinking of.
   { ...plain, m: 3, n: 20, k: 148, batch: 2 },
-  { ...plain, m: 16, n: 24, k: 8192, accumulate: true },
-  { ...plain, m: 8, n: 8, k: 4096, half: true },
+  { ...plain, m: 9, n: 12, k: 148, bias: true, half: true },
+  { ...plain, m: 16, n: 8, k: 4096, accumulate: true },
+  // An inner dimension to split.
+  { ...plain, m: 24, n: 24, k: 8192, accumulate: true },
+  { ...plain, m: 24, n: 8, k: 4096, half: true },
   { ...plain, m: 24, n: 40, k: 12, accumulate: true },
 ];
 
