@@ -15,8 +15,9 @@ const COLUMNS = 4;
 const DEPTH = 64;
 
 /** Whether c has so few rows that the product is nothing but reading `b`: experts on their slots. */
-export function isSkinny({ layout, m, n, k }: Product): boolean {
-  return m <= MOST_ROWS && layout !== "tn" && k % 4 === 0 && n % 4 === 0;
+export function isSkinny({ layout, m, n, k, bias }: Product): boolean {
+  const known = layout === "nt" || layout === "nn" && !bias;
+  return known && m <= MOST_ROWS && k % 4 === 0 && n % 4 === 0;
 }
 
 /** Records a product with few rows: every element of `b` is read once, with enough loads in flight. */
