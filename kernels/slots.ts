@@ -93,7 +93,7 @@ export function tokenSlotScores(
 export function gatherTokens(
   weights: Tensor,
   x: Tensor,
-  { bounds, count }: Sequences,
+  { bounds, count, longest }: Sequences,
   { experts, slotsPerExpert }: SlotLayout,
   scale?: Tensor,
 ): Tensor {
@@ -102,7 +102,7 @@ export function gatherTokens(
   const vector = vectorOf(width);
   const columns = width / vector;
   const total = experts * slotsPerExpert;
-  const splits = graph.capabilities.cpu ? 1 : SPLITS;
+  const splits = graph.capabilities.cpu ? 1 : Math.min(SPLITS, longest);
   const partial = graph.tensor("partial slots", [count, splits, total, width]);
   for (const [number, chunk] of slotChunks(total).entries()) {
     const add = [

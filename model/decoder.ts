@@ -169,7 +169,7 @@ async function planPass(
   const { config } = parameters;
   const [texts] = caches[0].shape;
   const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
-  const inputs = batchInputs(graph, room ?? texts, texts);
+  const inputs = batchInputs(graph, room ?? texts, texts, room ?? 1);
   const batch = room ? inputs : { ...inputs, ids: graph.overwritten(next.ids) };
   const lastRows = graph.input("last rows", [texts], "u32");
   const { positions, sequences } = batch;
