@@ -1,41 +1,42 @@
-import { LATE_QUERIES_FIRST } from "./attention-text.ts";
 import {
   type AttentionKernel,
   AttentionTiles,
+  LANES,
   rowsOf,
   type TensorCoreAttention,
 } from "./attention-tiles.ts";
 
 /**
- * WGSL of `row_dot[head, token] = Σ output · output_gradient`, which both gradients subtract.
+ * WGSL of `row_dot[head, token] = Σ output · output_gradient`, which gradients of scores subtract.
  * Bindings: `output` and `output_gradient`, f16 [tokens, heads * headDim] bound as
  * `array<vec4<u32>>`, and `row_dot` f32 [heads, tokens].
  */
 export function attentionRowDot(options: TensorCoreAttention): AttentionKernel {
   const { tokens, heads, headDim } = options;
+  const vectors = headDim / 8;
+  // Lanes that share a head of a token, a vector each.
+  const lanes = 2 ** Math.ceil(Math.log2(vectors));
+  const steps = Array.from({ length: Math.log2(lanes) }, (_, step) => 1 << step);
   const code = `
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(${LANES})
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  // Neighbouring lanes take neighbouring heads of a token: their vectors lie side by side.
-  let token = id.x / ${heads}u;
-  let head = id.x % ${heads}u;
-  if (token >= ${tokens}u) { return; }
+  let head = id.x / ${lanes}u;
+  let lane = id.x % ${lanes}u;
   var sum = 0.0;
-  for (var v = 0u; v < ${headDim / 8}u; v++) {
-    let a = output[id.x * ${headDim / 8}u + v];
-    let b = output_gradient[id.x * ${headDim / 8}u + v];
+  if (lane < ${vectors}u && head < ${heads}u) {
+    let a = output[(id.y * ${heads}u + head) * ${vectors}u + lane];
+    let b = output_gradient[(id.y * ${heads}u + head) * ${vectors}u + lane];
     for (var i = 0u; i < 4u; i++) { sum += dot(unpack2x16float(a[i]), unpack2x16float(b[i])); }
   }
-  row_dot[head * ${tokens}u + token] = sum;
+  ${steps.map((step) => `sum += subgroupShuffleXor(sum, ${step}u);`).join("\n  ")}
+  if (lane == 0u && head < ${heads}u) { row_dot[head * ${tokens}u + id.y] = sum; }
 }`;
-  return { code, workgroups: [Math.ceil(tokens * heads / 128), 1] };
+  return { code, workgroups: [Math.ceil(heads * lanes / LANES), tokens] };
 }
 
 /** The gradients of some heads; the arrays hold all heads. */
 export interface AttentionGradients extends TensorCoreAttention {
-  /** The most tokens of a sequence. */
-  longest: number;
   /** The first of the key and value heads, and how many, with the query heads that share them. */
   firstSharedHead: number;
   sharedHeads: number;
@@ -117,8 +118,8 @@ ${tiles.declareMemory(queries, outputs)}
 var<workgroup> log_sums: array<vec4<f32>, ${tile / 4}>;
 var<workgroup> dots: array<vec4<f32>, ${tile / 4}>;
 
-${tiles.begin("workgroup.x")}
-  let shared_head = ${firstSharedHead}u + workgroup.y;
+${tiles.begin(sharedHeads, "early")}
+  let shared_head = ${firstSharedHead}u + own_head;
   let own_end = sequence_end[min(own_token, ${tokens - 1}u)];
   let first_end = sequence_end[first];
   let end = sequence_end[last];
@@ -187,7 +188,7 @@ ${tiles.accumulate("key_sum", "changes", queries)}
 ${tiles.writeSums("key_sum", "qkv_gradient", keys.index, `${scale}`)}
 ${tiles.writeSums("value_sum", "qkv_gradient", values.index, "1.0")}
 }`;
-  return { code, workgroups: [Math.ceil(tokens / tiles.workgroupRows), sharedHeads] };
+  return { code, workgroups: tiles.workgroups(sharedHeads) };
 }
 
 /**
@@ -209,7 +210,7 @@ export function queryGradient(options: AttentionGradients): AttentionKernel {
   const fetchChanges = (tile: string) =>
     tiles.fetchColumns("changes", "score_gradients", (rows) => ({
       condition: `(${tile} | ${workgroupRows - 1}u) >= start_${rows}`,
-      at: stored.at("workgroup.y", `(own_first + ${rows}u)`, tile),
+      at: stored.at("own_head", `(own_first + ${rows}u)`, tile),
     }));
   const starts = Array.from({ length: rowsOf(options) / QUERIES }, (_, i) => {
     const query = `own_first + ${QUERIES * i}u`;
@@ -220,8 +221,8 @@ export function queryGradient(options: AttentionGradients): AttentionKernel {
   const code = `
 ${tiles.declareMemory(keys)}
 
-${tiles.begin(LATE_QUERIES_FIRST)}
-  let head = ${firstSharedHead * group}u + workgroup.y;
+${tiles.begin(group * sharedHeads, "late")}
+  let head = ${firstSharedHead * group}u + own_head;
   let shared_head = head / ${group}u;
   let first_key = sequence_start[first] & ~${KEYS - 1}u;
 ${tiles.declareFetched(keys)}
@@ -242,5 +243,5 @@ ${tiles.accumulate("sum", "changes", keys)}
   }
 ${tiles.writeSums("sum", "qkv_gradient", queries.index, `${scale}`)}
 }`;
-  return { code, workgroups: [Math.ceil(tokens / workgroupRows), group * sharedHeads] };
+  return { code, workgroups: tiles.workgroups(group * sharedHeads) };
 }

@@ -13,9 +13,6 @@ import {
  */
 const LEAD = 4, SLACK = 14;
 
-/** Late queries see the most keys: their workgroups start first. */
-export const LATE_QUERIES_FIRST = "(workgroups.x - 1u - workgroup.x)";
-
 /**
  * WGSL of causal flash attention on tensor cores (Dao et al., arXiv 2205.14135, 2307.08691): f16
  * queries, keys and values, f32 softmax and accumulation. Bindings:
@@ -39,8 +36,8 @@ ${tiles.declareMemory(keys, values)}
 // One more than the last tile that left some row's sums behind.
 var<workgroup> behind: u32;
 
-${tiles.begin(LATE_QUERIES_FIRST)}
-  let head = workgroup.y;
+${tiles.begin(heads, "late")}
+  let head = own_head;
   let shared_head = head / ${heads / keyValueHeads}u;
   let own_start = sequence_start[min(own_token, ${tokens - 1}u)];
   let first_key = sequence_start[first] & ~${tile - 1}u;
@@ -115,5 +112,5 @@ ${tiles.writeSums("sum", "output", tiles.outputs.index, "(1.0 / row_sum)")}
     log_sum_exp[head * ${tokens}u + own_token] = (row_max + log2(row_sum)) * ${Math.LN2};
   }
 }`;
-  return { code, workgroups: [Math.ceil(tokens / tiles.workgroupRows), heads] };
+  return { code, workgroups: tiles.workgroups(heads) };
 }

@@ -9,6 +9,8 @@ export interface TensorCoreAttention {
   keyValueHeads: number;
   /** A multiple of 8 up to 128; padded with zeros to 32, 64 or 128 inside. */
   headDim: number;
+  /** The most tokens of a sequence. */
+  longest: number;
 }
 
 /** A kernel's text, without extensions and bindings, and how to launch it. */
@@ -147,17 +149,35 @@ export class AttentionTiles {
     ].join("\n");
   }
 
-  /** The entry point's head, and where a lane stands: its token from `first` on. */
-  begin(first: string): string {
+  /**
+   * How many workgroups, `heads` of which own the same rows. Those with the most to do start first,
+   * so that none is left alone at the end: x counts heads and sequences, y places in a sequence.
+   */
+  workgroups(heads: number): [number, number] {
+    return [heads * Math.ceil(this.#blocks / this.#blocksPerSequence), this.#blocksPerSequence];
+  }
+
+  /**
+   * The entry point's head, and where a lane stands: its token from `first` on, and `own_head`.
+   *
+   * @param heads of {@link workgroups}
+   * @param most who has the most to do: early keys, which most queries see, or late queries
+   */
+  begin(heads: number, most: "early" | "late"): string {
+    const place = most === "early"
+      ? "workgroup.y"
+      : `(${this.#blocksPerSequence - 1}u - workgroup.y)`;
     return `@compute @workgroup_size(${LANES})
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) subgroup_lane: u32,
 ) {
-  let first = ${first} * ${this.workgroupRows}u;
+  let own_head = workgroup.x % ${heads}u;
+  let block = workgroup.x / ${heads}u * ${this.#blocksPerSequence}u + ${place};
+  if (block >= ${this.#blocks}u) { return; }
+  let first = block * ${this.workgroupRows}u;
   let last = min(first + ${this.workgroupRows - 1}u, ${this.options.tokens - 1}u);
   let own_first = first + subgroup * ${this.rows}u;
   let own_scratch = subgroup * ${this.#scratch}u;
@@ -410,6 +430,12 @@ ${fragments.map(({ sum, at }) => `  ${this.#store(sum, at)}`).join("\n")}
     ).join("\n");
   }
 
+  get #blocks() {
+    return Math.ceil(this.options.tokens / this.workgroupRows);
+  }
+  get #blocksPerSequence() {
+    return Math.ceil(this.options.longest / this.workgroupRows);
+  }
   get #down() {
     return range(this.rows / FRAGMENT.m);
   }

@@ -30,8 +30,9 @@ export function attendsOnTensorCores(
 }
 
 export const onTensorCores: AttentionVariant = {
-  forward({ qkv, y, logSumExp }, { starts }, layout) {
-    launch(qkv.graph, "attention", tensorCoreAttentionForward(optionsOf(qkv, layout)), {
+  forward({ qkv, y, logSumExp }, { starts, longest }, layout) {
+    const options = optionsOf(qkv, layout, longest);
+    launch(qkv.graph, "attention", tensorCoreAttentionForward(options), {
       qkv: eights(read(qkv, 4)),
       sequence_start: read(starts),
       output: eights(write(y, 4)),
@@ -40,15 +41,14 @@ export const onTensorCores: AttentionVariant = {
   },
   backward({ qkv, y, logSumExp }, { starts, ends, longest }, layout, dy, dqkv) {
     const graph = qkv.graph;
-    const options = optionsOf(qkv, layout);
+    const options = optionsOf(qkv, layout, longest);
     const rowDot = graph.tensor("attention.rowDot", logSumExp.shape);
     launch(graph, "attention row dot", attentionRowDot(options), {
       output: eights(read(y, 4)),
       output_gradient: eights(read(dy, 4)),
       row_dot: write(rowDot),
     });
-    const chunks = chunksOf(graph, { ...options, longest });
-    for (const heads of chunks) {
+    for (const heads of chunksOf(graph, options)) {
       const changes = graph.tensor("score gradients", [scoreGradientSize(heads)], "f16");
       launch(graph, "attention dKV", keyValueGradient(heads), {
         qkv: eights(read(qkv, 4)),
@@ -72,7 +72,7 @@ export const onTensorCores: AttentionVariant = {
 /** As few groups of heads as leave each few enough gradients of scores. */
 function chunksOf(
   { capabilities }: Graph,
-  options: TensorCoreAttention & { longest: number },
+  options: TensorCoreAttention,
 ): AttentionGradients[] {
   const { keyValueHeads } = options;
   const most = Math.min(SCORE_GRADIENT_BYTES, capabilities.maxBindingBytes);
@@ -89,8 +89,12 @@ function chunksOf(
   });
 }
 
-function optionsOf({ shape: [tokens] }: Tensor, { heads, keyValueHeads, headDim }: HeadLayout) {
-  return { tokens, heads, keyValueHeads, headDim };
+function optionsOf(
+  { shape: [tokens] }: Tensor,
+  { heads, keyValueHeads, headDim }: HeadLayout,
+  longest: number,
+): TensorCoreAttention {
+  return { tokens, heads, keyValueHeads, headDim, longest };
 }
 
 /** Eight halves at a time. */

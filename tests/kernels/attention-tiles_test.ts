@@ -36,8 +36,8 @@ const SHAPES = [
 
 Deno.test("attention on tensor cores counts in whole numbers at every head size", () => {
   for (let headDim = 8; headDim <= 128; headDim += 8) {
-    const options = { tokens: 300, heads: 4, keyValueHeads: 2, headDim };
-    const gradients = { ...options, longest: 100, firstSharedHead: 1, sharedHeads: 1 };
+    const options = { tokens: 300, heads: 4, keyValueHeads: 2, headDim, longest: 100 };
+    const gradients = { ...options, firstSharedHead: 1, sharedHeads: 1 };
     const kernels = [
       tensorCoreAttentionForward(options),
       queryGradient(gradients),
