@@ -1,5 +1,5 @@
 import { openDawn } from "./dawn.ts";
-import { FRAGMENT, SUBGROUP_SIZE } from "./tensor-cores/fragment.ts";
+import { FRAGMENT, SUBGROUP_SIZE, WORKGROUP_BYTES } from "./tensor-cores/fragment.ts";
 import { ensureVulkanDriver } from "./vulkan-driver.ts";
 import { UserError } from "./user-error.ts";
 
@@ -148,11 +148,15 @@ function isSoftware(info: GPUAdapterInfo): boolean {
     /llvmpipe|swiftshader/i.test(`${info.description} ${info.device}`);
 }
 
-/** Whether the adapter multiplies the fragments that the kernels are made of, f16 summed in f32. */
+/**
+ * Whether the adapter multiplies the fragments that the kernels are made of, f16 summed in f32, with
+ * room for their tiles.
+ */
 function matrixFragments(adapter: GPUAdapter): boolean {
   const info = adapter.info as GPUAdapterInfo & { subgroupMatrixConfigs?: MatrixConfig[] };
   return adapter.features.has("shader-f16") &&
     adapter.features.has(SUBGROUP_MATRIX as GPUFeatureName) &&
+    adapter.limits.maxComputeWorkgroupStorageSize >= WORKGROUP_BYTES &&
     info.subgroupMinSize === SUBGROUP_SIZE && info.subgroupMaxSize === SUBGROUP_SIZE &&
     [...info.subgroupMatrixConfigs ?? []].some((config) =>
       config.componentType === "f16" && config.resultComponentType === "f32" &&

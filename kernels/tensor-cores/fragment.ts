@@ -9,6 +9,9 @@ export interface FragmentShape {
 export const FRAGMENT: FragmentShape = { m: 16, n: 16, k: 16 };
 export const SUBGROUP_SIZE = 32;
 
+/** The most workgroup memory that a kernel takes, for the gradients of heads of 128. */
+export const WORKGROUP_BYTES = 35_072;
+
 /** What a shader that multiplies fragments must begin with. */
 export const MATRIX_DIRECTIVES = [
   "enable subgroups;",
