@@ -1,6 +1,7 @@
 import { numberType, read, update, vectorOf, write } from "./graph.ts";
 import { fusedWidth, type HeadLayout } from "./rope.ts";
 import type { Tensor } from "./tensor.ts";
+import { unrolledLoop } from "./unrolled-loop.ts";
 
 /**
  * Puts the keys and values of new rows into a cache.
@@ -54,10 +55,13 @@ export function attendToCache(
   const { heads, keyValueHeads, headDim } = layout;
   const [sequences, capacity, width] = cache.shape;
   const y = graph.tensor("cached attention", [sequences, heads * headDim], qkv.dtype);
-  const lanes = graph.capabilities.cpu ? 8 : 64;
+  const lanes = graph.capabilities.cpu ? 8 : 128;
   const vector = vectorOf(headDim);
   const columns = headDim / vector;
   const parts = Math.ceil(columns / lanes);
+  const side = Math.min(columns, lanes); // lanes that hold a row's columns side by side
+  const slices = Math.floor(lanes / side);
+  const values = { first: "slice", end: "count", step: slices };
   const product = vector === 1
     ? "number(qkv[query + c]) * number(cache[key + c])"
     : "dot(number(qkv[query + c]), number(cache[key + c]))";
@@ -72,8 +76,9 @@ export function attendToCache(
     `
 alias number = ${numberType(vector)};
 var<workgroup> weights: array<f32, ${lanes}>;
+var<workgroup> gathered: array<number, ${lanes}>;
 
-// The lanes score ${lanes} keys at a time; then each lane gathers its own columns of their values.
+// The lanes score ${lanes} keys at a time; then each gathers its columns of every ${slices}th value.
 @compute @workgroup_size(${lanes})
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   let sequence = group.x;
@@ -81,6 +86,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let key_head = head / ${heads / keyValueHeads}u;
   let query = sequence * ${fusedWidth(layout) / vector}u + head * ${columns}u;
   let length = positions[sequence] + 1u;
+  let slice = lane / ${side}u;
+  let own = lane % ${side}u;
   var sums: array<number, ${parts}>;
   var highest = -1e30f;
   var total = 0f;
@@ -106,23 +113,33 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     let count = min(${lanes}u, length - base);
     for (var i = 0u; i < count; i++) { total += weights[i]; }
     for (var part = 0u; part < ${parts}u; part++) {
-      let column = part * ${lanes}u + lane;
+      let column = part * ${lanes}u + own;
       var sum = sums[part] * keep;
-      if (column < ${columns}u) {
-        for (var i = 0u; i < count; i++) {
-          let value = (sequence * ${capacity}u + base + i) * ${width / vector}u +
-            (${keyValueHeads}u + key_head) * ${columns}u;
-          sum += weights[i] * number(cache[value + column]);
-        }
+      if (column < ${columns}u && slice < ${slices}u) {
+        let first = (sequence * ${capacity}u + base) * ${width / vector}u +
+          (${keyValueHeads}u + key_head) * ${columns}u + column;
+        ${
+      unrolledLoop(
+        graph.capabilities,
+        "i",
+        values,
+        `sum += weights[i] * number(cache[first + i * ${width / vector}u]);`,
+      )
+    }
       }
       sums[part] = sum;
     }
     highest = higher;
   }
   for (var part = 0u; part < ${parts}u; part++) {
-    let column = part * ${lanes}u + lane;
-    if (column < ${columns}u) {
-      y[sequence * ${heads * columns}u + head * ${columns}u + column] = y_type(sums[part] / total);
+    let column = part * ${lanes}u + own;
+    workgroupBarrier();
+    gathered[lane] = sums[part];
+    workgroupBarrier();
+    if (column < ${columns}u && slice == 0u) {
+      var sum = number();
+      for (var i = own; i < ${slices * side}u; i += ${side}u) { sum += gathered[i]; }
+      y[sequence * ${heads * columns}u + head * ${columns}u + column] = y_type(sum / total);
     }
   }
 }`,
