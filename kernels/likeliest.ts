@@ -13,7 +13,7 @@ const PARTS = 64;
 const CAPACITY = 1024;
 /** u32 of a row of what is found: how many are kept, a sum a part, then id and logit of each. */
 export const FOUND_WORDS = 1 + PARTS + 2 * CAPACITY;
-/** No logit: what is not above this is never kept. */
+/** As good as no logit: what has it is never chosen. */
 export const SUPPRESSED = -3e38;
 
 /** The likeliest tokens of a row, in no order; every other token's logit is lower. */
