@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../kernels/user-error.ts";
 import { ExampleBatches, type Item, packed, padded, tokensOf } from "../train/example-batches.ts";
+import { roomFor } from "../train/micro-batch-room.ts";
 import { SequenceScorer } from "../train/sequence-scorer.ts";
 import { sequenceOf, unseenAnswerItem } from "../train/sequences.ts";
 import { type MicroBatch, TrainingStep } from "../train/training-step.ts";
@@ -94,6 +95,17 @@ Deno.test("first-fit packs what fits, keeps what belongs together and loses noth
     lengths.flat().reduce((sum, n) => sum + n),
     items.reduce((s, i) => s + tokensOf(i), 0),
   );
+});
+
+Deno.test("a micro-batch has no more rows than a step's examples fill evenly", () => {
+  const items: Item[] = Array.from({ length: 40 }, () => [
+    { inputs: new Array(100).fill(1), labels: new Array(100).fill(1) },
+  ]);
+  const layout = { batch: 10, microBatch: 9, packing: true };
+  // Nine of ten fit into 900 rows; two micro-batches of five are the same work in fewer rows.
+  const { tokens, longest } = roomFor(items, layout, 1);
+  assertEquals([tokens, longest], [512, 100]);
+  assertEquals(roomFor(items, { ...layout, packing: false }, 1).tokens, 960);
 });
 
 Deno.test("every example comes once an epoch, and a saved position goes on there", () => {

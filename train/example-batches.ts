@@ -1,5 +1,6 @@
 import { shuffled } from "../data/random.ts";
 import { UserError } from "../kernels/user-error.ts";
+import { firstFit, type ItemSize } from "./first-fit.ts";
 import type { StepSource } from "./loop.ts";
 import type { MicroBatch } from "./training-step.ts";
 
@@ -21,9 +22,7 @@ export interface Items {
 }
 
 /** What a micro-batch has room for. */
-export interface Room {
-  readonly tokens: number;
-  readonly sequences: number;
+export interface Room extends ItemSize {
   /** The most tokens of a sequence; all of them when left out. */
   readonly longest?: number;
 }
@@ -99,19 +98,9 @@ export function stepsPerEpoch(items: number, batch: number): number {
  * packed one trains exactly as it would alone.
  */
 export function packed(items: readonly Item[], room: Room): MicroBatch[] {
-  const bins: { items: Item[]; tokens: number; sequences: number }[] = [];
-  for (const item of items) {
-    const tokens = tokensOf(item);
-    const fitting = bins.find((bin) =>
-      bin.tokens + tokens <= room.tokens && bin.sequences + item.length <= room.sequences
-    );
-    const bin = fitting ?? { items: [], tokens: 0, sequences: 0 };
-    if (!fitting) bins.push(bin);
-    bin.items.push(item);
-    bin.tokens += tokens;
-    bin.sequences += item.length;
-  }
-  return bins.map(({ items }) => microBatchOf(items));
+  return firstFit(items.map(sizeOf), room).map((bin) =>
+    microBatchOf(bin.map((index) => items[index]))
+  );
 }
 
 /** The same number of items in every micro-batch, the rest of its rows padding. */
@@ -135,6 +124,11 @@ export function microBatchOf(items: readonly Item[]): MicroBatch {
 /** Every item, in order. */
 export function* each(items: Items): Generator<Item> {
   for (let index = 0; index < items.length; index++) yield items.at(index)!;
+}
+
+/** What an item takes of a micro-batch. */
+export function sizeOf(item: Item): ItemSize {
+  return { tokens: tokensOf(item), sequences: item.length };
 }
 
 /** Tokens of an item's sequences together. */

@@ -23,10 +23,10 @@ import {
   padded,
   type Room,
   stepsPerEpoch,
-  tokensOf,
 } from "./example-batches.ts";
 import type { FineTuningSettings } from "./fine-tuning-settings.ts";
 import { type Run, train } from "./loop.ts";
+import { roomFor } from "./micro-batch-room.ts";
 import type { Objective } from "./objective.ts";
 import { keepFacts } from "./run-facts.ts";
 import { writeAnswers } from "./samples.ts";
@@ -104,7 +104,7 @@ async function fineTuneOn(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | 
   const model = new LanguageModel(gpu, parameters, tokenizer);
   await parameters.load(gpu, ({ name }) => base.readFloat32(name));
   await showExamAccuracy("before", model, data);
-  const room = roomFor(stage.items, settings);
+  const room = roomFor(stage.items, training, data.seed);
   const items = await stage.complete?.(model, room, stage.items) ?? stage.items;
   const { trained, heldOut } = holdOut(items, data.heldOut, data.seed);
 
@@ -184,25 +184,6 @@ async function restore(
 async function filesToKeep({ base, tokenizer }: FineTuning): Promise<Record<string, string>> {
   const vocabulary = await readIfThere(join(base, VOCABULARY_FILE));
   return { ...tokenizer.files(), ...(vocabulary && { [VOCABULARY_FILE]: vocabulary }) };
-}
-
-/**
- * The rows of a micro-batch: as many as `microBatch` examples of the longest length take; and how
- * many sequences these can hold, for examples of ordinary length.
- */
-function roomFor(items: Items, { train }: FineTuningSettings): Room {
-  let [largest, longest, sum, perItem] = [0, 0, 0, 0];
-  for (const item of each(items)) {
-    const tokens = tokensOf(item);
-    largest = Math.max(largest, tokens);
-    longest = Math.max(longest, ...item.map(({ inputs }) => inputs.length));
-    sum += tokens;
-    perItem = Math.max(perItem, item.length);
-  }
-  const tokens = Math.ceil(train.microBatch * largest / 64) * 64;
-  if (!train.packing) return { tokens, sequences: train.microBatch * perItem, longest };
-  const mean = sum / items.length;
-  return { tokens, sequences: perItem * Math.ceil(1.25 * tokens / mean), longest };
 }
 
 /** Splits items into those to train on and those held out: the last of a random order. */

@@ -1,0 +1,21 @@
+/** Rows and sequences that go together. */
+export interface ItemSize {
+  readonly tokens: number;
+  readonly sequences: number;
+}
+
+/** Puts every item, by its index, into the first bin that has room for it. */
+export function firstFit(items: readonly ItemSize[], room: ItemSize): number[][] {
+  const bins: { indices: number[]; tokens: number; sequences: number }[] = [];
+  for (const [index, { tokens, sequences }] of items.entries()) {
+    const fitting = bins.find((bin) =>
+      bin.tokens + tokens <= room.tokens && bin.sequences + sequences <= room.sequences
+    );
+    const bin = fitting ?? { indices: [], tokens: 0, sequences: 0 };
+    if (!fitting) bins.push(bin);
+    bin.indices.push(index);
+    bin.tokens += tokens;
+    bin.sequences += sequences;
+  }
+  return bins.map(({ indices }) => indices);
+}
