@@ -1,8 +1,8 @@
 import { type Graph, read, update, write } from "./graph.ts";
 import type { Operands, Product } from "./matmul.ts";
 
-/** More rows of c than this are worth a tile. */
-const MOST_ROWS = 16;
+/** Rows of c that a workgroup computes. */
+const ROWS = 16;
 const LANES = 64;
 /**
  * Of workgroup memory: each element's sums are stored in an order of their own, so that lanes read
@@ -14,13 +14,18 @@ const COLUMNS = 4;
 /** Inner dimension that a workgroup sums where n is contiguous in `b`. */
 const DEPTH = 64;
 
-/** Whether c has so few rows that the product is nothing but reading `b`: experts on their slots. */
-export function isSkinny({ layout, m, n, k, bias }: Product): boolean {
+/**
+ * Whether c has so few rows that the product is nothing but reading `b`: experts on their slots, or
+ * a step of some texts.
+ *
+ * @param most rows for which a tile is no better
+ */
+export function isSkinny({ layout, m, n, k, bias }: Product, most: number): boolean {
   const known = layout === "nt" || layout === "nn" && !bias;
-  return known && m <= MOST_ROWS && k % 4 === 0 && n % 4 === 0;
+  return known && m <= most && k % 4 === 0 && n % 4 === 0;
 }
 
-/** Records a product with few rows: every element of `b` is read once, with enough loads in flight. */
+/** Records a product with few rows: `b` is read once for 16 of them, with enough loads in flight. */
 export function skinnyProduct(
   graph: Graph,
   label: string,
@@ -38,7 +43,7 @@ function alongK(
   { batch, m, n, k, accumulate, bias: hasBias }: Product,
   { a, b, c, bias, sliceA, sliceB, sliceC }: Operands,
 ): void {
-  const rows = range(m);
+  const { groups, rows, row } = rowGroups(m);
   const columns = range(COLUMNS);
   const sums = rows.flatMap((i) => columns.map((j) => ({ i, j, at: i * COLUMNS + j })));
   const wide = k / 4;
@@ -56,6 +61,7 @@ var<workgroup> partial: array<f32, ${sums.length * LANES}>;
 @compute @workgroup_size(${LANES})
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   let column = group.x * ${COLUMNS}u;
+  let first = group.z * ${rows.length}u;
   ${sums.map(({ at }) => `var sum${at} = 0f;`).join(" ")}
   for (var k = lane; k < ${wide}u; k += ${LANES}u) {
     ${
@@ -64,7 +70,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     }
     ${
       rows.map((i) =>
-        `{ let x = vec4f(a[(group.y * ${m}u + ${i}u) * ${wide}u + k]); ${
+        `{ let x = vec4f(a[(group.y * ${m}u + ${row(i)}) * ${wide}u + k]); ${
           columns.map((j) => `sum${i * COLUMNS + j} += dot(x, y${j});`).join(" ")
         } }`
       ).join("\n    ")
@@ -72,18 +78,18 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   }
   ${sums.map(({ at }) => `partial[${at * LANES}u + (lane ^ ${at % BANKS}u)] = sum${at};`).join(" ")}
   workgroupBarrier();
-  if (lane < ${sums.length}u) {
+  let row = first + lane / ${COLUMNS}u;
+  if (lane < ${sums.length}u && row < ${m}u) {
     var sum = 0f;
     for (var i = 0u; i < ${LANES}u; i++) {
       sum += partial[lane * ${LANES}u + (i ^ (lane % ${BANKS}u))];
     }
-    let row = lane / ${COLUMNS}u;
     let at = column + lane % ${COLUMNS}u;
     c[(group.y * ${m}u + row) * ${n}u + at] ${accumulate ? "+=" : "="}
       c_type(sum${hasBias ? ` + bias[group.y * ${n}u + at]` : ""});
   }
 }`,
-    [n / COLUMNS, batch],
+    [n / COLUMNS, batch, groups],
   );
 }
 
@@ -94,7 +100,7 @@ function alongN(
   { batch, m, n, k, accumulate }: Product,
   { a, b, c, sliceA, sliceB, sliceC }: Operands,
 ): void {
-  const rows = range(m);
+  const { groups, rows, row } = rowGroups(m);
   const splits = Math.ceil(k / DEPTH);
   const wide = n / 4;
   const partial = graph.tensor(`${label}.partial`, [splits, batch, m, n]);
@@ -105,18 +111,20 @@ function alongN(
 @compute @workgroup_size(${LANES})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= ${wide}u) { return; }
+  let batch = id.y / ${groups}u;
+  let first = id.y % ${groups}u * ${rows.length}u;
   ${rows.map((i) => `var sum${i} = vec4f();`).join(" ")}
   for (var k = id.z * ${DEPTH}u; k < min(id.z * ${DEPTH}u + ${DEPTH}u, ${k}u); k++) {
-    let y = vec4f(b[(id.y * ${k}u + k) * ${wide}u + id.x]);
-    ${rows.map((i) => `sum${i} += f32(a[(id.y * ${m}u + ${i}u) * ${k}u + k]) * y;`).join(" ")}
+    let y = vec4f(b[(batch * ${k}u + k) * ${wide}u + id.x]);
+    ${rows.map((i) => `sum${i} += f32(a[(batch * ${m}u + ${row(i)}) * ${k}u + k]) * y;`).join(" ")}
   }
   ${
       rows.map((i) =>
-        `partial[((id.z * ${batch}u + id.y) * ${m}u + ${i}u) * ${wide}u + id.x] = sum${i};`
+        `partial[((id.z * ${batch}u + batch) * ${m}u + ${row(i)}) * ${wide}u + id.x] = sum${i};`
       ).join("\n  ")
     }
 }`,
-    [Math.ceil(wide / LANES), batch, splits],
+    [Math.ceil(wide / LANES), batch * groups, splits],
   );
   const size = batch * m * wide;
   graph.elementwise(
@@ -128,6 +136,15 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     c[i] ${accumulate ? "+=" : "="} c_type(sum);`,
     4,
   );
+}
+
+/** Workgroups share the rows; the last may compute its last row more than once. */
+function rowGroups(m: number): { groups: number; rows: number[]; row: (i: number) => string } {
+  const groups = Math.ceil(m / ROWS);
+  const rows = Math.ceil(m / groups);
+  const row = (i: number) =>
+    groups * rows > m ? `min(first + ${i}u, ${m - 1}u)` : `(first + ${i}u)`;
+  return { groups, rows: range(rows), row };
 }
 
 function range(length: number): number[] {

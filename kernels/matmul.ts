@@ -45,15 +45,18 @@ export interface Operands {
   readonly sliceC?: Slice;
 }
 
+/** Rows of c up to which reading `b` is all there is to it: beside tensor cores, and without. */
+const FEW_ROWS = { tensorCores: 32, plain: 64 };
+
 /** Records one matrix product, accumulated in f32. */
 export function matmul(graph: Graph, label: string, product: Product, operands: Operands): void {
-  // Tensor cores' tiles would leave most multiprocessors idle over a few rows.
-  if (!graph.capabilities.cpu && isSkinny(product)) {
+  const onTensorCores = fitsTensorCores(graph, product, operands);
+  // Tiles would leave most multiprocessors idle over a few rows.
+  const few = FEW_ROWS[onTensorCores ? "tensorCores" : "plain"];
+  if (!graph.capabilities.cpu && isSkinny(product, few)) {
     return skinnyProduct(graph, label, product, operands);
   }
-  if (fitsTensorCores(graph, product, operands)) {
-    return tensorCoreProduct(graph, label, product, operands);
-  }
+  if (onTensorCores) return tensorCoreProduct(graph, label, product, operands);
   const { a, b, c, bias, sliceA, sliceB, sliceC } = operands;
   // Barriers and workgroup memory cost a software driver more than they save.
   const variant = graph.capabilities.cpu ? registerKernel : tiledKernel;

@@ -19,10 +19,12 @@ const cases: Case[] = [
   { ...plain, m: 3, n: 20, k: 148, batch: 2 },
   { ...plain, m: 9, n: 12, k: 148, bias: true, half: true },
   { ...plain, m: 16, n: 8, k: 4096, accumulate: true },
+  // More than a workgroup computes, and not divided evenly.
+  { ...plain, m: 41, n: 20, k: 148, batch: 2 },
   // An inner dimension to split.
-  { ...plain, m: 24, n: 24, k: 8192, accumulate: true },
-  { ...plain, m: 24, n: 8, k: 4096, half: true },
-  { ...plain, m: 24, n: 40, k: 12, accumulate: true },
+  { ...plain, m: 72, n: 24, k: 8192, accumulate: true },
+  { ...plain, m: 72, n: 8, k: 4096, half: true },
+  { ...plain, m: 72, n: 40, k: 12, accumulate: true },
 ];
 
 for (const layout of ["nt", "nn", "tn"] as const) {
