@@ -5,7 +5,7 @@ import { messageOf } from "./error-message.ts";
 import { clean, type CleanSettings } from "./clean.ts";
 import { type CleanReport } from "./cleaning/clean-report.ts";
 import { cleanReportPage } from "./cleaning/clean-report-page.ts";
-import { cleanSummary, hasShards, inspectFile, inspectShards } from "./data-summary.ts";
+import { cleanSummary, countOf, hasShards, inspectFile, inspectShards } from "./data-summary.ts";
 import { filesOf } from "./input-files.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare } from "./prepare.ts";
@@ -274,10 +274,12 @@ async function tokenizeCommand(flags: Flags): Promise<void> {
   progress.stop();
   console.log(mixtureTable(manifest.sources));
   if (problems.length > 0) {
-    console.log(`\n${problems.length} records were passed over, or are odd`);
+    console.log(`\n${countOf(problems.length, "record")} passed over or odd`);
     console.log(firstProblems(problems));
   }
-  console.log(`\n${manifest.shards.length} shards in ${output}, ${seconds.toFixed(1)} s`);
+  console.log(
+    `\n${countOf(manifest.shards.length, "shard")} in ${output}, ${seconds.toFixed(1)} s`,
+  );
 }
 
 async function prepareCommand(flags: Flags): Promise<void> {
@@ -298,9 +300,11 @@ async function prepareCommand(flags: Flags): Promise<void> {
   }
   console.log(mixtureTable(tokenized.manifest.sources));
   for (const [source, tokens] of Object.entries(tokenized.leftOver)) {
-    if (tokens > 0) console.log(`${tokens} tokens of ${source} are left over by the weights`);
+    if (tokens > 0) {
+      console.log(`${countOf(tokens, "token")} of ${source} left over by the weights`);
+    }
   }
-  console.log(`\n${tokenized.manifest.shards.length} shards in ${output}`);
+  console.log(`\n${countOf(tokenized.manifest.shards.length, "shard")} in ${output}`);
 }
 
 async function inspectCommand(flags: Flags): Promise<void> {

@@ -6,6 +6,11 @@ import { describeProblem, firstProblems } from "./readers/record-jobs.ts";
 import { MANIFEST, readManifest, verifyShards } from "./shards/manifest.ts";
 import { Shard } from "./shards/shard-file.ts";
 
+/** Such as `1 shard` or `2 shards`. */
+export function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** What cleaning came to, for a terminal. */
 export function cleanSummary(
   { read, kept, steps, problems, warnings, seconds }: CleanReport,
@@ -23,8 +28,8 @@ export function cleanSummary(
     heading,
     ...rows,
     "",
-    `${kept.documents} of ${read.documents} documents stay, ${kept.characters} of ` +
-    `${read.characters} characters, ${seconds.toFixed(1)} s`,
+    `${kept.documents} of ${countOf(read.documents, "document")} stay, ${kept.characters} of ` +
+    `${countOf(read.characters, "character")}, ${seconds.toFixed(1)} s`,
     ...warnings.map((warning) => `warning: ${warning}`),
     ...problems.first.length > 0 ? [firstProblems(problems.first)] : [],
   ].join("\n");
@@ -45,7 +50,9 @@ export async function inspectFile(path: string): Promise<string> {
   }
   return [
     path,
-    ...Object.entries(sources).map(([source, documents]) => `${documents} documents of ${source}`),
+    ...Object.entries(sources).map(([source, documents]) =>
+      `${countOf(documents, "document")} of ${source}`
+    ),
     ...first,
     ...problems.slice(0, 10).map(describeProblem),
     ...(problems.length > 10 ? [`… ${problems.length} problems in all`] : []),
@@ -71,7 +78,9 @@ export async function inspectShards(dir: string): Promise<string> {
   await verifyShards(dir, manifest);
   const { format, tokenizer, blockLength, sources, shards } = manifest;
   return [
-    `${dir}: ${shards.length} shards (${format}), whole and unchanged; tokenizer ${tokenizer}, ` +
+    `${dir}: ${
+      countOf(shards.length, "shard")
+    } (${format}), whole and unchanged; tokenizer ${tokenizer}, ` +
     `blocks of ${blockLength} tokens`,
     mixtureTable(sources),
   ].join("\n");
@@ -79,6 +88,6 @@ export async function inspectShards(dir: string): Promise<string> {
 
 function describeShard(path: string): string {
   using shard = Shard.open(path);
-  return `${path}: ${shard.length} tokens (${shard.format}), the first ` +
+  return `${path}: ${countOf(shard.length, "token")} (${shard.format}), the first ` +
     shard.read(0, Math.min(8, shard.length)).join(" ");
 }

@@ -1,4 +1,5 @@
 import { UserError } from "../kernels/user-error.ts";
+import type { BytePairEncoder } from "./tokenizing/byte-pair-encoder.ts";
 import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
 import { FileProgress, type OnProgress } from "./progress.ts";
@@ -7,15 +8,11 @@ import { firstProblems } from "./readers/record-jobs.ts";
 import type { Manifest } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { PAPER_BLOCKS_PER_SHARD, removeShards, ShardWriter } from "./shards/shard-writer.ts";
-import {
-  END_OF_DOCUMENT,
-  prepareTokenizing,
-  type TokenizeSetup,
-} from "./tokenizing/tokenize-job.ts";
+import { END_OF_DOCUMENT, type TokenizeSetup, tokenizingWork } from "./tokenizing/tokenize-job.ts";
 import { type TokenizedFile, tokenizeFile } from "./tokenizing/tokenize-file.ts";
 import { TokenStream } from "./tokenizing/token-stream.ts";
 import { fileIdentity, WorkFolder } from "./work-folder.ts";
-import { openJobs } from "./workers.ts";
+import { Threads } from "./threads.ts";
 
 /** Files that make up one part of the mixture. */
 export interface TokenizeSource {
@@ -64,7 +61,7 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   const work = await WorkFolder.open(`${output}/work`, task);
   await removeShards(output);
 
-  const tokenized = await tokenizeSources(settings, work);
+  const tokenized = await tokenizeSources(settings, encoder, work);
   const problems = tokenized.flat().flatMap(({ problems }) => problems);
   if (tokenized.flat().every(({ documents }) => documents === 0)) {
     throw new UserError(`there is no document to tokenize\n${firstProblems(problems)}`.trim());
@@ -114,11 +111,12 @@ const EDITION = 1;
 
 async function tokenizeSources(
   { sources, tokenizer, workers = 1, strict = false, onProgress = () => {} }: TokenizeSettings,
+  encoder: BytePairEncoder,
   work: WorkFolder,
 ): Promise<TokenizedFile[][]> {
   const setup: TokenizeSetup = { tokenizer, reading: DEFAULT_READING };
-  const worker = new URL("./tokenizing/tokenize-worker.ts", import.meta.url);
-  const jobs = await openJobs(worker, workers, setup, prepareTokenizing);
+  const module = new URL("./tokenizing/tokenize-worker.ts", import.meta.url);
+  const threads = new Threads(tokenizingWork(encoder, setup.reading), workers, module, setup);
   const paths = sources.flatMap(({ files }) => files);
   const progress = await FileProgress.over("tokenizing", paths, onProgress);
   const tokenized: TokenizedFile[][] = [];
@@ -128,14 +126,14 @@ async function tokenizeSources(
       const own: TokenizedFile[] = [];
       for (const file of files) {
         const tell = progress.tell.bind(progress);
-        const result = await tokenizeFile(file, `${++number}`, jobs, work, strict, tell);
+        const result = await tokenizeFile(file, `${++number}`, threads, work, strict, tell);
         own.push(result);
         progress.finish(result.documents);
       }
       tokenized.push(own);
     }
   } finally {
-    jobs.close();
+    threads.close();
   }
   return tokenized;
 }

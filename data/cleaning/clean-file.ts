@@ -7,7 +7,7 @@ import type { PreparedStep } from "../recipe.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { WholeFile } from "../whole-file.ts";
 import type { WorkFolder } from "../work-folder.ts";
-import type { Jobs } from "../workers.ts";
+import type { Threads } from "../threads.ts";
 
 /** One input, cleaned: its documents are files of the work folder, all else is here. */
 export interface CleanedFile {
@@ -38,7 +38,7 @@ export async function cleanFile(
   path: string,
   name: string,
   steps: PreparedStep[],
-  jobs: Jobs<RecordJob, CleanJobResult>,
+  threads: Threads<RecordJob, CleanJobResult>,
   work: WorkFolder,
   { strict, traced, onProgress }: FileOptions,
 ): Promise<CleanedFile> {
@@ -58,7 +58,7 @@ export async function cleanFile(
   let bytesRead = 0;
   const records = recordJobs(path, heed, (bytes) => bytesRead += bytes);
   try {
-    for await (const { cleaned: part, problems, leftOut } of jobs.map(records)) {
+    for await (const { cleaned: part, problems, leftOut } of threads.map(records)) {
       if (strict && problems.length > 0) heed(problems[0]);
       addJob(report, part, problems, leftOut);
       cleaned.documents += part.entries.length / ENTRY.length;

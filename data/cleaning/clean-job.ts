@@ -2,8 +2,8 @@ import { cleanDocuments, type Cleaned, type CleaningOptions } from "./clean-docu
 import { loadModels, type ModelFiles } from "./models.ts";
 import { documentsOf, type Problem, type ReadingRules } from "../readers/documents.ts";
 import type { RecordJob } from "../readers/record-jobs.ts";
-import { prepareSteps, type RecipeStep } from "../recipe.ts";
-import type { Work } from "../workers.ts";
+import { type PreparedStep, prepareSteps, type RecipeStep } from "../recipe.ts";
+import type { Work } from "../threads.ts";
 
 /** What all jobs of one cleaning have in common. */
 export interface CleanSetup {
@@ -19,13 +19,20 @@ export interface CleanJobResult {
   leftOut: number;
 }
 
-/** The work of one thread: to read a batch of records and take its documents through the steps. */
+/** The work of a worker, which loads its own models. */
 export async function prepareCleaning(
-  { steps, reading, options, models }: CleanSetup,
+  setup: CleanSetup,
 ): Promise<Work<RecordJob, CleanJobResult>> {
-  const prepared = prepareSteps(steps, await loadModels(models));
+  return cleaningWork(prepareSteps(setup.steps, await loadModels(setup.models)), setup);
+}
+
+/** The work of one thread: to read a batch of records and take its documents through the steps. */
+export function cleaningWork(
+  steps: PreparedStep[],
+  { reading, options }: CleanSetup,
+): Work<RecordJob, CleanJobResult> {
   return ({ batch, file, unit }) => {
     const { documents, problems, leftOut } = documentsOf(batch, file, unit, reading);
-    return { cleaned: cleanDocuments(documents, prepared, options), problems, leftOut };
+    return { cleaned: cleanDocuments(documents, steps, options), problems, leftOut };
   };
 }

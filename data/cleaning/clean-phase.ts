@@ -2,10 +2,10 @@ import type { PreparedStep } from "../recipe.ts";
 import { FileProgress, type OnProgress } from "../progress.ts";
 import { WholeFile } from "../whole-file.ts";
 import type { WorkFolder } from "../work-folder.ts";
-import { openJobs } from "../workers.ts";
+import { Threads } from "../threads.ts";
 import { type CleanedFile, cleanFile } from "./clean-file.ts";
 import { ENTRY } from "./clean-documents.ts";
-import { type CleanSetup, prepareCleaning } from "./clean-job.ts";
+import { cleaningWork, type CleanSetup } from "./clean-job.ts";
 import { addKept, addReport, type CleanReport, emptyReport } from "./clean-report.ts";
 import { appendKept, fingerprintsOf } from "./kept-documents.ts";
 import { type Fingerprints, firstOfEachGroup } from "./near-duplicates.ts";
@@ -29,13 +29,15 @@ export class CleanPhase {
   /** Takes each file's documents through the steps, but for the deduplicator's decision. */
   async cleanFiles(paths: string[]): Promise<CleanedFile[]> {
     const { strict, workers, onProgress } = this.options;
-    const worker = new URL("./clean-worker.ts", import.meta.url);
-    const jobs = await openJobs(worker, workers, this.setup, prepareCleaning);
+    const work = cleaningWork(this.steps, this.setup);
+    const module = new URL("./clean-worker.ts", import.meta.url);
+    const threads = new Threads(work, workers, module, this.setup);
     const progress = await FileProgress.over("cleaning", paths, onProgress);
     const files: CleanedFile[] = [];
     try {
       for (const [i, path] of paths.entries()) {
-        const file = await cleanFile(path, `${this.name}-${i + 1}`, this.steps, jobs, this.work, {
+        const name = `${this.name}-${i + 1}`;
+        const file = await cleanFile(path, name, this.steps, threads, this.work, {
           strict,
           traced: this.setup.options.traced,
           onProgress: (documents, bytes) => progress.tell(documents, bytes),
@@ -44,7 +46,7 @@ export class CleanPhase {
         progress.finish(file.report.read.documents);
       }
     } finally {
-      jobs.close();
+      threads.close();
     }
     return files;
   }

@@ -3,7 +3,7 @@ import type { Problem } from "../readers/documents.ts";
 import { describeProblem, type RecordJob, recordJobs } from "../readers/record-jobs.ts";
 import { WholeFile } from "../whole-file.ts";
 import type { WorkFolder } from "../work-folder.ts";
-import type { Jobs } from "../workers.ts";
+import type { Threads } from "../threads.ts";
 import type { TokenizeJobResult } from "./tokenize-job.ts";
 
 /** One file's tokens, kept in the work folder under `name`. */
@@ -22,7 +22,7 @@ export interface TokenizedFile {
 export async function tokenizeFile(
   file: string,
   name: string,
-  jobs: Jobs<RecordJob, TokenizeJobResult>,
+  threads: Threads<RecordJob, TokenizeJobResult>,
   work: WorkFolder,
   strict: boolean,
   onProgress: (documents: number, bytes: number) => void,
@@ -39,7 +39,7 @@ export async function tokenizeFile(
   let bytesRead = 0;
   const records = recordJobs(file, heed, (bytes) => bytesRead += bytes);
   try {
-    for await (const { tokens, lengths, problems } of jobs.map(records)) {
+    for await (const { tokens, lengths, problems } of threads.map(records)) {
       problems.forEach(heed);
       await tokensFile.append(new Uint8Array(tokens.buffer));
       await lengthsFile.append(new Uint8Array(lengths.buffer));

@@ -1,7 +1,8 @@
+import type { BytePairEncoder } from "./byte-pair-encoder.ts";
 import { loadEncoder } from "./load-encoder.ts";
 import { documentsOf, type Problem, type ReadingRules } from "../readers/documents.ts";
 import type { RecordJob } from "../readers/record-jobs.ts";
-import type { Work } from "../workers.ts";
+import type { Work } from "../threads.ts";
 
 /** What all jobs of one tokenising have in common. */
 export interface TokenizeSetup {
@@ -21,11 +22,18 @@ export interface TokenizeJobResult {
 /** Put after every document. */
 export const END_OF_DOCUMENT = "<|im_end|>";
 
-/** The work of one thread: to read a batch of records and turn its documents into tokens. */
+/** The work of a worker, which loads its own encoder. */
 export async function prepareTokenizing(
   { tokenizer, reading }: TokenizeSetup,
 ): Promise<Work<RecordJob, TokenizeJobResult>> {
-  const encoder = await loadEncoder(tokenizer);
+  return tokenizingWork(await loadEncoder(tokenizer), reading);
+}
+
+/** The work of one thread: to read a batch of records and turn its documents into tokens. */
+export function tokenizingWork(
+  encoder: BytePairEncoder,
+  reading: ReadingRules,
+): Work<RecordJob, TokenizeJobResult> {
   const endToken = encoder.idOf(END_OF_DOCUMENT);
   return ({ batch, file, unit }) => {
     const { documents, problems } = documentsOf(batch, file, unit, reading);
