@@ -9,8 +9,8 @@ import { MATMUL_TILES, tensorCoreMatmul } from "./matmul-text.ts";
  * is split (on an H200, 1792 × 1792 × 16384 in 4 splits 343 TFLOP/s, 2 splits 289, 8 splits 330;
  * 4096 × 1792 × 151936 in 4 splits 284, 2 splits 266).
  */
-const ENOUGH_TILES = 1400;
-const MOST_SPLITS = 4;
+const ENOUGH_TILES = 1350;
+const MOST_SPLITS = 8;
 
 /** Whether a product can be computed on tensor cores. */
 export function fitsTensorCores(
