@@ -1,27 +1,14 @@
-/**
+/*
  * Matrix products on tensor cores: f16 operands, f32 accumulation, as WGSL for a device with
- * `chromium-experimental-subgroup-matrix`. `kernels/README.md`, section "Tensor cores", has the
- * measurements behind the structure.
+ * `chromium-experimental-subgroup-matrix`. `kernels/README.md`, section "Products and attention on
+ * tensor cores", has the measurements behind the structure.
  */
 
 import type { Layout } from "../matmul.ts";
 import type { FragmentShape } from "./fragment.ts";
-
-/** How the product is cut up. Rows and columns are those of the result. */
-export interface MatmulTile {
-  /** Rows of the result that a workgroup computes. */
-  rows: number;
-  /** Columns of the result that a workgroup computes. */
-  columns: number;
-  /** Inner dimension staged in workgroup memory at a time. */
-  depth: number;
-  /** Rows of the result that a subgroup keeps in registers. */
-  subgroupRows: number;
-  /** Columns of the result that a subgroup keeps in registers. */
-  subgroupColumns: number;
-  /** Workgroup buffers a stage: 1 (two barriers a stage) or 2 (one barrier, twice the memory). */
-  buffers: 1 | 2;
-}
+import { epilogueOf } from "./matmul-epilogue.ts";
+import type { MatmulTile } from "./matmul-tile.ts";
+import { HALVES, laneRow, type StagedTile, stagedTile } from "./staged-tile.ts";
 
 /** What to multiply and how to store the result. */
 export interface TensorCoreMatmul {
@@ -52,77 +39,11 @@ export interface TensorCoreKernel {
   workgroups: [number, number];
 }
 
-/** Halves of one 16-byte vector: what a lane copies at a time. */
-const HALVES = 8;
-
-/** Halves added to each staged row, so that eight rows of a fragment fall into different banks. */
-const ROW_PADDING = 8;
-
 /** Workgroups take tiles in bands of this many rows of tiles, so that a band's operands stay in L2. */
 const BAND = 8;
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const lines = (count: number, line: (i: number) => string) => range(count).map(line).join("\n");
-
-/** One operand's tile: how it lies in memory, how lanes copy it, where a fragment of it starts. */
-interface StagedTile {
-  name: "a" | "b";
-  /** Rows in memory, of `columns` contiguous elements. */
-  rows: number;
-  columns: number;
-  /** Elements between rows in workgroup memory. */
-  pitch: number;
-  /** True where the inner dimension runs along the contiguous elements. */
-  innerContiguous: boolean;
-  vectorsPerRow: number;
-  vectorsPerLane: number;
-  /** Rows between two vectors of one lane. */
-  rowStep: number;
-  /** Vectors of one stage's buffer. */
-  size: number;
-}
-
-function stagedTile(
-  name: "a" | "b",
-  outer: number,
-  depth: number,
-  innerContiguous: boolean,
-  lanes: number,
-): StagedTile {
-  const rows = innerContiguous ? outer : depth;
-  const columns = innerContiguous ? depth : outer;
-  const pitch = columns + ROW_PADDING;
-  const vectorsPerRow = columns / HALVES;
-  const vectorsPerLane = rows * vectorsPerRow / lanes;
-  const rowStep = lanes / vectorsPerRow;
-  if (!Number.isInteger(vectorsPerLane) || !Number.isInteger(rowStep)) {
-    throw new RangeError(`a ${rows} x ${columns} tile does not divide over ${lanes} lanes`);
-  }
-  const size = rows * pitch / HALVES;
-  return {
-    name,
-    rows,
-    columns,
-    pitch,
-    innerContiguous,
-    vectorsPerRow,
-    vectorsPerLane,
-    rowStep,
-    size,
-  };
-}
-
-/**
- * The row that a lane copies. Eight lanes store 128 bytes at once; where a row is shorter than
- * that, they take rows far enough apart to fall into different banks.
- */
-function laneRow(tile: StagedTile): string {
-  const row = `lane / ${tile.vectorsPerRow}u`;
-  const together = HALVES / tile.vectorsPerRow;
-  if (together <= 1 || tile.rowStep % HALVES !== 0) return row;
-  return `((${row}) & ~7u) + ((${row}) % ${together}u) * ${tile.vectorsPerRow}u + ` +
-    `((${row}) & 7u) / ${together}u`;
-}
 
 /** Checks what the generated text takes for granted. */
 function checkShape(options: TensorCoreMatmul): void {
@@ -161,7 +82,7 @@ function checkShape(options: TensorCoreMatmul): void {
  */
 export function tensorCoreMatmul(options: TensorCoreMatmul): TensorCoreKernel {
   checkShape(options);
-  const { layout, m, n, k, tile, fragment, subgroupSize, output, splits = 1 } = options;
+  const { layout, m, n, k, tile, fragment, subgroupSize, splits = 1 } = options;
   const { rows, columns, depth, subgroupRows, subgroupColumns, buffers } = tile;
   const subgroupsAcross = columns / subgroupColumns;
   const lanes = subgroupSize * (rows / subgroupRows) * subgroupsAcross;
@@ -309,10 +230,7 @@ ${stageOf(1)}
   };
 
   const sets = range(buffers);
-  // C is added last: loaded into the sums beforehand, head dW ran at 209 TFLOP/s instead of 318.
-  const direct = output === "f32" && !options.bias && !options.accumulate &&
-    m % fragment.m === 0 && n % fragment.n === 0;
-  const epilogue = direct ? directEpilogue(options) : stagedEpilogue(options);
+  const epilogue = epilogueOf(options);
   const vectors = Math.max(aBase(buffers), epilogue.vectors);
   const declare = (name: string, type: string) => `  var ${name}: ${type};`;
 
@@ -350,106 +268,3 @@ ${epilogue.after}
 }`;
   return { code, resultType: epilogue.element, workgroups: [tilesDown * tilesAcross, splits] };
 }
-
-/** How sums leave the registers: the element type bound as C, and what runs around the loop. */
-interface Epilogue {
-  element: string;
-  before: string;
-  after: string;
-  /** 16-byte vectors of workgroup memory it needs. */
-  vectors: number;
-}
-
-/** Whole fragments stored straight from the registers. */
-function directEpilogue(options: TensorCoreMatmul): Epilogue {
-  const { m, n, tile, fragment } = options;
-  const guarded = m % tile.rows !== 0 || n % tile.columns !== 0;
-  const blocks = (statement: (i: number, j: number, at: string) => string) =>
-    range(tile.subgroupRows / fragment.m).flatMap((i) =>
-      range(tile.subgroupColumns / fragment.n).map((j) => {
-        const text = statement(i, j, `c_at + ${i * fragment.m * n + j * fragment.n}u`);
-        if (!guarded) return `  ${text}`;
-        return `  if (first_row + row + ${i * fragment.m}u < ${m}u && ` +
-          `first_column + column + ${j * fragment.n}u < ${n}u) { ${text} }`;
-      })
-    ).join("\n");
-  const at = `  let c_at = workgroup.y * ${m * n}u + (first_row + row) * ${n}u + ` +
-    `first_column + column;\n`;
-  const store = (i: number, j: number, to: string) =>
-    `subgroupMatrixStore<row_major>(&matrix_c, ${to}, sum_${i}_${j}, ${n}u);`;
-  return {
-    element: "f32",
-    before: at,
-    after: blocks(store),
-    vectors: 0,
-  };
-}
-
-/** Sums passed through workgroup memory, for f16 results, biases and ragged edges. */
-function stagedEpilogue(options: TensorCoreMatmul): Epilogue {
-  const { m, n, tile, fragment, subgroupSize, output, accumulate, bias, splits = 1 } = options;
-  const fragmentsAlong = tile.subgroupColumns / fragment.n;
-  const together = fragmentsAlong % 2 === 0 ? 2 : 1;
-  const width = together * fragment.n;
-  const pitch = width / 4 + 1; // in vectors of four f32, one more against bank conflicts
-  const subgroups = (tile.rows / tile.subgroupRows) * (tile.columns / tile.subgroupColumns);
-  const eights = fragment.m * width / HALVES;
-  const perLane = Math.ceil(eights / subgroupSize);
-  const scale = output === "f16" ? HALVES : 4;
-  const from = (half: number) =>
-    `bitcast<vec4<f32>>(staged[scratch + (eight / ${width / 8}u) * ${pitch}u + ` +
-    `(eight % ${width / 8}u) * 2u + ${half}u])`;
-  const finish = output === "f16"
-    ? `matrix_c[at] = vec4<u32>(pack2x16float(low.xy), pack2x16float(low.zw), ` +
-      `pack2x16float(high.xy), pack2x16float(high.zw));`
-    : accumulate
-    ? "matrix_c[at] += low; matrix_c[at + 1u] += high;"
-    : "matrix_c[at] = low; matrix_c[at + 1u] = high;";
-  const strips = range(tile.subgroupRows / fragment.m).flatMap((i) =>
-    range(fragmentsAlong / together).map((c) =>
-      `
-  workgroupBarrier();
-${
-        lines(together, (t) =>
-          `  subgroupMatrixStore<row_major>(&staged, scratch + ${t * fragment.n / 4}u, ` +
-          `sum_${i}_${c * together + t}, ${pitch}u);`)
-      }
-  workgroupBarrier();
-  for (var part = 0u; part < ${perLane}u; part++) {
-    let eight = part * ${subgroupSize}u + subgroup_lane;
-    let c_row = first_row + row + ${i * fragment.m}u + eight / ${width / HALVES}u;
-    let c_column = first_column + column + ${c * width}u + (eight % ${width / HALVES}u) * 8u;
-    if (eight < ${eights}u && c_row < ${m}u && c_column < ${n}u) {
-      var low = ${from(0)};
-      var high = ${from(1)};
-${
-        bias
-          ? "      low += bias[c_column / 4u];\n      high += bias[c_column / 4u + 1u];\n"
-          : ""
-      }      let at = (workgroup.y * ${splits > 1 ? m : 0}u + c_row) * ${n / scale}u + ` +
-      `c_column / ${scale}u;
-      ${finish}
-    }
-  }`
-    )
-  ).join("");
-  return {
-    element: output === "f16" ? "vec4<u32>" : "vec4<f32>",
-    before: `  let scratch = subgroup * ${fragment.m * pitch}u;`,
-    after: strips,
-    vectors: subgroups * fragment.m * pitch,
-  };
-}
-
-/** Four subgroups of 64 x 64 results each. */
-const SUBGROUPS = { rows: 128, columns: 128, subgroupRows: 64, subgroupColumns: 64 };
-
-/** The tile of a layout, chosen on an H200 (TFLOP/s of both in `kernels/README.md`). */
-export const MATMUL_TILES: Record<Layout, MatmulTile> = {
-  // 295 (two buffers of depth 16: 231) at 16384 x 5376 x 1792
-  nt: { ...SUBGROUPS, depth: 32, buffers: 1 },
-  // 309 (283) at 16384 x 5376 x 1792
-  nn: { ...SUBGROUPS, depth: 32, buffers: 1 },
-  // 345 (one buffer of depth 32: 334) at 151936 x 1792 x 2048
-  tn: { ...SUBGROUPS, depth: 16, buffers: 2 },
-};

@@ -2,7 +2,8 @@ import { type Binding, type Graph, read, update, write } from "../graph.ts";
 import type { Operands, Product } from "../matmul.ts";
 import type { Tensor } from "../tensor.ts";
 import { FRAGMENT, MATRIX_DIRECTIVES, SUBGROUP_SIZE } from "./fragment.ts";
-import { MATMUL_TILES, tensorCoreMatmul } from "./matmul-text.ts";
+import { tensorCoreMatmul } from "./matmul-text.ts";
+import { MATMUL_TILES } from "./matmul-tile.ts";
 
 /**
  * Fewer tiles than this leave multiprocessors idle at the end of a product: then the inner dimension
