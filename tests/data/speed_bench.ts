@@ -7,16 +7,15 @@
  * one core of another 2-core machine.
  */
 import { Tokenizer } from "@huggingface/tokenizers";
-import { clean } from "../../data/clean.ts";
+import { fileURLToPath } from "node:url";
 import { embedded } from "../../data/corpora/embedded.ts";
 import { loadEncoder } from "../../data/tokenizing/load-encoder.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
-import { readRecipe, recipePath } from "../../data/recipe.ts";
-import { runCommand } from "../../kernels/user-error.ts";
+import { runCommand, UserError } from "../../kernels/user-error.ts";
 import { qwenTokenizerFiles } from "../../model/tokenizer-files.ts";
 import { withTempDir } from "./fixtures.ts";
 
-/** So much that what each thread spends on starting, about half a second, hardly counts. */
+/** So much that starting, about half a second, hardly counts. */
 const CLEANED_MEGABYTES = 300;
 /** One thread and two take turns, so that a machine that is faster for a while favours neither. */
 const ROUNDS = 3;
@@ -43,23 +42,36 @@ async function readTexts(path: string | undefined): Promise<string[]> {
 }
 
 async function benchCleaning(texts: string[], megabytes: number, dir: string): Promise<void> {
-  const recipe = await readRecipe(recipePath("steel-text"));
   const lines = texts.map((text) => JSON.stringify({ text }) + "\n").join("");
   const copies = Math.max(1, Math.round(CLEANED_MEGABYTES / megabytes));
   const path = `${dir}/texts.jsonl`;
   for (let copy = 0; copy < copies; copy++) await Deno.writeTextFile(path, lines, { append: true });
+  using file = await Deno.open(path, { write: true });
+  await file.syncData(); // or it is written to the disk while the first rounds are timed
   const speeds: Record<number, number[]> = { 1: [], 2: [] };
   for (let round = 0; round < ROUNDS; round++) {
-    for (const workers of [1, 2]) {
-      const output = `${dir}/out.jsonl`;
-      const { seconds } = await clean({ recipe, inputs: [path], output, workers });
+    for (const threads of [1, 2]) {
+      const seconds = await secondsOfCleaning(path, `${dir}/out.jsonl`, threads);
       const speed = copies * megabytes / seconds;
-      speeds[workers].push(speed);
-      console.log(`cleaning by steel-text, ${workers} threads: ${speed.toFixed(2)} MB/s`);
+      speeds[threads].push(speed);
+      const unit = threads === 1 ? "thread" : "threads";
+      console.log(`cleaning by steel-text, ${threads} ${unit}: ${speed.toFixed(2)} MB/s`);
     }
   }
   const times = speeds[2].map((speed, round) => speed / speeds[1][round]);
   console.log(`two threads: ${times.map((factor) => factor.toFixed(2)).join(", ")} times one`);
+}
+
+/** How long the command takes with all that starting it costs, which a thread more has to repay. */
+async function secondsOfCleaning(input: string, output: string, threads: number): Promise<number> {
+  const script = fileURLToPath(new URL("../../data/data-command.ts", import.meta.url));
+  const deno = ["run", "--no-prompt", "--allow-read", "--allow-write", "--allow-env", script];
+  const files = ["--input", input, "--output", output];
+  const args = [...deno, "clean", "--recipe", "steel-text", ...files, `--workers=${threads}`];
+  const started = performance.now();
+  const { success } = await new Deno.Command(Deno.execPath(), { args, stdout: "null" }).output();
+  if (!success) throw new UserError(`the command failed: deno ${args.join(" ")}`);
+  return (performance.now() - started) / 1000;
 }
 
 async function benchEncoding(texts: string[], megabytes: number): Promise<void> {
