@@ -25,6 +25,7 @@ export class NextTokens {
   readonly #seen?: Tensor;
   /** [count] u32. */
   readonly #suppressed?: Tensor;
+  readonly #suppressIds: Uint32Array<ArrayBuffer>;
 
   private constructor(
     private readonly gpu: Gpu,
@@ -41,8 +42,11 @@ export class NextTokens {
     if (repetitionPenalty !== 1) {
       this.#seen = persistent("cache", "seen tokens", [texts, vocabulary], "u32");
     }
-    if (suppressIds.length > 0) {
-      this.#suppressed = persistent("inputs", "suppressed ids", [suppressIds.length], "u32");
+    // One beyond the vocabulary is nobody's id here, but its place would be in the next text's row.
+    this.#suppressIds = Uint32Array.from(suppressIds.filter((id) => id >= 0 && id < vocabulary));
+    if (this.#suppressIds.length > 0) {
+      const shape = [this.#suppressIds.length];
+      this.#suppressed = persistent("inputs", "suppressed ids", shape, "u32");
     }
   }
 
@@ -55,7 +59,7 @@ export class NextTokens {
   ): Promise<NextTokens> {
     const next = new NextTokens(gpu, sampling, texts, vocabulary);
     await allocate(gpu, next.#tensors.map(({ storage }) => storage));
-    if (next.#suppressed) upload(gpu, next.#suppressed, Uint32Array.from(sampling.suppressIds!));
+    if (next.#suppressed) upload(gpu, next.#suppressed, next.#suppressIds);
     return next;
   }
 

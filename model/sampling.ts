@@ -7,7 +7,7 @@ export interface SamplingOptions {
   temperature?: number;
   /** Only the likeliest tokens that together have this probability. */
   topP?: number;
-  /** Only this many of the likeliest tokens; 0 for all. */
+  /** Only this many of the likeliest tokens, and those as likely as the last of them; 0 for all. */
   topK?: number;
   /** Divides positive logits of tokens already there and multiplies negative ones (arXiv 1909.05858). */
   repetitionPenalty?: number;
@@ -65,13 +65,13 @@ export function chooseAmong(
   { temperature = 0, topP = 1, topK = 0 }: SamplingOptions,
 ): number | undefined {
   const weights = weightsOf(logits, logits[placeOfHighest(logits)], temperature);
-  const likeliest = { ids, weights };
+  const candidates = { ids, weights };
   if (topK > 0) {
-    return topK > ids.length ? undefined : draw(narrowed(likeliest, topK, topP), random);
+    return topK > ids.length ? undefined : draw(narrowed(candidates, topK, topP), random);
   }
   // Whatever the total is precisely, the same tokens must have the share.
-  const least = nucleus(likeliest, topP * total * (1 - TOTAL_ERROR));
-  const most = nucleus(likeliest, topP * total * (1 + TOTAL_ERROR));
+  const least = nucleus(candidates, topP * total * (1 - TOTAL_ERROR));
+  const most = nucleus(candidates, topP * total * (1 + TOTAL_ERROR));
   return least && least.ids.length === most?.ids.length ? draw(least, random) : undefined;
 }
 
@@ -96,9 +96,17 @@ function weightsOf(logits: Float32Array, highest: number, temperature: number): 
 }
 
 function narrowed(candidates: Candidates, topK: number, topP: number): Candidates {
-  if (topK > 0) candidates = first(likeliestFirst(candidates), topK);
+  if (topK > 0) candidates = likeliest(candidates, topK);
   if (topP >= 1) return candidates;
   return nucleus(candidates, topP * sum(candidates.weights)) ?? candidates;
+}
+
+/** So many of the likeliest candidates, and those as likely as the last of them. */
+function likeliest(candidates: Candidates, count: number): Candidates {
+  const sorted = likeliestFirst(candidates);
+  const least = sorted.weights[Math.min(count, sorted.ids.length) - 1];
+  const end = sorted.weights.findIndex((weight) => weight < least);
+  return end < 0 ? sorted : first(sorted, end);
 }
 
 /** The fewest of the likeliest candidates that together have so much weight, if all of them have. */

@@ -37,6 +37,8 @@ const SETTINGS: SamplingOptions[] = [
   { temperature: 2, topK: 40, topP: 0.7, suppressIds: HISTORIES[2] },
   { temperature: 1, topK: 3000, topP: 0.95 },
   { temperature: 1, suppressIds: [3] },
+  // The place of text 3's likeliest token, counted from the beginning of text 2's row.
+  { suppressIds: [VOCABULARY + HISTORIES[3][0]] },
 ];
 
 for (const options of SETTINGS) {

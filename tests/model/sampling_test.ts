@@ -45,6 +45,13 @@ Deno.test("sampling: top-k and top-p keep the likeliest, top-p of what top-k lef
   assertShares(shares({ temperature: 1, topP: 0.01 }), [1, 0, 0, 0, 0]);
 });
 
+Deno.test("sampling: top-k keeps all that are as likely as the last", () => {
+  assertShares(shares({ temperature: 1, topK: 4 }), [0.4, 0.05, 0.3, 0.05, 0.2]);
+  assertShares(shares({ temperature: 1, topK: 9 }), [0.4, 0.05, 0.3, 0.05, 0.2]);
+  const suppressIds = [0, 2, 4];
+  assertShares(shares({ temperature: 1, topK: 1, suppressIds }), [0, 0.5, 0, 0.5, 0]);
+});
+
 Deno.test("sampling: the repetition penalty makes every token already there less likely", () => {
   // Negative logits are multiplied: 0.4² = 0.16 and 0.3² = 0.09 beside 0.05, 0.05, 0.2.
   const expected = [0.16, 0.05, 0.09, 0.05, 0.2].map((p) => p / 0.55);
