@@ -126,6 +126,7 @@ export class Decoder {
     randoms: readonly Random[],
     count: number,
   ): AsyncGenerator<number[]> {
+    if (count < 1) return;
     const { next } = this;
     const choose = () => {
       const ids = next.choose(randoms);

@@ -75,12 +75,30 @@ Deno.test("texts go on as if each step's logits were read and a token chosen fro
   }
 });
 
+Deno.test("a text that is full leaves the others alone", async () => {
+  const { parameters, config, inputIds: [ids] } = await goldenModel("steel-tiny");
+  const capacity = 16;
+  const steps = 12;
+  const write = async (prompts: number[][]) => {
+    const decoder = await Decoder.plan(gpu, parameters, prompts.length, capacity);
+    const randoms = prompts.map(() => new Random(1));
+    const written = await Array.fromAsync(decoder.generate(prompts, randoms, steps));
+    decoder.destroy();
+    return written;
+  };
+  const full = Array.from({ length: capacity }, (_, i) => (7 * i) % config.vocabSize);
+  const short = ids.slice(0, 5);
+  const alone = await write([short]);
+  assertEquals((await write([full, short])).map(([, id]) => [id]), alone);
+});
+
 Deno.test("generate adds tokens until the last one allowed, the same ones for the same seed", async () => {
   const { model, inputIds: [ids] } = await goldenModel("steel-tiny");
   const generate = async (options: Parameters<typeof model.generate>[1]) =>
     (await Array.fromAsync(model.generate(ids, options))).map(({ id }) => id);
   const greedy = await generate({ maxTokens: 6 });
   assertEquals(greedy.length, 6);
+  assertEquals(await generate({ maxTokens: 0 }), []);
   assertEquals(await generate({ maxTokens: 6, stopIds: [greedy[3]] }), greedy.slice(0, 3));
   assertEquals(
     (await generate({ maxTokens: 1, suppressIds: [greedy[0]] }))[0] === greedy[0],
