@@ -56,8 +56,8 @@ function writeMapped(gpu: Gpu, buffer: GPUBuffer, offset: number, bytes: Uint8Ar
 }
 
 /**
- * Reads `count` elements of an f32 tensor, from element `first` on. The copy is in the queue before
- * this waits for the GPU: what is submitted next may write over the tensor.
+ * Reads `count` elements of an f32 tensor, from element `first` on. Up to 64 MiB, the copy is in the
+ * queue before this waits for the GPU: what is submitted next may write over the tensor.
  */
 export async function download(
   gpu: Gpu,

@@ -29,7 +29,7 @@ export class Evaluation {
     objective: Objective,
   ): Promise<Evaluation> {
     const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
-    const batch = batchInputs(graph, room.tokens, room.sequences);
+    const batch = batchInputs(graph, room.tokens, room.sequences, room.longest);
     const labels = graph.input("labels", [room.tokens], "u32");
     const loss = graph.output("loss", [1]);
     const hidden = transformer(batch, parameters);

@@ -3,7 +3,7 @@ import { each, type Items, type Room, sizeOf } from "./example-batches.ts";
 import { firstFit, type ItemSize } from "./first-fit.ts";
 
 /** What decides how examples are laid out in micro-batches. */
-export interface Layout {
+interface Layout {
   /** Examples of a step. */
   readonly batch: number;
   /** Examples of the longest length that there is memory for at once. */

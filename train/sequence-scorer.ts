@@ -8,7 +8,7 @@ import { download, upload } from "../kernels/transfer.ts";
 import { type Batch, batchInputs, uploadBatch } from "../model/batch.ts";
 import type { Parameters } from "../model/parameters.ts";
 import { transformer } from "../model/steel.ts";
-import { type Item, microBatchOf, type Room } from "./example-batches.ts";
+import { type Item, microBatchOf, type Room, tokensOf } from "./example-batches.ts";
 import { labelRows } from "./label-rows.ts";
 
 /** What a model makes of a sequence's labels. */
@@ -35,7 +35,7 @@ export class SequenceScorer {
 
   static async plan(gpu: Gpu, parameters: Parameters, room: Room): Promise<SequenceScorer> {
     const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
-    const batch = batchInputs(graph, room.tokens, room.sequences);
+    const batch = batchInputs(graph, room.tokens, room.sequences, room.longest);
     const labels = graph.input("labels", [room.tokens], "u32");
     const logProbs = head(transformer(batch, parameters), parameters.head, labels);
     const sums = graph.keep(sequenceLogProbs(logProbs, labels, batch.sequences));
@@ -69,7 +69,7 @@ export class SequenceScorer {
     let group: Item[] = [];
     let [tokens, sequences] = [0, 0];
     for (const item of items) {
-      const length = item.reduce((sum, { inputs }) => sum + inputs.length, 0);
+      const length = tokensOf(item);
       if (tokens + length > room.tokens || sequences + item.length > room.sequences) {
         yield group;
         group = [];
