@@ -8,7 +8,7 @@ const PARTS = 64;
 /**
  * Most tokens of a row that are kept. Kept is what is not below the lowest of the parts' maxima: as
  * many as it takes until every part has had one, about 64 · (ln 64 + 0.58) ≈ 300 where a part's
- * tokens are like any other's. Fewer tokens than this are kept all.
+ * tokens are like any other's. No more tokens than this are kept all.
  */
 const CAPACITY = 1024;
 /** u32 of a row of what is found: how many are kept, a sum a part, then id and logit of each. */

@@ -1,5 +1,6 @@
 import { numberType, vectorOf } from "./graph.ts";
 import type { MatmulKernel, Product } from "./matmul.ts";
+import { range } from "./range.ts";
 
 /** Invocations of a workgroup, side by side along n: one SIMD register of a CPU core. */
 const LANES = 8;
@@ -157,8 +158,4 @@ function biasVector(n: number, column: string, width: number): string {
 
 function each(rows: number[], columns: number[], line: (i: number, j: number) => string): string {
   return rows.flatMap((i) => columns.map((j) => line(i, j))).join(" ");
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
 }

@@ -1,5 +1,6 @@
 import { type Graph, read, update, write } from "./graph.ts";
 import type { Operands, Product } from "./matmul.ts";
+import { range } from "./range.ts";
 
 /** Rows of c that a workgroup computes. */
 const ROWS = 16;
@@ -145,8 +146,4 @@ function rowGroups(m: number): { groups: number; rows: number[]; row: (i: number
   const row = (i: number) =>
     groups * rows > m ? `min(first + ${i}u, ${m - 1}u)` : `(first + ${i}u)`;
   return { groups, rows: range(rows), row };
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
 }

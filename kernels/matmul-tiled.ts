@@ -1,5 +1,6 @@
 import { vectorOf } from "./graph.ts";
 import type { MatmulKernel, Product } from "./matmul.ts";
+import { range } from "./range.ts";
 
 /** Depth of the slab of k that a workgroup stages at a time. */
 const DEPTH = 16;
@@ -165,8 +166,4 @@ function store(
     let start = (group.z * ${m}u + row) * ${n}u + column;
     if (row < ${m}u && column < ${n}u) { ${lines} }
   }`;
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
 }

@@ -42,6 +42,9 @@ export interface AttentionGradients extends TensorCoreAttention {
   sharedHeads: number;
 }
 
+/** Queries whose gradients of scores lie side by side, and keys that are staged at a time. */
+const QUERIES = 16, KEYS = 32;
+
 /**
  * Gradients of scores, f16, on their way from the kernel of keys and values to that of queries: for
  * each head and 16 queries, the 16 numbers of a key side by side. Keys lie at their token modulo
@@ -58,8 +61,10 @@ class ScoreGradients {
       "firstSharedHead"
     >,
   ) {
-    // A workgroup also writes zeros for the keys around a sequence that its rows or tiles include.
-    this.#keys = KEYS * Math.ceil(longest / KEYS + 5);
+    // A query's numbers lie less than `longest` keys back. Zeros are written as well, for keys of its
+    // own workgroup that follow it and of one that ends a tile before: as many keys again as a
+    // workgroup owns, at most 128, and a tile of 32.
+    this.#keys = KEYS * Math.ceil((longest + 128) / KEYS + 1);
     // As many as tiles of either length reach.
     this.#queryTiles = Math.ceil(tokens / KEYS) * KEYS / QUERIES;
     this.size = heads / keyValueHeads * sharedHeads * this.#queryTiles * this.#keys * QUERIES;
@@ -71,9 +76,6 @@ class ScoreGradients {
       `${key} % ${this.#keys}u) * ${QUERIES / 8}u`;
   }
 }
-
-/** Queries whose gradients of scores lie side by side, and keys that are staged at a time. */
-const QUERIES = 16, KEYS = 32;
 
 /** Numbers of f16 that {@link keyValueGradient} leaves for {@link queryGradient}. */
 export function scoreGradientSize(options: Omit<AttentionGradients, "firstSharedHead">): number {

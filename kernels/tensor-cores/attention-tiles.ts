@@ -1,3 +1,4 @@
+import { range } from "../range.ts";
 import { FRAGMENT, SUBGROUP_SIZE } from "./fragment.ts";
 
 /** The attention of one layer over sequences laid end to end. */
@@ -40,7 +41,6 @@ const LEFT = `subgroup_matrix_left<f16, ${FRAGMENT.k}, ${FRAGMENT.m}>`;
 const RIGHT = `subgroup_matrix_right<f16, ${FRAGMENT.n}, ${FRAGMENT.k}>`;
 const RESULT = `subgroup_matrix_result<f32, ${FRAGMENT.n}, ${FRAGMENT.m}>`;
 
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const lines = (count: number, line: (i: number) => string) => range(count).map(line).join("\n");
 
 /** Rows that a subgroup owns: 32 of a wide head would not fit into its registers. */
@@ -139,7 +139,7 @@ export class AttentionTiles {
     return { name: "outputs", array: "output_gradient", index };
   }
 
-  /** Workgroup memory for the tiles of two sides, and the scratch. */
+  /** Workgroup memory for the tiles of sides, and the scratch. */
   declareMemory(...sides: Side[]): string {
     return [
       ...sides.map(({ name }) =>
@@ -304,7 +304,11 @@ ${
     ).join("\n");
   }
 
-  /** WGSL statements that put what {@link leave} left into memory, sixteen columns at a time. */
+  /**
+   * Puts what {@link leave} left into memory, sixteen columns of all own rows at a time.
+   *
+   * @param store WGSL for a vector, given the first column, the vector's number and its value
+   */
   copyLeft(place: number, store: (columns: number, vector: string, value: string) => string) {
     return range(this.#lanesPerRow).flatMap((part) =>
       this.#down.map((i) => {

@@ -1,10 +1,9 @@
+import { range } from "../range.ts";
 import type { TensorCoreMatmul } from "./matmul-text.ts";
 import { HALVES } from "./staged-tile.ts";
 
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-
 /** How sums leave the registers: the element type bound as C, and what runs around the loop. */
-export interface Epilogue {
+interface Epilogue {
   element: string;
   before: string;
   after: string;

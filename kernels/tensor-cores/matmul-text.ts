@@ -5,6 +5,7 @@
  */
 
 import type { Layout } from "../matmul.ts";
+import { range } from "../range.ts";
 import type { FragmentShape } from "./fragment.ts";
 import { epilogueOf } from "./matmul-epilogue.ts";
 import type { MatmulTile } from "./matmul-tile.ts";
@@ -42,7 +43,6 @@ export interface TensorCoreKernel {
 /** Workgroups take tiles in bands of this many rows of tiles, so that a band's operands stay in L2. */
 const BAND = 8;
 
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 const lines = (count: number, line: (i: number) => string) => range(count).map(line).join("\n");
 
 /** Checks what the generated text takes for granted. */

@@ -22,6 +22,15 @@ export interface StagedTile {
   size: number;
 }
 
+/**
+ * The tile of an operand.
+ *
+ * @param outer its rows or columns of the result
+ * @param depth of the inner dimension
+ * @param innerContiguous whether the inner dimension runs along the contiguous elements
+ * @param lanes that copy it
+ * @throws RangeError where lanes cannot share it evenly
+ */
 export function stagedTile(
   name: "a" | "b",
   outer: number,

@@ -9,6 +9,7 @@ import {
   queryGradient,
 } from "../../kernels/tensor-cores/attention-backward-text.ts";
 import { tensorCoreAttentionForward } from "../../kernels/tensor-cores/attention-text.ts";
+import { WORKGROUP_BYTES } from "../../kernels/tensor-cores/fragment.ts";
 import { download, upload } from "../../kernels/transfer.ts";
 import { assertClose, gpu, randomNumbers } from "./harness.ts";
 
@@ -45,6 +46,21 @@ Deno.test("attention on tensor cores counts in whole numbers at every head size"
     ];
     for (const { code } of kernels) assertEquals(code.match(/\d*\.\d+u/), null, `${headDim}`);
   }
+});
+
+Deno.test("what a device must have of workgroup memory is what the largest kernel takes", () => {
+  const options = { tokens: 300, heads: 1, keyValueHeads: 1, headDim: 128, longest: 300 };
+  const gradients = { ...options, firstSharedHead: 0, sharedHeads: 1 };
+  const kernels = [
+    tensorCoreAttentionForward(options),
+    queryGradient(gradients),
+    keyValueGradient(gradients),
+  ];
+  const bytes = kernels.map(({ code }) =>
+    [...code.matchAll(/var<workgroup> \w+: array<vec4<\w+>, (\d+)>/g)]
+      .reduce((sum, [, vectors]) => sum + 16 * Number(vectors), 0)
+  );
+  assertEquals(Math.max(...bytes), WORKGROUP_BYTES);
 });
 
 for (const shape of SHAPES) {
