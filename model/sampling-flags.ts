@@ -33,8 +33,8 @@ const NOT_NEGATIVE: Range = {
   holds: (value) => value >= 0 && value < Infinity,
 };
 const POSITIVE: Range = {
-  expected: "a number above 0",
-  holds: (value) => value > 0 && value < Infinity,
+  expected: "a number above 0, as f32 holds it",
+  holds: (value) => Math.fround(value) > 0 && Math.fround(value) < Infinity,
 };
 
 /** The names of these arguments. */

@@ -1,6 +1,6 @@
 import { shuffled } from "../data/random.ts";
 import { UserError } from "../kernels/user-error.ts";
-import { firstFit, type ItemSize } from "./first-fit.ts";
+import { type Extent, firstFit } from "./first-fit.ts";
 import type { StepSource } from "./loop.ts";
 import type { MicroBatch } from "./training-step.ts";
 
@@ -22,7 +22,7 @@ export interface Items {
 }
 
 /** What a micro-batch has room for. */
-export interface Room extends ItemSize {
+export interface Room extends Extent {
   /** The most tokens of a sequence; all of them when left out. */
   readonly longest?: number;
 }
@@ -127,7 +127,7 @@ export function* each(items: Items): Generator<Item> {
 }
 
 /** What an item takes of a micro-batch. */
-export function sizeOf(item: Item): ItemSize {
+export function sizeOf(item: Item): Extent {
   return { tokens: tokensOf(item), sequences: item.length };
 }
 

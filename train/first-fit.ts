@@ -1,11 +1,11 @@
-/** Rows and sequences that go together. */
-export interface ItemSize {
+/** Rows and sequences: of an item, or of the room for items. */
+export interface Extent {
   readonly tokens: number;
   readonly sequences: number;
 }
 
 /** Puts every item, by its index, into the first bin that has room for it. */
-export function firstFit(items: readonly ItemSize[], room: ItemSize): number[][] {
+export function firstFit(items: readonly Extent[], room: Extent): number[][] {
   const bins: { indices: number[]; tokens: number; sequences: number }[] = [];
   for (const [index, { tokens, sequences }] of items.entries()) {
     const fitting = bins.find((bin) =>

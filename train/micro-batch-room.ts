@@ -1,6 +1,6 @@
 import { shuffled } from "../data/random.ts";
 import { each, type Items, type Room, sizeOf } from "./example-batches.ts";
-import { firstFit, type ItemSize } from "./first-fit.ts";
+import { type Extent, firstFit } from "./first-fit.ts";
 
 /** What decides how examples are laid out in micro-batches. */
 interface Layout {
@@ -25,7 +25,7 @@ const TRIED_STEPS = 16;
  * which fill eight and a little of a ninth cost nine.
  */
 export function roomFor(items: Items, { batch, microBatch, packing }: Layout, seed: number): Room {
-  const sizes: ItemSize[] = [];
+  const sizes: Extent[] = [];
   let longest = 0;
   for (const item of each(items)) {
     sizes.push(sizeOf(item));
