@@ -1,10 +1,8 @@
 import { clean, modelFilesOf } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
-import type { OnProgress } from "./progress.ts";
 import type { Recipe } from "./recipe.ts";
-import type { ShardFormat } from "./shards/shard-file.ts";
-import { tokenize, type TokenizeReport } from "./tokenize.ts";
+import { tokenize, type TokenizeReport, type TokenizeSettings } from "./tokenize.ts";
 import { WholeFile } from "./whole-file.ts";
 import { fileIdentity } from "./work-folder.ts";
 
@@ -25,17 +23,9 @@ export interface PrepareSource {
 
 export { readPrepareSettings } from "./prepare-settings.ts";
 
-export interface PrepareSettings {
+/** Cleaned documents go to `clean/` in the folder of the shards. */
+export interface PrepareSettings extends Omit<TokenizeSettings, "sources"> {
   sources: PrepareSource[];
-  /** A folder for the shards, their manifest, and the cleaned documents in `clean/`. */
-  output: string;
-  tokenizer?: string;
-  format?: ShardFormat;
-  sequence?: number;
-  blocksPerShard?: number;
-  workers?: number;
-  strict?: boolean;
-  onProgress?: OnProgress;
 }
 
 export interface PrepareReport {

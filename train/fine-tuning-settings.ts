@@ -1,17 +1,16 @@
 import {
+  anySeed,
+  atLeastOne,
   type Field,
   flag,
   number,
   oneOf,
   type SettingsOf,
+  share,
   text,
   texts,
   wholeNumber,
 } from "./settings-schema.ts";
-
-const atLeastOne = { least: 1 };
-const share = { least: 0, below: 1 };
-const seed = { least: 0, most: 2 ** 32 - 1 };
 
 /** Names of sets, with amounts as text or as YAML has them: `- NAME: 0.2`. */
 function setsOf(meaning: string): Field<string[]> {
@@ -36,7 +35,7 @@ export const fineTuningSchema = {
     author: text("what {{author}} of identity sets becomes"),
     heldOut: number("share of the examples kept for validation", share),
     cutoff: wholeNumber("the most tokens of an example", { least: 2 }),
-    seed: wholeNumber("seed of the choice and order of the examples", seed),
+    seed: wholeNumber("seed of the choice and order of the examples", anySeed),
   },
   train: {
     epochs: number("passes over the examples", { above: 0 }),

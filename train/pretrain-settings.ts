@@ -1,17 +1,17 @@
 import {
+  anySeed,
+  atLeastOne,
   flag,
   number,
   oneOf,
   type Schema,
   type SettingsOf,
+  share,
   text,
   texts,
   wholeNumber,
 } from "./settings-schema.ts";
 import { loadSettings, settingsHelp } from "./settings.ts";
-
-const atLeastOne = { least: 1 };
-const share = { least: 0, below: 1 };
 
 /** Every setting of pretraining; the values are in `pretrain.yaml`. */
 const pretrainSchema = {
@@ -39,7 +39,7 @@ const pretrainSchema = {
       share,
     ),
     sequence: wholeNumber("tokens the model sees at once", atLeastOne),
-    seed: wholeNumber("seed of the order of the blocks", { least: 0, most: 2 ** 32 - 1 }),
+    seed: wholeNumber("seed of the order of the blocks", anySeed),
     vocabulary: wholeNumber("most frequent tokens to keep of Qwen's; 0 keeps all, as shards need"),
   },
   train: {
@@ -54,7 +54,7 @@ const pretrainSchema = {
     beta2: number("AdamW's memory of the squared gradient", share),
     epsilon: number("added to AdamW's denominator", { above: 0 }),
     clip: number("largest norm of all gradients together", { above: 0 }),
-    seed: wholeNumber("seed of the initial weights", { least: 0, most: 2 ** 32 - 1 }),
+    seed: wholeNumber("seed of the initial weights", anySeed),
     recompute: flag("compute layers again for their gradients: less memory, more time"),
     precision: oneOf("arithmetic; auto is mixed on a GPU with f16", ["auto", "f32", "mixed"]),
     gpu: oneOf("WebGPU implementation", ["auto", "dawn", "deno"]),
@@ -73,7 +73,7 @@ const pretrainSchema = {
     topP: number("likeliest tokens that together have this probability", { above: 0, most: 1 }),
     topK: wholeNumber("number of likeliest tokens to draw from; 0 for all"),
     repetitionPenalty: number("divides the logits of tokens already there", { above: 0 }),
-    seed: wholeNumber("seed of the draws", { least: 0, most: 2 ** 32 - 1 }),
+    seed: wholeNumber("seed of the draws", anySeed),
   },
 } satisfies Schema;
 

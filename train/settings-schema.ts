@@ -36,6 +36,11 @@ interface Range {
   below?: number;
 }
 
+/** Ranges that many settings have. */
+export const atLeastOne: Range = { least: 1 };
+export const share: Range = { least: 0, below: 1 };
+export const anySeed: Range = { least: 0, most: 2 ** 32 - 1 };
+
 export function wholeNumber(meaning: string, range: Range = { least: 0 }): Field<number> {
   return {
     meaning,
