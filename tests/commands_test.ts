@@ -56,7 +56,8 @@ Deno.test("arguments of sampling that are out of range, and an empty prompt, bef
     "--temperature=-1": "a number of at least 0",
     "--top-p=5": "a number above 0, at most 1",
     "--top-k=0.5": "a whole number of at least 0",
-    "--repetition-penalty=0": "a number above 0",
+    "--repetition-penalty=0": "a number above 0, as f32 holds it",
+    "--repetition-penalty=1e39": "a number above 0, as f32 holds it",
     "--seed=": "a whole number of at least 0",
   };
   for (const [flag, range] of Object.entries(expected)) {
