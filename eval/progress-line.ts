@@ -32,7 +32,7 @@ export class ProgressLine implements Disposable {
 }
 
 /** Such as `C-Eval 345/1346  12.3 questions/s  7,300 tokens/s  81 s left`. */
-export function progressText(
+function progressText(
   title: string,
   { answered, questions, seconds, asked, tokens }: Progress,
 ): string {

@@ -67,7 +67,7 @@ export class AttentionRows {
   ${this.load("q", "qkv", "query")}
   ${this.load("dy", "dy", "out")}
   ${this.zeros("dq")}
-  let own_delta = ${this.dot("dy", "y", "out")};
+  let own_dot = ${this.dot("dy", "y", "out")};
   let normalizer = log_sum_exp[group.y * ${this.tokens}u + row];
   let start = starts[row];
   for (var other = starts[first]; other < min(first + ${this.lanes}u, ${this.tokens}u); other++) {
@@ -75,13 +75,13 @@ export class AttentionRows {
     let value = ${this.valueAt("other", "key_head")};
     if (other >= start && other <= row) {
       let weight = exp((${this.dot("q", "qkv", "key")}) * ${this.scale}f - normalizer);
-      let slope = weight * ((${this.dot("dy", "qkv", "value")}) - own_delta) * ${this.scale}f;
+      let slope = weight * ((${this.dot("dy", "qkv", "value")}) - own_dot) * ${this.scale}f;
       ${this.each((p) => `dq${p} += slope * ${this.type}(qkv[key + ${p}u]);`)}
     }
   }
   if (alive) {
     ${this.each((p) => `dqkv[query + ${p}u] = dqkv_type(dq${p});`)}
-    delta[group.y * ${this.tokens}u + row] = own_delta;
+    row_dot[group.y * ${this.tokens}u + row] = own_dot;
   }
 }`;
   }
@@ -108,7 +108,7 @@ export class AttentionRows {
         let weight = exp(score - log_sum_exp[row_of_head]);
         let slope = weight * ((${
       this.dot("v", "dy", "out")
-    }) - delta[row_of_head]) * ${this.scale}f;
+    }) - row_dot[row_of_head]) * ${this.scale}f;
         ${
       this.each((p) =>
         `dv${p} += weight * ${this.type}(dy[out + ${p}u]); ` +

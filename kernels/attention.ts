@@ -69,7 +69,7 @@ const inRows: AttentionVariant = {
     const graph = qkv.graph;
     const text = new AttentionRows(graph, qkv.shape[0], layout);
     const { vector } = text;
-    const delta = graph.tensor("attention.delta", logSumExp.shape);
+    const rowDot = graph.tensor("attention.rowDot", logSumExp.shape);
     const common = {
       qkv: read(qkv, vector),
       dy: read(dy, vector),
@@ -78,13 +78,13 @@ const inRows: AttentionVariant = {
     };
     graph.dispatch(
       "attention dQ",
-      { ...common, starts: read(starts), y: read(y, vector), delta: write(delta) },
+      { ...common, starts: read(starts), y: read(y, vector), row_dot: write(rowDot) },
       text.backwardQueries(),
       [text.rowGroups, layout.heads],
     );
     graph.dispatch(
       "attention dKV",
-      { ...common, ends: read(ends), delta: read(delta) },
+      { ...common, ends: read(ends), row_dot: read(rowDot) },
       text.backwardKeysValues(),
       [text.rowGroups, layout.keyValueHeads],
     );

@@ -46,7 +46,7 @@ export interface CleanReport {
 /** Problems that a report spells out. */
 const SPELLED_OUT = 100;
 
-export function emptyComposition(): Composition {
+function emptyComposition(): Composition {
   return { documents: 0, characters: 0, sources: {}, languages: {}, lengths: [] };
 }
 
@@ -66,7 +66,7 @@ export function emptyReport(steps: PreparedStep[]): CleanReport {
 }
 
 /** Counts a document of that many code points. */
-export function addDocument(
+function addDocument(
   composition: Composition,
   characters: number,
   source: string,

@@ -9,7 +9,7 @@ import type { WorkFolder } from "../work-folder.ts";
 const CHUNK = ENTRY.length * 4 * 50_000;
 
 /** The entries of a cleaned file's documents, some at a time. */
-export function* entriesOf({ name }: CleanedFile, work: WorkFolder): Generator<Uint32Array> {
+function* entriesOf({ name }: CleanedFile, work: WorkFolder): Generator<Uint32Array> {
   const file = Deno.openSync(work.file(`${name}.entries`));
   try {
     const bytes = new Uint8Array(CHUNK);

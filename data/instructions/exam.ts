@@ -58,7 +58,7 @@ export function conversationsOfExamRow(
  *
  * @throws UnusableExample if there is no question, no options or no answer among them
  */
-export function examOfRow(record: RawRecord): ExamQuestion {
+function examOfRow(record: RawRecord): ExamQuestion {
   const isWanJuan = "q_main" in record;
   const name = (wanJuan: string, other: string) =>
     isWanJuan ? wanJuan : other in record ? other : other[0].toUpperCase() + other.slice(1);

@@ -39,7 +39,7 @@ export function findSets(names: readonly string[], folders: readonly string[]): 
 }
 
 /** The path of a named file in one of the folders, or undefined. */
-export function fileIn(folders: readonly string[], name: string): string | undefined {
+function fileIn(folders: readonly string[], name: string): string | undefined {
   return folders.map((folder) => folder === "." ? name : `${folder}/${name}`).find(isFile);
 }
 

@@ -36,7 +36,7 @@ export function* drawDocuments(sources: MixtureSource[]): Generator<number> {
 }
 
 /** How many tokens to take of each source. */
-export function tokensToTake(sources: MixtureSource[]): number[] {
+function tokensToTake(sources: MixtureSource[]): number[] {
   const weighted = sources.filter(({ weight }) => weight !== undefined);
   if (weighted.length === 0) return sources.map(({ tokens }) => tokens);
   if (weighted.length < sources.length) {

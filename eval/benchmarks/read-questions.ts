@@ -57,7 +57,7 @@ export async function readQuestions(
 }
 
 /** The questions of one file's text. */
-export function parseQuestions(
+function parseQuestions(
   benchmark: Benchmark,
   split: Split,
   subject: string,
