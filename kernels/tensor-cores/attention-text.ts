@@ -14,6 +14,13 @@ import {
 const LEAD = 4, SLACK = 14;
 
 /**
+ * Whether sums are behind is read after one barrier and before the next, so that all lanes of a
+ * workgroup find the same; `workgroupUniformLoad`, which the analysis would understand, brings two
+ * barriers of its own.
+ */
+const EXTENSIONS = ["enable chromium_disable_uniformity_analysis;"];
+
+/**
  * WGSL of causal flash attention on tensor cores (Dao et al., arXiv 2205.14135, 2307.08691): f16
  * queries, keys and values, f32 softmax and accumulation. Bindings:
  * - `qkv` f16 [tokens, (heads + 2 keyValueHeads) * headDim], bound as `array<vec4<u32>>`
@@ -55,16 +62,18 @@ ${tiles.declareSums("sum")}
   loop {
     if (lane == 0u) { behind = 0u; }
 ${tiles.fetch(keys, "tile")}
-${tiles.fetch(values, "tile")}
     workgroupBarrier();
 ${tiles.stage(keys)}
-    for (; tile <= last; tile += ${tile}u) {
-      workgroupBarrier();
-${tiles.stage(values)}
+${tiles.fetch(values, "tile")}
 ${tiles.fetch(keys, `tile + ${tile}u`)}
-${tiles.fetch(values, `tile + ${tile}u`)}
+    workgroupBarrier();
+    for (; tile <= last; tile += ${tile}u) {
 ${tiles.product("queries", keys)}
       workgroupBarrier();
+${tiles.stage(values)}
+${tiles.stage(keys)}
+${tiles.fetch(values, `tile + ${tile}u`)}
+${tiles.fetch(keys, `tile + ${2 * tile}u`)}
 ${every((v) => `      var score_${v} = ${tiles.read(v)};`)}
       if (tile < last_start || tile + ${tile - 1}u > first) {
 ${
@@ -95,10 +104,11 @@ ${
     )
   }
 ${tiles.leave("score")}
-${tiles.stage(keys)}
-      if (workgroupUniformLoad(&behind) == tile + 1u) { break; }
+      workgroupBarrier();
+      if (behind == tile + 1u) { break; }
       row_sum += total.x + total.y + total.z + total.w;
 ${tiles.take("weights")}
+      workgroupBarrier();
 ${tiles.accumulate("sum", "weights", values)}
     }
     if (tile > last) { break; }
@@ -112,5 +122,5 @@ ${tiles.writeSums("sum", "output", tiles.outputs.index, "(1.0 / row_sum)")}
     log_sum_exp[head * ${tokens}u + own_token] = (row_max + log2(row_sum)) * ${Math.LN2};
   }
 }`;
-  return { code, workgroups: tiles.workgroups(heads) };
+  return { code, extensions: EXTENSIONS, workgroups: tiles.workgroups(heads) };
 }

@@ -17,6 +17,8 @@ export interface TensorCoreAttention {
 /** A kernel's text, without extensions and bindings, and how to launch it. */
 export interface AttentionKernel {
   code: string;
+  /** Extensions that it needs beside those of every kernel on tensor cores. */
+  extensions?: readonly string[];
   /** Workgroups to dispatch in x and y. */
   workgroups: [number, number];
 }
@@ -207,8 +209,8 @@ ${
         this.#down.flatMap((i) =>
           range(perChunk).map((k) =>
             `  let ${name}_${i}_${chunk * perChunk + k} = subgroupMatrixLoad<${LEFT}, ` +
-            `row_major>(&scratch, ${this.#scratchAt(i, k * FRAGMENT.k / 8)}, ` +
-            `${this.#scratchPitch}u);`
+            `row_major>(&scratch, ${this.#interleavedAt(i, k * FRAGMENT.k / 8)}, ` +
+            `${this.#interleavedPitch}u);`
           )
         ).join("\n")
       }`
@@ -262,8 +264,8 @@ ${
 ${
         this.#down.map((i) =>
           `      subgroupMatrixStore<row_major>(&scratch, ` +
-          `${this.#scratchAt(i, place * this.#columns / 4 + j * FRAGMENT.n / 4)}, product_${i}, ` +
-          `${this.#scratchPitch}u);`
+          `${this.#interleavedAt(i, place * this.#columns / 4 + j * FRAGMENT.n / 4)}, ` +
+          `product_${i}, ${this.#interleavedPitch}u);`
         ).join("\n")
       }
     }`
@@ -479,6 +481,17 @@ ${fragments.map(({ sum, at }) => `  ${this.#store(sum, at)}`).join("\n")}
 
   #scratchAt(fragmentRow: number, vector: number): string {
     return `own_scratch + ${fragmentRow * FRAGMENT.m * this.#scratchPitch + vector}u`;
+  }
+
+  /**
+   * Where fragment `i` of own rows that are multiplied begins: it takes every second row where there
+   * are two, so that rows a fragment's lanes store at once fall into different banks.
+   */
+  #interleavedAt(i: number, vector: number): string {
+    return `own_scratch + ${i * this.#scratchPitch + vector}u`;
+  }
+  get #interleavedPitch() {
+    return this.#down.length * this.#scratchPitch;
   }
 
   #store(sum: string, at: string): string {

@@ -105,8 +105,8 @@ function eights(binding: Binding): Binding {
 function launch(
   graph: Graph,
   label: string,
-  { code, workgroups }: AttentionKernel,
+  { code, extensions = [], workgroups }: AttentionKernel,
   bindings: Record<string, Binding>,
 ): void {
-  graph.dispatch(label, bindings, code, workgroups, MATRIX_DIRECTIVES);
+  graph.dispatch(label, bindings, code, workgroups, [...extensions, ...MATRIX_DIRECTIVES]);
 }
