@@ -1,10 +1,14 @@
-import {
-  type AttentionKernel,
-  AttentionTiles,
-  LANES,
-  rowsOf,
-  type TensorCoreAttention,
-} from "./attention-tiles.ts";
+import type {
+  AttentionGradients,
+  AttentionKernel,
+  TensorCoreAttention,
+} from "./attention-kernel.ts";
+import { LANES, WorkPartition } from "./attention-partition.ts";
+import { loadOwn, Product } from "./attention-product.ts";
+import { KEYS, ScoreGradients, ScoreGradientTiles } from "./attention-score-gradients.ts";
+import { attentionSides } from "./attention-sides.ts";
+import { Sums } from "./attention-sums.ts";
+import { PassingTiles } from "./attention-tiles.ts";
 
 /**
  * WGSL of `row_dot[head, token] = Σ output · output_gradient`, which gradients of scores subtract.
@@ -35,55 +39,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   return { code, workgroups: [Math.ceil(heads * lanes / LANES), tokens] };
 }
 
-/** The gradients of some heads; the arrays hold all heads. */
-export interface AttentionGradients extends TensorCoreAttention {
-  /** The first of the key and value heads, and how many, with the query heads that share them. */
-  firstSharedHead: number;
-  sharedHeads: number;
-}
-
-/** Queries whose gradients of scores lie side by side, and keys that are staged at a time. */
-const QUERIES = 16, KEYS = 32;
-
-/**
- * Gradients of scores, f16, on their way from the kernel of keys and values to that of queries: for
- * each head and 16 queries, the 16 numbers of a key side by side. Keys lie at their token modulo
- * `keys`, so that those of one sequence never meet.
- */
-class ScoreGradients {
-  readonly size: number;
-  readonly #keys: number;
-  readonly #queryTiles: number;
-
-  constructor(
-    { tokens, heads, keyValueHeads, longest, sharedHeads }: Omit<
-      AttentionGradients,
-      "firstSharedHead"
-    >,
-  ) {
-    // A query's numbers lie less than `longest` keys back. Zeros are written as well, for keys of its
-    // own workgroup that follow it and of one that ends a tile before: as many keys again as a
-    // workgroup owns, at most 128, and a tile of 32.
-    this.#keys = KEYS * Math.ceil((longest + 128) / KEYS + 1);
-    // As many as tiles of either length reach.
-    this.#queryTiles = Math.ceil(tokens / KEYS) * KEYS / QUERIES;
-    this.size = heads / keyValueHeads * sharedHeads * this.#queryTiles * this.#keys * QUERIES;
-  }
-
-  /** WGSL for the first vector of sixteen queries and a key; `head` counts from the first here. */
-  at(head: string, query: string, key: string): string {
-    return `((${head} * ${this.#queryTiles}u + ${query} / ${QUERIES}u) * ${this.#keys}u + ` +
-      `${key} % ${this.#keys}u) * ${QUERIES / 8}u`;
-  }
-}
-
 /** Numbers of f16 that {@link keyValueGradient} leaves for {@link queryGradient}. */
 export function scoreGradientSize(options: Omit<AttentionGradients, "firstSharedHead">): number {
   return new ScoreGradients(options).size;
 }
-
-/** Scores and the gradients of their weights lie side by side in the scratch. */
-const SCORES = 0, CHANGES = 1, PRODUCTS = 2;
 
 /**
  * WGSL of the gradients of keys and values: the weights are computed again from the saved logarithms
@@ -99,12 +58,18 @@ const SCORES = 0, CHANGES = 1, PRODUCTS = 2;
  */
 export function keyValueGradient(options: AttentionGradients): AttentionKernel {
   const { tokens, heads, keyValueHeads, headDim, firstSharedHead, sharedHeads } = options;
-  const tiles = new AttentionTiles(options, rowsOf(options), PRODUCTS);
+  const partition = new WorkPartition(options, { products: 2 });
+  const { tile } = partition;
+  const { queries, keys, values, outputs } = attentionSides(options);
+  const queryTiles = new PassingTiles(partition, queries);
+  const outputTiles = new PassingTiles(partition, outputs);
+  // Side by side in the scratch: scores, and the gradients of their weights.
+  const scores = new Product(partition, 0), changes = new Product(partition, 1);
+  const keySums = new Sums(partition, "key_sum"), valueSums = new Sums(partition, "value_sum");
   const stored = new ScoreGradients(options);
-  const { tile, vectors, queries, keys, values, outputs } = tiles;
   const scale = 1 / Math.sqrt(headDim);
   const group = heads / keyValueHeads;
-  const every = (line: (v: number) => string) => vectors.map(line).join("\n");
+  const every = (line: (v: number) => string) => scores.vectors.map(line).join("\n");
   const fetchSums = (token: string) =>
     `      if (lane < ${tile / 4}u) {
         let at = min(vec4<u32>(${token} + 4u * lane) + vec4<u32>(0u, 1u, 2u, 3u),
@@ -116,81 +81,80 @@ export function keyValueGradient(options: AttentionGradients): AttentionKernel {
   const column = (v: number) => `part * 4u + ${v}u`;
 
   const code = `
-${tiles.declareMemory(queries, outputs)}
+${queryTiles.declareMemory()}
+${outputTiles.declareMemory()}
+${partition.declareScratch()}
 var<workgroup> log_sums: array<vec4<f32>, ${tile / 4}>;
 var<workgroup> dots: array<vec4<f32>, ${tile / 4}>;
 
-${tiles.begin(sharedHeads, "early")}
+${partition.begin(sharedHeads, "early")}
   let shared_head = ${firstSharedHead}u + own_head;
   let own_end = sequence_end[min(own_token, ${tokens - 1}u)];
   let first_end = sequence_end[first];
   let end = sequence_end[last];
-${tiles.loadOwn(keys)}
-${tiles.loadOwn(values)}
-${tiles.declareSums("key_sum")}
-${tiles.declareSums("value_sum")}
+${loadOwn(partition, keys)}
+${loadOwn(partition, values)}
+${keySums.declare()}
+${valueSums.declare()}
   for (var head = shared_head * ${group}u; head < (shared_head + 1u) * ${group}u; head++) {
     let stored_head = head - ${firstSharedHead * group}u;
-${tiles.declareFetched(queries)}
-${tiles.fetch(queries, "first")}
-${tiles.declareFetched(outputs)}
-${tiles.fetch(outputs, "first")}
+${queryTiles.declareRegisters()}
+${queryTiles.fetch("first")}
+${outputTiles.declareRegisters()}
+${outputTiles.fetch("first")}
     var fetched_log_sums: vec4<f32>;
     var fetched_dots: vec4<f32>;
 ${fetchSums("first")}
     for (var tile = first; tile < end; tile += ${tile}u) {
       workgroupBarrier();
-${tiles.stage(queries)}
-${tiles.stage(outputs)}
+${queryTiles.stage()}
+${outputTiles.stage()}
       if (lane < ${tile / 4}u) {
         log_sums[lane] = fetched_log_sums * ${Math.LOG2E};
         dots[lane] = fetched_dots;
       }
       workgroupBarrier();
-${tiles.fetch(queries, `tile + ${tile}u`)}
-${tiles.fetch(outputs, `tile + ${tile}u`)}
+${queryTiles.fetch(`tile + ${tile}u`)}
+${outputTiles.fetch(`tile + ${tile}u`)}
 ${fetchSums(`tile + ${tile}u`)}
-${tiles.product("keys", queries, SCORES)}
-${tiles.product("values", outputs, CHANGES)}
+${scores.multiply(keys, queryTiles)}
+${changes.multiply(values, outputTiles)}
       workgroupBarrier();
 ${
     every((v) =>
-      `      var weight_${v} = exp2(fma(${tiles.read(v, SCORES)}, ` +
+      `      var weight_${v} = exp2(fma(${scores.read(v)}, ` +
       `vec4<f32>(${scale * Math.LOG2E}), -log_sums[${column(v)}]));`
     )
   }
       if (tile < last || tile + ${tile}u > first_end) {
 ${
     every((v) =>
-      `        let query_${v} = tile + ${tiles.columns(v)};
+      `        let query_${v} = tile + ${scores.columns(v)};
         weight_${v} = select(vec4<f32>(), weight_${v},
           (query_${v} >= vec4<u32>(own_token)) & (query_${v} < vec4<u32>(own_end)));`
     )
   }
       }
-${
-    every((v) =>
-      `      let change_${v} = weight_${v} * (${tiles.read(v, CHANGES)} - dots[${column(v)}]);`
-    )
-  }
-${tiles.leave("weight", SCORES)}
-${tiles.leave("change", CHANGES)}
+${every((v) => `      let change_${v} = weight_${v} * (${changes.read(v)} - dots[${column(v)}]);`)}
+${scores.leave("weight")}
+${changes.leave("change")}
       workgroupBarrier();
 ${
-    tiles.copyLeft(CHANGES, (columns, vector, value) =>
+    changes.copyOut((columns, vector, value) =>
       `score_gradients[${stored.at("stored_head", `(tile + ${columns}u)`, "own_first")} + ` +
-      `${vector}] = ${value};`)
+      `${vector}] = ${value};`
+    )
   }
-${tiles.take("weights", SCORES)}
-${tiles.accumulate("value_sum", "weights", outputs)}
-${tiles.take("changes", CHANGES)}
-${tiles.accumulate("key_sum", "changes", queries)}
+${scores.take("weights")}
+${valueSums.accumulate("weights", outputTiles)}
+${changes.take("changes")}
+${keySums.accumulate("changes", queryTiles)}
     }
   }
-${tiles.writeSums("key_sum", "qkv_gradient", keys.index, `${scale}`)}
-${tiles.writeSums("value_sum", "qkv_gradient", values.index, "1.0")}
+${keySums.write("qkv_gradient", keys, `${scale}`)}
+${valueSums.write("qkv_gradient", values, "1.0")}
 }`;
-  return { code, workgroups: tiles.workgroups(sharedHeads) };
+  return { code, workgroups: partition.workgroups(sharedHeads) };
 }
 
 /**
@@ -202,48 +166,39 @@ ${tiles.writeSums("value_sum", "qkv_gradient", values.index, "1.0")}
  * - `qkv_gradient` f16, shaped like `qkv`, of which only the columns of queries are written
  */
 export function queryGradient(options: AttentionGradients): AttentionKernel {
-  const { tokens, heads, keyValueHeads, headDim, firstSharedHead, sharedHeads } = options;
-  const tiles = new AttentionTiles(options, rowsOf(options), 1, KEYS);
-  const stored = new ScoreGradients(options);
-  const { workgroupRows, queries, keys } = tiles;
+  const { heads, keyValueHeads, headDim, firstSharedHead, sharedHeads } = options;
+  const partition = new WorkPartition(options, { tile: KEYS });
+  const { queries, keys } = attentionSides(options);
+  const keyTiles = new PassingTiles(partition, keys);
+  const changes = new ScoreGradientTiles(partition, new ScoreGradients(options));
+  const sums = new Sums(partition, "sum");
   const group = heads / keyValueHeads;
   const scale = 1 / Math.sqrt(headDim);
-  // Nobody wrote for keys whose workgroup's last one is of an earlier sequence.
-  const fetchChanges = (tile: string) =>
-    tiles.fetchColumns("changes", "score_gradients", (rows) => ({
-      condition: `(${tile} | ${workgroupRows - 1}u) >= start_${rows}`,
-      at: stored.at("own_head", `(own_first + ${rows}u)`, tile),
-    }));
-  const starts = Array.from({ length: rowsOf(options) / QUERIES }, (_, i) => {
-    const query = `own_first + ${QUERIES * i}u`;
-    return `  let start_${QUERIES * i} = select(0xffffffffu, ` +
-      `sequence_start[min(${query}, ${tokens - 1}u)], ${query} < ${tokens}u);`;
-  }).join("\n");
 
   const code = `
-${tiles.declareMemory(keys)}
+${keyTiles.declareMemory()}
+${partition.declareScratch()}
 
-${tiles.begin(group * sharedHeads, "late")}
+${partition.begin(group * sharedHeads, "late")}
   let head = ${firstSharedHead * group}u + own_head;
   let shared_head = head / ${group}u;
   let first_key = sequence_start[first] & ~${KEYS - 1}u;
-${tiles.declareFetched(keys)}
-${tiles.declareColumns("changes")}
-${starts}
-${tiles.fetch(keys, "first_key")}
-${fetchChanges("first_key")}
-${tiles.declareSums("sum")}
+${keyTiles.declareRegisters()}
+${changes.declare()}
+${keyTiles.fetch("first_key")}
+${changes.fetch("first_key")}
+${sums.declare()}
   for (var tile = first_key; tile <= last; tile += ${KEYS}u) {
     workgroupBarrier();
-${tiles.stage(keys)}
-${tiles.stageColumns("changes")}
+${keyTiles.stage()}
+${changes.stage()}
     workgroupBarrier();
-${tiles.fetch(keys, `tile + ${KEYS}u`)}
-${fetchChanges(`(tile + ${KEYS}u)`)}
-${tiles.takeColumns("changes")}
-${tiles.accumulate("sum", "changes", keys)}
+${keyTiles.fetch(`tile + ${KEYS}u`)}
+${changes.fetch(`(tile + ${KEYS}u)`)}
+${changes.take("changes")}
+${sums.accumulate("changes", keyTiles)}
   }
-${tiles.writeSums("sum", "qkv_gradient", queries.index, `${scale}`)}
+${sums.write("qkv_gradient", queries, `${scale}`)}
 }`;
-  return { code, workgroups: tiles.workgroups(group * sharedHeads) };
+  return { code, workgroups: partition.workgroups(group * sharedHeads) };
 }

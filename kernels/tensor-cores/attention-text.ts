@@ -1,9 +1,9 @@
-import {
-  type AttentionKernel,
-  AttentionTiles,
-  rowsOf,
-  type TensorCoreAttention,
-} from "./attention-tiles.ts";
+import type { AttentionKernel, TensorCoreAttention } from "./attention-kernel.ts";
+import { WorkPartition } from "./attention-partition.ts";
+import { loadOwn, Product } from "./attention-product.ts";
+import { attentionSides } from "./attention-sides.ts";
+import { Sums } from "./attention-sums.ts";
+import { PassingTiles } from "./attention-tiles.ts";
 
 /**
  * In powers of two. What a row's weights are divided by stands LEAD above the largest score met, and
@@ -33,27 +33,34 @@ const EXTENSIONS = ["enable chromium_disable_uniformity_analysis;"];
  */
 export function tensorCoreAttentionForward(options: TensorCoreAttention): AttentionKernel {
   const { tokens, heads, keyValueHeads, headDim } = options;
-  const tiles = new AttentionTiles(options, rowsOf(options), 1);
-  const { tile, vectors, queries, keys, values } = tiles;
+  const partition = new WorkPartition(options);
+  const { tile } = partition;
+  const { queries, keys, values, outputs } = attentionSides(options);
+  const keyTiles = new PassingTiles(partition, keys);
+  const valueTiles = new PassingTiles(partition, values);
+  const scores = new Product(partition);
+  const sums = new Sums(partition, "sum");
   const scale = Math.LOG2E / Math.sqrt(headDim);
-  const every = (line: (v: number) => string) => vectors.map(line).join("\n");
+  const every = (line: (v: number) => string) => scores.vectors.map(line).join("\n");
 
   const code = `
-${tiles.declareMemory(keys, values)}
+${keyTiles.declareMemory()}
+${valueTiles.declareMemory()}
+${partition.declareScratch()}
 // One more than the last tile that left some row's sums behind.
 var<workgroup> behind: u32;
 
-${tiles.begin(heads, "late")}
+${partition.begin(heads, "late")}
   let head = own_head;
   let shared_head = head / ${heads / keyValueHeads}u;
   let own_start = sequence_start[min(own_token, ${tokens - 1}u)];
   let first_key = sequence_start[first] & ~${tile - 1}u;
   // From here to the first query every key is seen by every query of the workgroup.
   let last_start = sequence_start[last];
-${tiles.declareFetched(keys)}
-${tiles.declareFetched(values)}
-${tiles.loadOwn(queries)}
-${tiles.declareSums("sum")}
+${keyTiles.declareRegisters()}
+${valueTiles.declareRegisters()}
+${loadOwn(partition, queries)}
+${sums.declare()}
   // Below any score, and above what stands for a hidden one.
   var row_max = -1e20;
   var row_sum = 0.0;
@@ -61,33 +68,33 @@ ${tiles.declareSums("sum")}
   var tile = first_key;
   loop {
     if (lane == 0u) { behind = 0u; }
-${tiles.fetch(keys, "tile")}
+${keyTiles.fetch("tile")}
     workgroupBarrier();
-${tiles.stage(keys)}
-${tiles.fetch(values, "tile")}
-${tiles.fetch(keys, `tile + ${tile}u`)}
+${keyTiles.stage()}
+${valueTiles.fetch("tile")}
+${keyTiles.fetch(`tile + ${tile}u`)}
     workgroupBarrier();
     for (; tile <= last; tile += ${tile}u) {
-${tiles.product("queries", keys)}
+${scores.multiply(queries, keyTiles)}
       workgroupBarrier();
-${tiles.stage(values)}
-${tiles.stage(keys)}
-${tiles.fetch(values, `tile + ${tile}u`)}
-${tiles.fetch(keys, `tile + ${2 * tile}u`)}
-${every((v) => `      var score_${v} = ${tiles.read(v)};`)}
+${valueTiles.stage()}
+${keyTiles.stage()}
+${valueTiles.fetch(`tile + ${tile}u`)}
+${keyTiles.fetch(`tile + ${2 * tile}u`)}
+${every((v) => `      var score_${v} = ${scores.read(v)};`)}
       if (tile < last_start || tile + ${tile - 1}u > first) {
 ${
     every((v) =>
-      `        let key_${v} = tile + ${tiles.columns(v)};
+      `        let key_${v} = tile + ${scores.columns(v)};
         score_${v} = select(vec4<f32>(-1e30), score_${v},
           (key_${v} >= vec4<u32>(own_start)) & (key_${v} <= vec4<u32>(own_token)));`
     )
   }
       }
       var peaks = score_0;
-${vectors.slice(1).map((v) => `      peaks = max(peaks, score_${v});`).join("\n")}
+${scores.vectors.slice(1).map((v) => `      peaks = max(peaks, score_${v});`).join("\n")}
       var peak = max(max(peaks.x, peaks.y), max(peaks.z, peaks.w)) * ${scale};
-${tiles.foldRow("peak", (a, b) => `max(${a}, ${b})`)}
+${partition.foldRow("peak", (a, b) => `max(${a}, ${b})`)}
       decay = 1.0;
       if (peak > row_max + ${SLACK}.0) {
         if (row_max > -1e19) {
@@ -103,24 +110,24 @@ ${
       total += score_${v};`
     )
   }
-${tiles.leave("score")}
+${scores.leave("score")}
       workgroupBarrier();
       if (behind == tile + 1u) { break; }
       row_sum += total.x + total.y + total.z + total.w;
-${tiles.take("weights")}
+${scores.take("weights")}
       workgroupBarrier();
-${tiles.accumulate("sum", "weights", values)}
+${sums.accumulate("weights", valueTiles)}
     }
     if (tile > last) { break; }
     // Here and not in the loop, where the compiler would move all sums around at every tile.
     row_sum *= decay;
-${tiles.scaleSums("sum", "decay")}
+${sums.scale("decay")}
   }
-${tiles.foldRow("row_sum", (a, b) => `${a} + ${b}`)}
-${tiles.writeSums("sum", "output", tiles.outputs.index, "(1.0 / row_sum)")}
+${partition.foldRow("row_sum", (a, b) => `${a} + ${b}`)}
+${sums.write("output", outputs, "(1.0 / row_sum)")}
   if (own_token < ${tokens}u && part == 0u) {
     log_sum_exp[head * ${tokens}u + own_token] = (row_max + log2(row_sum)) * ${Math.LN2};
   }
 }`;
-  return { code, extensions: EXTENSIONS, workgroups: tiles.workgroups(heads) };
+  return { code, extensions: EXTENSIONS, workgroups: partition.workgroups(heads) };
 }

@@ -3,14 +3,17 @@ import { type Binding, type Graph, read, update, write } from "../graph.ts";
 import type { HeadLayout } from "../rope.ts";
 import type { Tensor } from "../tensor.ts";
 import {
-  type AttentionGradients,
   attentionRowDot,
   keyValueGradient,
   queryGradient,
   scoreGradientSize,
 } from "./attention-backward-text.ts";
+import type {
+  AttentionGradients,
+  AttentionKernel,
+  TensorCoreAttention,
+} from "./attention-kernel.ts";
 import { tensorCoreAttentionForward } from "./attention-text.ts";
-import type { AttentionKernel, TensorCoreAttention } from "./attention-tiles.ts";
 import { MATRIX_DIRECTIVES } from "./fragment.ts";
 
 /** Widest head of which a subgroup can hold its rows' sums in registers. */
