@@ -4,7 +4,7 @@
  */
 
 import { UserError } from "../kernels/user-error.ts";
-import { isRecord, parseObject, readIfThere } from "../model/json-file.ts";
+import { parseObject, readIfThere } from "../model/json-file.ts";
 import { writeError } from "../model/write-error.ts";
 import type { Letter } from "./benchmarks/benchmark.ts";
 import type { Outcome } from "./scores.ts";
@@ -24,37 +24,60 @@ export interface Answer extends Outcome {
   tokens: number;
 }
 
-/** Everything that decides the answers; a log goes on only under the same. */
+/** What decides all answers alike; a log goes on only under the same. */
 export type LogSettings = Record<string, string | number | boolean | string[]>;
 
+/** As it stands in the log. */
+interface LoggedAnswer extends Answer {
+  /** Hash of what was asked. */
+  asked: string;
+}
+
 export class AnswerLog {
-  private constructor(private readonly path: string, readonly answers: Answer[]) {}
+  private constructor(
+    private readonly path: string,
+    private readonly hashes: ReadonlyMap<string, string>,
+    readonly answers: Answer[],
+  ) {}
 
   /**
    * Opens the log, or begins it.
    *
-   * @throws {UserError} when it was begun under other settings
+   * @param hashes of what each question asks, by {@linkcode keyOf}; more of them, or fewer, than
+   *   when it was begun
+   * @throws {UserError} when it was begun under other settings, or answers other questions
    */
-  static async open(path: string, settings: LogSettings): Promise<AnswerLog> {
+  static async open(
+    path: string,
+    settings: LogSettings,
+    hashes: ReadonlyMap<string, string>,
+  ): Promise<AnswerLog> {
     const text = await readIfThere(path) ?? "";
     // A line that a kill cut off has no end; its question is asked again.
     const lines = text.slice(0, text.lastIndexOf("\n") + 1).split("\n").slice(0, -1);
     if (lines.length === 0) {
       await write(path, [settings], "create");
-      return new AnswerLog(path, []);
+      return new AnswerLog(path, hashes, []);
     }
     checkSettings(path, lines[0], settings);
     const answers = lines.slice(1).map((line, index) => parseAnswer(line, `${path}:${index + 2}`));
+    checkQuestions(path, answers, hashes);
     const length = new TextEncoder().encode(lines.join("\n") + "\n").length;
     await Deno.truncate(path, length);
-    return new AnswerLog(path, answers);
+    return new AnswerLog(path, hashes, answers);
   }
 
   /** Writes answers to the disk. */
   async add(answers: Answer[]): Promise<void> {
-    await write(this.path, answers, "append");
+    const logged = answers.map((answer) => ({ ...answer, asked: this.hashes.get(keyOf(answer)) }));
+    await write(this.path, logged, "append");
     this.answers.push(...answers);
   }
+}
+
+/** What tells questions of a benchmark apart. */
+export function keyOf({ subject, id }: Pick<Answer, "subject" | "id">): string {
+  return `${subject}/${id}`;
 }
 
 async function write(path: string, values: unknown[], how: "create" | "append"): Promise<void> {
@@ -80,10 +103,27 @@ function checkSettings(path: string, line: string, settings: LogSettings): void 
   }
 }
 
-function parseAnswer(line: string, where: string): Answer {
-  const answer: unknown = parseObject(line, where);
-  if (!isRecord(answer) || typeof answer.subject !== "string" || typeof answer.id !== "string") {
+function checkQuestions(
+  path: string,
+  answers: LoggedAnswer[],
+  hashes: ReadonlyMap<string, string>,
+): void {
+  const others = answers.filter((answer) =>
+    answer.asked !== (hashes.get(keyOf(answer)) ?? answer.asked)
+  );
+  if (others.length === 0) return;
+  const subjects = [...new Set(others.map(({ subject }) => subject))].join(", ");
+  throw new UserError(
+    `${path} holds answers to other questions, or with other examples before them: those of ` +
+      `${subjects} have changed since; give the data it was begun with to go on, or another --out ` +
+      `to begin anew`,
+  );
+}
+
+function parseAnswer(line: string, where: string): LoggedAnswer {
+  const answer = parseObject(line, where);
+  if ([answer.subject, answer.id, answer.asked].some((field) => typeof field !== "string")) {
     throw new UserError(`${where}: not an answer; remove the file, or give another --out`);
   }
-  return answer as unknown as Answer;
+  return answer as unknown as LoggedAnswer;
 }

@@ -43,6 +43,16 @@ export function buildPrompt(
   return { ...draft, ids: draft.ids.slice(cut), cut };
 }
 
+/** The words put before the model: the subject's header, examples and the question. */
+export function promptText(
+  recipe: Recipe,
+  subject: Subject,
+  shots: Question[],
+  question: Question,
+): string {
+  return recipe.header(subject) + shots.map(recipe.shot).join("") + recipe.question(question);
+}
+
 /**
  * Token ids of the four letters as the prompt's next token.
  *
@@ -76,8 +86,7 @@ function withoutLastShots(
   most: number,
 ): Draft {
   const write = (count: number): Draft => {
-    const text = recipe.header(subject) + shots.slice(0, count).map(recipe.shot).join("") +
-      recipe.question(question);
+    const text = promptText(recipe, subject, shots.slice(0, count), question);
     return { text, ids: encodePrompt(recipe, text, encoder), shots: count };
   };
   let draft = write(shots.length);

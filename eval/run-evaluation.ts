@@ -1,11 +1,13 @@
 /** A whole evaluation: read, ask what is still missing, score, write. */
 
+import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { parseObject, readIfThere } from "../model/json-file.ts";
-import { type Answer, AnswerLog, type LogSettings } from "./answer-log.ts";
+import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { evaluate } from "./evaluate.ts";
 import { type Exam, type ExamSettings, readExam } from "./exam.ts";
+import { promptText } from "./prompt.ts";
 import { type Answered, type Results, RESULTS_FILE, writeResults } from "./results.ts";
 import { score } from "./scores.ts";
 
@@ -43,6 +45,7 @@ export async function runEvaluation(
   const log = await AnswerLog.open(
     join(settings.out, "answers.jsonl"),
     await logSettings(settings, exam, answerer),
+    questionHashes(exam),
   );
   const speed = await askMissing(settings, exam, answerer, log, onProgress) ??
     await speedBefore(settings.out);
@@ -113,7 +116,7 @@ function summary(
   };
 }
 
-/** Everything an answer depends on. */
+/** What all answers depend on, and the data's name: one folder of results is of one exam. */
 async function logSettings(
   { benchmark, protocol, chainOfThought, seed, data }: EvaluationSettings,
   { split, shots }: Exam,
@@ -127,6 +130,12 @@ async function logSettings(
   };
 }
 
-function keyOf({ subject, id }: Pick<Answer, "subject" | "id">): string {
-  return `${subject}/${id}`;
+/** Of every question, a hash of all that is asked with it: its words, and the examples before it. */
+function questionHashes({ benchmark, recipe, questions, examples }: Exam): Map<string, string> {
+  const subjects = new Map(benchmark.subjects.map((subject) => [subject.handle, subject]));
+  return new Map(questions.map((question) => {
+    const shots = examples.get(question.subject) ?? [];
+    const text = promptText(recipe, subjects.get(question.subject)!, shots, question);
+    return [keyOf(question), createHash("sha256").update(text).digest("hex").slice(0, 16)];
+  }));
 }

@@ -1,7 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { alwaysLetter, type Answerer } from "../../eval/answerer.ts";
 import { type EvaluationSettings, runEvaluation } from "../../eval/run-evaluation.ts";
-import { categoryTable, readResults, subjectTable } from "../../eval/results.ts";
+import { categoryTable, readResults, type Results, subjectTable } from "../../eval/results.ts";
 import { textTable } from "../../eval/table.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { SUBJECTS, writeMadeUpCeval } from "./made-up-ceval.ts";
@@ -141,6 +141,52 @@ Deno.test("answers of a model's earlier weights are not gone on with", async () 
       UserError,
       'answers.jsonl was begun with weights "a", and this run has "b"',
     );
+  });
+});
+
+Deno.test("answers to other questions, or after other examples, are not scored", async () => {
+  const changes: [string, RegExp, string][] = [
+    ["val/logic_val.csv", /20 \+ 1/, "29 + 1"],
+    ["dev/logic_dev.csv", /20 \+ 1/, "29 + 1"],
+    ["dev/logic_dev.csv", /(^3,.*),[ABCD],/m, "$1,C,"],
+  ];
+  for (const [file, from, to] of changes) {
+    await inFolders(async (data, out) => {
+      await runEvaluation(settings(data, out, { limit: 6 }), fakeModel().answerer);
+      const text = await Deno.readTextFile(`${data}/${file}`);
+      assertNotEquals(text.replace(from, to), text);
+      await Deno.writeTextFile(`${data}/${file}`, text.replace(from, to));
+      await assertRejects(
+        () => runEvaluation(settings(data, out), fakeModel().answerer),
+        UserError,
+        "answers.jsonl holds answers to other questions, or with other examples before them: " +
+          "those of logic have changed since; give the data it was begun with to go on",
+      );
+      // What was answered of the others still counts, and a log of none of them is as it was.
+      const others = HANDLES.filter((handle) => handle !== "logic");
+      const model = fakeModel();
+      await runEvaluation(settings(data, out, { subjects: others }), model.answerer);
+      assertEquals(model.asked.reduce((sum, size) => sum + size, 0), ALL - 5 - 5);
+    });
+  }
+});
+
+Deno.test("where the data lie, and a right answer that is corrected, asks nothing anew", async () => {
+  await inFolders(async (data, out) => {
+    const before = await runEvaluation(settings(data, out), alwaysLetter("A"));
+    const moved = `${out}/moved/data`;
+    await Deno.mkdir(`${out}/moved`);
+    await Deno.rename(data, moved);
+    const file = `${moved}/val/physician_val.csv`;
+    const text = await Deno.readTextFile(file);
+    await Deno.writeTextFile(file, text.replace(/(^0,.*),C\r/m, "$1,A\r"));
+    const after = await runEvaluation(settings(moved, out), {
+      ...alwaysLetter("A"),
+      letterScores: () => Promise.reject(new Error("asked anew")),
+    });
+    const right = ({ scores }: Results) => scores!.subjects.map(({ correct }) => correct);
+    assertEquals(right(before), [2, 1, 2, 1]);
+    assertEquals(right(after), [2, 1, 2, 2]);
   });
 });
 
