@@ -5,6 +5,7 @@ import { stringify } from "csv-stringify/sync";
 import { embeddedExam, embeddedExamples } from "../data/exam/embedded-instructions.ts";
 import type { PoemQuestion } from "../data/exam/poem-questions.ts";
 import { formatJson, writeText } from "../model/json-file.ts";
+import { makeFolder } from "../model/make-folder.ts";
 import { LETTERS } from "./benchmarks/benchmark.ts";
 
 /** As in C-Eval's `subject_mapping.json`: English name, name in prompts, category. */
@@ -19,7 +20,7 @@ const SUBJECTS: Record<PoemQuestion["kind"], [string, string, string]> = {
 export async function writeDemoExam(folder: string): Promise<void> {
   const splits = { dev: await embeddedExamples(), val: await embeddedExam() };
   for (const [split, questions] of Object.entries(splits)) {
-    await Deno.mkdir(join(folder, split), { recursive: true });
+    await makeFolder(join(folder, split));
     for (const [kind, ofKind] of Map.groupBy(questions, ({ kind }) => kind)) {
       const file = join(folder, split, `${handleOf(kind)}_${split}.csv`);
       await writeText(file, csvOf(ofKind));

@@ -2,6 +2,8 @@
 
 import { dirname } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
+import { exists } from "../model/exists.ts";
+import { makeFolder } from "../model/make-folder.ts";
 import type { Benchmark } from "./benchmarks/benchmark.ts";
 import { openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
 import { readQuestions } from "./benchmarks/read-questions.ts";
@@ -30,7 +32,7 @@ export async function downloadBenchmark(
 ): Promise<void> {
   const { url, questions: expected } = benchmark.published;
   if (await exists(path)) return;
-  await Deno.mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   const partial = `${path}.partial`;
   await fetchWithRetries(url, partial, options);
   await Deno.rename(partial, path);
@@ -113,8 +115,4 @@ async function countQuestions(benchmark: Benchmark, path: string): Promise<numbe
   const handles = benchmark.subjects.map(({ handle }) => handle);
   const questions = await readQuestions(benchmark, files, benchmark.defaultSplit, handles);
   return [...questions.values()].flat().length;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }

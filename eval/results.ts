@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { UserError } from "../kernels/user-error.ts";
 import { formatJson, readJson, writeText } from "../model/json-file.ts";
+import { makeFolder } from "../model/make-folder.ts";
 import type { Answer } from "./answer-log.ts";
 import { type Benchmark, LETTERS, type Question, type Split } from "./benchmarks/benchmark.ts";
 import { type Accuracy, type GroupScore, type Scores, subjectAccuracy } from "./scores.ts";
@@ -59,7 +60,7 @@ export async function writeResults(
   benchmark: Benchmark,
   answered: Answered[],
 ): Promise<void> {
-  await Deno.mkdir(join(folder, "subjects"), { recursive: true });
+  await makeFolder(join(folder, "subjects"));
   for (const [subject, rows] of Map.groupBy(answered, ({ question }) => question.subject)) {
     await writeText(join(folder, "subjects", `${subject}.csv`), subjectCsv(rows));
   }
@@ -73,7 +74,9 @@ export async function writeResults(
 export async function readResults(path: string): Promise<Results> {
   const file = path.endsWith(".json") ? path : join(path, RESULTS_FILE);
   const results = await readJson(file);
-  if (typeof results.protocol !== "string" || typeof results.title !== "string") {
+  const { benchmark, title, split, protocol, model, data, problems } = results;
+  const texts = [benchmark, title, split, protocol, model, data];
+  if (!texts.every((text) => typeof text === "string") || !Array.isArray(problems)) {
     throw new UserError(`${file}: not the results of an evaluation`);
   }
   return results as unknown as Results;

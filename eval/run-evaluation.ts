@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { parseObject, readIfThere } from "../model/json-file.ts";
+import { makeFolder } from "../model/make-folder.ts";
 import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { evaluate } from "./evaluate.ts";
@@ -41,7 +42,7 @@ export async function runEvaluation(
   onProgress: (progress: Progress) => void = () => {},
 ): Promise<Results> {
   const exam = await readExam(settings);
-  await Deno.mkdir(settings.out, { recursive: true });
+  await makeFolder(settings.out);
   const log = await AnswerLog.open(
     join(settings.out, "answers.jsonl"),
     await logSettings(settings, exam, answerer),

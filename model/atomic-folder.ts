@@ -1,4 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
+import { exists } from "./exists.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /**
  * Writes a folder so that a kill or a power cut at any moment leaves the old folder or the new one,
@@ -14,13 +16,13 @@ export async function writeFolderAtomically(
   write: (aside: string) => Promise<void>,
 ): Promise<void> {
   const { parent, name, path, previous } = places(dir);
-  await Deno.mkdir(parent, { recursive: true });
+  await makeFolder(parent);
   await recover(path, previous);
   await removeUnfinished(parent, name);
 
   const aside = join(parent, `.${name}.partial-${Deno.pid}`);
   try {
-    await Deno.mkdir(aside);
+    await makeFolder(aside);
     await write(aside);
     await syncTree(aside);
     if (await exists(path)) await Deno.rename(path, previous);
@@ -79,16 +81,6 @@ async function syncFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return; // it neither needs nor allows this
   using folder = await Deno.open(path);
   await folder.sync();
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -3,6 +3,7 @@ import { UserError } from "../kernels/user-error.ts";
 import { currentFolder } from "./atomic-folder.ts";
 import { type Checkpoint, openCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { configToJson, type ModelConfig } from "./config.ts";
+import { exists } from "./exists.ts";
 import { GENERATION_CONFIG_FILE } from "./generation-config.ts";
 import { formatJson, readIfThere } from "./json-file.ts";
 import type { FloatDtype } from "./safetensors.ts";
@@ -29,7 +30,7 @@ export async function exportModel(
   output: string,
   dtype: FloatDtype = "F32",
 ): Promise<void> {
-  if (await exists(output)) {
+  if (await exists(await currentFolder(output))) {
     throw new UserError(`${output}: this exists already; choose another folder or remove it`);
   }
   using checkpoint = await openCheckpoint(dir);
@@ -98,8 +99,4 @@ async function unpruned(checkpoint: Checkpoint, vocabulary: Vocabulary): Promise
       }),
     },
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await currentFolder(path).then(Deno.stat).then(() => true, () => false);
 }

@@ -35,7 +35,7 @@ export function formatJson(value: unknown): string {
   return JSON.stringify(value, null, 2) + "\n";
 }
 
-/** Writes a text file. @throws UserError when the disk is full */
+/** Writes a text file. @throws UserError if it cannot be written */
 export async function writeText(path: string, text: string): Promise<void> {
   const bytes = new TextEncoder().encode(text);
   await Deno.writeFile(path, bytes).catch((error) => {

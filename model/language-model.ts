@@ -10,6 +10,7 @@ import { checkChoices, checkLabels, checkSequences } from "./check-inputs.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 import { Decoder } from "./decoder.ts";
+import { exists } from "./exists.ts";
 import {
   type ForwardPass,
   HeadPass,
@@ -307,8 +308,7 @@ function isRoomEnough(plan: NextTokenRoom, wanted: NextTokenRoom): boolean {
  */
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<LanguageModel> {
   using checkpoint = await openCheckpoint(dir);
-  const hasTokenizer = await Deno.stat(`${checkpoint.dir}/tokenizer.json`)
-    .then(() => true, () => false);
+  const hasTokenizer = await exists(`${checkpoint.dir}/tokenizer.json`);
   const tokenizer = hasTokenizer ? await Tokenizer.fromFolder(checkpoint.dir) : undefined;
   const generation = await readGenerationConfig(checkpoint.dir);
   const gpu = await openGpu(options.gpu);

@@ -1,8 +1,8 @@
 import { UserError } from "../kernels/user-error.ts";
 
 /**
- * What to throw when writing a file failed: an error for people where a person can help (a full
- * disk or quota, a missing permission), else the error itself.
+ * What to throw when writing a file failed: an error for people where the system refused (a full
+ * disk or quota, a missing permission, a folder of this name), else the error itself.
  *
  * @param bytes size of the file that was to be written
  */
@@ -18,6 +18,7 @@ export function writeError(error: unknown, path: string, bytes: number): unknown
   if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
     return new UserError(`${path}: writing is not permitted: ${error.message}`);
   }
+  if ("code" in error) return new UserError(`${path}: cannot be written: ${error.message}`);
   return error;
 }
 

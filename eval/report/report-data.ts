@@ -3,7 +3,7 @@
 import { parse } from "@std/yaml";
 import { join } from "node:path";
 import { UserError } from "../../kernels/user-error.ts";
-import { parseObject, readIfThere } from "../../model/json-file.ts";
+import { isRecord, parseObject, readIfThere } from "../../model/json-file.ts";
 import { readResults, type Results, RESULTS_FILE } from "../results.ts";
 
 /** A stage of training: a folder with `metrics.jsonl`. */
@@ -69,23 +69,39 @@ export async function readReportData(folder: string): Promise<ReportData> {
 }
 
 async function readStage(folder: string): Promise<Stage> {
-  const [settings, samples, metrics] = await Promise.all(
-    ["settings.yaml", "samples.txt", "metrics.jsonl"].map((name) =>
-      readIfThere(join(folder, name))
-    ),
-  );
+  const [settings, samples, metrics] = await Promise.all([
+    readSettings(join(folder, "settings.yaml")),
+    readIfThere(join(folder, "samples.txt")),
+    readIfThere(join(folder, "metrics.jsonl")),
+  ]);
   const { tokensBySource, ...facts } = await readObject(join(folder, "facts.json"));
   const { tokens } = await readObject(join(folder, "examples.json"));
   return {
     name: folder.split("/").at(-1)!,
     folder,
-    settings: settings === undefined ? {} : parse(settings),
+    settings,
     metrics: readMetrics(metrics ?? "", join(folder, "metrics.jsonl")),
     facts,
     mixture: (tokensBySource ?? tokens ?? {}) as Record<string, number>,
     samples: (samples ?? "").split(/^-{4}$/m).map((text) => text.trim())
       .filter((text) => text !== ""),
   };
+}
+
+/** Sections of settings, none where there is no file. */
+async function readSettings(path: string): Promise<Stage["settings"]> {
+  const text = await readIfThere(path);
+  if (text === undefined) return {};
+  let settings: unknown;
+  try {
+    settings = parse(text);
+  } catch (error) {
+    throw new UserError(`${path}: not valid YAML: ${(error as Error).message.split("\n")[0]}`);
+  }
+  if (!isRecord(settings) || !Object.values(settings).every(isRecord)) {
+    throw new UserError(`${path}: not a training run's settings: expected sections of settings`);
+  }
+  return settings as Stage["settings"];
 }
 
 /** A JSON object, empty where there is no file. */
@@ -101,7 +117,9 @@ function readMetrics(text: string, path: string): Metrics[] {
     if (typeof metrics.step !== "number") {
       throw new UserError(`${path}:${index + 1}: no "step": not a training run's metrics`);
     }
-    return metrics as Metrics;
+    // What came out as no number, such as a loss that overflowed, is null in JSON.
+    const numbers = Object.entries(metrics).filter(([, value]) => typeof value === "number");
+    return Object.fromEntries(numbers) as Metrics;
   });
 }
 

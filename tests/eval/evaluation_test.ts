@@ -279,6 +279,13 @@ Deno.test("bad input stops the run, or is left out when asked", async () => {
       UserError,
       "--shots=5: steel-chat takes at most 0 here (Steel-LLM's eval_chat.py)",
     );
+    for (const out of [`${data}/dev/logic_dev.csv`, `${data}/dev/logic_dev.csv/out`]) {
+      await assertRejects(
+        () => run({ keepGoing: true, out }),
+        UserError,
+        `${out}: this folder cannot be made: `,
+      );
+    }
     const results = await run({ keepGoing: true });
     assertEquals(results.scores!.subjects.length, 3);
     assertEquals(results.problems.length, 1);

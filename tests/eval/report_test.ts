@@ -91,7 +91,7 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
   });
 });
 
-Deno.test("folders that hold no run are said to hold none", async () => {
+Deno.test("folders that hold no run, or a damaged one, are said to", async () => {
   await withRun(async (run) => {
     await assertRejects(() => reportCommand([`${run}/none`]), UserError, "no such folder");
     await assertRejects(
@@ -106,6 +106,26 @@ Deno.test("folders that hold no run are said to hold none", async () => {
       () => reportCommand([`${run}/empty`]),
       UserError,
       'metrics.jsonl:1: no "step"',
+    );
+    await Deno.writeTextFile(`${run}/empty/metrics.jsonl`, '{"step": 1, "loss": null}\n');
+    await reportCommand([`${run}/empty`]);
+    for (const settings of ["", "a: [", "train: 3\n", "- train\n"]) {
+      await Deno.writeTextFile(`${run}/empty/settings.yaml`, settings);
+      await assertRejects(() => reportCommand([`${run}/empty`]), UserError, "settings.yaml: not ");
+    }
+    await Deno.remove(`${run}/empty/settings.yaml`);
+    await Deno.remove(`${run}/empty/report.html`);
+    await Deno.mkdir(`${run}/empty/report.html`);
+    await assertRejects(
+      () => reportCommand([`${run}/empty`]),
+      UserError,
+      "report.html: cannot be written: Is a directory",
+    );
+    await Deno.writeTextFile(`${run}/empty/results.json`, '{"protocol": "sft", "title": "Exam"}');
+    await assertRejects(
+      () => reportCommand([`${run}/empty`]),
+      UserError,
+      "results.json: not the results of an evaluation",
     );
     await assertRejects(() => reportCommand([run, run]), UserError, "one folder at a time");
     await assertRejects(() => reportCommand([]), UserError, "Say which RUN");

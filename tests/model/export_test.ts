@@ -78,6 +78,16 @@ for (const tied of [false, true]) {
     }));
 }
 
+Deno.test("where a file is in the way, an export says so", () =>
+  inTemporaryFolder(async (dir) => {
+    await writePruned(`${dir}/pruned`, false);
+    await assertRejects(
+      () => exportModel(`${dir}/pruned`, `${dir}/pruned/config.json/whole`),
+      UserError,
+      "config.json: this folder cannot be made: ",
+    );
+  }));
+
 Deno.test("an export in bf16 says so and holds the rounded weights", () =>
   inTemporaryFolder(async (dir) => {
     await writePruned(`${dir}/pruned`, false);
