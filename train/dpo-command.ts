@@ -2,6 +2,7 @@
 import { runCommand } from "../kernels/user-error.ts";
 import { optimizePreferences } from "./dpo.ts";
 import { dpoHelp, loadDpoSettings } from "./dpo-settings.ts";
+import { INTERRUPTED } from "./interruption.ts";
 
 await runCommand(async () => {
   if (Deno.args.includes("--help")) {
@@ -9,5 +10,6 @@ await runCommand(async () => {
     return;
   }
   const model = await optimizePreferences(await loadDpoSettings(Deno.args));
+  if (!model) Deno.exitCode = INTERRUPTED;
   model?.close();
 });

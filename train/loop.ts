@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { WholeFile } from "../data/whole-file.ts";
 import { UserError } from "../kernels/user-error.ts";
 import type { LanguageModel } from "../model/language-model.ts";
+import { Interruption } from "./interruption.ts";
 import { lossCurve } from "./loss-curve.ts";
 import { MetricsLog, readMetrics, type StepMetrics } from "./metrics.ts";
 import { Progress } from "./progress.ts";
@@ -104,11 +105,13 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
     if (validationLoss !== undefined) {
       progress.line(`step ${state.step}: validation loss ${validationLoss.toFixed(4)}`);
     }
-    if (last || state.step % run.checkpointEvery === 0) {
+    if (state.step % run.checkpointEvery === 0) {
       await save(run, state);
       saved = state.step;
     }
   }
+  // Here and not at the last step: Ctrl-C may come while that is validated.
+  if (saved < state.step) await save(run, state);
 
   if (state.step < schedule.steps) {
     console.log(
@@ -163,22 +166,4 @@ function notFinite(step: number, saved: number, { loss, gradientNorm }: {
 
 function countTokens(microBatches: readonly MicroBatch[]): number {
   return microBatches.flatMap(({ inputs }) => inputs).reduce((sum, { length }) => sum + length, 0);
-}
-
-/** Remembers Ctrl-C; a second one ends the process at once. */
-class Interruption implements Disposable {
-  requested = false;
-  readonly #listener = () => {
-    if (this.requested) Deno.exit(130);
-    this.requested = true;
-    console.log("\nFinishing this step and saving; Ctrl-C again to stop at once without saving.");
-  };
-
-  constructor() {
-    Deno.addSignalListener("SIGINT", this.#listener);
-  }
-
-  [Symbol.dispose](): void {
-    Deno.removeSignalListener("SIGINT", this.#listener);
-  }
 }

@@ -1,5 +1,6 @@
 /** `deno task pretrain`: trains a model, then lets it write. */
 import { runCommand } from "../kernels/user-error.ts";
+import { INTERRUPTED } from "./interruption.ts";
 import { pretrain } from "./pretrain.ts";
 import { loadPretrainSettings, pretrainHelp } from "./pretrain-settings.ts";
 import { writeSamples } from "./samples.ts";
@@ -11,7 +12,10 @@ await runCommand(async () => {
   }
   const settings = await loadPretrainSettings(Deno.args);
   const model = await pretrain(settings);
-  if (!model) return;
+  if (!model) {
+    Deno.exitCode = INTERRUPTED;
+    return;
+  }
   await writeSamples(model, settings.sample, settings.run.dir);
   model.close();
 });

@@ -1,5 +1,6 @@
 /** `deno task sft`: fine-tunes a model on conversations. */
 import { runCommand } from "../kernels/user-error.ts";
+import { INTERRUPTED } from "./interruption.ts";
 import { superviseFineTuning } from "./sft.ts";
 import { loadSftSettings, sftHelp } from "./sft-settings.ts";
 
@@ -9,5 +10,6 @@ await runCommand(async () => {
     return;
   }
   const model = await superviseFineTuning(await loadSftSettings(Deno.args));
+  if (!model) Deno.exitCode = INTERRUPTED;
   model?.close();
 });

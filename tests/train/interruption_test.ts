@@ -1,5 +1,6 @@
 /** A run that is killed or stopped goes on as if nothing had happened, bit for bit. */
 import { assert, assertEquals } from "@std/assert";
+import { newestCheckpoint } from "../../model/run-folder.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { isPartial, killAt, result, startRun } from "./child-run.ts";
 import { tinyRun } from "./tiny-run.ts";
@@ -16,7 +17,7 @@ async function stopAfterAStep(child: Deno.ChildProcess): Promise<string> {
     }
   }
   await child.stderr.cancel();
-  assertEquals((await child.status).code, 0);
+  assertEquals((await child.status).code, 130, "what follows it with && is not to begin");
   return text;
 }
 
@@ -46,4 +47,13 @@ Deno.test("a run killed while saving and while training, and stopped by Ctrl-C, 
     assertEquals(last.code, 0, new TextDecoder().decode(last.stderr));
     assert(/Validation loss [\d.]+ nats .* unigram entropy/.test(text), text);
     assertEquals(await result(`${dir}/run`, 8), await result(`${dir}/whole`, 8));
+  }));
+
+Deno.test("a run stopped by Ctrl-C during a validation saves the step before it", () =>
+  inTemporaryFolder(async (dir) => {
+    // A step is shown before its validation; the first takes longest.
+    const args = await tinyRun(dir, "--train.validateEvery=1", "--train.checkpointEvery=8");
+    const said = await stopAfterAStep(startRun("pretrain", args, dir));
+    const step = /Stopped after step (\d), which is saved/.exec(said)?.[1];
+    assertEquals(await newestCheckpoint(`${dir}/run`), `${dir}/run/checkpoints/step-000000${step}`);
   }));
