@@ -15,12 +15,14 @@ export interface Perplexity {
 
 /** The part of a {@linkcode LanguageModel} that is asked. */
 export type Predictor = Pick<LanguageModel, "logProbs"> & {
-  tokenizer: { encode(text: string): number[]; endOfText: number };
+  tokenizer: { encode(text: string): number[]; imEnd: number };
 };
 
 /**
- * Every token is predicted once, from those before it in its window; a document begins after
- * `<|endoftext|>`, as in pretraining.
+ * Every token is predicted once, from those before it in its window. A document begins after
+ * `<|im_end|>`: that is what ends the one before it in pretraining, here and in the shards that
+ * Steel-LLM's published checkpoints were trained on. (Their `<|endoftext|>` is padding, after which
+ * nothing was ever learnt.)
  *
  * @param window tokens the model sees at once
  * @param batch windows it sees side by side
@@ -32,7 +34,7 @@ export async function perplexity(
   batch: number,
 ): Promise<Perplexity> {
   const windows = documents.flatMap((document) => {
-    const ids = [model.tokenizer.endOfText, ...model.tokenizer.encode(document)];
+    const ids = [model.tokenizer.imEnd, ...model.tokenizer.encode(document)];
     const starts = Array.from(
       { length: Math.ceil((ids.length - 1) / window) },
       (_, i) => i * window,

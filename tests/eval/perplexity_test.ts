@@ -1,6 +1,8 @@
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { END_OF_DOCUMENT } from "../../data/tokenizing/tokenize-job.ts";
 import { perplexity, type Predictor, readDocuments } from "../../eval/perplexity.ts";
 import { UserError } from "../../kernels/user-error.ts";
+import { Tokenizer } from "../../model/tokenizer.ts";
 
 /** Gives every letter a probability by its place in the alphabet: a 1/2, b 1/4, c 1/8. */
 function predictor() {
@@ -9,7 +11,7 @@ function predictor() {
   const model: Predictor = {
     tokenizer: {
       encode: (text) => [...text].map((character) => character.codePointAt(0)!),
-      endOfText: "|".codePointAt(0)!,
+      imEnd: "|".codePointAt(0)!,
     },
     logProbs: (inputs, labels) => {
       inputs.forEach((ids, i) => asked.push({ input: text(ids), labels: text(labels[i]) }));
@@ -30,6 +32,21 @@ Deno.test("every token is predicted once, each document from its beginning", asy
   assertEquals([found.tokens, found.bytes], [6, 6]);
   assertAlmostEquals(found.bitsPerByte, (1 + 2 + 3 + 1 + 2 + 3) / 6, 1e-12);
   assertAlmostEquals(found.perplexity, 4, 1e-12);
+});
+
+Deno.test("a document begins after the token that shards put between documents", async () => {
+  const tokenizer = await Tokenizer.qwen();
+  const beginnings: number[] = [];
+  const model: Predictor = {
+    tokenizer,
+    logProbs: (inputs, labels) => {
+      beginnings.push(...inputs.map(([first]) => first));
+      return Promise.resolve(labels.map((ids) => ids.map(() => -1)));
+    },
+  };
+  await perplexity(model, ["春", "夏"], 8, 2);
+  const [end] = tokenizer.encode(END_OF_DOCUMENT);
+  assertEquals(beginnings, [end, end]);
 });
 
 Deno.test("bits per byte count bytes, not characters", async () => {
