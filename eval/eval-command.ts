@@ -48,21 +48,33 @@ demo: the exam of facts about the embedded poems; asks the model of runs/dpo, or
   --precision NAME  auto, f32 or mixed [auto: mixed on a GPU with f16]
   --window N        tokens seen at once by ppl [the model's most, up to 1024]`;
 
+const MODEL_OPTIONS = ["model", "batch", "gpu", "precision"];
+const EXAM_OPTIONS = [
+  ...[...MODEL_OPTIONS, "protocol", "split", "shots", "subjects", "limit", "cot", "seed"],
+  ...["keep-going", "out"],
+];
+
+/** The options of what is no benchmark. */
+const OPTIONS = new Map([
+  ["demo", EXAM_OPTIONS],
+  ["compare", []],
+  ["ppl", [...MODEL_OPTIONS, "window"]],
+]);
+const BENCHMARK_OPTIONS = [...EXAM_OPTIONS, "data", "download"];
+
 /** Runs the command line. @throws {UserError} with a message for the person who typed it */
 export async function evalCommand(argv: string[]): Promise<void> {
   const { values, positionals } = parse(argv);
   const [what, ...rest] = positionals;
-  if (values.help) {
-    console.log(HELP);
-  } else if (what === undefined) {
-    throw new UserError(`Say what to evaluate.\n\n${HELP}`);
-  } else if (what === "compare") {
+  if (values.help) return console.log(HELP);
+  if (what === undefined) throw new UserError(`Say what to evaluate.\n\n${HELP}`);
+  checkOptions(what, values);
+  if (what === "compare") {
     if (rest.length === 0) throw new UserError("compare: give folders of results; see --help");
     console.log(textTable(comparisonTable(await Promise.all(rest.map(readResults)))));
   } else if (what === "ppl") {
     await showPerplexity(rest, values);
   } else if (what === "demo") {
-    if (values.data !== undefined) throw new UserError("demo makes its own data; leave --data out");
     const { model = await trainedModel(), protocol = "sft" } = values;
     await writeDemoExam(DEMO_DATA);
     await showEvaluation("exam", rest, { ...values, model, protocol, data: DEMO_DATA });
@@ -88,6 +100,16 @@ function parse(argv: string[]) {
     });
   } catch (error) {
     throw new UserError(`${(error as Error).message}; --help lists the options`);
+  }
+}
+
+/** @throws UserError for an option that would change nothing here */
+function checkOptions(what: string, values: Values): void {
+  const options = OPTIONS.get(what) ?? BENCHMARK_OPTIONS;
+  const other = Object.keys(values).find((name) => !options.includes(name));
+  if (other !== undefined) throw new UserError(`${what} takes no --${other}; see --help`);
+  if (values.download && values.data !== undefined) {
+    throw new UserError("--download fetches the benchmark into the cache; leave --data out");
   }
 }
 

@@ -67,6 +67,16 @@ Deno.test("mistakes on the command line are named", async () => {
   );
   await fails("Unknown option '--limt'", "ceval", "--limt", "3");
   await fails("compare: give folders of results", "compare");
+  for (
+    const [what, option] of [
+      ["ppl", "--limit=0"],
+      ["ppl", "--protocol=nope"],
+      ["compare", "--model=always:A"],
+      ["demo", "--data=mine"],
+      ["ceval", "--window=64"],
+    ]
+  ) await fails(`${what} takes no ${option.split("=")[0]}; see --help`, what, "any", option);
+  await fails("leave --data out", "ceval", "--data", "mine", "--download");
   await fails("no such folder or archive", "ceval", "--model", "always:A", "--data", "nowhere");
   assert((await printed("--help")).startsWith("deno task eval BENCHMARK"));
 });
