@@ -1,5 +1,5 @@
 import { REPORT } from "./gradient-norm.ts";
-import { type Graph, read, update, write } from "./graph.ts";
+import { type Graph, read, update, vectorOf, write } from "./graph.ts";
 import type { Tensor } from "./tensor.ts";
 
 export interface AdamWOptions {
@@ -23,7 +23,8 @@ export interface Trained {
  * One AdamW step (Loshchilov and Hutter, arXiv 1711.05101, with PyTorch's rounding order), weight
  * decay on every parameter. Gradients are scaled by the report's clipping scale and left at zero for
  * the next step; when the report says that the step is not finite, weights and moments stay as they
- * are.
+ * are. A weight that comes out as NaN or infinite, in f16 where there is a copy in it, sets the
+ * report's `weightsFinite` to 0.
  *
  * @param rates [4] f32, of `adamWRates`
  * @param report of `gradientNorm`
@@ -35,6 +36,10 @@ export function adamW(
   report: Tensor,
   { beta1, beta2, epsilon, weightDecay }: AdamWOptions,
 ): void {
+  const bits = vectorOf(value.size) === 1 ? "u32" : "vec4u";
+  // Bits, as a compiler may assume that no number is NaN: those of 65520, which f16 rounds to
+  // infinity, and of infinity. Any magnitude's bits order as it does, with NaN above all.
+  const tooLarge = half ? "0x477ff000u" : "0x7f800000u";
   graph.parallel(
     "adamw",
     {
@@ -55,10 +60,13 @@ export function adamW(
       mean[i] = m;
       square[i] = v;
       value[i] = weight;
+      if (any((bitcast<${bits}>(weight) & ${bits}(0x7fffffffu)) >= ${bits}(${tooLarge}))) {
+        report[${REPORT.weightsFinite}] = 0f; // by any lane: all that write it write the same
+      }
     }
     ${half ? "half[i] = half_type(weight);" : ""}
     gradient[i] = number();`,
-    { rates: read(rates), report: read(report) },
+    { rates: read(rates), report: update(report) },
   );
 }
 

@@ -7,20 +7,28 @@ import { unrolledLoop } from "./unrolled-loop.ts";
 const SHARE = 1 << 16;
 
 /** Where a training step reports to the host. */
-export const REPORT = { loss: 0, gradientNorm: 1, scale: 2, finite: 3, length: 4 } as const;
+export const REPORT = {
+  loss: 0,
+  gradientNorm: 1,
+  scale: 2,
+  finite: 3,
+  weightsFinite: 4,
+  length: 5,
+} as const;
 
 /**
  * The norm of all gradients together, as if they were one vector, and what clipping makes of it:
- * report = [loss, norm, scale, finite], scale = min(1, clip / (norm + 1e-6)) as in PyTorch's
- * `clip_grad_norm_`; finite is 0 if loss or norm is not a finite number. The loss is then set back
- * to 0 for the next step. Sums are taken in a fixed order. Loss and gradients arrive multiplied by the
- * loss scale; loss and norm are reported without it, and `scale` takes it out of the gradients.
+ * report = [loss, norm, scale, finite, 1], scale = min(1, clip / (norm + 1e-6)) as in PyTorch's
+ * `clip_grad_norm_`; finite is 0 if loss or norm is not a finite number; the last, `weightsFinite`,
+ * is `adamW`'s to take back. The loss is then set back to 0 for the next step. Sums are taken in a
+ * fixed order. Loss and gradients arrive multiplied by the loss scale; loss and norm are reported
+ * without it, and `scale` takes it out of the gradients.
  *
  * @param gradients f32, any shapes
  * @param loss [1] f32
  * @param rates [4] f32, of `adamWRates`
  * @param clip the longest norm allowed
- * @returns report, [4] f32
+ * @returns report, [REPORT.length] f32
  */
 export function gradientNorm(
   graph: Graph,
@@ -84,6 +92,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     report[${REPORT.gradientNorm}] = norm;
     report[${REPORT.scale}] = min(1f, ${clip}f / (norm + 1e-6f)) * unscale;
     report[${REPORT.finite}] = select(0f, 1f, is_finite(loss[0]) && is_finite(sums[0]));
+    report[${REPORT.weightsFinite}] = 1f;
     loss[0] = 0f;
   }
 }`,

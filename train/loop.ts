@@ -8,7 +8,7 @@ import { MetricsLog, readMetrics, type StepMetrics } from "./metrics.ts";
 import { Progress } from "./progress.ts";
 import { learningRate, type LearningRateSchedule } from "./schedule.ts";
 import { removeOldCheckpoints, saveTraining, type TrainingState } from "./training-checkpoint.ts";
-import type { MicroBatch, TrainingStep } from "./training-step.ts";
+import type { MicroBatch, StepReport, TrainingStep } from "./training-step.ts";
 
 /** An endless supply of what optimizer steps train on, which can say where it is and return there. */
 export interface StepSource {
@@ -49,8 +49,8 @@ export interface Run {
  *
  * @param start where the run stands; not changed
  * @returns true if the run is complete
- * @throws UserError naming the step, when loss or gradient is not finite: the weights are then those
- *   of the step before
+ * @throws UserError naming the step, when loss, gradient or updated weights are not finite; nothing of
+ *   that step is saved
  */
 export async function train(run: Run, start: TrainingState): Promise<boolean> {
   const { schedule, training, source, model } = run;
@@ -72,7 +72,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
       upcoming.catch(() => {}); // said by the step that needs it, if that comes
     }
     const report = await running;
-    if (!report.usable) throw notFinite(state.step + 1, saved, report);
+    if (!report.usable || !report.weightsFinite) throw notFinite(state.step + 1, saved, report);
     const tokens = countTokens(microBatches);
     const tokensPerSecond = tokens / ((performance.now() - began) / 1000);
     state.step++;
@@ -152,15 +152,16 @@ function picture(run: Run, lines: readonly StepMetrics[]): string {
   });
 }
 
-function notFinite(step: number, saved: number, { loss, gradientNorm }: {
-  loss: number;
-  gradientNorm: number;
-}): UserError {
+function notFinite(step: number, saved: number, report: StepReport): UserError {
+  const { loss, gradientNorm, usable } = report;
+  const what = usable
+    ? `the update made weights that are not finite (loss ${loss}, gradient norm ${gradientNorm}). ` +
+      `They were not saved`
+    : `loss ${loss}, gradient norm ${gradientNorm}: not finite. The weights were not updated`;
   const checkpoint = saved > 0 ? `the checkpoint of step ${saved}` : "no checkpoint yet";
   return new UserError(
-    `Step ${step}: loss ${loss}, gradient norm ${gradientNorm}: not finite. The weights were not ` +
-      `updated; there is ${checkpoint}. Lower train.learningRate or lengthen the warm-up ` +
-      `in a new run.`,
+    `Step ${step}: ${what}; there is ${checkpoint}. Lower train.learningRate or lengthen the ` +
+      `warm-up in a new run.`,
   );
 }
 

@@ -50,6 +50,8 @@ export interface StepReport {
   readonly finite: boolean;
   /** False if moreover no smaller loss scale can help. */
   readonly usable: boolean;
+  /** False if the update made a weight NaN or infinite (in mixed precision, in f16). */
+  readonly weightsFinite: boolean;
   /** What the loss was multiplied by during the step. */
   readonly lossScale: number;
 }
@@ -166,6 +168,7 @@ export class TrainingStep {
       gradientNorm: report[REPORT.gradientNorm],
       finite,
       usable: this.lossScale.update(finite),
+      weightsFinite: report[REPORT.weightsFinite] === 1,
       lossScale,
     };
   }

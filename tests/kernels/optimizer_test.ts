@@ -6,17 +6,18 @@ import { allocate } from "../../kernels/memory.ts";
 import { Draft } from "../../kernels/plan.ts";
 import { persistent } from "../../kernels/tensor.ts";
 import { download, upload } from "../../kernels/transfer.ts";
-import { assertClose, gpu, randomNumbers } from "./harness.ts";
+import { assertClose, gpu, precisions, randomNumbers } from "./harness.ts";
 
 const options = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05 };
 
-async function optimizer(sizes: number[], clip: number) {
+async function optimizer(sizes: number[], clip: number, mixed = false) {
   const graph = new Graph(gpu.capabilities);
   const trained = sizes.map((size) => ({
     value: persistent("weights", "value", [size]),
     gradient: persistent("gradients", "gradient", [size]),
     mean: persistent("optimizer", "mean", [size]),
     square: persistent("optimizer", "square", [size]),
+    ...(mixed && { half: persistent("weights", "half", [size], "f16") }),
   }));
   const loss = graph.output("loss", [1]);
   const rates = graph.input("rates", [4]);
@@ -74,5 +75,28 @@ for (const bad of [NaN, Infinity, 1e30]) {
     assertEquals((await download(gpu, report))[REPORT.finite], 0);
     assertEquals(await download(gpu, value), new Float32Array([1, 2, 3, 4, 5]));
     assertEquals(await download(gpu, mean), new Float32Array(5));
+  });
+}
+
+for (const precision of precisions) {
+  Deno.test(`weights that an update makes too large for ${precision} are reported`, async () => {
+    for (const size of [7, 8]) {
+      const { plan, trained: [{ value, gradient }], rates, report } = await optimizer(
+        [size],
+        1,
+        precision === "mixed",
+      );
+      const most = precision === "mixed" ? 65504 : 3.4e38;
+      const isReported = async (learningRate: number) => {
+        upload(gpu, value, new Float32Array(size));
+        upload(gpu, gradient, new Float32Array(size).fill(1, size - 1));
+        upload(gpu, rates, adamWRates(learningRate, 1, options));
+        plan.run();
+        const printed = await download(gpu, report);
+        assertEquals(printed[REPORT.finite], 1);
+        return printed[REPORT.weightsFinite] === 0;
+      };
+      assertEquals([await isReported(0.1 * most), await isReported(2 * most)], [false, true]);
+    }
   });
 }

@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { UserError } from "../../kernels/user-error.ts";
 import { openCheckpoint } from "../../model/checkpoint.ts";
+import { checkpointsOf } from "../../model/run-folder.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { tinySettings } from "./tiny-run.ts";
@@ -85,4 +86,14 @@ Deno.test("a step that is not finite stops the run by its number and leaves the 
     assertStringIncludes(message, "the checkpoint of step 1");
     using checkpoint = await openCheckpoint(`${dir}/run/checkpoints/step-0000001`);
     assertEquals(checkpoint.config.hiddenSize, 16);
+  }));
+
+Deno.test("weights that an update made NaN are not saved, and the run says so", () =>
+  inTemporaryFolder(async (dir) => {
+    const message = await refusal(dir, "--train.learningRate=1e38", "--train.warmupSteps=0");
+    assertMatch(
+      message,
+      /^Step 1: the update made weights that are not finite .* no checkpoint yet/,
+    );
+    assertEquals(await checkpointsOf(`${dir}/run`), []);
   }));
