@@ -2,6 +2,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { createInterface } from "node:readline";
 import process from "node:process";
+import { messageOf } from "../data/error-message.ts";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { Chat } from "./chat.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./device-flags.ts";
@@ -35,15 +36,8 @@ await runCommand(async () => {
   let open = true;
   lines.once("close", () => open = false);
   const chat = new Chat(model, options);
-  let begun = "";
   lines.prompt();
-  for await (const line of lines) {
-    if (line.endsWith("\\")) {
-      begun += line.slice(0, -1) + "\n";
-      continue;
-    }
-    const text = (begun + line).trim();
-    begun = "";
+  for await (const text of textsOf(lines)) {
     if (text === "/exit") break;
     try {
       if (text !== "") await respond(chat, text);
@@ -56,6 +50,20 @@ await runCommand(async () => {
   lines.close();
   model.close();
 });
+
+/** What is typed, line by line, but that one which ends in \ goes on in the next. */
+async function* textsOf(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let begun = "";
+  for await (const line of lines) {
+    if (line.endsWith("\\")) {
+      begun += line.slice(0, -1) + "\n";
+    } else {
+      yield (begun + line).trim();
+      begun = "";
+    }
+  }
+  if (begun !== "") yield begun.trim(); // what was piped in ended with it
+}
 
 async function respond(chat: Chat, text: string): Promise<void> {
   const [command, ...rest] = text.split(" ");
@@ -72,12 +80,11 @@ async function respond(chat: Chat, text: string): Promise<void> {
 
 async function save({ messages }: Chat, path: string): Promise<void> {
   if (path === "") throw new UserError("/save needs a file's name, as in /save chat.jsonl");
-  if (messages.length === 0) throw new UserError("nothing was said yet");
+  if (messages.every(({ role }) => role === "system")) throw new UserError("nothing was said yet");
   try {
     await Deno.writeTextFile(path, JSON.stringify({ messages }) + "\n", { append: true });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path} cannot be written: ${reason}`);
+    throw new UserError(`${path} cannot be written: ${messageOf(error)}`);
   }
   console.log(`Saved as a line of ${path}.`);
 }

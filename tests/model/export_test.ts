@@ -1,45 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Random } from "../../data/random.ts";
-import { sizeOf } from "../../kernels/tensor.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint.ts";
-import { parseConfig } from "../../model/config.ts";
+import { openCheckpoint } from "../../model/checkpoint.ts";
 import { exportModel } from "../../model/export.ts";
 import { loadModel } from "../../model/language-model.ts";
-import { parameterShapes } from "../../model/parameter-shapes.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
-import { VOCABULARY_FILE } from "../../model/vocabulary.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
-
-const FULL_SIZE = 151936;
-const TEXT = "静夜思\n唐·李白\n床前明月光，疑是地上霜。";
-const qwen = await Tokenizer.qwen();
-
-/** Writes a model of a few tokens with random weights, as a training run leaves one. */
-async function writePruned(dir: string, tied: boolean) {
-  const vocabulary = qwen.prunedVocabulary(qwen.encode(TEXT), FULL_SIZE);
-  const tokenizer = qwen.withVocabulary(vocabulary);
-  const config = parseConfig({
-    ...{ model_type: "steel", vocab_size: vocabulary.size + 13, hidden_size: 8 },
-    ...{ intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2 },
-    ...{ FFN_type: "softmoe_v3", mlp_type: "senet", n_experts: 2, mlp_div_ratio: 1 },
-    ...{ max_position_embeddings: 64, tie_word_embeddings: tied, eos_token_id: tokenizer.imEnd },
-  }, "test");
-  const shapes = parameterShapes(config);
-  await writeCheckpoint(dir, {
-    config,
-    dtype: "F32",
-    tensors: (name) => {
-      const stream = shapes.findIndex((shape) => shape.name === name);
-      const values = new Float32Array(sizeOf(shapes[stream].shape));
-      new Random(3, stream).fillNormal(values, 0.5);
-      return values;
-    },
-    files: { ...tokenizer.files(), [VOCABULARY_FILE]: vocabulary.toJson() },
-  });
-  return vocabulary;
-}
+import { FULL_SIZE, qwen, TEXT, writePruned } from "./pruned-model.ts";
 
 for (const tied of [false, true]) {
   Deno.test(`a pruned model with ${tied ? "tied" : "its own"} head is exported whole`, () =>

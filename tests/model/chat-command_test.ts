@@ -1,0 +1,35 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { inTemporaryFolder } from "../temporary-folder.ts";
+import { writePruned } from "./pruned-model.ts";
+
+/** What `deno task chat` prints when `typed` is piped into it. */
+async function chatOf(typed: string, dir: string): Promise<string> {
+  const command = new URL("../../model/chat-command.ts", import.meta.url).pathname;
+  const options = ["--model", "pruned", "--system", "X", "--max-tokens=1", "--temperature=0"];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", command, ...options],
+    cwd: dir,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode(typed));
+  await input.close();
+  return new TextDecoder().decode((await child.output()).stdout);
+}
+
+Deno.test("a chat keeps nothing where nothing was said, and the last line though it would go on", () =>
+  inTemporaryFolder(async (dir) => {
+    await writePruned(`${dir}/pruned`, false);
+    const shown = await chatOf("/reset\n/save none.jsonl\n春\\\n眠\n/save said.jsonl\\", dir);
+    assertStringIncludes(shown, "nothing was said yet\n");
+    assertStringIncludes(shown, "Saved as a line of said.jsonl.\n");
+    const files = (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name).sort();
+    assertEquals(files, ["pruned", "said.jsonl"]);
+    const { messages } = JSON.parse(await Deno.readTextFile(`${dir}/said.jsonl`));
+    assertEquals(messages.slice(0, 2), [
+      { role: "system", content: "X" },
+      { role: "user", content: "春\n眠" },
+    ]);
+  }));
