@@ -3,12 +3,13 @@ import { firstTraces } from "./cleaning/clean-file.ts";
 import { CleanPhase } from "./cleaning/clean-phase.ts";
 import { type CleanReport, warningsOf } from "./cleaning/clean-report.ts";
 import { loadModels } from "./cleaning/models.ts";
+import { refuseOverwriting } from "./overwriting.ts";
 import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type ReadingRules } from "./readers/documents.ts";
 import { prepareSteps, type Recipe, type RecipeStep } from "./recipe.ts";
 import { WholeFile } from "./whole-file.ts";
-import { fileIdentity, WorkFolder } from "./work-folder.ts";
+import { fileIdentity, WORK_FOLDER, WorkFolder } from "./work-folder.ts";
 
 export interface CleanSettings {
   recipe: Recipe;
@@ -39,8 +40,8 @@ export interface CleanSettings {
  * started again: files that were finished are not done again. The order of the output does not
  * depend on the number of workers.
  *
- * @throws UserError for a recipe, a file or a disk that does not allow it; nothing that looks
- * finished is left then
+ * @throws UserError for a recipe, a file or a disk that does not allow it, or if what is written would
+ * take the place of an input or of one another; nothing that looks finished is left then
  */
 export async function clean(settings: CleanSettings): Promise<CleanReport> {
   const { inputs, output, strict = false, workers = 1, onProgress = () => {} } = settings;
@@ -54,7 +55,10 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   const files = [...inputs, ...modelFilesOf(settings)];
   const identities = await Promise.all(files.map(fileIdentity));
   prepareSteps(settings.recipe.steps, {});
-  const work = await WorkFolder.open(`${output}.work`, {
+  const workPath = `${output}${WORK_FOLDER}`;
+  const written = [output, workPath, settings.statistics, settings.traces?.path];
+  await refuseOverwriting(files, written.filter((path) => path !== undefined));
+  const work = await WorkFolder.open(workPath, {
     edition: EDITION,
     identities,
     steps: settings.recipe.steps,

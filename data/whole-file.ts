@@ -2,7 +2,7 @@ import { UserError } from "../kernels/user-error.ts";
 import { messageOf } from "./error-message.ts";
 
 /** The name under which a file is written until it is whole. */
-function unfinishedName(path: string): string {
+export function unfinishedName(path: string): string {
   return `${path}.unfinished`;
 }
 

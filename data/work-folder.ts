@@ -1,6 +1,16 @@
 import { UserError } from "../kernels/user-error.ts";
 import { messageOf } from "./error-message.ts";
-import { WholeFile } from "./whole-file.ts";
+import { makeFolder } from "./make-folder.ts";
+import { unfinishedName, WholeFile } from "./whole-file.ts";
+
+/** What work folders are called, or what their names end in: nobody else's are. */
+export const WORK_FOLDER = ".steel-work";
+
+/** Tells what the folder's files are for, and so that they are ours. */
+const TASK = "task.json";
+
+/** Its name before it is whole, and again while the folder is emptied. */
+const MARK = unfinishedName(TASK);
 
 /**
  * A folder of intermediate results that a run killed midway leaves for the next one: files appear in
@@ -17,20 +27,22 @@ export class WorkFolder {
    * Opens the folder, and empties it if it was another task's.
    *
    * @param task what results depend on; JSON
-   * @throws UserError if the folder cannot be made
+   * @throws UserError if the folder cannot be made, or holds files but no task: they are not ours
    */
   static async open(path: string, task: unknown): Promise<WorkFolder> {
     const folder = new WorkFolder(path);
     const key = JSON.stringify(task);
-    if (await folder.readText("task.json") === key) return folder;
-    try {
-      await folder.remove();
-      await Deno.mkdir(path, { recursive: true });
-    } catch (error) {
-      const reason = messageOf(error);
-      throw new UserError(`the folder ${path} cannot be made: ${reason}`);
+    if (await folder.readText(TASK) === key) return folder;
+    await makeFolder(path);
+    const names = await folder.#names();
+    if (names.length > 0 && !names.includes(TASK) && !names.includes(MARK)) {
+      throw new UserError(
+        `${path} is the name of this command's work folder, but ${names[0]} in it is someone ` +
+          `else's: move it away, or choose another output`,
+      );
     }
-    await WholeFile.write(folder.file("task.json"), key);
+    await folder.#empty();
+    await WholeFile.write(folder.file(TASK), key);
     return folder;
   }
 
@@ -48,11 +60,21 @@ export class WorkFolder {
   }
 
   async remove(): Promise<void> {
-    try {
-      await Deno.remove(this.path, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    await this.#empty();
+    await Deno.remove(this.path);
+  }
+
+  async #names(): Promise<string[]> {
+    return await Array.fromAsync(Deno.readDir(this.path), ({ name }) => name);
+  }
+
+  /** Killed in its midst, the folder is still ours, but no task's. */
+  async #empty(): Promise<void> {
+    const names = await this.#names();
+    const others = names.filter((name) => name !== TASK && name !== MARK);
+    if (names.includes(TASK)) await Deno.rename(this.file(TASK), this.file(MARK));
+    for (const name of others) await Deno.remove(this.file(name), { recursive: true });
+    if (others.length < names.length) await Deno.remove(this.file(MARK));
   }
 }
 

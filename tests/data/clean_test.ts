@@ -199,3 +199,76 @@ Deno.test("documents that hold a benchmark's question are dropped and listed", a
     ]);
   });
 });
+
+Deno.test("no output takes the place of an input or of another output", async () => {
+  await withTempDir(async (dir) => {
+    const input = await jsonLines(`${dir}/in.jsonl`, [{ text: "一二三四五六" }]);
+    const before = await Deno.readTextFile(input);
+    await Deno.symlink(dir, `${dir}/link`);
+    const output = `${dir}/out.jsonl`;
+    const mistakes: Partial<CleanSettings>[] = [
+      { output: input },
+      { output: `${dir}/link/in.jsonl` },
+      { traces: { path: `${dir}/./in.jsonl`, ofEach: 1 } },
+      { statistics: `${dir}/link/out.jsonl` },
+      { statistics: `${dir}/s`, traces: { path: `${dir}/s`, ofEach: 1 } },
+      { output: `${dir}/o`, perplexity: { reference: [`${dir}/o`] } },
+    ];
+    await Deno.copyFile(input, `${dir}/o`);
+    for (const mistake of mistakes) {
+      const settings = { recipe: RECIPE, inputs: [input], output, ...mistake };
+      await assertRejects(() => clean(settings), UserError, "would take the place of");
+    }
+    assertEquals(await Deno.readTextFile(input), before);
+    assertEquals(await Deno.readTextFile(`${dir}/o`), before);
+  });
+});
+
+Deno.test("a folder that only has a work folder's name is left alone", async () => {
+  await withTempDir(async (dir) => {
+    const inputs = [await jsonLines(`${dir}/in.jsonl`, [{ text: "一二三四五六" }])];
+    const folder = `${dir}/out.jsonl.steel-work`;
+    await Deno.mkdir(`${folder}/thesis`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/thesis/chapter.txt`, "precious");
+    await assertRejects(
+      () => clean({ recipe: RECIPE, inputs, output: `${dir}/out.jsonl` }),
+      UserError,
+      "thesis in it is someone else's",
+    );
+    assertEquals(await Deno.readTextFile(`${folder}/thesis/chapter.txt`), "precious");
+  });
+});
+
+Deno.test("a work folder killed while it is made, emptied or removed is still known", async () => {
+  await withTempDir(async (dir) => {
+    const inputs = [await jsonLines(`${dir}/in.jsonl`, [{ text: "一二三四五六" }])];
+    const output = `${dir}/out.jsonl`;
+    const folder = `${output}.steel-work`;
+    await Deno.mkdir(folder);
+    await clean({ recipe: RECIPE, inputs, output });
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(`${folder}/task.json.unfinished`, "{");
+    await clean({ recipe: RECIPE, inputs, output });
+
+    const remove = Deno.remove;
+    for (let removed = 0, killed = true; killed; removed++) {
+      // Every other run is another task, which empties the folder before its own work.
+      const strict = removed % 2 === 1;
+      let left = removed;
+      Deno.remove = async (...args) => {
+        if (left-- === 0) throw new Error("killed");
+        await remove(...args);
+      };
+      try {
+        killed = await clean({ recipe: RECIPE, inputs, output, strict }).then(
+          () => false,
+          ({ message }) => assertEquals(message, "killed") ?? true,
+        );
+      } finally {
+        Deno.remove = remove;
+      }
+    }
+    assertEquals((await readLines(output)).length, 1);
+    await assertRejects(() => Deno.stat(folder), Deno.errors.NotFound);
+  });
+});
