@@ -156,10 +156,10 @@ function number(flags: Flags, name: string): number | undefined {
   return Number(value);
 }
 
-async function inputs({ options }: Flags): Promise<string[]> {
+async function inputs({ options }: Flags, output: string): Promise<string[]> {
   const paths = options.input as string[];
   if (paths.length === 0) throw new UserError(`--input is needed.\n\n${HELP}`);
-  return await filesOf(paths);
+  return await filesOf(paths, output);
 }
 
 function workersOf(flags: Flags): number {
@@ -195,7 +195,7 @@ async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<
   using progress = new ProgressBar();
   const report = await clean({
     recipe,
-    inputs: await inputs(flags),
+    inputs: await inputs(flags, output),
     output,
     statistics: text(flags, "stats"),
     traces: trace === undefined
@@ -263,7 +263,7 @@ function shardOptions(flags: Flags) {
 
 async function tokenizeCommand(flags: Flags): Promise<void> {
   const output = needed(flags, "output");
-  const files = await inputs(flags);
+  const files = await inputs(flags, output);
   using progress = new ProgressBar();
   const { manifest, problems, seconds } = await tokenize({
     sources: files.map((file) => ({ name: file, files: [file] })),
@@ -284,7 +284,7 @@ async function tokenizeCommand(flags: Flags): Promise<void> {
 
 async function prepareCommand(flags: Flags): Promise<void> {
   const output = needed(flags, "output");
-  const settings = await readPrepareSettings(needed(flags, "settings"));
+  const settings = await readPrepareSettings(needed(flags, "settings"), output);
   const given = Object.entries(shardOptions(flags)).filter(([, value]) => value !== undefined);
   using progress = new ProgressBar();
   const { cleaned, tokenized } = await prepare({

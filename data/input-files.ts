@@ -1,13 +1,17 @@
 import { UserError } from "../kernels/user-error.ts";
 import { messageOf } from "./error-message.ts";
+import { holds, realPath } from "./overwriting.ts";
 
 /**
  * The files of a list of files and folders: a folder stands for all that is in it, by name.
  *
- * @throws UserError if one of them is not there, or none holds a file
+ * @param output where what is made of them goes
+ * @throws UserError if one of them is not there or a folder that holds the output, or none holds a
+ * file
  */
-export async function filesOf(paths: string[]): Promise<string[]> {
+export async function filesOf(paths: string[], output?: string): Promise<string[]> {
   const found = await filesIn(paths);
+  if (output !== undefined) await refuseFolderOf(output, paths);
   if (found.length === 0) throw new UserError(`${paths.join(" ")}: there is no file in it`);
   return found;
 }
@@ -30,4 +34,16 @@ async function filesIn(paths: string[]): Promise<string[]> {
     found.push(...await filesIn(names.toSorted().map((name) => `${path}/${name}`)));
   }
   return found;
+}
+
+/** An output among its own inputs would be an input of the next run. */
+async function refuseFolderOf(output: string, paths: string[]): Promise<void> {
+  const target = await realPath(output);
+  for (const path of paths) {
+    if ((await Deno.stat(path)).isDirectory && holds(await realPath(path), target)) {
+      throw new UserError(
+        `the output ${output} lies in the input folder ${path}: choose one outside of it`,
+      );
+    }
+  }
 }

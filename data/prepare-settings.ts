@@ -17,17 +17,25 @@ const FILE_KEYS = ["sources", "sequence", "format", "blocksPerShard", "tokenizer
 const SOURCE_KEYS = ["name", "files", "corpus", "asPublished", "recipe", "perplexity", "weight"];
 const PERPLEXITY_KEYS = ["arpa", "sentencePiece", "reference", "percentile"];
 
+/** What the paths of a settings file are read by. */
+interface Places {
+  /** The settings file's folder. */
+  folder: string;
+  /** Where the shards go. */
+  output?: string;
+}
+
 /** Keys and values of YAML, and how to read them. */
 class Section {
   constructor(
     readonly values: Record<string, unknown>,
     /** Where the section is, for messages. */
     readonly place: string,
-    readonly folder: string,
+    readonly places: Places,
   ) {}
 
   /** Throws UserError unless `values` are keys and values, and the keys known. */
-  static of(values: unknown, known: string[], place: string, folder: string): Section {
+  static of(values: unknown, known: string[], place: string, places: Places): Section {
     if (typeof values !== "object" || values === null || Array.isArray(values)) {
       throw new UserError(`${place}: expected keys and values (${known.join(", ")})`);
     }
@@ -35,7 +43,7 @@ class Section {
     if (unknown !== undefined) {
       throw new UserError(`${place}: there is no key "${unknown}"; there are ${known.join(", ")}`);
     }
-    return new Section(values as Record<string, unknown>, place, folder);
+    return new Section(values as Record<string, unknown>, place, places);
   }
 
   /** The value of a key, undefined if it has none; throws UserError unless it is `expected`. */
@@ -64,11 +72,11 @@ class Section {
   async files(key: string): Promise<string[] | undefined> {
     const paths = this.value(key, isTextOrTexts, "a file or folder, or a list of them");
     if (paths === undefined) return undefined;
-    return await filesOf([paths].flat().map((path) => this.#resolve(path)));
+    return await filesOf([paths].flat().map((path) => this.#resolve(path)), this.places.output);
   }
 
   #resolve(path: string): string {
-    return isAbsolute(path) ? path : join(this.folder, path);
+    return isAbsolute(path) ? path : join(this.places.folder, path);
   }
 }
 
@@ -76,23 +84,24 @@ class Section {
  * Reads the settings of `prepare` from YAML: a list `sources`, each with `name`, `files` (files or
  * folders), and `corpus`, `recipe`, `perplexity`, `weight` where they are wanted.
  *
+ * @param output the folder for the shards, which no source may hold
  * @throws UserError naming the file and key that is wrong
  */
-export async function readPrepareSettings(path: string): Promise<PrepareFile> {
+export async function readPrepareSettings(path: string, output?: string): Promise<PrepareFile> {
   let content: unknown;
   try {
     content = parse(await Deno.readTextFile(path));
   } catch (error) {
     throw new UserError(`the settings ${path} cannot be read: ${messageOf(error)}`);
   }
-  const folder = dirname(path);
-  const file = Section.of(content, FILE_KEYS, path, folder);
+  const places = { folder: dirname(path), output };
+  const file = Section.of(content, FILE_KEYS, path, places);
   const list = file.value("sources", Array.isArray, "a list") ?? [];
   if (list.length === 0) {
     throw new UserError(`${path}: "sources" must be a list of sources with "name" and "files"`);
   }
   const sources = await Promise.all(list.map((source, i) => {
-    return readSource(Section.of(source, SOURCE_KEYS, `${path}, source ${i + 1}`, folder));
+    return readSource(Section.of(source, SOURCE_KEYS, `${path}, source ${i + 1}`, places));
   }));
   const twice = sources.find(({ name }, i) => sources.findIndex((s) => s.name === name) !== i);
   if (twice !== undefined) throw new UserError(`${path}: two sources are named "${twice.name}"`);
@@ -134,7 +143,7 @@ async function recipeOf(section: Section): Promise<Recipe | undefined> {
 async function perplexityOf(source: Section): Promise<PerplexitySettings | undefined> {
   if (source.values.perplexity === undefined) return undefined;
   const place = `${source.place}, perplexity`;
-  const section = Section.of(source.values.perplexity, PERPLEXITY_KEYS, place, source.folder);
+  const section = Section.of(source.values.perplexity, PERPLEXITY_KEYS, place, source.places);
   const [arpa, sentencePiece] = [section.path("arpa"), section.path("sentencePiece")];
   const reference = await section.files("reference");
   const percentile = section.value("percentile", isPercentage, "a number above 0, at most 100");

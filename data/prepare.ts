@@ -1,5 +1,7 @@
 import { clean, modelFilesOf } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
+import { makeFolder } from "./make-folder.ts";
+import { refuseForeign, refuseReplacing } from "./overwriting.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { Recipe } from "./recipe.ts";
 import { tokenize, type TokenizeReport, type TokenizeSettings } from "./tokenize.ts";
@@ -38,9 +40,12 @@ export interface PrepareReport {
  * All that lies between published files and shards: reads, cleans, mixes, tokenizes and packs.
  * Killed, it goes on when started again, and ends with the same shards.
  *
- * @throws UserError for settings, files or a disk that do not allow it; there is no manifest then
+ * @throws UserError for settings, files or a disk that do not allow it, or someone else's files by
+ * the names that it would use; there is no new manifest then
  */
 export async function prepare(settings: PrepareSettings): Promise<PrepareReport> {
+  const reportPath = `${settings.output}/report.json`;
+  await refuseForeign(reportPath, ["cleaned", "tokenized"]);
   const cleaned: Record<string, CleanReport> = {};
   const sources = [];
   for (const source of settings.sources) {
@@ -58,11 +63,14 @@ export async function prepare(settings: PrepareSettings): Promise<PrepareReport>
     onProgress: settings.onProgress,
   });
   const report = { cleaned, tokenized };
-  await WholeFile.write(`${output}/report.json`, JSON.stringify(report, null, 2) + "\n");
+  await WholeFile.write(reportPath, JSON.stringify(report, null, 2) + "\n");
   return report;
 }
 
-/** Cleans a source, unless it has been cleaned by the same recipe from the same files. */
+/**
+ * Cleans a source, unless it has been cleaned by the same recipe from the same files. What is told
+ * of it beside the cleaned file is there before that file, and has a report when it is whole.
+ */
 async function cleanOnce(
   source: PrepareSource,
   path: string,
@@ -74,8 +82,10 @@ async function cleanOnce(
   const task = JSON.stringify({ identities, recipe, corpus, asPublished, perplexity, strict });
   const donePath = `${path}.done.json`;
   const done = await readDone(donePath);
-  if (done?.task === task) return done.report;
-  await Deno.mkdir(`${output}/clean`, { recursive: true });
+  if (done?.task === task && done.report) return done.report;
+  if (done === undefined) await refuseReplacing(path);
+  await makeFolder(`${output}/clean`);
+  await WholeFile.write(donePath, JSON.stringify({ task }));
   const report = await clean({
     recipe,
     inputs: source.files,
@@ -93,7 +103,9 @@ async function cleanOnce(
 
 const NO_RECIPE: Recipe = { textKey: "text", steps: [], ignored: [] };
 
-async function readDone(path: string): Promise<{ task: string; report: CleanReport } | undefined> {
+async function readDone(
+  path: string,
+): Promise<{ task: string; report?: CleanReport } | undefined> {
   try {
     return JSON.parse(await Deno.readTextFile(path));
   } catch {

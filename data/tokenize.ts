@@ -2,16 +2,17 @@ import { UserError } from "../kernels/user-error.ts";
 import type { BytePairEncoder } from "./tokenizing/byte-pair-encoder.ts";
 import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
+import { refuseOverwriting } from "./overwriting.ts";
 import { FileProgress, type OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type Problem } from "./readers/documents.ts";
 import { firstProblems } from "./readers/record-jobs.ts";
 import type { Manifest } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
-import { PAPER_BLOCKS_PER_SHARD, removeShards, ShardWriter } from "./shards/shard-writer.ts";
+import { earlierShards, PAPER_BLOCKS_PER_SHARD, ShardWriter } from "./shards/shard-writer.ts";
 import { END_OF_DOCUMENT, type TokenizeSetup, tokenizingWork } from "./tokenizing/tokenize-job.ts";
 import { type TokenizedFile, tokenizeFile } from "./tokenizing/tokenize-file.ts";
 import { TokenStream } from "./tokenizing/token-stream.ts";
-import { fileIdentity, WorkFolder } from "./work-folder.ts";
+import { fileIdentity, WORK_FOLDER, WorkFolder } from "./work-folder.ts";
 import { Threads } from "./threads.ts";
 
 /** Files that make up one part of the mixture. */
@@ -47,19 +48,24 @@ export interface TokenizeReport {
 
 /**
  * Turns the documents of files into tokens, mixes the sources by weight and packs them into shards.
- * Killed, it goes on when started again, and ends with the same shards.
+ * Killed, it goes on when started again, and ends with the same shards. Shards of an earlier run stay
+ * until there are documents to take their place.
  *
- * @throws UserError for files, weights or a disk that do not allow it; there is no manifest then
+ * @throws UserError for files, weights or a disk that do not allow it, or if the folder holds an
+ * input or someone else's files by the names that it would use; there is no new manifest then
  */
 export async function tokenize(settings: TokenizeSettings): Promise<TokenizeReport> {
   const { sources, output, format = "steel", sequence = 2048, strict = false } = settings;
   const { onProgress = () => {} } = settings;
   const started = performance.now();
   const encoder = await loadEncoder(settings.tokenizer);
-  const identities = await Promise.all(sources.flatMap(({ files }) => files).map(fileIdentity));
+  const inputs = sources.flatMap(({ files }) => files);
+  const identities = await Promise.all(inputs.map(fileIdentity));
   const task = { edition: EDITION, identities, tokenizer: settings.tokenizer, strict };
-  const work = await WorkFolder.open(`${output}/work`, task);
-  await removeShards(output);
+  const workPath = `${output}/${WORK_FOLDER}`;
+  const earlier = await earlierShards(output);
+  await refuseOverwriting(inputs, [workPath, ...earlier]);
+  const work = await WorkFolder.open(workPath, task);
 
   const tokenized = await tokenizeSources(settings, encoder, work);
   const problems = tokenized.flat().flatMap(({ problems }) => problems);
@@ -83,8 +89,10 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   }));
   const totalBytes = 4 * streams.reduce((sum, { tokens }) => sum + tokens, 0);
   const packed = { task: "packing", file: output, documents: 0, bytes: 0, totalBytes };
+  const order = drawDocuments(mixture);
+  for (const path of earlier) await Deno.remove(path);
   try {
-    for (const source of drawDocuments(mixture)) {
+    for (const source of order) {
       const tokens = streams[source].next();
       await writer.add(tokens, sources[source].name);
       packed.documents++;

@@ -1,5 +1,7 @@
 import { basename } from "node:path";
 import { UserError } from "../../kernels/user-error.ts";
+import { messageOf } from "../error-message.ts";
+import { refuseForeign } from "../overwriting.ts";
 import { WholeFile } from "../whole-file.ts";
 import { MANIFEST, type Manifest, md5OfFile, type ShardEntry, writeManifest } from "./manifest.ts";
 import { type ShardFormat, shardHeader } from "./shard-file.ts";
@@ -18,11 +20,24 @@ export interface ShardSettings {
 /** The shards of the paper: 204,800 blocks of 2048 tokens and one more. */
 export const PAPER_BLOCKS_PER_SHARD = 204_800;
 
-/** Removes the manifest and shards of an earlier run, which the next one's would be taken for. */
-export async function removeShards(dir: string): Promise<void> {
-  for await (const { name } of Deno.readDir(dir)) {
-    if (name === MANIFEST || /^shard-\d{5}\.bin/.test(name)) await Deno.remove(`${dir}/${name}`);
+/**
+ * The manifest and shards of an earlier run, which the next one's would be taken for; the manifest
+ * first, without which nothing takes the rest for whole.
+ *
+ * @throws UserError if the folder cannot be read, or its manifest.json is someone else's
+ */
+export async function earlierShards(dir: string): Promise<string[]> {
+  await refuseForeign(`${dir}/${MANIFEST}`, ["version", "shards"]);
+  let names: string[];
+  try {
+    names = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new UserError(`the folder ${dir} cannot be read: ${messageOf(error)}`);
   }
+  const shards = names.filter((name) => /^shard-\d{5}\.bin(\.unfinished)?$/.test(name));
+  const manifest = names.filter((name) => name === MANIFEST);
+  return [...manifest, ...shards].map((name) => `${dir}/${name}`);
 }
 
 /**

@@ -17,8 +17,11 @@ export interface MixtureSource {
  *
  * @throws UserError if some sources have a weight and others none, or one has nothing to give
  */
-export function* drawDocuments(sources: MixtureSource[]): Generator<number> {
-  const shares = tokensToTake(sources);
+export function drawDocuments(sources: MixtureSource[]): Generator<number> {
+  return drawByShares(sources, tokensToTake(sources));
+}
+
+function* drawByShares(sources: MixtureSource[], shares: number[]): Generator<number> {
   const lengths = sources.map((source) => source.lengths[Symbol.iterator]());
   const taken = sources.map(() => 0);
   const first = shares.findIndex((share) => share > 0);

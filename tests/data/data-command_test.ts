@@ -48,6 +48,8 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
     await Deno.writeTextFile(`${dir}/shards.json`, '{"shards":[]}');
     await Deno.writeTextFile(`${dir}/none.jsonl`, '{"txt":"one"}\n');
     await Deno.mkdir(`${dir}/empty`);
+    await Deno.mkdir(`${dir}/fold`);
+    await Deno.copyFile(`${dir}/in.jsonl`, `${dir}/fold/in.jsonl`);
     const clean = ["--input", `${dir}/in.jsonl`, "--output", `${dir}/out.jsonl`];
     const mistakes: [args: string[], message: string][] = [
       [["claen"], 'There is no command "claen"'],
@@ -55,7 +57,15 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
       [["inspect", `${dir}/empty`], "empty: there is no file in it"],
       [
         ["tokenize", "--input", `${dir}/in.jsonl`, "--output", `${dir}/in.jsonl`],
-        "in.jsonl/work cannot be made: Not a directory",
+        "in.jsonl cannot be read: Not a directory",
+      ],
+      [
+        ["tokenize", "--input", `${dir}/fold`, "--output", `${dir}/fold`],
+        "fold lies in the input folder",
+      ],
+      [
+        ["dedup", "--input", dir, "--output", `${dir}/fold/out.jsonl`],
+        "out.jsonl lies in the input folder",
       ],
       [
         ["tokenize", "--input", `${dir}/none.jsonl`, "--output", `${dir}/shards`],

@@ -72,7 +72,12 @@ Deno.test("prepare killed in its midst and run again ends with the same shards",
     await prepare({ ...settings, output: `${dir}/whole` });
     const output = `${dir}/killed`;
     // Once while the first source is cleaned, once while the tokens of the last are packed.
-    for (const sign of [`${output}/clean/chinese.jsonl.work/1-1.json`, `${output}/work/2.json`]) {
+    for (
+      const sign of [
+        `${output}/clean/chinese.jsonl.steel-work/1-1.json`,
+        `${output}/.steel-work/2.json`,
+      ]
+    ) {
       const run = new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "--no-check", "--allow-read", "--allow-write", "--allow-env"],
@@ -93,6 +98,22 @@ Deno.test("prepare killed in its midst and run again ends with the same shards",
     assertEquals(await readShards(output), await readShards(`${dir}/whole`));
     const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
     assert(names.every((name) => !name.endsWith(".unfinished")), names.join(" "));
+  });
+});
+
+Deno.test("prepare does not take the place of someone else's files", async () => {
+  await withTempDir(async (dir) => {
+    const settings = await readPrepareSettings(await writeSources(dir));
+    const output = `${dir}/out`;
+    await Deno.mkdir(`${output}/clean`, { recursive: true });
+    for (const file of [`${output}/report.json`, `${output}/clean/chinese.jsonl`]) {
+      await Deno.writeTextFile(file, "precious");
+      await assertRejects(() => prepare({ ...settings, output }), UserError, "is someone else's");
+      assertEquals(await Deno.readTextFile(file), "precious");
+      await Deno.remove(file);
+    }
+    const file = `${dir}/en.jsonl`;
+    await assertRejects(() => prepare({ ...settings, output: file }), UserError, "cannot be made");
   });
 });
 
@@ -126,6 +147,8 @@ Deno.test("without weights all is taken, whichever source is empty", () => {
 Deno.test("settings that cannot be are refused with file and key", async () => {
   await withTempDir(async (dir) => {
     const path = await writeSources(dir);
+    const inside = `${dir}/zh/shards`;
+    await assertRejects(() => readPrepareSettings(path, inside), UserError, "in the input folder");
     const refusals: [yaml: string, message: string][] = [
       ["sources: []", '"sources" must be a list'],
       ["sources: [{ name: a, files: none.jsonl }]", "none.jsonl cannot be read"],
