@@ -48,6 +48,24 @@ export interface GeneratedToken {
   readonly text: string;
 }
 
+/** The passes that are kept planned, each for batches of one size. */
+interface Passes {
+  hidden: ForwardPass;
+  scoring: ScoringPass;
+}
+
+type Planner<Pass> = (
+  gpu: Gpu,
+  parameters: Parameters,
+  tokens: number,
+  sequences: number,
+) => Promise<Pass>;
+
+const PLANNERS: { [Kind in keyof Passes]: Planner<Passes[Kind]> } = {
+  hidden: planForward,
+  scoring: planScoring,
+};
+
 /** Rows that the head turns into whole logits at a time. */
 const HEAD_ROWS = 64;
 
@@ -59,8 +77,7 @@ const SHORTEST_PREFIX = 16;
 
 /** A model on a GPU with its tokenizer. */
 export class LanguageModel {
-  #forward?: ForwardPass;
-  #scoring?: ScoringPass;
+  #passes: Partial<Passes> = {};
   #head?: HeadPass;
   #next?: NextTokenPass;
   #lastCall: Promise<unknown> = Promise.resolve();
@@ -182,18 +199,9 @@ export class LanguageModel {
   ): Promise<number[][]> {
     checkSequences(this.config, inputIds);
     checkLabels(this.config, inputIds, labels);
-    const tokens = roomForTokens(countTokens(inputIds));
-    const sequences = roomForSequences(inputIds.length);
-    const known = this.#scoring;
-    if (known?.batch.ids.size !== tokens || known.batch.sequences.count !== sequences) {
-      known?.plan.destroy();
-      this.#scoring = undefined; // should there be no memory for the other
-      this.#scoring = await planScoring(this.gpu, this.parameters, tokens, sequences);
-    }
-    const pass = this.#scoring!;
-    const flat = new Uint32Array(tokens).fill(IGNORED);
+    const pass = await this.#planned("scoring", inputIds);
+    const flat = new Uint32Array(pass.labels.size).fill(IGNORED);
     flat.set(labels.flat().map((label) => label === -100 ? IGNORED : label));
-    uploadBatch(this.gpu, pass.batch, inputIds);
     upload(this.gpu, pass.labels, flat);
     pass.plan.run();
     const values = await download(this.gpu, pass.logProbs);
@@ -268,17 +276,31 @@ export class LanguageModel {
 
   async #hidden(inputIds: readonly (readonly number[])[]): Promise<Tensor> {
     checkSequences(this.config, inputIds);
+    const { plan, hidden } = await this.#planned("hidden", inputIds);
+    plan.run();
+    return hidden;
+  }
+
+  /** A pass of the size that the sequences need, with them in its batch. */
+  async #planned<Kind extends keyof Passes>(
+    kind: Kind,
+    inputIds: readonly (readonly number[])[],
+  ): Promise<Passes[Kind]> {
     const tokens = roomForTokens(countTokens(inputIds));
     const sequences = roomForSequences(inputIds.length);
-    const known = this.#forward;
-    if (known?.batch.ids.size !== tokens || known.batch.sequences.count !== sequences) {
-      known?.plan.destroy();
-      this.#forward = undefined; // should there be no memory for the other
-      this.#forward = await planForward(this.gpu, this.parameters, tokens, sequences);
+    let pass = this.#passes[kind];
+    if (pass?.batch.ids.size !== tokens || pass.batch.sequences.count !== sequences) {
+      pass?.plan.destroy();
+      this.#passes[kind] = undefined; // should there be no memory for the other
+      pass = this.#passes[kind] = await PLANNERS[kind](
+        this.gpu,
+        this.parameters,
+        tokens,
+        sequences,
+      );
     }
-    uploadBatch(this.gpu, this.#forward!.batch, inputIds);
-    this.#forward!.plan.run();
-    return this.#forward!.hidden;
+    uploadBatch(this.gpu, pass!.batch, inputIds);
+    return pass!;
   }
 
   async #planNext(room: NextTokenRoom): Promise<NextTokenPass> {
