@@ -1,3 +1,4 @@
+import { notNegative, positive } from "../model/number-range.ts";
 import { fineTuningSchema } from "./fine-tuning-settings.ts";
 import { flag, number, oneOf, type Schema, type SettingsOf } from "./settings-schema.ts";
 import { loadSettings, settingsHelp } from "./settings.ts";
@@ -7,13 +8,13 @@ const dpoSchema = {
   ...fineTuningSchema,
   loss: {
     kind: oneOf("loss over pairs of answers", ["sigmoid", "hinge", "ipo", "orpo", "simpo"]),
-    beta: number("how strongly the reference holds", { above: 0 }),
+    beta: number("how strongly the reference holds", positive),
     labelSmoothing: number("how unsure the preferences are; sigmoid only", {
       least: 0,
       below: 0.5,
     }),
-    gamma: number("by how much a reward is to be larger; simpo only", { least: 0 }),
-    sftWeight: number("weight of the chosen answers' own loss", { least: 0 }),
+    gamma: number("by how much a reward is to be larger; simpo only", notNegative),
+    sftWeight: number("weight of the chosen answers' own loss", notNegative),
     ipoMeans: flag("ipo: mean log-probabilities of the tokens, not sums"),
   },
 } satisfies Schema;

@@ -2,6 +2,7 @@
  * The kinds of value that a setting can have. A schema lists a stage's settings once: from it come
  * the TypeScript type, the checks, the reading of command-line arguments and the help text.
  */
+import { count, isInRange, type NumberRange, rangeInWords } from "../model/number-range.ts";
 
 /** One setting. */
 export interface Field<T> {
@@ -27,34 +28,15 @@ export type SettingsOf<S extends Schema> = {
   };
 };
 
-interface Range {
-  least?: number;
-  /** A bound that is not itself allowed. */
-  above?: number;
-  most?: number;
-  /** A bound that is not itself allowed. */
-  below?: number;
+export function wholeNumber(meaning: string, range: NumberRange = count): Field<number> {
+  return number(meaning, { ...range, whole: true });
 }
 
-/** Ranges that many settings have. */
-export const atLeastOne: Range = { least: 1 };
-export const share: Range = { least: 0, below: 1 };
-export const anySeed: Range = { least: 0, most: 2 ** 32 - 1 };
-
-export function wholeNumber(meaning: string, range: Range = { least: 0 }): Field<number> {
+export function number(meaning: string, range: NumberRange): Field<number> {
   return {
     meaning,
-    expected: `a whole number${rangeInWords(range)}`,
-    accept: (value) => Number.isSafeInteger(value) ? withinRange(value, range) : undefined,
-    parse: parseNumber,
-  };
-}
-
-export function number(meaning: string, range: Range = {}): Field<number> {
-  return {
-    meaning,
-    expected: `a number${rangeInWords(range)}`,
-    accept: (value) => withinRange(value, range),
+    expected: rangeInWords(range),
+    accept: (value) => isInRange(value, range) ? value : undefined,
     parse: parseNumber,
   };
 }
@@ -106,20 +88,4 @@ export function texts(meaning: string): Field<string[]> {
 function parseNumber(argument: string): unknown {
   const value = Number(argument.replaceAll("_", ""));
   return argument.trim() === "" || Number.isNaN(value) ? argument : value;
-}
-
-function withinRange(value: unknown, range: Range): number | undefined {
-  const { least = -Infinity, above = -Infinity, most = Infinity, below = Infinity } = range;
-  if (typeof value !== "number" || !Number.isFinite(value)) return undefined;
-  return value >= least && value > above && value <= most && value < below ? value : undefined;
-}
-
-function rangeInWords({ least, above, most, below }: Range): string {
-  const bounds = [
-    least === undefined ? "" : `of at least ${least}`,
-    above === undefined ? "" : `above ${above}`,
-    most === undefined ? "" : `at most ${most}`,
-    below === undefined ? "" : `below ${below}`,
-  ].filter((bound) => bound !== "");
-  return bounds.length === 0 ? "" : ` ${bounds.join(" and ")}`;
 }

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { UserError } from "../../kernels/user-error.ts";
+import { loadDpoSettings } from "../../train/dpo-settings.ts";
 import { loadPretrainSettings, pretrainHelp } from "../../train/pretrain-settings.ts";
 import { settingsToYaml } from "../../train/settings.ts";
 
@@ -59,12 +60,32 @@ Deno.test("settings: a mistake in an argument is named, with what was meant", as
   );
   assertEquals(
     await errorOf(["--train.clip", "--train.steps=2"]),
-    "--train.clip needs a value: a number above 0",
+    "--train.clip needs a value: a number of at least 1.2e-38 and at most 8e+37",
   );
   assertStringIncludes(await errorOf(["--train.steps="]), 'is ""; expected a whole number');
   assertStringIncludes(await errorOf(["--model.mlp_type=x"]), "expected senet or raw");
   assertStringIncludes(await errorOf(["steps"]), 'unexpected argument "steps"');
   assertStringIncludes(await errorOf(["--config=missing.yaml"]), "missing.yaml");
+});
+
+Deno.test("settings: what f32 does not hold, or takes for 0, never reaches a shader", async () => {
+  const { model, train, sample } = await loadPretrainSettings([]);
+  const { loss } = await loadDpoSettings([]);
+  for (const [section, values] of Object.entries({ model, train, sample, loss })) {
+    for (const [key, value] of Object.entries(values)) {
+      if (typeof value !== "number") continue;
+      const load = section === "loss" ? loadDpoSettings : loadPretrainSettings;
+      const given = (amount: number) => load([`--${section}.${key}=${amount}`]);
+      await assertRejects(() => given(1e40), UserError, `--${section}.${key} is 1e+40; expected`);
+    }
+  }
+  for (const name of ["train.clip", "train.epsilon", "sample.repetitionPenalty"]) {
+    assertEquals(
+      await errorOf([`--${name}=1e-50`]),
+      `--${name} is 1e-50; expected a number of at least 1.2e-38 and at most 8e+37`,
+    );
+  }
+  await assertRejects(() => loadDpoSettings(["--loss.beta=1e-50"]), UserError, "--loss.beta is");
 });
 
 Deno.test("settings: a mistake in a file is named with its line", async () => {
