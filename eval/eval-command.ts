@@ -4,6 +4,8 @@ import { parseArgs } from "node:util";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { deviceOptions } from "../model/device-flags.ts";
 import { type LanguageModel, loadModel } from "../model/language-model.ts";
+import { numberFlag } from "../model/number-flag.ts";
+import { atLeastOne, count } from "../model/number-range.ts";
 import { newestCheckpoint } from "../model/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, DEMO_DATA, publishedBenchmark } from "./benchmarks/benchmarks.ts";
@@ -137,12 +139,12 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
     data: values.data ?? await cached(benchmark, values.download ?? false),
     out: values.out ?? `runs/eval/${slug(name)}/${benchmark}-${protocol}`,
     split: splitOf(values.split),
-    shots: wholeNumber("shots", values.shots, 0),
+    shots: numberFlag("shots", values.shots, count),
     subjects: values.subjects?.split(","),
-    limit: wholeNumber("limit", values.limit, 1),
+    limit: numberFlag("limit", values.limit, atLeastOne),
     chainOfThought: values.cot ?? false,
-    batch: wholeNumber("batch", values.batch, 1),
-    seed: wholeNumber("seed", values.seed, 0) ?? 0,
+    batch: numberFlag("batch", values.batch, atLeastOne),
+    seed: numberFlag("seed", values.seed, count) ?? 0,
     keepGoing: values["keep-going"] ?? false,
   };
   const results = await withAnswerer(name, values, async (answerer) => {
@@ -170,8 +172,8 @@ async function showPerplexity([file, ...rest]: string[], values: Values): Promis
   const documents = await readDocuments(file);
   await withModel(values.model, values, async (model) => {
     const { maxPositions, feedForward } = model.config;
-    const window = wholeNumber("window", values.window, 1) ?? Math.min(maxPositions, 1024);
-    const batch = wholeNumber("batch", values.batch, 1) ?? 8;
+    const window = numberFlag("window", values.window, atLeastOne) ?? Math.min(maxPositions, 1024);
+    const batch = numberFlag("batch", values.batch, atLeastOne) ?? 8;
     const found = await perplexity(model, documents, window, batch);
     console.log(
       `${file}: ${found.bitsPerByte.toFixed(4)} bits per byte, perplexity ` +
@@ -218,13 +220,6 @@ async function withModel<T>(
 function splitOf(value: string | undefined): Split | undefined {
   if (value === undefined || value === "dev" || value === "val" || value === "test") return value;
   throw new UserError(`--split=${value}: expected dev, val or test`);
-}
-
-function wholeNumber(name: string, value: string | undefined, least: number): number | undefined {
-  if (value === undefined) return undefined;
-  const number = Number(value);
-  if (value.trim() !== "" && Number.isSafeInteger(number) && number >= least) return number;
-  throw new UserError(`--${name}=${value}: expected a whole number of at least ${least}`);
 }
 
 /** A path as the name of one folder: `runs/sft/checkpoints/step-100` is `sft-step-100`. */
