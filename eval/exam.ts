@@ -59,6 +59,11 @@ export async function readExam(settings: ExamSettings): Promise<Exam> {
     : await readShots(benchmark, files, [...bySubject.keys()], shots, onProblem);
   const chosen = new Set(inTurn([...bySubject.values()]).slice(0, settings.limit));
   const questions = [...bySubject.values()].flat().filter((question) => chosen.has(question));
+  if (questions.length === 0) {
+    throw new UserError(
+      [`${files.where}: there is no question in ${split} to ask`, ...problems].join("; "),
+    );
+  }
   return { benchmark, recipe, split, shots, questions, examples, problems };
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { UserError } from "../../kernels/user-error.ts";
+import { parseObject } from "../../model/json-file.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { handlesOf, namedSubjects, type SubjectTable } from "./subjects.ts";
 
@@ -125,12 +126,8 @@ export function cevalWithSubjects(title: string, mapping: string, file: string):
 }
 
 function parseMapping(mapping: string, file: string): [string, string[]][] {
-  let entries: [string, unknown][];
-  try {
-    entries = Object.entries(JSON.parse(mapping));
-  } catch (error) {
-    throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
-  }
+  const entries = Object.entries(parseObject(mapping, file));
+  if (entries.length === 0) throw new UserError(`${file}: there is no subject in it`);
   for (const [handle, value] of entries) {
     const names = Array.isArray(value) && value.length === 3 &&
       value.every((name) => typeof name === "string" && name !== "");

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { strToU8, zipSync } from "fflate";
 import { createTar } from "nanotar";
 import { openBenchmarkFiles } from "../../eval/benchmarks/benchmark-files.ts";
@@ -198,4 +198,17 @@ Deno.test("an exam of one's own brings its subjects along", () => {
     { handle: "rivers", name: "河流" },
   ]);
   assertEquals(exam.categoryMaps[0].categories, { Other: ["facts"], Earth: ["rivers"] });
+  const mistakes = {
+    "null": "expected a JSON object",
+    "[]": "expected a JSON object",
+    "{}": "there is no subject in it",
+    '{"facts": ["Facts"]}': 'facts: expected ["English name", "name in prompts", "category"]',
+  };
+  for (const [text, message] of Object.entries(mistakes)) {
+    assertThrows(
+      () => cevalWithSubjects("Demo", text, "my.json"),
+      UserError,
+      `my.json: ${message}`,
+    );
+  }
 });

@@ -289,6 +289,12 @@ Deno.test("bad input stops the run, or is left out when asked", async () => {
     const results = await run({ keepGoing: true });
     assertEquals(results.scores!.subjects.length, 3);
     assertEquals(results.problems.length, 1);
+    await Deno.writeTextFile(`${data}/val/logic_val.csv`, "id,question,A,B,C,D,answer\n");
+    await assertRejects(
+      () => run({ subjects: ["logic"] }),
+      UserError,
+      "there is no question in val to ask",
+    );
     const broken: Answerer = {
       ...alwaysLetter("A"),
       letterScores: (prompts) => Promise.resolve(prompts.map(() => [NaN, NaN, NaN, NaN])),
