@@ -1,11 +1,20 @@
 /** `deno task data prepare|clean|dedup|tokenize|inspect|report`: texts into what a model learns from. */
-import { parseArgs } from "@std/cli/parse-args";
 import { runCommand, UserError } from "../kernels/user-error.ts";
-import { messageOf } from "./error-message.ts";
 import { clean, type CleanSettings } from "./clean.ts";
-import { type CleanReport } from "./cleaning/clean-report.ts";
+import type { CleanReport } from "./cleaning/clean-report.ts";
 import { cleanReportPage } from "./cleaning/clean-report-page.ts";
+import { readCleanReport } from "./cleaning/read-clean-report.ts";
 import { cleanSummary, countOf, hasShards, inspectFile, inspectShards } from "./data-summary.ts";
+import {
+  type Command,
+  type Flags,
+  HELP,
+  inputs,
+  needed,
+  number,
+  readFlags,
+  text,
+} from "./data-flags.ts";
 import { filesOf } from "./input-files.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare } from "./prepare.ts";
@@ -19,68 +28,7 @@ import type { ShardFormat } from "./shards/shard-file.ts";
 import { tokenize } from "./tokenize.ts";
 import { WholeFile } from "./whole-file.ts";
 
-const HELP = `deno task data COMMAND [options]
-
-  prepare   --settings FILE.yaml --output DIR
-            published files into shards: read, clean, mix, tokenize, pack
-  clean     --recipe NAME|FILE.yaml --input FILE… --output FILE.jsonl
-            Data-Juicer's recipes as they are; steel-text, steel-code and steel-zh come along
-  dedup     --input FILE… --output FILE.jsonl
-            drop documents like earlier ones, over all files
-  tokenize  --input FILE… --output DIR
-            documents into shards
-  inspect   FILE|DIR… [--adopt]
-            what a file of documents or a folder of shards holds; --adopt writes a manifest
-            for shards that came without, such as the authors'
-  report    FILE.report.json
-            a report again, as a page beside it
-
-clean and dedup
-  --stats FILE.jsonl      statistics of every document, dropped ones too
-  --trace FILE.jsonl      samples that each operator changed or dropped
-  --traced N              how many of each [10]
-  --corpus NAME           which of the paper's corpora, if the records do not show it
-  --as-published          texts as the authors' scripts made them, slips included
-  --tokenizer FILE        a tokenizer.json, for filters that count tokens
-  --sentencepiece FILE.model
-                          for filters that count its pieces, and for a model of pieces:
-  --perplexity-model FILE.arpa
-                          a KenLM model, by which documents are measured as Data-Juicer
-                          does; the recipe's threshold holds, or --percentile
-  --perplexity-reference FILE…
-                          good text, by a model of which documents are measured instead
-  --percentile N          how many percent of them to keep by it [30]
-  --decontaminate DIR…    drop documents that hold a question of these benchmarks (CSV files)
-dedup
-  --exact                 equal documents only
-  --tokenization WHAT     character, space or punctuation [character]
-prepare and tokenize
-  --tokenizer FILE        a tokenizer.json [Qwen1.5's]
-  --format steel|litpkds  of the shards [steel]
-  --sequence N            tokens of a sequence [2048]
-  --blocks-per-shard N    [204800]
-all
-  --workers N             threads [all cores]
-  --strict                refuse whatever cannot be read, instead of counting it`;
-
-const STRINGS = [
-  "settings",
-  "output",
-  "recipe",
-  "stats",
-  "trace",
-  "corpus",
-  "tokenization",
-  "tokenizer",
-  "perplexity-model",
-  "sentencepiece",
-  "format",
-];
-const NUMBERS = ["percentile", "traced", "sequence", "blocks-per-shard", "workers"];
-const BOOLEANS = ["adopt", "as-published", "exact", "strict", "help"];
-const LISTS = ["input", "decontaminate", "perplexity-reference"];
-
-const COMMANDS: Record<string, (flags: Flags) => Promise<void>> = {
+const COMMANDS: Record<Command, (flags: Flags) => Promise<void>> = {
   prepare: prepareCommand,
   clean: cleanCommand,
   dedup: dedupCommand,
@@ -90,77 +38,10 @@ const COMMANDS: Record<string, (flags: Flags) => Promise<void>> = {
 };
 
 await runCommand(async () => {
+  if (Deno.args.includes("--help")) return console.log(HELP);
   const flags = readFlags(Deno.args);
-  const command = COMMANDS[flags.command];
-  if (flags.options.help || command === undefined) {
-    if (flags.options.help) return console.log(HELP);
-    const mistake = flags.command === ""
-      ? "Say what to do"
-      : `There is no command "${flags.command}"`;
-    throw new UserError(`${mistake}.\n\n${HELP}`);
-  }
-  await command(flags);
+  await COMMANDS[flags.command](flags);
 });
-
-/** A command line, checked against what there is. */
-interface Flags {
-  command: string;
-  paths: string[];
-  options: Record<string, unknown>;
-}
-
-function readFlags(args: string[]): Flags {
-  const options = parseArgs(spreadLists(args), {
-    string: [...STRINGS, ...NUMBERS, ...LISTS],
-    boolean: BOOLEANS,
-    collect: LISTS,
-    unknown: (name: string, key?: string) => {
-      if (key !== undefined) throw new UserError(`Unknown argument ${name}.\n\n${HELP}`);
-      return true;
-    },
-  });
-  const [command = "", ...paths] = options._.map(String);
-  return { command, paths, options };
-}
-
-/** `--input a b` as `--input a --input b`. */
-function spreadLists(args: string[]): string[] {
-  let list = "";
-  return args.flatMap((arg) => {
-    if (arg.startsWith("--")) {
-      list = LISTS.find((name) => arg === `--${name}`) ?? "";
-      return list === "" ? [arg] : [];
-    }
-    return list === "" ? [arg] : [`--${list}`, arg];
-  });
-}
-
-function text({ options }: Flags, name: string): string | undefined {
-  const value = options[name];
-  if (value === "") throw new UserError(`--${name} wants a value`);
-  return value as string | undefined;
-}
-
-function needed(flags: Flags, name: string): string {
-  const value = text(flags, name);
-  if (value === undefined) throw new UserError(`--${name} is needed.\n\n${HELP}`);
-  return value;
-}
-
-function number(flags: Flags, name: string): number | undefined {
-  const value = text(flags, name);
-  if (value === undefined) return undefined;
-  if (!/^[1-9]\d*$/.test(value)) {
-    throw new UserError(`--${name} is ${value}; expected a whole number of at least 1`);
-  }
-  return Number(value);
-}
-
-async function inputs({ options }: Flags, output: string): Promise<string[]> {
-  const paths = options.input as string[];
-  if (paths.length === 0) throw new UserError(`--input is needed.\n\n${HELP}`);
-  return await filesOf(paths, output);
-}
 
 function workersOf(flags: Flags): number {
   return number(flags, "workers") ?? navigator.hardwareConcurrency;
@@ -325,25 +206,9 @@ async function inspectCommand(flags: Flags): Promise<void> {
 async function reportCommand({ paths }: Flags): Promise<void> {
   if (paths.length === 0) throw new UserError(`report wants a FILE.report.json.\n\n${HELP}`);
   for (const path of paths) {
-    const report = await readReport(path);
+    const report = await readCleanReport(path);
     const page = path.replace(/\.json$/, "") + ".html";
     await WholeFile.write(page, cleanReportPage(report));
     console.log(`${cleanSummary(report)}\n\n${page}`);
   }
-}
-
-async function readReport(path: string): Promise<CleanReport> {
-  let report: Partial<CleanReport> | null;
-  try {
-    report = JSON.parse(await Deno.readTextFile(path));
-  } catch (error) {
-    const reason = messageOf(error);
-    throw new UserError(`the report ${path} cannot be read: ${reason}`);
-  }
-  if (!Array.isArray(report?.steps) || !report.read || !report.kept) {
-    throw new UserError(
-      `${path} is no report of cleaning; expected a FILE.report.json that clean or dedup wrote`,
-    );
-  }
-  return report as CleanReport;
 }

@@ -1,4 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertIsError, assertThrows } from "@std/assert";
+import { clean } from "../../data/clean.ts";
+import { cleanReportPage } from "../../data/cleaning/clean-report-page.ts";
+import { readCleanReport } from "../../data/cleaning/read-clean-report.ts";
+import { number, readFlags } from "../../data/data-flags.ts";
+import { cleanSummary } from "../../data/data-summary.ts";
+import { parseRecipe } from "../../data/recipe.ts";
+import { UserError } from "../../kernels/user-error.ts";
 import { withTempDir } from "./fixtures.ts";
 
 const COMMAND = new URL("../../data/data-command.ts", import.meta.url).pathname;
@@ -46,6 +53,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
   await withTempDir(async (dir) => {
     await Deno.writeTextFile(`${dir}/in.jsonl`, '{"text":"one"}\n{"txt":"two"}\n');
     await Deno.writeTextFile(`${dir}/shards.json`, '{"shards":[]}');
+    await Deno.writeTextFile(`${dir}/half.report.json`, '{"steps":[1],"read":{},"kept":{}}');
     await Deno.writeTextFile(`${dir}/none.jsonl`, '{"txt":"one"}\n');
     await Deno.mkdir(`${dir}/empty`);
     await Deno.mkdir(`${dir}/fold`);
@@ -54,6 +62,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
     const mistakes: [args: string[], message: string][] = [
       [["claen"], 'There is no command "claen"'],
       [["report", `${dir}/shards.json`], "shards.json is no report of cleaning"],
+      [["report", `${dir}/half.report.json`], "half.report.json is no report of cleaning"],
       [["inspect", `${dir}/empty`], "empty: there is no file in it"],
       [
         ["tokenize", "--input", `${dir}/in.jsonl`, "--output", `${dir}/in.jsonl`],
@@ -71,7 +80,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
         ["tokenize", "--input", `${dir}/none.jsonl`, "--output", `${dir}/shards`],
         'none.jsonl, line 1: it has no field "text"',
       ],
-      [["clean", "--recipe", "steel-text", ...clean, "--fast"], "Unknown argument --fast"],
+      [["dedup", ...clean, "--decontaminate", dir], "dedup takes no --decontaminate"],
       [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile wants"],
       [["clean", "--recipe", "steel-text", ...clean, "--perplexity-model", "a"], "--sentencepiece"],
       [["clean", "--recipe", "steel-zh", ...clean, "--strict"], 'line 2: it has no field "text"'],
@@ -83,6 +92,65 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
     }
   });
 });
+
+Deno.test("what a command does not take is refused", () => {
+  const files = ["--input", "a", "b", "--output", "c"];
+  const mistakes: [args: string[], message: string][] = [
+    [["clean", ...files, "--fast"], "Unknown argument --fast"],
+    [["clean", ...files, "--exact"], "clean takes no --exact"],
+    [["clean", "stray.jsonl", ...files], "what to do with stray.jsonl"],
+    [["tokenize", ...files, "--decontaminate", "d"], "tokenize takes no --decontaminate"],
+    [["prepare", "--settings", "a.yaml", ...files], "prepare takes no --input"],
+    [["inspect", "a", "--format", "steel"], "inspect takes no --format"],
+    [["constructor"], 'no command "constructor"'],
+    [["--strict"], "Say what to do"],
+  ];
+  for (const [args, message] of mistakes) assertThrows(() => readFlags(args), UserError, message);
+  assertEquals(readFlags(["dedup", ...files, "--exact"]).options.input, ["a", "b"]);
+  for (const count of ["1.5", "0", "99999999999999999999"]) {
+    const flags = readFlags(["tokenize", "--sequence", count]);
+    assertThrows(() => number(flags, "sequence"), UserError, "expected a whole number");
+  }
+});
+
+Deno.test("whatever is missing in a report, it is refused or shown", async () => {
+  await withTempDir(async (dir) => {
+    await Deno.writeTextFile(`${dir}/in.jsonl`, '{"text":"one two three"}\nno json\n');
+    const recipe = parseRecipe("process: [clean_email_mapper, perplexity_filter]", "recipe");
+    const settings = { recipe, inputs: [`${dir}/in.jsonl`], output: `${dir}/out.jsonl` };
+    const listed = { operator: "benchmark_questions_filter", file: "a", place: "b", reason: "c" };
+    const whole = { ...await clean(settings), listed: [listed] };
+    const path = `${dir}/report.json`;
+    let refused = 0;
+    for (const place of placesOf(whole)) {
+      const broken = structuredClone(whole) as unknown as Branch;
+      const parent = place.slice(0, -1).reduce((branch, key) => branch[key] as Branch, broken);
+      parent[place.at(-1)!] = null;
+      await Deno.writeTextFile(path, JSON.stringify(broken));
+      try {
+        const report = await readCleanReport(path);
+        assert(cleanSummary(report) !== "" && cleanReportPage(report).endsWith("</html>\n"));
+      } catch (error) {
+        assertIsError(error, UserError, "is no report of cleaning");
+        refused++;
+      }
+    }
+    assert(refused > 40, `${refused}`);
+    await Deno.writeTextFile(path, JSON.stringify(whole));
+    assertEquals(await readCleanReport(path), JSON.parse(JSON.stringify(whole)));
+  });
+});
+
+type Branch = { [key: string]: Branch | null };
+
+/** The keys that lead to every value within a value. */
+function placesOf(value: unknown): string[][] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [
+    [key],
+    ...placesOf(inner).map((place) => [key, ...place]),
+  ]);
+}
 
 Deno.test("a full disk ends the run in words and leaves no output", async () => {
   await withTempDir(async (dir) => {
