@@ -4,7 +4,15 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../kernels/user-error.ts";
-import { ExampleBatches, type Item, packed, padded, tokensOf } from "../train/example-batches.ts";
+import {
+  ExampleBatches,
+  type Item,
+  packed,
+  padded,
+  requireSameItems,
+  tokensOf,
+} from "../train/example-batches.ts";
+import { digestOf } from "../train/examples-digest.ts";
 import { roomFor } from "../train/micro-batch-room.ts";
 import { SequenceScorer } from "../train/sequence-scorer.ts";
 import { sequenceOf, unseenAnswerItem } from "../train/sequences.ts";
@@ -110,7 +118,7 @@ Deno.test("a micro-batch has no more rows than a step's examples fill evenly", (
 
 Deno.test("every example comes once an epoch, and a saved position goes on there", () => {
   const items: Item[] = Array.from({ length: 7 }, (_, i) => [{ inputs: [i], labels: [i] }]);
-  const batches = () => new ExampleBatches(items, 3, 1, (step) => padded(step, 3));
+  const batches = () => new ExampleBatches(items, digestOf(items), 3, 1, (step) => padded(step, 3));
   const idsOf = (step: MicroBatch[]) => step.flatMap(({ inputs }) => inputs.map((ids) => ids[0]));
   const source = batches();
   const steps = Array.from({ length: 6 }, () => idsOf(source.next()));
@@ -122,8 +130,11 @@ Deno.test("every example comes once an epoch, and a saved position goes on there
   const resumed = batches();
   resumed.seek(JSON.parse(JSON.stringify(stopped.position())));
   assertEquals(idsOf(resumed.next()), steps[4]);
-  const other = new ExampleBatches(items.slice(1), 3, 1, (step) => padded(step, 3));
-  assertThrows(() => other.seek(stopped.position()), UserError, "saved among 7 examples");
+  requireSameItems(stopped.position(), digestOf(items));
+  for (const changed of [{ inputs: [9], labels: [3] }, { inputs: [3], labels: [9] }]) {
+    const digest = digestOf(items.with(3, [changed]));
+    assertThrows(() => requireSameItems(stopped.position(), digest), UserError, "other examples");
+  }
 });
 
 Deno.test("with unseen answers, the first token of an answer is learnt from the prompt alone", () => {

@@ -5,6 +5,7 @@ import { ExampleStore } from "../data/instructions/example-store.ts";
 import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
+import type { Gpu } from "../kernels/device.ts";
 import { chatRenderer } from "../model/chat-template.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
@@ -14,6 +15,7 @@ import { type Examples, keepShares, takeExamples } from "./instructions.ts";
 import { PreferenceObjective } from "./preference-objective.ts";
 import { withReferences } from "./reference-log-probs.ts";
 import { accuracyCurve, logProbCurve, rewardCurve } from "./reward-curves.ts";
+import { runOnGpu } from "./run-on-gpu.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf } from "./sequences.ts";
 
@@ -30,10 +32,14 @@ import { sequenceOf } from "./sequences.ts";
 export async function optimizePreferences(
   settings: DpoSettings,
 ): Promise<LanguageModel | undefined> {
-  const { data, loss, run } = settings;
-  const objective = () => new PreferenceObjective(loss);
-  objective(); // refuses constants that do not go with the loss, before anything is written
-  const base = await checkpointOf(settings.model.path, "deno task sft");
+  // Refuses constants that do not go with the loss, before anything is written.
+  new PreferenceObjective(settings.loss);
+  const path = await checkpointOf(settings, "deno task sft");
+  return await runOnGpu({ ...settings, model: { path } }, optimizeOn);
+}
+
+async function optimizeOn(gpu: Gpu, settings: DpoSettings): Promise<LanguageModel | undefined> {
+  const { model: { path: base }, data, loss, run } = settings;
   await keepSettings(run.dir, settings);
   const tokenizer = await Tokenizer.fromFolder(base);
   const encoder = fastEncoder(tokenizer);
@@ -58,12 +64,11 @@ export async function optimizePreferences(
     `The first pair:\nchosen: ${tokenizer.decode(examples.at(0).ids)}\n` +
       `rejected: ${tokenizer.decode(examples.at(1).ids)}`,
   );
-  return await fineTune({
+  return await fineTune(gpu, {
     stage: "direct preference optimization",
     settings,
-    base,
     tokenizer,
-    objective,
+    objective: () => new PreferenceObjective(loss),
     items: {
       length: pairs,
       at: (pair) => [sequenceOf(examples.at(2 * pair)), sequenceOf(examples.at(2 * pair + 1))],

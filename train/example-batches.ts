@@ -31,7 +31,8 @@ export interface Room extends Extent {
 interface ItemPosition {
   epoch: number;
   index: number;
-  items: number;
+  /** Tells the items from others, among which the position means nothing. */
+  items: string;
 }
 
 /**
@@ -44,11 +45,13 @@ export class ExampleBatches implements StepSource {
   #order: Uint32Array;
 
   /**
+   * @param digest of `digestOf`: what tells the items, and those held out, from others
    * @param batch items of a step
    * @param layOut puts a step's items into micro-batches
    */
   constructor(
     private readonly items: Items,
+    private readonly digest: string,
     private readonly batch: number,
     private readonly seed: number,
     private readonly layOut: (items: readonly Item[]) => MicroBatch[],
@@ -64,19 +67,12 @@ export class ExampleBatches implements StepSource {
   }
 
   position(): ItemPosition {
-    return { epoch: this.#epoch, index: this.#index, items: this.items.length };
+    return { epoch: this.#epoch, index: this.#index, items: this.digest };
   }
 
-  /** @throws UserError if the position was taken among other items */
+  /** @param position taken among the same items: see {@linkcode requireSameItems} */
   seek(position: unknown): void {
-    const { epoch, index, items } = position as ItemPosition;
-    if (items !== this.items.length) {
-      throw new UserError(
-        `the run was saved among ${items} examples, but its data now has ${this.items.length}: ` +
-          `go on with the data and settings it was started with, or start another run with ` +
-          `--run.dir`,
-      );
-    }
+    const { epoch, index } = position as ItemPosition;
     this.#enterEpoch(epoch);
     this.#index = index;
   }
@@ -86,6 +82,15 @@ export class ExampleBatches implements StepSource {
     this.#index = 0;
     this.#order = shuffled(this.items.length, this.seed, epoch);
   }
+}
+
+/** @throws UserError if the position was taken among other items */
+export function requireSameItems(position: unknown, digest: string): void {
+  if ((position as ItemPosition).items === digest) return;
+  throw new UserError(
+    `the run was begun with other examples than its data has now: go on with the data and the ` +
+      `settings it was started with, or start another run with --run.dir`,
+  );
 }
 
 /** Steps of an epoch. */

@@ -2,15 +2,14 @@ import { join } from "node:path";
 import { embeddedExam } from "../data/exam/embedded-instructions.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
-import { type Gpu, openGpu } from "../kernels/device.ts";
+import type { Gpu } from "../kernels/device.ts";
 import { describeMemory } from "../kernels/memory.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { readIfThere } from "../model/json-file.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { Parameters } from "../model/parameters.ts";
-import { isMixed } from "../model/precision.ts";
-import { newestCheckpoint } from "../model/run-folder.ts";
+import { checkpointsOf, newestCheckpoint } from "../model/run-folder.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
 import { Evaluation } from "./evaluation.ts";
@@ -21,25 +20,27 @@ import {
   type Items,
   packed,
   padded,
+  requireSameItems,
   type Room,
   stepsPerEpoch,
 } from "./example-batches.ts";
+import { digestOf } from "./examples-digest.ts";
 import type { FineTuningSettings } from "./fine-tuning-settings.ts";
 import { type Run, train } from "./loop.ts";
 import { roomFor } from "./micro-batch-room.ts";
 import type { Objective } from "./objective.ts";
 import { keepFacts } from "./run-facts.ts";
+import { keptSettings } from "./run-settings.ts";
 import { writeAnswers } from "./samples.ts";
-import { restoreTraining, type TrainingState } from "./training-checkpoint.ts";
+import { readTrainingState, restoreTraining, type TrainingState } from "./training-checkpoint.ts";
 import { TrainingStep } from "./training-step.ts";
 
 /** What a stage brings to the run that all fine-tuning shares. */
 export interface FineTuning {
   /** Name of the stage, for titles. */
   readonly stage: string;
+  /** With a checkpoint's folder as `model.path`. */
   readonly settings: FineTuningSettings;
-  /** Folder of the checkpoint to start from. */
-  readonly base: string;
   readonly tokenizer: Tokenizer;
   /** A new one at every call: one is trained with, another validated with. */
   readonly objective: () => Objective;
@@ -56,14 +57,20 @@ export interface FineTuning {
 }
 
 /**
- * The checkpoint that a path means: the folder itself, or the newest of a run's folder.
+ * The checkpoint that `model.path` means: the folder itself, or of a run's folder the newest. A run
+ * that goes on keeps the one it began with, as that folder may have gained others since.
  *
  * @param command what makes one, for the message
  * @throws UserError if there is none
  */
-export async function checkpointOf(path: string, command: string): Promise<string> {
-  const newest = await newestCheckpoint(path);
-  if (newest !== undefined) return newest;
+export async function checkpointOf(
+  { model: { path }, run }: FineTuningSettings,
+  command: string,
+): Promise<string> {
+  const checkpoints = await checkpointsOf(path);
+  const before = (await keptSettings(run.dir))?.model?.path;
+  const checkpoint = checkpoints.find((each) => each === before) ?? checkpoints.at(-1);
+  if (checkpoint !== undefined) return checkpoint;
   const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
   if (isFolder) return path;
   throw new UserError(
@@ -78,29 +85,20 @@ export async function checkpointOf(path: string, command: string): Promise<strin
  * @returns the trained model, or undefined if the run was interrupted
  * @throws UserError for settings or a checkpoint that it cannot work with
  */
-export async function fineTune(stage: FineTuning): Promise<LanguageModel | undefined> {
-  const gpu = await openGpu(stage.settings.train.gpu);
-  try {
-    const model = await fineTuneOn(gpu, stage);
-    if (!model) gpu.close();
-    return model;
-  } catch (error) {
-    gpu.close();
-    throw error;
-  }
-}
-
-async function fineTuneOn(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | undefined> {
+export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | undefined> {
   const { settings, tokenizer } = stage;
   const { data, train: training, run } = settings;
-  using base = await openCheckpoint(stage.base);
+  using base = await openCheckpoint(settings.model.path);
   if (data.cutoff > base.config.maxPositions) {
     throw new UserError(
       `data.cutoff is ${data.cutoff}, but the model takes at most ${base.config.maxPositions} ` +
         `tokens (max_position_embeddings)`,
     );
   }
-  const parameters = new Parameters(base.config, isMixed(training.precision, gpu.capabilities));
+  const digest = digestOf(stage.items);
+  const begun = await newestCheckpoint(run.dir);
+  if (begun) requireSameItems((await readTrainingState(begun)).position, digest);
+  const parameters = new Parameters(base.config, training.precision === "mixed");
   const model = new LanguageModel(gpu, parameters, tokenizer);
   await parameters.load(gpu, ({ name }) => base.readFloat32(name));
   await showExamAccuracy("before", model, data);
@@ -121,6 +119,7 @@ async function fineTuneOn(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | 
   await keepFacts(run.dir, model, step.memory);
   const source = new ExampleBatches(
     trained,
+    digest,
     training.batch,
     data.seed,
     (step) => training.packing ? packed(step, room) : padded(step, training.microBatch),
@@ -181,8 +180,8 @@ async function restore(
 }
 
 /** The tokenizer's files, and what its vocabulary was pruned to where it was. */
-async function filesToKeep({ base, tokenizer }: FineTuning): Promise<Record<string, string>> {
-  const vocabulary = await readIfThere(join(base, VOCABULARY_FILE));
+async function filesToKeep({ settings, tokenizer }: FineTuning): Promise<Record<string, string>> {
+  const vocabulary = await readIfThere(join(settings.model.path, VOCABULARY_FILE));
   return { ...tokenizer.files(), ...(vocabulary && { [VOCABULARY_FILE]: vocabulary }) };
 }
 

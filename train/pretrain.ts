@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { type Gpu, openGpu } from "../kernels/device.ts";
-import { isMixed } from "../model/precision.ts";
+import type { Gpu } from "../kernels/device.ts";
 import { describeMemory, requireRoom, totalBytes } from "../kernels/memory.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
@@ -17,6 +16,7 @@ import { train } from "./loop.ts";
 import type { PretrainSettings } from "./pretrain-settings.ts";
 import { corpusText, type PretrainingText } from "./pretraining-text.ts";
 import { keepFacts } from "./run-facts.ts";
+import { runOnGpu } from "./run-on-gpu.ts";
 import { keepSettings } from "./run-settings.ts";
 import { namesShards, shardText } from "./shard-text.ts";
 import { readTrainingState, restoreTraining, type TrainingState } from "./training-checkpoint.ts";
@@ -31,30 +31,21 @@ import { unigramEntropy, validationLoss } from "./validation.ts";
  */
 export async function pretrain(settings: PretrainSettings): Promise<LanguageModel | undefined> {
   checkSequence(settings);
-  // Checkpoints remember what was appended: a run that goes on is not to append it again.
-  await keepSettings(settings.run.dir, { ...settings, data: { ...settings.data, append: [] } });
-  using text = await prepareText(settings);
-  const entropy = unigramEntropy(text.validation, text.padding);
-  describeText(text, entropy);
-  const gpu = await openGpu(settings.train.gpu);
-  try {
-    const model = await pretrainOn(gpu, text, entropy, settings);
-    if (!model) gpu.close();
-    return model;
-  } catch (error) {
-    gpu.close();
-    throw error;
-  }
+  return await runOnGpu(settings, pretrainOn);
 }
 
 async function pretrainOn(
   gpu: Gpu,
-  text: PretrainingText,
-  entropy: number,
-  { model: sizes, data, train: training, run }: PretrainSettings,
+  settings: PretrainSettings,
 ): Promise<LanguageModel | undefined> {
+  const { model: sizes, data, train: training, run } = settings;
+  // Checkpoints remember what was appended: a run that goes on is not to append it again.
+  await keepSettings(run.dir, { ...settings, data: { ...data, append: [] } });
+  using text = await prepareText(settings);
+  const entropy = unigramEntropy(text.validation, text.padding);
+  describeText(text, entropy);
   const config = modelConfig(sizes, text.tokenizer, text.vocabularySize);
-  const parameters = new Parameters(config, isMixed(training.precision, gpu.capabilities));
+  const parameters = new Parameters(config, training.precision === "mixed");
   const step = await TrainingStep.plan(
     gpu,
     parameters,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { WholeFile } from "../data/whole-file.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { each, type Items, type Room } from "./example-batches.ts";
+import { digestOf } from "./examples-digest.ts";
 import { SequenceScorer } from "./sequence-scorer.ts";
 
 /** The file in a run's folder that keeps what the reference model made of the answers. */
@@ -64,10 +65,7 @@ async function keyOf(
   base: string,
 ): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(`${gpu.capabilities.name} ${parameters.mixed}\n`);
-  for (const item of each(items)) {
-    for (const { inputs, labels } of item) hash.update(`${inputs}:${labels}\n`);
-  }
+  hash.update(`${gpu.capabilities.name} ${parameters.mixed} ${digestOf(items)}\n`);
   const entries = await Array.fromAsync(Deno.readDir(base));
   const names = entries.map(({ name }) => name).filter((name) => name.startsWith("model"));
   for (const name of names.toSorted()) await updateFromFile(hash, join(base, name));

@@ -7,7 +7,10 @@ import { newestCheckpoint } from "../model/run-folder.ts";
 import type { Schema, SettingsOf } from "./settings-schema.ts";
 import { settingsToYaml } from "./settings.ts";
 
-/** What may change when a run goes on: none of it changes what is computed. */
+/**
+ * What may change when a run goes on: none of it changes what is computed. Another `train.gpu`, like
+ * another machine, does round otherwise: the run goes on as well, but not to the same bits.
+ */
 const FREE = new Set([
   "run.dir",
   "train.gpu",
@@ -25,8 +28,8 @@ const FREE = new Set([
  */
 export async function keepSettings(dir: string, settings: SettingsOf<Schema>): Promise<void> {
   const path = join(dir, "settings.yaml");
-  if (await newestCheckpoint(dir)) {
-    const before = await readSettings(path);
+  const before = await keptSettings(dir);
+  if (before) {
     const changed = Object.entries(settings).flatMap(([section, values]) =>
       Object.entries(values)
         .filter(([key]) => section !== "sample" && !FREE.has(`${section}.${key}`))
@@ -45,6 +48,19 @@ export async function keepSettings(dir: string, settings: SettingsOf<Schema>): P
   }
   await makeFolder(dir);
   await WholeFile.write(path, settingsToYaml(settings));
+}
+
+/**
+ * The settings that the run in the folder `dir` was started with; undefined if it has no checkpoint
+ * yet.
+ *
+ * @throws UserError if they are missing or damaged
+ */
+export async function keptSettings(
+  dir: string,
+): Promise<Record<string, Record<string, unknown>> | undefined> {
+  if (await newestCheckpoint(dir) === undefined) return undefined;
+  return await readSettings(join(dir, "settings.yaml"));
 }
 
 async function readSettings(path: string): Promise<Record<string, Record<string, unknown>>> {

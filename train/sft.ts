@@ -5,12 +5,14 @@ import { ExampleStore } from "../data/instructions/example-store.ts";
 import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
+import type { Gpu } from "../kernels/device.ts";
 import { chatRenderer } from "../model/chat-template.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { checkpointOf, fineTune } from "./fine-tuning.ts";
 import { type Examples, keepShares, takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
+import { runOnGpu } from "./run-on-gpu.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf, unseenAnswerItem } from "./sequences.ts";
 import type { SftSettings } from "./sft-settings.ts";
@@ -25,10 +27,14 @@ import type { SftSettings } from "./sft-settings.ts";
 export async function superviseFineTuning(
   settings: SftSettings,
 ): Promise<LanguageModel | undefined> {
-  const { data, run } = settings;
-  const base = await checkpointOf(settings.model.path, "deno task pretrain");
+  const path = await checkpointOf(settings, "deno task pretrain");
+  return await runOnGpu({ ...settings, model: { path } }, superviseOn);
+}
+
+async function superviseOn(gpu: Gpu, settings: SftSettings): Promise<LanguageModel | undefined> {
+  const { model: { path }, data, run } = settings;
   await keepSettings(run.dir, settings);
-  const tokenizer = await Tokenizer.fromFolder(base);
+  const tokenizer = await Tokenizer.fromFolder(path);
   const encoder = fastEncoder(tokenizer);
   const examples = new ExampleStore();
   const tokens = noTokens();
@@ -43,10 +49,9 @@ export async function superviseFineTuning(
   });
   await keepShares(run.dir, examples.length, "examples", tokens);
   describeFirst(examples.at(0), tokenizer);
-  return await fineTune({
+  return await fineTune(gpu, {
     stage: "supervised fine-tuning",
     settings,
-    base,
     tokenizer,
     objective: () => new NextTokenObjective(),
     items: {

@@ -99,12 +99,22 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
       assert((await Deno.readTextFile(`${dir}/dpo/${name}.svg`)).startsWith("<svg"));
     }
     await killAt({ measured: 3 }, `${dir}/dpo-killed`, startRun("dpo", dpo("dpo-killed"), dir));
+    // Of this run's answers: a checkpoint that the base's run gained since is not the reference.
+    const gained = `${dir}/sft/checkpoints/step-0000061`;
+    await Deno.mkdir(gained);
     await prefer("dpo-killed");
     assertEquals(await result(`${dir}/dpo-killed`, 8), await result(`${dir}/dpo`, 8));
 
     const cache = `${dir}/dpo/reference-log-probabilities.json`;
     const kept = await Deno.readTextFile(cache);
     await assertRejects(() => prefer("dpo", "--train.steps=9"), UserError, "train.steps was 8");
+    await assertRejects(
+      () => prefer("dpo", `--model.path=${gained}`),
+      UserError,
+      `model.path was "${dir}/sft/checkpoints/step-0000060" and is now "${gained}"`,
+    );
+    await Deno.writeTextFile(`${dir}/pairs.json`, JSON.stringify(PAIRS).replace("iron", "lead"));
+    await assertRejects(() => prefer("dpo"), UserError, "begun with other examples");
     assertEquals(await Deno.readTextFile(cache), kept);
     await assertRejects(
       async () =>

@@ -4,6 +4,7 @@ import { UserError } from "../../kernels/user-error.ts";
 import { openCheckpoint } from "../../model/checkpoint.ts";
 import { checkpointsOf } from "../../model/run-folder.ts";
 import { pretrain } from "../../train/pretrain.ts";
+import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { tinySettings } from "./tiny-run.ts";
 
@@ -41,8 +42,15 @@ Deno.test("text that cannot be trained on is refused with its place", () =>
 Deno.test("a run's folder with other settings, other text or damage is refused, and nothing is lost", () =>
   inTemporaryFolder(async (dir) => {
     const run = `${dir}/run`;
-    const steps = ["--train.steps=2", "--train.warmupSteps=1"];
+    const steps = ["--train.steps=2", "--train.warmupSteps=1", "--train.precision=auto"];
     (await pretrain(await tinySettings(dir, ...steps)))!.close();
+    const [was, now] = /precision: f32/.test(await Deno.readTextFile(`${run}/settings.yaml`))
+      ? ["f32", "mixed"]
+      : ["mixed", "f32"];
+    assertStringIncludes(
+      await refusal(dir, ...steps, `--train.precision=${now}`),
+      gpu.capabilities.f16 ? `train.precision was "${was}" and is now "${now}"` : "has no f16",
+    );
     const weights = await Deno.readFile(`${run}/checkpoints/step-0000002/model.safetensors`);
 
     assertEquals(
@@ -90,7 +98,7 @@ Deno.test("a step that is not finite stops the run by its number and leaves the 
 
 Deno.test("weights that an update made NaN are not saved, and the run says so", () =>
   inTemporaryFolder(async (dir) => {
-    const message = await refusal(dir, "--train.learningRate=1e38", "--train.warmupSteps=0");
+    const message = await refusal(dir, "--train.learningRate=8e37", "--train.warmupSteps=0");
     assertMatch(
       message,
       /^Step 1: the update made weights that are not finite .* no checkpoint yet/,
