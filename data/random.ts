@@ -1,13 +1,6 @@
 /**
- * A small seeded generator whose state can be saved: the same seed gives the same numbers on every
- * machine, and a restored state goes on where the saved one stopped.
- */
-
-/** What {@linkcode Random.state} saves: the four 32-bit words of sfc32. */
-export type RandomState = [number, number, number, number];
-
-/**
- * sfc32, "small fast counting": 128 bits of state, a period of at least 2^32 and 2^127 on average
+ * A small seeded generator: the same seed gives the same numbers on every machine. It is sfc32,
+ * "small fast counting": 128 bits of state, a period of at least 2^32 and 2^127 on average
  * (Chris Doty-Humphrey, PractRand, http://pracrand.sourceforge.net, public domain).
  */
 export class Random {
@@ -21,19 +14,6 @@ export class Random {
   constructor(seed: number, stream = 0) {
     this.#state = Int32Array.of(0, seed | 0, stream | 0, 1);
     for (let warmUp = 0; warmUp < 12; warmUp++) this.uint32();
-  }
-
-  /** A generator that goes on from a saved state. */
-  static restore(state: RandomState): Random {
-    const random = new Random(0);
-    random.#state.set(state);
-    return random;
-  }
-
-  /** The state, fit for JSON. */
-  state(): RandomState {
-    const [a, b, c, counter] = this.#state;
-    return [a, b, c, counter];
   }
 
   /** The next integer from 0 to 2^32 - 1. */
