@@ -3,13 +3,14 @@ import { firstTraces } from "./cleaning/clean-file.ts";
 import { CleanPhase } from "./cleaning/clean-phase.ts";
 import { type CleanReport, warningsOf } from "./cleaning/clean-report.ts";
 import { loadModels } from "./cleaning/models.ts";
+import { fileIdentity } from "./file-identity.ts";
 import { refuseOverwriting } from "./overwriting.ts";
 import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type ReadingRules } from "./readers/documents.ts";
 import { prepareSteps, type Recipe, type RecipeStep } from "./recipe.ts";
 import { WholeFile } from "./whole-file.ts";
-import { fileIdentity, WORK_FOLDER, WorkFolder } from "./work-folder.ts";
+import { WORK_FOLDER, WorkFolder } from "./work-folder.ts";
 
 export interface CleanSettings {
   recipe: Recipe;

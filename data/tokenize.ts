@@ -1,4 +1,5 @@
 import { UserError } from "../kernels/user-error.ts";
+import { fileIdentity } from "./file-identity.ts";
 import type { BytePairEncoder } from "./tokenizing/byte-pair-encoder.ts";
 import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
@@ -12,7 +13,7 @@ import { earlierShards, PAPER_BLOCKS_PER_SHARD, ShardWriter } from "./shards/sha
 import { END_OF_DOCUMENT, type TokenizeSetup, tokenizingWork } from "./tokenizing/tokenize-job.ts";
 import { type TokenizedFile, tokenizeFile } from "./tokenizing/tokenize-file.ts";
 import { TokenStream } from "./tokenizing/token-stream.ts";
-import { fileIdentity, WORK_FOLDER, WorkFolder } from "./work-folder.ts";
+import { WORK_FOLDER, WorkFolder } from "./work-folder.ts";
 import { Threads } from "./threads.ts";
 
 /** Files that make up one part of the mixture. */

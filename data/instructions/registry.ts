@@ -1,5 +1,6 @@
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../../kernels/user-error.ts";
+import { messageOf } from "../error-message.ts";
 import { declaredFormat, type SetFormat } from "./set-format.ts";
 
 /** A set of instructions in a file of this machine. */
@@ -74,8 +75,7 @@ function readRegistry(
   try {
     return { path, entries: JSON.parse(Deno.readTextFileSync(path)) };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path} cannot be read: ${reason}`);
+    throw new UserError(`${path} cannot be read: ${messageOf(error)}`);
   }
 }
 

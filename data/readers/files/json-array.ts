@@ -1,11 +1,6 @@
 import { DamagedFile, type OnRead, readBytes } from "./bytes.ts";
-import {
-  joined,
-  LONGEST_RECORD,
-  type RecordBatch,
-  type ReportRecord,
-  TOO_LONG,
-} from "./record-batch.ts";
+import { joined } from "../../joined.ts";
+import { LONGEST_RECORD, type RecordBatch, type ReportRecord, TOO_LONG } from "./record-batch.ts";
 
 /**
  * The elements of a file that is one JSON array, without holding the array: only strings, brackets

@@ -1,11 +1,6 @@
 import { type OnRead, readBytes } from "./bytes.ts";
-import {
-  joined,
-  LONGEST_RECORD,
-  type RecordBatch,
-  type ReportRecord,
-  TOO_LONG,
-} from "./record-batch.ts";
+import { joined } from "../../joined.ts";
+import { LONGEST_RECORD, type RecordBatch, type ReportRecord, TOO_LONG } from "./record-batch.ts";
 
 const NEWLINE = 0x0A;
 

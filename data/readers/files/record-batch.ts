@@ -1,3 +1,5 @@
+import { joined } from "../../joined.ts";
+
 /** Some records of a file, each as JSON, fit to be handed over to a worker, buffers and all. */
 export interface RecordBatch {
   bytes: Uint8Array<ArrayBuffer>;
@@ -31,14 +33,4 @@ export function batchOf(records: unknown[], first: number): RecordBatch {
 /** JSON has no 64-bit integers. */
 function numberOfBigInt(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value;
-}
-
-export function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,7 +1,7 @@
 import { type OnRead, readBytes } from "./bytes.ts";
+import { joined } from "../../joined.ts";
 import {
   batchOf,
-  joined,
   LONGEST_RECORD,
   type RecordBatch,
   type ReportRecord,
