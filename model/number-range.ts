@@ -21,8 +21,10 @@ export const positive: NumberRange = { least: LEAST, most: MOST };
 /** 0 or more, for shaders. */
 export const notNegative: NumberRange = { least: 0, most: MOST };
 export const share: NumberRange = { least: 0, below: 1 };
-/** A share that leaves something. */
+/** A share that takes something, or all. */
 export const someShare: NumberRange = { above: 0, most: 1 };
+/** A share that takes something and leaves something. */
+export const properShare: NumberRange = { above: 0, below: 1 };
 export const count: NumberRange = { whole: true, least: 0 };
 export const atLeastOne: NumberRange = { whole: true, least: 1 };
 export const anySeed: NumberRange = { whole: true, least: 0, most: 2 ** 32 - 1 };

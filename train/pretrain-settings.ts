@@ -3,6 +3,7 @@ import {
   atLeastOne,
   notNegative,
   positive,
+  properShare,
   share,
   someShare,
 } from "../model/number-range.ts";
@@ -40,8 +41,8 @@ const pretrainSchema = {
     append: texts("folders of shards to add to a run that goes on, mixed with what it has left"),
     tokens: wholeNumber("tokens to take from the source; 0 takes all of a .jsonl; shards: all"),
     heldOut: number(
-      "share of the documents kept for validation; of shards, every (1 / share)th block",
-      share,
+      "share of the documents kept for validation; of shards, every (1 / share)th block, at most half",
+      properShare,
     ),
     sequence: wholeNumber("tokens the model sees at once", atLeastOne),
     seed: wholeNumber("seed of the order of the blocks", anySeed),

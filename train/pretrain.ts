@@ -8,7 +8,6 @@ import { readIfThere } from "../model/json-file.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { Parameters } from "../model/parameters.ts";
 import { newestCheckpoint } from "../model/run-folder.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
 import { BlockBatches } from "./block-batches.ts";
 import { initialValues } from "./initialize.ts";
@@ -30,7 +29,7 @@ import { unigramEntropy, validationLoss } from "./validation.ts";
  * @throws UserError for settings, text or a folder that it cannot work with
  */
 export async function pretrain(settings: PretrainSettings): Promise<LanguageModel | undefined> {
-  checkSequence(settings);
+  checkModel(settings);
   return await runOnGpu(settings, pretrainOn);
 }
 
@@ -44,7 +43,11 @@ async function pretrainOn(
   using text = await prepareText(settings);
   const entropy = unigramEntropy(text.validation, text.padding);
   describeText(text, entropy);
-  const config = modelConfig(sizes, text.tokenizer, text.vocabularySize);
+  const config = modelConfig(sizes, {
+    vocab_size: text.vocabularySize,
+    bos_token_id: text.tokenizer.endOfText,
+    eos_token_id: text.tokenizer.imEnd,
+  });
   const parameters = new Parameters(config, training.precision === "mixed");
   const step = await TrainingStep.plan(
     gpu,
@@ -133,8 +136,10 @@ async function requireSameVocabulary(
   );
 }
 
-/** Rope's table has as many rows as the model takes tokens. */
-function checkSequence({ data, model }: PretrainSettings): void {
+/** Refuses what needs no text to be told, before any is read. */
+function checkModel({ data, model }: PretrainSettings): void {
+  modelConfig(model, { vocab_size: 1 });
+  // Rope's table has as many rows as the model takes tokens.
   if (data.sequence <= model.max_position_embeddings) return;
   throw new UserError(
     `data.sequence is ${data.sequence}, more than model.max_position_embeddings, ` +
@@ -160,8 +165,7 @@ async function prepareText(settings: PretrainSettings): Promise<PretrainingText>
 
 function modelConfig(
   model: PretrainSettings["model"],
-  tokenizer: Tokenizer,
-  vocabularySize: number,
+  vocabulary: { vocab_size: number; bos_token_id?: number; eos_token_id?: number },
 ): ModelConfig {
   return parseConfig({
     architectures: ["SteelForCausalLM"],
@@ -169,9 +173,7 @@ function modelConfig(
     hidden_act: "silu",
     tie_word_embeddings: false,
     ...model,
-    vocab_size: vocabularySize,
-    bos_token_id: tokenizer.endOfText,
-    eos_token_id: tokenizer.imEnd,
+    ...vocabulary,
   }, "the settings' section model");
 }
 

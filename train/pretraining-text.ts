@@ -56,11 +56,10 @@ export async function corpusText(
       cutIntoBlocks(corpus.train, data.sequence + 1, "the corpus"),
       data.seed,
     );
-    const share = `data.heldOut is ${data.heldOut}`;
     const heldOut = cutIntoBlocks(
       corpus.heldOut,
       data.sequence + 1,
-      `the held-out text (${share})`,
+      `the held-out text (data.heldOut is ${data.heldOut}; a larger share holds out more)`,
     );
     if (position !== undefined) blocks.seek(position as BlockPosition);
     return {

@@ -28,12 +28,19 @@ export async function namesShards(source: readonly string[]): Promise<boolean> {
  * those of `data.append`.
  *
  * @param position where a run goes on
- * @throws UserError for shards that changed, that the run holds already, or of another tokenizer
+ * @throws UserError for shards that changed, that the run holds already, or of another tokenizer, and
+ *   for more than every second block held out
  */
 export async function shardText(
   { data, train }: PretrainSettings,
   position: unknown,
 ): Promise<PretrainingText> {
+  if (data.heldOut > 0.5) {
+    throw new UserError(
+      `data.heldOut is ${data.heldOut}, but of shards at most every second block can be held out: ` +
+        `give at most 0.5`,
+    );
+  }
   const saved = position as ShardPosition | undefined;
   const dirs = [...data.source, ...(saved?.appended ?? []).map(({ dir }) => dir)];
   const manifests = await Promise.all([...dirs, ...data.append].map(readManifest));
@@ -43,7 +50,7 @@ export async function shardText(
     dirs,
     blockLength: data.sequence + 1,
     seed: data.seed,
-    heldOutEvery: data.heldOut === 0 ? undefined : Math.max(2, Math.round(1 / data.heldOut)),
+    heldOutEvery: Math.round(1 / data.heldOut),
   });
   try {
     if (saved) blocks.seek(saved);

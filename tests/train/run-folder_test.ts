@@ -33,10 +33,14 @@ Deno.test("text that cannot be trained on is refused with its place", () =>
     assertStringIncludes(await refusal(dir, "--data.source=none.jsonl"), "none.jsonl");
     const long = ["--data.sequence=9000", "--model.max_position_embeddings=9000"];
     assertStringIncludes(await refusal(dir, ...long), "but one block takes 9001");
-    assertStringIncludes(await refusal(dir, "--data.heldOut=0"), "data.heldOut is 0) is empty");
+    assertStringIncludes(
+      await refusal(dir, "--data.heldOut=1e-9"),
+      "data.heldOut is 1e-9; a larger share holds out more) is empty",
+    );
     assertStringIncludes(await refusal(dir, "--data.sequence=65"), "max_position_embeddings, 64");
     const uneven = ["--model.num_attention_heads=3", "--model.num_key_value_heads=3"];
-    assertStringIncludes(await refusal(dir, ...uneven), '"hidden_size" is 16');
+    const message = await refusal(dir, ...uneven, "--data.source=none.jsonl");
+    assertStringIncludes(message, '"hidden_size" is 16', "told before text is read");
   }));
 
 Deno.test("a run's folder with other settings, other text or damage is refused, and nothing is lost", () =>

@@ -62,6 +62,10 @@ Deno.test("settings: a mistake in an argument is named, with what was meant", as
     await errorOf(["--train.clip", "--train.steps=2"]),
     "--train.clip needs a value: a number of at least 1.2e-38 and at most 8e+37",
   );
+  assertStringIncludes(
+    await errorOf(["--data.heldOut=0"]),
+    "expected a number above 0 and below 1",
+  );
   assertStringIncludes(await errorOf(["--train.steps="]), 'is ""; expected a whole number');
   assertStringIncludes(await errorOf(["--model.mlp_type=x"]), "expected senet or raw");
   assertStringIncludes(await errorOf(["steps"]), 'unexpected argument "steps"');

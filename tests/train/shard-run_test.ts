@@ -94,7 +94,8 @@ Deno.test("a run stopped and gone on with more shards sees each block once an ep
     const append = `--data.append=${dir}/b`;
     assertStringIncludes(await refusal(append), "holds no run yet");
     assertStringIncludes(await refusal("--data.vocabulary=16"), "give --data.vocabulary=0");
-    assertStringIncludes(await refusal("--data.heldOut=0"), "no block is held out");
+    assertStringIncludes(await refusal("--data.heldOut=0.01"), "no block is held out");
+    assertStringIncludes(await refusal("--data.heldOut=0.6"), "give at most 0.5");
 
     await writeShards(`${dir}/wild`, tokenizer, 400, 20);
     const source = (name: string) =>
