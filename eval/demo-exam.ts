@@ -5,7 +5,7 @@ import { stringify } from "csv-stringify/sync";
 import { embeddedExam, embeddedExamples } from "../data/exam/embedded-instructions.ts";
 import type { PoemQuestion } from "../data/exam/poem-questions.ts";
 import { formatJson, writeText } from "../model/json-file.ts";
-import { makeFolder } from "../model/make-folder.ts";
+import { makeFolder } from "../data/make-folder.ts";
 import { LETTERS } from "./benchmarks/benchmark.ts";
 
 /** As in C-Eval's `subject_mapping.json`: English name, name in prompts, category. */

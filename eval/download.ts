@@ -3,7 +3,7 @@
 import { dirname } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
 import { exists } from "../model/exists.ts";
-import { makeFolder } from "../model/make-folder.ts";
+import { makeFolder } from "../data/make-folder.ts";
 import type { Benchmark } from "./benchmarks/benchmark.ts";
 import { openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
 import { readQuestions } from "./benchmarks/read-questions.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { UserError } from "../kernels/user-error.ts";
 import { formatJson, readJson, writeText } from "../model/json-file.ts";
-import { makeFolder } from "../model/make-folder.ts";
+import { makeFolder } from "../data/make-folder.ts";
 import type { Answer } from "./answer-log.ts";
 import { type Benchmark, LETTERS, type Question, type Split } from "./benchmarks/benchmark.ts";
 import { type Accuracy, type GroupScore, type Scores, subjectAccuracy } from "./scores.ts";

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { parseObject, readIfThere } from "../model/json-file.ts";
-import { makeFolder } from "../model/make-folder.ts";
+import { makeFolder } from "../data/make-folder.ts";
 import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { evaluate } from "./evaluate.ts";

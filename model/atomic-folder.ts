@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { exists } from "./exists.ts";
-import { makeFolder } from "./make-folder.ts";
+import { makeFolder } from "../data/make-folder.ts";
 
 /**
  * Writes a folder so that a kill or a power cut at any moment leaves the old folder or the new one,

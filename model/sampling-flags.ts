@@ -1,16 +1,6 @@
-import { UserError } from "../kernels/user-error.ts";
 import type { GenerateOptions } from "./language-model.ts";
-import {
-  anySeed,
-  atLeastOne,
-  count,
-  isInRange,
-  notNegative,
-  type NumberRange,
-  positive,
-  rangeInWords,
-  someShare,
-} from "./number-range.ts";
+import { numberFlag } from "./number-flag.ts";
+import { anySeed, atLeastOne, count, notNegative, positive, someShare } from "./number-range.ts";
 
 /** What a command line says of sampling, for its help text. */
 export const SAMPLING_HELP = `\
@@ -32,20 +22,13 @@ export const SAMPLING_FLAGS = [
 ];
 
 /** How to choose tokens, by the arguments. @throws UserError for what is no number, or out of range */
-export function samplingOptions(flags: Record<string, unknown>): GenerateOptions {
-  const number = (name: string, range: NumberRange) => {
-    const text = flags[name];
-    if (text === undefined) return undefined;
-    const value = Number(text);
-    if (String(text).trim() !== "" && isInRange(value, range)) return value;
-    throw new UserError(`--${name}=${text}: expected ${rangeInWords(range)}`);
-  };
+export function samplingOptions(flags: Record<string, string | undefined>): GenerateOptions {
   return {
-    maxTokens: number("max-tokens", atLeastOne) ?? 256,
-    temperature: number("temperature", notNegative) ?? 0.8,
-    topP: number("top-p", someShare) ?? 0.9,
-    topK: number("top-k", count) ?? 0,
-    repetitionPenalty: number("repetition-penalty", positive) ?? 1,
-    seed: number("seed", anySeed),
+    maxTokens: numberFlag("max-tokens", flags["max-tokens"], atLeastOne) ?? 256,
+    temperature: numberFlag("temperature", flags.temperature, notNegative) ?? 0.8,
+    topP: numberFlag("top-p", flags["top-p"], someShare) ?? 0.9,
+    topK: numberFlag("top-k", flags["top-k"], count) ?? 0,
+    repetitionPenalty: numberFlag("repetition-penalty", flags["repetition-penalty"], positive) ?? 1,
+    seed: numberFlag("seed", flags.seed, anySeed),
   };
 }
