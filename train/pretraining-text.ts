@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   type BlockPosition,
   type BlockSource,
@@ -6,6 +7,7 @@ import {
 } from "../data/blocks.ts";
 import { loadCorpus } from "../data/corpora/corpus.ts";
 import type { TokenCorpus } from "../data/token-corpus.ts";
+import { UserError } from "../kernels/user-error.ts";
 import { roundUp } from "../model/plan-sizes.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
@@ -33,10 +35,17 @@ export interface PretrainingText extends Disposable {
   readonly padding?: number;
 }
 
+/** Where a run through a corpus stands; JSON. */
+interface CorpusPosition extends BlockPosition {
+  /** A hash of the tokens, held out and not: among others, of as many blocks, it means nothing. */
+  text: string;
+}
+
 /**
  * Tokenizes the corpus; with `data.vocabulary`, once more after pruning to its frequent tokens.
  *
  * @param position where a run goes on
+ * @throws UserError if that was in another text
  */
 export async function corpusText(
   { data, train }: PretrainSettings,
@@ -61,9 +70,18 @@ export async function corpusText(
       data.sequence + 1,
       `the held-out text (data.heldOut is ${data.heldOut}; a larger share holds out more)`,
     );
-    if (position !== undefined) blocks.seek(position as BlockPosition);
+    const text = createHash("sha256").update(corpus.train).update(corpus.heldOut).digest("hex");
+    if (position !== undefined) {
+      blocks.seek(position as CorpusPosition);
+      if ((position as CorpusPosition).text !== text) throw otherText(data.source);
+    }
     return {
-      blocks,
+      blocks: {
+        blockLength: blocks.blockLength,
+        next: () => blocks.next(),
+        position: (): CorpusPosition => ({ ...blocks.position(), text }),
+        seek: (position: BlockPosition) => blocks.seek(position),
+      },
       tokens: corpus.train.length,
       tokensBySource: corpus.tokensBySource,
       validation: evenlySpaced(heldOut, train.validationBlocks),
@@ -86,6 +104,15 @@ export async function corpusText(
     files: { ...tokenizer.files(), [VOCABULARY_FILE]: vocabulary.toJson() },
     ...inBlocks(pruned),
   };
+}
+
+function otherText(source: readonly string[]): UserError {
+  return new UserError(
+    `data.source: the text of ${
+      source.join(", ")
+    } is not the one that the run was begun with: go ` +
+      `on with that, or start another run with --run.dir`,
+  );
 }
 
 /** Some of the items, from every source in proportion; all of them for 0. */
