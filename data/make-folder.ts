@@ -6,6 +6,6 @@ export async function makeFolder(path: string): Promise<void> {
   try {
     await Deno.mkdir(path, { recursive: true });
   } catch (error) {
-    throw new UserError(`the folder ${path} cannot be made: ${messageOf(error)}`);
+    throw new UserError(`${path}: this folder cannot be made: ${messageOf(error)}`);
   }
 }
