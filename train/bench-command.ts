@@ -8,9 +8,10 @@ import { deviceOptions } from "../model/device-flags.ts";
 import { isMixed } from "../model/precision.ts";
 import { Parameters } from "../model/parameters.ts";
 import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
+import { flopsPerToken } from "./flops.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
 import { profileTable } from "./profile-table.ts";
-import { benchmarkStep, flopsPerToken, profileStep } from "./step-benchmark.ts";
+import { benchmarkStep, profileStep } from "./step-benchmark.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 const HELP = `deno task bench [options]

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { WholeFile } from "../data/whole-file.ts";
 import { UserError } from "../kernels/user-error.ts";
 import type { LanguageModel } from "../model/language-model.ts";
+import { flopsPerToken, peakRate } from "./flops.ts";
 import { Interruption } from "./interruption.ts";
 import { lossCurve } from "./loss-curve.ts";
 import { MetricsLog, readMetrics, type StepMetrics } from "./metrics.ts";
@@ -55,6 +56,8 @@ export interface Run {
 export async function train(run: Run, start: TrainingState): Promise<boolean> {
   const { schedule, training, source, model } = run;
   const state = { ...start };
+  const { config, mixed } = model.parameters;
+  const peak = state.step < schedule.steps ? await peakRate(model.gpu, mixed) : undefined;
   using interruption = new Interruption();
   using progress = new Progress(schedule.steps, state.step);
   using metrics = new MetricsLog(join(run.dir, "metrics.jsonl"), state.step);
@@ -73,8 +76,9 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
     }
     const report = await running;
     if (!report.usable || !report.weightsFinite) throw notFinite(state.step + 1, saved, report);
-    const tokens = countTokens(microBatches);
+    const { tokens, sequence } = sizeOf(microBatches);
     const tokensPerSecond = tokens / ((performance.now() - began) / 1000);
+    const shareOfPeak = peak && tokensPerSecond * flopsPerToken(config, sequence) / peak;
     state.step++;
     if (!report.finite) {
       state.skipped++;
@@ -85,7 +89,8 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
     }
     state.tokens += tokens;
     state.position = position;
-    progress.update(state.step, { loss: report.loss, learningRate: rate, tokensPerSecond });
+    const { loss } = report;
+    progress.update(state.step, { loss, learningRate: rate, tokensPerSecond, shareOfPeak });
 
     const last = state.step === schedule.steps || interruption.requested;
     const validationLoss = last || state.step % run.validateEvery === 0
@@ -93,13 +98,14 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
       : undefined;
     metrics.append({
       step: state.step,
-      loss: report.loss,
+      loss,
       ...report.measures,
       gradientNorm: report.gradientNorm,
       learningRate: rate,
       tokens: state.tokens,
       tokensPerSecond: Math.round(tokensPerSecond),
-      ...(model.parameters.mixed && { lossScale: report.lossScale, skipped: state.skipped }),
+      ...(shareOfPeak !== undefined && { shareOfPeak: Number(shareOfPeak.toPrecision(3)) }),
+      ...(mixed && { lossScale: report.lossScale, skipped: state.skipped }),
       ...(validationLoss !== undefined && { validationLoss }),
     });
     if (validationLoss !== undefined) {
@@ -165,6 +171,9 @@ function notFinite(step: number, saved: number, report: StepReport): UserError {
   );
 }
 
-function countTokens(microBatches: readonly MicroBatch[]): number {
-  return microBatches.flatMap(({ inputs }) => inputs).reduce((sum, { length }) => sum + length, 0);
+/** Tokens of a step, and how long the sequence of one of them is on average. */
+function sizeOf(microBatches: readonly MicroBatch[]): { tokens: number; sequence: number } {
+  const lengths = microBatches.flatMap(({ inputs }) => inputs.map(({ length }) => length));
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  return { tokens, sequence: lengths.reduce((sum, length) => sum + length ** 2, 0) / tokens };
 }

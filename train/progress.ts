@@ -8,7 +8,7 @@ export interface StepStatus {
   loss: number;
   learningRate: number;
   tokensPerSecond: number;
-  /** Share of the device's peak arithmetic, from 0 to 1, where the peak is known. */
+  /** Of what the device's own matrix product reaches, from 0 to 1; where that can be measured. */
   shareOfPeak?: number;
 }
 

@@ -1,7 +1,6 @@
 import type { Gpu } from "../kernels/device.ts";
 import type { MemoryReport } from "../kernels/memory.ts";
 import { type LabelTime, profile } from "../kernels/profile.ts";
-import type { ModelConfig } from "../model/config.ts";
 import type { Parameters } from "../model/parameters.ts";
 import { microBatchOf } from "./block-batches.ts";
 import { type MicroBatch, TrainingStep } from "./training-step.ts";
@@ -75,14 +74,6 @@ export async function profileStep(
   };
   step.destroy();
   return times;
-}
-
-/** Floating-point operations that a token needs, forward and backward, without recomputation. */
-export function flopsPerToken(config: ModelConfig, sequence: number): number {
-  const { hiddenSize, heads, keyValueHeads, headDim, layers, vocabSize } = config;
-  const projections = hiddenSize * (2 * heads + 2 * keyValueHeads) * headDim;
-  const attention = sequence * heads * headDim;
-  return 6 * (layers * (projections + attention) + vocabSize * hiddenSize);
 }
 
 function planStep(gpu: Gpu, parameters: Parameters, { microBatch, sequence }: StepShape) {

@@ -3,6 +3,7 @@ import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "
 import { UserError } from "../../kernels/user-error.ts";
 import { openCheckpoint } from "../../model/checkpoint.ts";
 import { checkpointsOf } from "../../model/run-folder.ts";
+import { readMetrics } from "../../train/metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -48,6 +49,8 @@ Deno.test("a run's folder with other settings, other text or damage is refused, 
     const run = `${dir}/run`;
     const steps = ["--train.steps=2", "--train.warmupSteps=1", "--train.precision=auto"];
     (await pretrain(await tinySettings(dir, ...steps)))!.close();
+    const [{ shareOfPeak }] = readMetrics(`${run}/metrics.jsonl`);
+    assertEquals(shareOfPeak > 0, gpu.capabilities.timestamps);
     const [was, now] = /precision: f32/.test(await Deno.readTextFile(`${run}/settings.yaml`))
       ? ["f32", "mixed"]
       : ["mixed", "f32"];
