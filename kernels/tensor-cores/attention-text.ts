@@ -115,8 +115,8 @@ ${scores.leave("score")}
       if (behind == tile + 1u) { break; }
       row_sum += total.x + total.y + total.z + total.w;
 ${scores.take("weights")}
-      workgroupBarrier();
 ${sums.accumulate("weights", valueTiles)}
+      workgroupBarrier();
     }
     if (tile > last) { break; }
     // Here and not in the loop, where the compiler would move all sums around at every tile.
