@@ -57,7 +57,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
   const { schedule, training, source, model } = run;
   const state = { ...start };
   const { config, mixed } = model.parameters;
-  const peak = state.step < schedule.steps ? await peakRate(model.gpu, mixed) : undefined;
+  let peak: number | undefined;
   using interruption = new Interruption();
   using progress = new Progress(schedule.steps, state.step);
   using metrics = new MetricsLog(join(run.dir, "metrics.jsonl"), state.step);
@@ -65,6 +65,8 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
   let upcoming: Promise<MicroBatch[]> | undefined;
 
   while (state.step < schedule.steps && !interruption.requested) {
+    // After a step, as a GPU that has been idle runs at a fraction of its clock.
+    if (state.step === start.step + 1) peak = await peakRate(model.gpu, mixed);
     const began = performance.now();
     const rate = learningRate(state.step, schedule);
     const microBatches = await upcoming ?? source.next();
