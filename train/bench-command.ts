@@ -5,6 +5,8 @@ import { openGpu } from "../kernels/device.ts";
 import { totalBytes } from "../kernels/memory.ts";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { deviceOptions } from "../model/device-flags.ts";
+import { numberFlag } from "../model/number-flag.ts";
+import { atLeastOne } from "../model/number-range.ts";
 import { isMixed } from "../model/precision.ts";
 import { Parameters } from "../model/parameters.ts";
 import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
@@ -12,7 +14,6 @@ import { flopsPerToken } from "./flops.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
 import { profileTable } from "./profile-table.ts";
 import { benchmarkStep, profileStep } from "./step-benchmark.ts";
-import { wholeNumber } from "./whole-number.ts";
 
 const HELP = `deno task bench [options]
 
@@ -34,9 +35,9 @@ await runCommand(async () => {
   const device = deviceOptions(flags);
   const asked = {
     microBatches: flags["micro-batches"]?.split(",").map((each: string) =>
-      wholeNumber("micro-batches", each)
+      numberFlag("micro-batches", each, atLeastOne)!
     ),
-    steps: flags.steps === undefined ? undefined : wholeNumber("steps", flags.steps),
+    steps: numberFlag("steps", flags.steps, atLeastOne),
   };
   const gpu = await openGpu(device.gpu);
   const { cpu, name, implementation } = gpu.capabilities;

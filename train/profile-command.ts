@@ -4,11 +4,12 @@ import { openGpu } from "../kernels/device.ts";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { deviceOptions } from "../model/device-flags.ts";
 import { Parameters } from "../model/parameters.ts";
+import { numberFlag } from "../model/number-flag.ts";
+import { atLeastOne } from "../model/number-range.ts";
 import { isMixed } from "../model/precision.ts";
 import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
 import { profileTable } from "./profile-table.ts";
 import { profileStep } from "./step-benchmark.ts";
-import { wholeNumber } from "./whole-number.ts";
 
 const HELP = `deno task profile [options]
 
@@ -26,8 +27,7 @@ await runCommand(async () => {
   });
   if (flags.help) return console.log(HELP);
   const device = deviceOptions(flags);
-  const { "micro-batch": given } = flags;
-  const asked = given === undefined ? undefined : wholeNumber("micro-batch", given);
+  const asked = numberFlag("micro-batch", flags["micro-batch"], atLeastOne);
   const gpu = await openGpu(device.gpu);
   const mixed = isMixed(device.precision, gpu.capabilities);
   const microBatch = asked ?? (gpu.capabilities.cpu ? 2 : 8);

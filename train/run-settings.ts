@@ -1,5 +1,6 @@
 import { parse } from "@std/yaml";
 import { join } from "node:path";
+import { makeFolder } from "../data/make-folder.ts";
 import { WholeFile } from "../data/whole-file.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { isRecord, readIfThere } from "../model/json-file.ts";
@@ -79,12 +80,4 @@ async function readSettings(path: string): Promise<Record<string, Record<string,
   }
   if (!isRecord(settings) || !Object.values(settings).every(isRecord)) throw refuse("are damaged");
   return settings as Record<string, Record<string, unknown>>;
-}
-
-async function makeFolder(dir: string): Promise<void> {
-  try {
-    await Deno.mkdir(dir, { recursive: true });
-  } catch (error) {
-    throw new UserError(`run.dir: ${dir} cannot be made: ${(error as Error).message}`);
-  }
 }

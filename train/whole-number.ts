@@ -1,8 +1,0 @@
-import { UserError } from "../kernels/user-error.ts";
-
-/** The value of a command line's argument. @throws UserError unless whole and at least 1 */
-export function wholeNumber(name: string, value: string): number {
-  const number = Number(value);
-  if (value.trim() !== "" && Number.isSafeInteger(number) && number >= 1) return number;
-  throw new UserError(`--${name}=${value}: expected a whole number of at least 1`);
-}
