@@ -1,5 +1,6 @@
 import { UserError } from "../kernels/user-error.ts";
 import { isRecord } from "./json-file.ts";
+import { isInRange, positive, rangeInWords } from "./number-range.ts";
 
 /** The sizes and choices that define a model: what a published `config.json` says, by our names. */
 export interface ModelConfig {
@@ -161,8 +162,8 @@ function ropeTheta(read: ConfigReader): number {
       read.refuse(key, `rope_type "default": scaled rope is not supported`);
     }
     if (rope.rope_theta === undefined) continue;
-    if (typeof rope.rope_theta !== "number" || !(rope.rope_theta > 0)) {
-      read.refuse(key, "a positive rope_theta");
+    if (!isInRange(rope.rope_theta, positive)) {
+      read.refuse(key, `rope_theta ${rangeInWords(positive)}`);
     }
     if (read.value("rope_theta") !== undefined && rope.rope_theta !== own) {
       read.refuse(key, `the same rope_theta as the key "rope_theta" (${own})`);
@@ -200,9 +201,7 @@ class ConfigReader {
 
   positive(key: string, fallback: number): number {
     const value = this.value(key) ?? fallback;
-    if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-      this.refuse(key, "a positive number");
-    }
+    if (!isInRange(value, positive)) this.refuse(key, rangeInWords(positive));
     return value;
   }
 
