@@ -1,6 +1,7 @@
 import { benchmarkProduct } from "../kernels/benchmark.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { sizeOf } from "../kernels/tensor.ts";
+import { UserError } from "../kernels/user-error.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { parameterShapes } from "../model/parameter-shapes.ts";
 
@@ -30,11 +31,16 @@ function denseWeights(config: ModelConfig): number {
  * peak of which a run shows its share. It takes half a second.
  *
  * @param mixed operands in f16
- * @returns undefined where the device cannot write timestamps
+ * @returns undefined where the device cannot write timestamps, or has no room for it beside a run
  */
 export async function peakRate(gpu: Gpu, mixed: boolean): Promise<number | undefined> {
   if (!gpu.capabilities.timestamps) return undefined;
   const [m, n, k] = gpu.capabilities.cpu ? [512, 512, 512] : [4096, 4096, 1792];
-  const { rate } = await benchmarkProduct(gpu, "peak", "nt", m, n, k, mixed);
-  return rate * 1e12;
+  try {
+    const { rate } = await benchmarkProduct(gpu, "peak", "nt", m, n, k, mixed);
+    return rate * 1e12;
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
 }
