@@ -5,25 +5,19 @@ import { IGNORED } from "../kernels/head.ts";
 import { UserError } from "../kernels/user-error.ts";
 import type { Tensor } from "../kernels/tensor.ts";
 import { download, upload } from "../kernels/transfer.ts";
-import { uploadBatch } from "./batch.ts";
 import { checkChoices, checkLabels, checkSequences } from "./check-inputs.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 import { Decoder } from "./decoder.ts";
 import { exists } from "./exists.ts";
-import {
-  type ForwardPass,
-  HeadPass,
-  planForward,
-  planScoring,
-  type ScoringPass,
-} from "./forward-pass.ts";
+import { HeadPass, planForward, planScoring } from "./forward-pass.ts";
 import { type GenerationConfig, readGenerationConfig } from "./generation-config.ts";
 import { NextTokenPass, type NextTokenRoom } from "./next-token-pass.ts";
 import { Parameters } from "./parameters.ts";
 import { roomForSequences, roomForTokens } from "./plan-sizes.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import { sharedLength } from "./shared-length.ts";
+import { SizedPass } from "./sized-pass.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 export interface LoadOptions {
@@ -48,24 +42,6 @@ export interface GeneratedToken {
   readonly text: string;
 }
 
-/** The passes that are kept planned, each for batches of one size. */
-interface Passes {
-  hidden: ForwardPass;
-  scoring: ScoringPass;
-}
-
-type Planner<Pass> = (
-  gpu: Gpu,
-  parameters: Parameters,
-  tokens: number,
-  sequences: number,
-) => Promise<Pass>;
-
-const PLANNERS: { [Kind in keyof Passes]: Planner<Passes[Kind]> } = {
-  hidden: planForward,
-  scoring: planScoring,
-};
-
 /** Rows that the head turns into whole logits at a time. */
 const HEAD_ROWS = 64;
 
@@ -77,7 +53,12 @@ const SHORTEST_PREFIX = 16;
 
 /** A model on a GPU with its tokenizer. */
 export class LanguageModel {
-  #passes: Partial<Passes> = {};
+  readonly #forward = new SizedPass((tokens, sequences) =>
+    planForward(this.gpu, this.parameters, tokens, sequences)
+  );
+  readonly #scoring = new SizedPass((tokens, sequences) =>
+    planScoring(this.gpu, this.parameters, tokens, sequences)
+  );
   #head?: HeadPass;
   #next?: NextTokenPass;
   #lastCall: Promise<unknown> = Promise.resolve();
@@ -199,7 +180,7 @@ export class LanguageModel {
   ): Promise<number[][]> {
     checkSequences(this.config, inputIds);
     checkLabels(this.config, inputIds, labels);
-    const pass = await this.#planned("scoring", inputIds);
+    const pass = await this.#scoring.holding(this.gpu, inputIds);
     const flat = new Uint32Array(pass.labels.size).fill(IGNORED);
     flat.set(labels.flat().map((label) => label === -100 ? IGNORED : label));
     upload(this.gpu, pass.labels, flat);
@@ -276,31 +257,9 @@ export class LanguageModel {
 
   async #hidden(inputIds: readonly (readonly number[])[]): Promise<Tensor> {
     checkSequences(this.config, inputIds);
-    const { plan, hidden } = await this.#planned("hidden", inputIds);
+    const { plan, hidden } = await this.#forward.holding(this.gpu, inputIds);
     plan.run();
     return hidden;
-  }
-
-  /** A pass of the size that the sequences need, with them in its batch. */
-  async #planned<Kind extends keyof Passes>(
-    kind: Kind,
-    inputIds: readonly (readonly number[])[],
-  ): Promise<Passes[Kind]> {
-    const tokens = roomForTokens(countTokens(inputIds));
-    const sequences = roomForSequences(inputIds.length);
-    let pass = this.#passes[kind];
-    if (pass?.batch.ids.size !== tokens || pass.batch.sequences.count !== sequences) {
-      pass?.plan.destroy();
-      this.#passes[kind] = undefined; // should there be no memory for the other
-      pass = this.#passes[kind] = await PLANNERS[kind](
-        this.gpu,
-        this.parameters,
-        tokens,
-        sequences,
-      );
-    }
-    uploadBatch(this.gpu, pass!.batch, inputIds);
-    return pass!;
   }
 
   async #planNext(room: NextTokenRoom): Promise<NextTokenPass> {

@@ -2,18 +2,16 @@ import type { AttentionVariant } from "../attention.ts";
 import { type Binding, type Graph, read, update, write } from "../graph.ts";
 import type { HeadLayout } from "../rope.ts";
 import type { Tensor } from "../tensor.ts";
-import {
-  attentionRowDot,
-  keyValueGradient,
-  queryGradient,
-  scoreGradientSize,
-} from "./attention-backward-text.ts";
+import { keyValueGradient } from "./attention-key-value-gradient-text.ts";
 import type {
   AttentionGradients,
   AttentionKernel,
   TensorCoreAttention,
 } from "./attention-kernel.ts";
-import { tensorCoreAttentionForward } from "./attention-text.ts";
+import { queryGradient } from "./attention-query-gradient-text.ts";
+import { attentionRowDot } from "./attention-row-dot-text.ts";
+import { ScoreGradients } from "./attention-score-gradients.ts";
+import { tensorCoreAttentionForward } from "./attention-forward-text.ts";
 import { MATRIX_DIRECTIVES } from "./fragment.ts";
 
 /** Widest head of which a subgroup can hold its rows' sums in registers. */
@@ -52,7 +50,7 @@ export const onTensorCores: AttentionVariant = {
       row_dot: write(rowDot),
     });
     for (const heads of chunksOf(graph, options)) {
-      const changes = graph.tensor("score gradients", [scoreGradientSize(heads)], "f16");
+      const changes = graph.tensor("score gradients", [new ScoreGradients(heads).size], "f16");
       launch(graph, "attention dKV", keyValueGradient(heads), {
         qkv: eights(read(qkv, 4)),
         output_gradient: eights(read(dy, 4)),
@@ -79,7 +77,7 @@ function chunksOf(
 ): AttentionGradients[] {
   const { keyValueHeads } = options;
   const most = Math.min(SCORE_GRADIENT_BYTES, capabilities.maxBindingBytes);
-  const bytes = 2 * scoreGradientSize({ ...options, sharedHeads: 1 });
+  const bytes = 2 * new ScoreGradients({ ...options, sharedHeads: 1 }).size;
   const chunks = Math.ceil(keyValueHeads / Math.max(1, Math.floor(most / bytes)));
   const sharedHeads = Math.ceil(keyValueHeads / chunks);
   return Array.from({ length: Math.ceil(keyValueHeads / sharedHeads) }, (_, chunk) => {

@@ -4,11 +4,9 @@ import { attention } from "../../kernels/attention.ts";
 import { Graph, read, write } from "../../kernels/graph.ts";
 import { Draft } from "../../kernels/plan.ts";
 import { layOutSequences, sequenceInputs } from "../../kernels/sequences.ts";
-import {
-  keyValueGradient,
-  queryGradient,
-} from "../../kernels/tensor-cores/attention-backward-text.ts";
-import { tensorCoreAttentionForward } from "../../kernels/tensor-cores/attention-text.ts";
+import { keyValueGradient } from "../../kernels/tensor-cores/attention-key-value-gradient-text.ts";
+import { queryGradient } from "../../kernels/tensor-cores/attention-query-gradient-text.ts";
+import { tensorCoreAttentionForward } from "../../kernels/tensor-cores/attention-forward-text.ts";
 import { WORKGROUP_BYTES } from "../../kernels/tensor-cores/fragment.ts";
 import { download, upload } from "../../kernels/transfer.ts";
 import { assertClose, gpu, randomNumbers } from "./harness.ts";

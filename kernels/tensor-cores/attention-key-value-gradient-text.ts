@@ -1,48 +1,10 @@
-import type {
-  AttentionGradients,
-  AttentionKernel,
-  TensorCoreAttention,
-} from "./attention-kernel.ts";
-import { LANES, WorkPartition } from "./attention-partition.ts";
+import type { AttentionGradients, AttentionKernel } from "./attention-kernel.ts";
+import { WorkPartition } from "./attention-partition.ts";
 import { loadOwn, Product } from "./attention-product.ts";
-import { KEYS, ScoreGradients, ScoreGradientTiles } from "./attention-score-gradients.ts";
+import { ScoreGradients } from "./attention-score-gradients.ts";
 import { attentionSides } from "./attention-sides.ts";
 import { Sums } from "./attention-sums.ts";
 import { PassingTiles } from "./attention-tiles.ts";
-
-/**
- * WGSL of `row_dot[head, token] = Σ output · output_gradient`, which gradients of scores subtract.
- * Bindings: `output` and `output_gradient`, f16 [tokens, heads * headDim] bound as
- * `array<vec4<u32>>`, and `row_dot` f32 [heads, tokens].
- */
-export function attentionRowDot(options: TensorCoreAttention): AttentionKernel {
-  const { tokens, heads, headDim } = options;
-  const vectors = headDim / 8;
-  // Lanes that share a head of a token, a vector each.
-  const lanes = 2 ** Math.ceil(Math.log2(vectors));
-  const steps = Array.from({ length: Math.log2(lanes) }, (_, step) => 1 << step);
-  const code = `
-
-@compute @workgroup_size(${LANES})
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let head = id.x / ${lanes}u;
-  let lane = id.x % ${lanes}u;
-  var sum = 0.0;
-  if (lane < ${vectors}u && head < ${heads}u) {
-    let a = output[(id.y * ${heads}u + head) * ${vectors}u + lane];
-    let b = output_gradient[(id.y * ${heads}u + head) * ${vectors}u + lane];
-    for (var i = 0u; i < 4u; i++) { sum += dot(unpack2x16float(a[i]), unpack2x16float(b[i])); }
-  }
-  ${steps.map((step) => `sum += subgroupShuffleXor(sum, ${step}u);`).join("\n  ")}
-  if (lane == 0u && head < ${heads}u) { row_dot[head * ${tokens}u + id.y] = sum; }
-}`;
-  return { code, workgroups: [Math.ceil(heads * lanes / LANES), tokens] };
-}
-
-/** Numbers of f16 that {@link keyValueGradient} leaves for {@link queryGradient}. */
-export function scoreGradientSize(options: Omit<AttentionGradients, "firstSharedHead">): number {
-  return new ScoreGradients(options).size;
-}
 
 /**
  * WGSL of the gradients of keys and values: the weights are computed again from the saved logarithms
@@ -51,9 +13,9 @@ export function scoreGradientSize(options: Omit<AttentionGradients, "firstShared
  * - `qkv` f16 [tokens, (heads + 2 keyValueHeads) * headDim], as `array<vec4<u32>>`
  * - `output_gradient` f16 [tokens, heads * headDim], as `array<vec4<u32>>`
  * - `log_sum_exp` f32 [heads, tokens] of the forward pass
- * - `row_dot` f32 [heads, tokens] of {@link attentionRowDot}
+ * - `row_dot` f32 [heads, tokens] of `attentionRowDot`
  * - `sequence_end` u32 [tokens]: the token after the last of each token's sequence
- * - `score_gradients` f16 [{@link scoreGradientSize}], as `array<vec4<u32>>`, written
+ * - `score_gradients` f16 [{@linkcode ScoreGradients.size}], as `array<vec4<u32>>`, written
  * - `qkv_gradient` f16, shaped like `qkv`, of which only the columns of keys and values are written
  */
 export function keyValueGradient(options: AttentionGradients): AttentionKernel {
@@ -155,50 +117,4 @@ ${keySums.write("qkv_gradient", keys, `${scale}`)}
 ${valueSums.write("qkv_gradient", values, "1.0")}
 }`;
   return { code, workgroups: partition.workgroups(sharedHeads) };
-}
-
-/**
- * WGSL of the gradients of queries: those of their scores times the keys. A subgroup owns queries;
- * keys pass by. Bindings:
- * - `qkv` f16, as for {@link keyValueGradient}
- * - `score_gradients` f16, which that has left
- * - `sequence_start` u32 [tokens]: the first token of each token's sequence
- * - `qkv_gradient` f16, shaped like `qkv`, of which only the columns of queries are written
- */
-export function queryGradient(options: AttentionGradients): AttentionKernel {
-  const { heads, keyValueHeads, headDim, firstSharedHead, sharedHeads } = options;
-  const partition = new WorkPartition(options, { tile: KEYS });
-  const { queries, keys } = attentionSides(options);
-  const keyTiles = new PassingTiles(partition, keys);
-  const changes = new ScoreGradientTiles(partition, new ScoreGradients(options));
-  const sums = new Sums(partition, "sum");
-  const group = heads / keyValueHeads;
-  const scale = 1 / Math.sqrt(headDim);
-
-  const code = `
-${keyTiles.declareMemory()}
-${partition.declareScratch()}
-
-${partition.begin(group * sharedHeads, "late")}
-  let head = ${firstSharedHead * group}u + own_head;
-  let shared_head = head / ${group}u;
-  let first_key = sequence_start[first] & ~${KEYS - 1}u;
-${keyTiles.declareRegisters()}
-${changes.declare()}
-${keyTiles.fetch("first_key")}
-${changes.fetch("first_key")}
-${sums.declare()}
-  for (var tile = first_key; tile <= last; tile += ${KEYS}u) {
-    workgroupBarrier();
-${keyTiles.stage()}
-${changes.stage()}
-    workgroupBarrier();
-${keyTiles.fetch(`tile + ${KEYS}u`)}
-${changes.fetch(`(tile + ${KEYS}u)`)}
-${changes.take("changes")}
-${sums.accumulate("changes", keyTiles)}
-  }
-${sums.write("qkv_gradient", queries, `${scale}`)}
-}`;
-  return { code, workgroups: partition.workgroups(group * sharedHeads) };
 }
