@@ -56,7 +56,8 @@ export async function takeExamples<T>(
   for (const [index, { name, examples }] of sets.entries()) {
     let number = 0;
     for await (const example of examples(problems)) {
-      if (chosen?.[index][number++] === 0) continue;
+      number++;
+      if (chosen?.[index][number - 1] === 0) continue;
       try {
         take(example);
         taken++;
