@@ -58,8 +58,8 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
   const state = { ...start };
   const { config, mixed } = model.parameters;
   let peak: number | undefined;
-  using interruption = new Interruption();
   using progress = new Progress(schedule.steps, state.step);
+  using interruption = new Interruption(progress);
   using metrics = new MetricsLog(join(run.dir, "metrics.jsonl"), state.step);
   let saved = state.step;
   let upcoming: Promise<MicroBatch[]> | undefined;
@@ -122,7 +122,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
   if (saved < state.step) await save(run, state);
 
   if (state.step < schedule.steps) {
-    console.log(
+    progress.line(
       `Stopped after step ${state.step}, which is saved. To go on from there: ${run.command}`,
     );
     return false;

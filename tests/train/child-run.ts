@@ -2,11 +2,17 @@
 import { assert } from "@std/assert";
 import { readMetrics } from "../../train/metrics.ts";
 
-/** Starts `train/COMMAND-command.ts`. */
-export function startRun(command: string, args: string[], cwd: string): Deno.ChildProcess {
+/** What starts `train/COMMAND-command.ts`. */
+export function commandOf(command: string, args: string[]): string[] {
   const path = new URL(`../../train/${command}-command.ts`, import.meta.url).pathname;
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-all", path, ...args],
+  return [Deno.execPath(), "run", "--quiet", "--allow-all", path, ...args];
+}
+
+/** Starts it. */
+export function startRun(command: string, args: string[], cwd: string): Deno.ChildProcess {
+  const [program, ...rest] = commandOf(command, args);
+  return new Deno.Command(program, {
+    args: rest,
     cwd,
     stdout: "piped",
     stderr: "piped",

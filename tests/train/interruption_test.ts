@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { newestCheckpoint } from "../../model/run-folder.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
-import { isPartial, killAt, result, startRun } from "./child-run.ts";
+import { commandOf, isPartial, killAt, result, startRun } from "./child-run.ts";
 import { tinyRun } from "./tiny-run.ts";
 
 /** Presses Ctrl-C as soon as a step has been shown. Returns all that the run said. */
@@ -57,3 +57,34 @@ Deno.test("a run stopped by Ctrl-C during a validation saves the step before it"
     const step = /Stopped after step (\d), which is saved/.exec(said)?.[1];
     assertEquals(await newestCheckpoint(`${dir}/run`), `${dir}/run/checkpoints/step-000000${step}`);
   }));
+
+Deno.test({
+  name:
+    "on a terminal, Ctrl-C is answered above the bar, and a second one leaves the terminal whole",
+  ignore: Deno.build.os !== "linux", // others have no `script` that makes a terminal like this
+  fn: () =>
+    inTemporaryFolder(async (dir) => {
+      const all = ["--train.steps=5000", "--train.validationBlocks=0", "--data.heldOut=0.5"];
+      const command = commandOf("pretrain", await tinyRun(dir, ...all)).join(" ");
+      const child = new Deno.Command("script", {
+        args: ["--quiet", "--return", "--flush", "--command", command, "/dev/null"],
+        cwd: dir,
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn();
+      const keys = child.stdin.getWriter();
+      const awaited = ["step 2/", "Finishing"];
+      let text = "";
+      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+        text += chunk;
+        if (!text.includes(awaited[0])) continue;
+        awaited.shift();
+        await keys.write(new TextEncoder().encode("\x03"));
+      }
+      assertEquals((await child.status).code, 130);
+      assert(text.includes("\x1b[2KFinishing this step"), "on a line of its own");
+      // The bar switches the wrapping of lines off while it is there.
+      assert(text.lastIndexOf("\x1b[?7h") > text.lastIndexOf("\x1b[?7l"));
+      await keys.close();
+    }),
+});
