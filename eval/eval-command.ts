@@ -1,5 +1,6 @@
 /** `deno task eval`: benchmarks, comparison of their results, and perplexity. */
 
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { deviceOptions } from "../model/device-flags.ts";
@@ -132,7 +133,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   if (model === undefined) {
     throw new UserError("--model: give the folder of a checkpoint or run, or always:A");
   }
-  const name = await newestCheckpoint(model) ?? model;
+  const name = await newestCheckpoint(model) ?? join(model).replace(/\/$/, "");
   const settings = {
     benchmark,
     protocol,

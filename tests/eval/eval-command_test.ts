@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
 import { UserError } from "../../kernels/user-error.ts";
+import { writePruned } from "../model/pruned-model.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 import { SUBJECTS, writeMadeUpCeval } from "./made-up-ceval.ts";
 
 /** What a command line prints. */
@@ -41,6 +43,25 @@ Deno.test("a benchmark is scored, written, and set beside published models", asy
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a model is the same however its folder is written", () =>
+  inTemporaryFolder(async (dir) => {
+    await writeMadeUpCeval(`${dir}/data`);
+    await writePruned(`${dir}/model`, false);
+    const asks = [
+      "--data",
+      `${dir}/data`,
+      "--subjects",
+      "logic",
+      "--limit=1",
+      "--out",
+      `${dir}/out`,
+    ];
+    for (const model of [`${dir}/model`, `${dir}/./model/`]) {
+      const text = await printed("ceval", "--model", model, ...asks);
+      assert(text.includes(`C-Eval val, official, 5 shots: ${dir}/model\n`));
+    }
+  }));
 
 Deno.test("mistakes on the command line are named", async () => {
   const fails = (message: string, ...argv: string[]) =>
