@@ -33,18 +33,16 @@ export function comparisonTable(all: Results[]): Table {
     ...[...Map.groupBy(others, ({ benchmark }) => benchmark)]
       .map(([key, [{ title }]]) => ({ key, title })),
   ];
-  const rows = Map.groupBy(
-    all,
-    ({ model, protocol, shots, chainOfThought }) =>
-      `${model}, ${protocol}, ${shots} shots${chainOfThought ? ", step by step" : ""}`,
+  const rows = [...Map.groupBy(all, rowName)].flatMap(([name, results]) =>
+    inRows(results).map((row) => ({ name, row }))
   );
   return {
     title: "Accuracy in percent ± standard error",
     columns: ["", ...columns.map(({ title }) => title)],
     rows: [
-      ...[...rows].map(([name, results]) => [
+      ...rows.map(({ name, row }) => [
         name,
-        ...columns.map(({ key }) => reported(results.find(({ benchmark }) => benchmark === key))),
+        ...columns.map(({ key }) => reported(row.get(key))),
       ]),
       ...PUBLISHED.map((row) => [...row, ...columns.slice(row.length - 1).map(() => "")]),
     ],
@@ -54,6 +52,21 @@ export function comparisonTable(all: Results[]): Table {
       "errors mean little",
     ],
   };
+}
+
+function rowName({ model, protocol, shots, chainOfThought }: Results): string {
+  return `${model}, ${protocol}, ${shots} shots${chainOfThought ? ", step by step" : ""}`;
+}
+
+/** As few rows as hold all results by benchmark: a second of one benchmark begins another. */
+function inRows(results: Results[]): Map<string, Results>[] {
+  const rows: Map<string, Results>[] = [];
+  for (const result of results) {
+    const free = rows.find((row) => !row.has(result.benchmark));
+    if (free) free.set(result.benchmark, result);
+    else rows.push(new Map([[result.benchmark, result]]));
+  }
+  return rows;
 }
 
 /** The average that counts; with split and number where it is not of all questions published. */

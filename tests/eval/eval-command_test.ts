@@ -18,9 +18,8 @@ async function printed(...argv: string[]): Promise<string> {
   return lines.join("\n");
 }
 
-Deno.test("a benchmark is scored, written, and set beside published models", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
+Deno.test("a benchmark is scored, written, and set beside published models", () =>
+  inTemporaryFolder(async (folder) => {
     await writeMadeUpCeval(`${folder}/data`);
     const asks = ["--data", `${folder}/data`, "--subjects", Object.keys(SUBJECTS).join()];
     for (const letter of ["A", "B"]) {
@@ -39,10 +38,16 @@ Deno.test("a benchmark is scored, written, and set beside published models", asy
       "always:B, official, 5 shots 23.15 ± 10.23 (22 of val)",
     );
     assertEquals(table[4].replace(/ +/g, " "), "Steel-LLM chat (paper) 41.90 36.08 30.82");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+
+    const other = `${folder}/some`;
+    await printed("ceval", "--model=always:A", ...asks, "--limit=6", "--out", other);
+    const rows = (await printed("compare", `${folder}/A`, other)).split("\n").slice(2, 5);
+    assertEquals(rows.map((row) => row.replace(/ +/g, " ")), [
+      "always:A, official, 5 shots 27.56 ± 10.73 (22 of val)",
+      "always:A, official, 5 shots 37.50 (6 of val)",
+      "Steel-LLM chat (paper) 41.90 36.08 30.82",
+    ]);
+  }));
 
 Deno.test("a model is the same however its folder is written", () =>
   inTemporaryFolder(async (dir) => {
