@@ -54,7 +54,7 @@ export { exportModel } from "./model/export.ts";
 export { pretrain } from "./train/pretrain.ts";
 export { loadPretrainSettings, type PretrainSettings } from "./train/pretrain-settings.ts";
 export { writeSamples } from "./train/samples.ts";
-export { readMetrics, type StepMetrics } from "./train/metrics.ts";
+export { readMetrics, type StepMetrics } from "./model/step-metrics.ts";
 
 // `deno task sft` and `deno task dpo`.
 export { superviseFineTuning } from "./train/sft.ts";

@@ -1,5 +1,5 @@
+import type { StepMetrics } from "../model/step-metrics.ts";
 import { type Line, lineChart } from "./line-chart.ts";
-import type { StepMetrics } from "./metrics.ts";
 
 const CHOSEN = { name: "chosen", color: "#3b7d4f" };
 const REJECTED = { name: "rejected", color: "#c23531" };

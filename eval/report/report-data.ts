@@ -4,6 +4,7 @@ import { parse } from "@std/yaml";
 import { join } from "node:path";
 import { UserError } from "../../kernels/user-error.ts";
 import { isRecord, parseObject, readIfThere } from "../../model/json-file.ts";
+import { readMetrics, type StepMetrics } from "../../model/step-metrics.ts";
 import { readResults, type Results, RESULTS_FILE } from "../results.ts";
 
 /** A stage of training: a folder with `metrics.jsonl`. */
@@ -14,18 +15,13 @@ export interface Stage {
   /** `settings.yaml`: section, key, value. */
   settings: Record<string, Record<string, unknown>>;
   /** `metrics.jsonl`, one record a step. */
-  metrics: Metrics[];
+  metrics: StepMetrics[];
   /** `facts.json`, what the run noted of itself: device, memory, machine, versions. */
   facts: Record<string, unknown>;
   /** Tokens it learnt from by source, or by language where it is fine-tuning (`examples.json`). */
   mixture: Record<string, number>;
   /** `samples.txt`: texts the model wrote, a line of four dashes between them. */
   samples: string[];
-}
-
-export interface Metrics {
-  step: number;
-  [name: string]: number;
 }
 
 export interface ReportData {
@@ -69,10 +65,9 @@ export async function readReportData(folder: string): Promise<ReportData> {
 }
 
 async function readStage(folder: string): Promise<Stage> {
-  const [settings, samples, metrics] = await Promise.all([
+  const [settings, samples] = await Promise.all([
     readSettings(join(folder, "settings.yaml")),
     readIfThere(join(folder, "samples.txt")),
-    readIfThere(join(folder, "metrics.jsonl")),
   ]);
   const { tokensBySource, ...facts } = await readObject(join(folder, "facts.json"));
   const { tokens } = await readObject(join(folder, "examples.json"));
@@ -80,7 +75,7 @@ async function readStage(folder: string): Promise<Stage> {
     name: folder.split("/").at(-1)!,
     folder,
     settings,
-    metrics: readMetrics(metrics ?? "", join(folder, "metrics.jsonl")),
+    metrics: readMetrics(join(folder, "metrics.jsonl")),
     facts,
     mixture: (tokensBySource ?? tokens ?? {}) as Record<string, number>,
     samples: (samples ?? "").split(/^-{4}$/m).map((text) => text.trim())
@@ -108,19 +103,6 @@ async function readSettings(path: string): Promise<Stage["settings"]> {
 async function readObject(path: string): Promise<Record<string, unknown>> {
   const text = await readIfThere(path);
   return text === undefined ? {} : parseObject(text, path);
-}
-
-/** The complete lines; a running stage may be writing the last. */
-function readMetrics(text: string, path: string): Metrics[] {
-  return text.split("\n").slice(0, -1).map((line, index) => {
-    const metrics = parseObject(line, `${path}:${index + 1}`);
-    if (typeof metrics.step !== "number") {
-      throw new UserError(`${path}:${index + 1}: no "step": not a training run's metrics`);
-    }
-    // What came out as no number, such as a loss that overflowed, is null in JSON.
-    const numbers = Object.entries(metrics).filter(([, value]) => typeof value === "number");
-    return Object.fromEntries(numbers) as Metrics;
-  });
 }
 
 async function listFiles(folder: string, depth: number): Promise<string[]> {

@@ -1,12 +1,13 @@
 /** Says in order what a run was, how it went and what came of it. */
 
+import type { StepMetrics } from "../../model/step-metrics.ts";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
 import { comparisonTable } from "../compare.ts";
 import { categoryTable, heading, percent, type Results, subjectTable } from "../results.ts";
 import type { Table } from "../table.ts";
 import { accuracyChart, lineChart, type Series, shareChart } from "./charts.ts";
 import type { Block, Document, Figure } from "./document.ts";
-import type { Metrics, ReportData, Stage } from "./report-data.ts";
+import type { ReportData, Stage } from "./report-data.ts";
 
 /** What to call measurements that several stages have. */
 const MEASUREMENTS: Record<string, { title: string; unit: string }> = {
@@ -119,12 +120,12 @@ function lossBlocks(stage: Stage): Block[] {
   }];
 }
 
-function otherMeasurements(metrics: Metrics[]): string[] {
+function otherMeasurements(metrics: StepMetrics[]): string[] {
   const names = new Set(metrics.flatMap((line) => Object.keys(line)));
   return [...names].filter((name) => !SHOWN_APART.has(name));
 }
 
-function measurementBlock(metrics: Metrics[], key: string): Block {
+function measurementBlock(metrics: StepMetrics[], key: string): Block {
   const { title, unit } = MEASUREMENTS[key] ?? { title: inWords(key), unit: "" };
   const curve = series(key, metrics, key);
   const values = curve.points.map(([, value]) => value);
@@ -240,7 +241,7 @@ function versions(): string {
     `${Deno.build.os} ${Deno.build.arch}. It needs no network and runs no script.`;
 }
 
-function series(name: string, metrics: Metrics[], key: string): Series {
+function series(name: string, metrics: StepMetrics[], key: string): Series {
   return {
     name,
     points: metrics.flatMap(({ step, [key]: value }): Series["points"] =>

@@ -105,7 +105,7 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
     await assertRejects(
       () => reportCommand([`${run}/empty`]),
       UserError,
-      'metrics.jsonl:1: no "step"',
+      "metrics.jsonl:1: not a measurement",
     );
     await Deno.writeTextFile(`${run}/empty/metrics.jsonl`, '{"step": 1, "loss": null}\n');
     await reportCommand([`${run}/empty`]);

@@ -10,7 +10,7 @@ import { UserError } from "../../kernels/user-error.ts";
 import { Chat } from "../../model/chat.ts";
 import { optimizePreferences } from "../../train/dpo.ts";
 import { loadDpoSettings } from "../../train/dpo-settings.ts";
-import { readMetrics } from "../../train/metrics.ts";
+import { readMetrics } from "../../model/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { superviseFineTuning } from "../../train/sft.ts";
 import { loadSftSettings } from "../../train/sft-settings.ts";

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../../kernels/user-error.ts";
-import { MetricsLog, readMetrics } from "../../train/metrics.ts";
+import { readMetrics } from "../../model/step-metrics.ts";
+import { MetricsLog } from "../../train/metrics-log.ts";
 
 function withFile(use: (path: string) => void): void {
   const dir = Deno.makeTempDirSync();
@@ -43,5 +44,22 @@ Deno.test("metrics: a file of something else is left alone", () => {
     Deno.writeTextFileSync(path, '{"step":1}\nnotes\n');
     assertThrows(() => new MetricsLog(path, 1), UserError, "metrics.jsonl:2: not a measurement");
     assertEquals(Deno.readTextFileSync(path), '{"step":1}\nnotes\n');
+  });
+});
+
+Deno.test("metrics: a file that cannot be read or written is named", () => {
+  withFile((path) => {
+    Deno.mkdirSync(path);
+    assertThrows(() => readMetrics(path), UserError, "metrics.jsonl: cannot be read");
+    const elsewhere = path.replace("metrics", "none/metrics");
+    assertThrows(() => new MetricsLog(elsewhere, 0), UserError, "metrics.jsonl: cannot be written");
+  });
+});
+
+Deno.test("metrics: a loss that overflowed, null in JSON, is left out of its step", () => {
+  withFile((path) => {
+    using log = new MetricsLog(path, 0);
+    log.append({ step: 1, loss: Infinity, learningRate: 1 });
+    assertEquals(readMetrics(path), [{ step: 1, learningRate: 1 }]);
   });
 });

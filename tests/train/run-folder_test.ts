@@ -3,7 +3,7 @@ import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "
 import { UserError } from "../../kernels/user-error.ts";
 import { openCheckpoint } from "../../model/checkpoint.ts";
 import { checkpointsOf } from "../../model/run-folder.ts";
-import { readMetrics } from "../../train/metrics.ts";
+import { readMetrics } from "../../model/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
