@@ -47,7 +47,8 @@ export async function readExam(settings: ExamSettings): Promise<Exam> {
   const benchmark = await benchmarkNamed(settings.benchmark, files);
   const recipe = protocolNamed(settings.protocol)(benchmark, settings.chainOfThought);
   const split = settings.split ?? benchmark.defaultSplit;
-  const shots = checkShots(settings.shots ?? recipe.shots.standard, recipe, settings.protocol);
+  const shots = settings.shots ?? recipe.shots.standard;
+  checkShots(shots, split, recipe, settings.protocol);
   const problems: string[] = [];
   const onProblem: OnProblem = settings.keepGoing
     ? (problem) => void problems.push(problem.message)
@@ -67,11 +68,18 @@ export async function readExam(settings: ExamSettings): Promise<Exam> {
   return { benchmark, recipe, split, shots, questions, examples, problems };
 }
 
-function checkShots(shots: number, recipe: Recipe, protocol: string): number {
-  if (shots <= recipe.shots.most) return shots;
-  throw new UserError(
-    `--shots=${shots}: ${protocol} takes at most ${recipe.shots.most} here (${recipe.source})`,
-  );
+function checkShots(shots: number, split: Split, recipe: Recipe, protocol: string): void {
+  if (shots > recipe.shots.most) {
+    throw new UserError(
+      `--shots=${shots}: ${protocol} takes at most ${recipe.shots.most} here (${recipe.source})`,
+    );
+  }
+  if (split === "dev" && shots > 0) {
+    throw new UserError(
+      "--split=dev: its questions would stand, with their answers, among the examples before them; " +
+        "give --shots=0",
+    );
+  }
 }
 
 function chooseSubjects(benchmark: Benchmark, wanted: string[] | undefined): string[] {
@@ -98,10 +106,8 @@ async function readShots(
     if (examples.length < shots) {
       onProblem(
         new UserError(
-          `${files.where}: ${
-            benchmark.file("dev", subject)
-          } has ${examples.length} examples, and ` +
-            `${shots} shots are asked for; give --shots=${examples.length}`,
+          `${files.where}: ${benchmark.file("dev", subject)} has ${examples.length} of the ` +
+            `${shots} examples asked for; give --shots=${examples.length}`,
         ),
       );
     }

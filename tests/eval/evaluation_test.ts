@@ -279,6 +279,16 @@ Deno.test("bad input stops the run, or is left out when asked", async () => {
       UserError,
       "--shots=5: steel-chat takes at most 0 here (Steel-LLM's eval_chat.py)",
     );
+    await assertRejects(() => run({ split: "dev" }), UserError, "give --shots=0");
+    const examples = `${data}/dev/physician_dev.csv`;
+    const rows = (await Deno.readTextFile(examples)).split("\r\n");
+    await Deno.writeTextFile(examples, rows.slice(0, 4).join("\r\n"));
+    await assertRejects(
+      () => run({ subjects: ["physician"] }),
+      UserError,
+      "dev/physician_dev.csv has 3 of the 5 examples asked for; give --shots=3",
+    );
+    await Deno.writeTextFile(examples, rows.join("\r\n"));
     for (const out of [`${data}/dev/logic_dev.csv`, `${data}/dev/logic_dev.csv/out`]) {
       await assertRejects(
         () => run({ keepGoing: true, out }),
