@@ -195,7 +195,10 @@ async function inspectCommand(flags: Flags): Promise<void> {
     const { isDirectory } = await Deno.stat(path).catch(() => {
       throw new UserError(`there is no ${path}`);
     });
-    if (isDirectory && options.adopt) {
+    if (options.adopt) {
+      if (!isDirectory) {
+        throw new UserError(`--adopt is for folders of shards, and ${path} is none`);
+      }
       await adoptShards(path, (number(flags, "sequence") ?? 2048) + 1);
     }
     if (isDirectory && await hasShards(path)) console.log(await inspectShards(path));

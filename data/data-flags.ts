@@ -90,7 +90,10 @@ export interface Flags {
   options: Record<string, unknown>;
 }
 
-/** @throws UserError for no command, or for what belongs to another command or to none */
+/**
+ * @throws UserError for no command, for what belongs to another command or to none, and for what
+ * would change nothing
+ */
 export function readFlags(args: string[]): Flags {
   const { _, ...options } = parseArgs(spreadLists(args), {
     string: [...STRINGS, ...NUMBERS, ...LISTS],
@@ -112,7 +115,25 @@ export function readFlags(args: string[]): Flags {
   if (paths.length > 0 && !TAKING_PATHS.includes(command)) {
     throw new UserError(`${command} does not know what to do with ${paths[0]}; see --help`);
   }
+  refuseIdle(command, args, (name) => isGiven(options[name]));
   return { command, paths, options };
+}
+
+/** Refuses options that would change nothing as they are given. */
+function refuseIdle(command: Command, args: string[], given: (name: string) => boolean): void {
+  const empty = LISTS.find((name) => args.includes(`--${name}`) && !given(name));
+  if (empty !== undefined) throw new UserError(`--${empty} wants a value`);
+  if (given("traced") && !given("trace")) {
+    throw new UserError("--traced N is of what --trace FILE.jsonl writes: give that too");
+  }
+  if (given("exact") && given("tokenization")) {
+    throw new UserError(
+      "--exact compares whole documents, without --tokenization: give one of them",
+    );
+  }
+  if (command === "inspect" && given("sequence") && !given("adopt")) {
+    throw new UserError("--sequence N is of what --adopt writes: give that too");
+  }
 }
 
 function isCommand(name: string): name is Command {

@@ -64,6 +64,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
       [["report", `${dir}/shards.json`], "shards.json is no report of cleaning"],
       [["report", `${dir}/half.report.json`], "half.report.json is no report of cleaning"],
       [["inspect", `${dir}/empty`], "empty: there is no file in it"],
+      [["inspect", `${dir}/in.jsonl`, "--adopt"], "--adopt is for folders of shards"],
       [
         ["tokenize", "--input", `${dir}/in.jsonl`, "--output", `${dir}/in.jsonl`],
         "in.jsonl cannot be read: Not a directory",
@@ -93,7 +94,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
   });
 });
 
-Deno.test("what a command does not take is refused", () => {
+Deno.test("what a command does not take, or what would change nothing, is refused", () => {
   const files = ["--input", "a", "b", "--output", "c"];
   const mistakes: [args: string[], message: string][] = [
     [["clean", ...files, "--fast"], "Unknown argument --fast"],
@@ -104,6 +105,10 @@ Deno.test("what a command does not take is refused", () => {
     [["inspect", "a", "--format", "steel"], "inspect takes no --format"],
     [["constructor"], 'no command "constructor"'],
     [["--strict"], "Say what to do"],
+    [["clean", ...files, "--traced", "5"], "--trace FILE.jsonl"],
+    [["clean", ...files, "--decontaminate"], "--decontaminate wants a value"],
+    [["dedup", ...files, "--exact", "--tokenization", "space"], "give one of them"],
+    [["inspect", "a", "--sequence", "64"], "what --adopt writes"],
   ];
   for (const [args, message] of mistakes) assertThrows(() => readFlags(args), UserError, message);
   assertEquals(readFlags(["dedup", ...files, "--exact"]).options.input, ["a", "b"]);
