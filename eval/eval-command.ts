@@ -44,7 +44,7 @@ demo: the exam of facts about the embedded poems; asks the model of runs/dpo, or
   --cot             let it reason step by step, where the protocol has such a prompt
   --batch N         questions at once; in f32 it changes no answer [as many as suit the device]
   --seed N          of sampling, and of guesses where a source guesses [0]
-  --keep-going      leave out missing subjects and bad rows instead of stopping
+  --keep-going      leave out missing subjects, broken files and bad rows instead of stopping
   --out DIR         answers and results; a stopped run goes on from there
                     [runs/eval/MODEL/BENCHMARK-PROTOCOL]
   --gpu NAME        auto, dawn or deno [auto]

@@ -24,7 +24,7 @@ export interface ExamSettings {
   /** Most questions asked, taken from all subjects in turn. */
   limit?: number;
   chainOfThought: boolean;
-  /** Leave out missing subjects and bad rows instead of stopping. */
+  /** Leave out missing subjects, broken files and bad rows instead of stopping. */
   keepGoing: boolean;
 }
 

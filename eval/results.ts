@@ -36,7 +36,7 @@ export interface Results {
   average: "macro" | "micro";
   /** Absent where the split's answers are not published. */
   scores?: Scores;
-  /** Missing subjects and bad rows that --keep-going left out. */
+  /** Missing subjects, broken files and bad rows that --keep-going left out. */
   problems: string[];
   /** Of the last run that asked anything. */
   speed?: { questionsPerSecond: number; tokensPerSecond: number };

@@ -19,7 +19,8 @@ export const stopAtProblem: OnProblem = (problem) => {
  * that is what the authors' scripts see through pandas, and tokens depend on it.
  *
  * @param subjects handles to read
- * @param onProblem told of every missing subject and unusable row, which are then left out
+ * @param onProblem told of every missing subject, unreadable file and unusable row, which are then
+ *   left out
  * @throws {UserError} when the folder holds none of the split's files
  */
 export async function readQuestions(
@@ -47,11 +48,14 @@ export async function readQuestions(
       );
       continue;
     }
-    const text = await files.read(path);
-    questions.set(
-      subject,
-      parseQuestions(benchmark, split, subject, text, `${files.where}/${path}`, onProblem),
-    );
+    const where = `${files.where}/${path}`;
+    try {
+      const text = await files.read(path);
+      questions.set(subject, parseQuestions(benchmark, split, subject, text, where, onProblem));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      onProblem(error);
+    }
   }
   return questions;
 }
@@ -63,7 +67,7 @@ function parseQuestions(
   subject: string,
   text: string,
   where: string,
-  onProblem: OnProblem = stopAtProblem,
+  onProblem: OnProblem,
 ): Question[] {
   const rows = parseRows(text, where);
   const columns = benchmark.header
@@ -133,9 +137,9 @@ function parseRows(text: string, where: string): Row[] {
 /** Our names of a file's columns, read off its header; CMMLU leaves the name of the first empty. */
 function namedColumns(benchmark: Benchmark, header: Row | undefined, where: string): string[] {
   const known = new Map(benchmark.columns.map((column) => [column.toLowerCase(), column]));
-  const names = (header?.record ?? []).map((name) => {
+  const names = (header?.record ?? []).map((name, index) => {
     const lower = name.trim().toLowerCase();
-    return lower === "" ? "id" : known.get(lower) ?? name;
+    return lower === "" && index === 0 ? "id" : known.get(lower) ?? name;
   });
   const missing = ["question", ...LETTERS].filter((column) => !names.includes(column));
   if (missing.length > 0) {
@@ -144,6 +148,10 @@ function namedColumns(benchmark: Benchmark, header: Row | undefined, where: stri
         `(found: ${header?.record.join(", ").slice(0, MOST_SHOWN) ?? "nothing"})`,
     );
   }
+  const twice = benchmark.columns.find((column) =>
+    names.indexOf(column) < names.lastIndexOf(column)
+  );
+  if (twice) throw new UserError(`${where}: line 1 has two columns ${twice}; leave one in`);
   return names;
 }
 

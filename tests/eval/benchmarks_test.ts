@@ -150,6 +150,28 @@ Deno.test("bad tables are named by file and row, and the rest is read when asked
   await assertRejects(() => read(ceval, contents, "val", ["law"]), UserError, "row 1");
 });
 
+Deno.test("a file that cannot be read is a problem of its subject alone", async () => {
+  const problems: string[] = [];
+  const header = "id,question,A,B,C,D,answer\n";
+  const contents = {
+    "val/law_val.csv": "",
+    "val/logic_val.csv": header + '0,"问,甲,乙,丙,丁,A',
+    "val/marxism_val.csv": header.replace("id", "answer") + "A,问,甲,乙,丙,丁,B\n",
+    "val/physician_val.csv": header.replace("\n", ",,\n") + "0,问,甲,乙,丙,丁,B,,\n",
+  };
+  const subjects = ["law", "logic", "marxism", "physician"];
+  const questions = await read(ceval, contents, "val", subjects, problems);
+  assertEquals([...questions.keys()], ["physician"]);
+  assertEquals(questions.get("physician")!.map(({ id }) => id), ["0"]);
+  assertEquals(problems.map((problem) => problem.replace(/^.*val\/(\w+)_val.csv: /, "$1: ")), [
+    "law: line 1 is not the header of C-Eval: no column question, A, B, C, D (found: nothing)",
+    "logic: not a CSV table: Quote Not Closed: the parsing is finished with an opening quote at " +
+    "line 2",
+    "marxism: line 1 has two columns answer; leave one in",
+  ]);
+  await assertRejects(() => read(ceval, contents, "val", ["law"]), UserError, "line 1 is not");
+});
+
 Deno.test("wrong folders, archives and headers are said to be wrong", async () => {
   const wrongFolder = { "data/test/arts.csv": ",Question,A,B,C,D,Answer\n" };
   await assertRejects(
