@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
 import { currentFolder, writeFolderAtomically } from "./atomic-folder.ts";
 import { configToJson, type ModelConfig, parseConfig } from "./config.ts";
+import { exists } from "./exists.ts";
 import { formatJson, readJson, writeText } from "./json-file.ts";
 import { parameterShapes } from "./parameter-shapes.ts";
 import { newestCheckpoint } from "./run-folder.ts";
@@ -51,6 +52,12 @@ export class Checkpoint implements Disposable {
 export async function openCheckpoint(dir: string): Promise<Checkpoint> {
   const folder = await currentFolder(await newestCheckpoint(dir) ?? dir);
   const configPath = join(folder, "config.json");
+  if (!await exists(configPath)) {
+    throw new UserError(
+      `${folder}: there is no checkpoint; expected config.json, or the folder of a training run ` +
+        `that has saved one`,
+    );
+  }
   const config = parseConfig(await readJson(configPath), configPath);
   const files = await openWeights(folder);
   const checkpoint = new Checkpoint(folder, config, files);

@@ -23,7 +23,8 @@ export async function checkpointsOf(run: string): Promise<string[]> {
       .sort((a, b) => Number(NAME.exec(a.name)![1]) - Number(NAME.exec(b.name)![1]))
       .map(({ name }) => join(folder, name));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
+    const { NotFound, NotADirectory } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) return [];
     throw new UserError(`${folder}: cannot be read: ${(error as Error).message}`);
   }
 }

@@ -39,7 +39,10 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
     complaint("train/bench", ["--steps=few"]),
   ]);
   assertMatch(setting, /--train\.stepz: unknown setting .* did you mean "train\.steps"\?/);
-  assertEquals(folder, "error: /nonexistent/config.json: there is no such file");
+  assertEquals(
+    folder,
+    "error: /nonexistent: there is no checkpoint; expected config.json, or the folder of a training run that has saved one",
+  );
   assertEquals(type, "error: --dtype is int8; expected f32, f16, bf16");
   assertEquals(gpu, "error: --gpu=cuda: expected auto, dawn or deno");
   assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");

@@ -55,7 +55,7 @@ Deno.test("train, load, ask, export and load again, through mod.ts", () =>
 
 Deno.test("what cannot be asked of a model is refused by name", () =>
   inTemporaryFolder(async (dir) => {
-    await assertRejects(() => loadModel(`${dir}/none`), UserError, "none/config.json: there is no");
+    await assertRejects(() => loadModel(`${dir}/none`), UserError, "none: there is no checkpoint");
     const model = (await pretrain(
       await loadPretrainSettings(await tinyRun(dir, "--train.steps=1", "--train.warmupSteps=0")),
     ))!;
