@@ -7,10 +7,10 @@ import { readPreferences } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { chatRenderer } from "../model/chat-template.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import { Tokenizer } from "../model/tokenizer.ts";
 import type { DpoSettings } from "./dpo-settings.ts";
-import { checkpointOf, fineTune } from "./fine-tuning.ts";
+import { checkpointOf, fineTune, tokenizerOf } from "./fine-tuning.ts";
 import { type Examples, keepShares, takeExamples } from "./instructions.ts";
 import { PreferenceObjective } from "./preference-objective.ts";
 import { withReferences } from "./reference-log-probs.ts";
@@ -39,9 +39,10 @@ export async function optimizePreferences(
 }
 
 async function optimizeOn(gpu: Gpu, settings: DpoSettings): Promise<LanguageModel | undefined> {
-  const { model: { path: base }, data, loss, run } = settings;
+  const { model: { path }, data, loss, run } = settings;
+  using base = await openCheckpoint(path);
+  const tokenizer = await tokenizerOf(base, settings);
   await keepSettings(run.dir, settings);
-  const tokenizer = await Tokenizer.fromFolder(base);
   const encoder = fastEncoder(tokenizer);
   // Pair p's chosen answer is example 2p, its rejected one example 2p + 1.
   const examples = new ExampleStore();
@@ -67,13 +68,15 @@ async function optimizeOn(gpu: Gpu, settings: DpoSettings): Promise<LanguageMode
   return await fineTune(gpu, {
     stage: "direct preference optimization",
     settings,
+    base,
     tokenizer,
     objective: () => new PreferenceObjective(loss),
     items: {
       length: pairs,
       at: (pair) => [sequenceOf(examples.at(2 * pair)), sequenceOf(examples.at(2 * pair + 1))],
     },
-    complete: (model, room, items) => withReferences(items, { model, base, room, dir: run.dir }),
+    complete: (model, room, items) =>
+      withReferences(items, { model, base: base.dir, room, dir: run.dir }),
     pictures: {
       "rewards.svg": rewardCurve,
       "accuracies.svg": accuracyCurve,

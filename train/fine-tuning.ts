@@ -5,12 +5,12 @@ import { shuffled } from "../data/random.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { describeMemory } from "../kernels/memory.ts";
 import { UserError } from "../kernels/user-error.ts";
-import { openCheckpoint } from "../model/checkpoint.ts";
+import { type Checkpoint, openCheckpoint } from "../model/checkpoint.ts";
 import { readIfThere } from "../model/json-file.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { Parameters } from "../model/parameters.ts";
 import { checkpointsOf, newestCheckpoint } from "../model/run-folder.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
+import { Tokenizer } from "../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
 import { Evaluation } from "./evaluation.ts";
 import { examAccuracy } from "./exam-accuracy.ts";
@@ -39,8 +39,10 @@ import { TrainingStep } from "./training-step.ts";
 export interface FineTuning {
   /** Name of the stage, for titles. */
   readonly stage: string;
-  /** With a checkpoint's folder as `model.path`. */
   readonly settings: FineTuningSettings;
+  /** What to start from. */
+  readonly base: Checkpoint;
+  /** See {@linkcode tokenizerOf}. */
   readonly tokenizer: Tokenizer;
   /** A new one at every call: one is trained with, another validated with. */
   readonly objective: () => Objective;
@@ -80,21 +82,37 @@ export async function checkpointOf(
 }
 
 /**
+ * The tokenizer of the checkpoint that a run starts from.
+ *
+ * @throws UserError if there is none, or if the model lacks some of its tokens or takes fewer at once
+ *   than `data.cutoff`
+ */
+export async function tokenizerOf(
+  { dir, config: { vocabSize, maxPositions } }: Checkpoint,
+  { data: { cutoff } }: FineTuningSettings,
+): Promise<Tokenizer> {
+  if (cutoff > maxPositions) {
+    throw new UserError(
+      `data.cutoff is ${cutoff}, but the model takes at most ${maxPositions} tokens ` +
+        `(max_position_embeddings)`,
+    );
+  }
+  const tokenizer = await Tokenizer.fromFolder(dir);
+  if (tokenizer.size <= vocabSize) return tokenizer;
+  throw new UserError(
+    `${dir}: its tokenizer has ${tokenizer.size} tokens, but its model knows ${vocabSize} ` +
+      `(vocab_size): put the tokenizer there that the model was trained with`,
+  );
+}
+
+/**
  * Trains a checkpoint further, or goes on where the run's folder says that it was stopped.
  *
  * @returns the trained model, or undefined if the run was interrupted
  * @throws UserError for settings or a checkpoint that it cannot work with
  */
 export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | undefined> {
-  const { settings, tokenizer } = stage;
-  const { data, train: training, run } = settings;
-  using base = await openCheckpoint(settings.model.path);
-  if (data.cutoff > base.config.maxPositions) {
-    throw new UserError(
-      `data.cutoff is ${data.cutoff}, but the model takes at most ${base.config.maxPositions} ` +
-        `tokens (max_position_embeddings)`,
-    );
-  }
+  const { settings: { data, train: training, run }, base, tokenizer } = stage;
   const digest = digestOf(stage.items);
   const begun = await newestCheckpoint(run.dir);
   if (begun) requireSameItems((await readTrainingState(begun)).position, digest);
@@ -180,8 +198,8 @@ async function restore(
 }
 
 /** The tokenizer's files, and what its vocabulary was pruned to where it was. */
-async function filesToKeep({ settings, tokenizer }: FineTuning): Promise<Record<string, string>> {
-  const vocabulary = await readIfThere(join(settings.model.path, VOCABULARY_FILE));
+async function filesToKeep({ base, tokenizer }: FineTuning): Promise<Record<string, string>> {
+  const vocabulary = await readIfThere(join(base.dir, VOCABULARY_FILE));
   return { ...tokenizer.files(), ...(vocabulary && { [VOCABULARY_FILE]: vocabulary }) };
 }
 

@@ -7,9 +7,10 @@ import { readConversations } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { chatRenderer } from "../model/chat-template.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import { Tokenizer } from "../model/tokenizer.ts";
-import { checkpointOf, fineTune } from "./fine-tuning.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import { checkpointOf, fineTune, tokenizerOf } from "./fine-tuning.ts";
 import { type Examples, keepShares, takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
 import { runOnGpu } from "./run-on-gpu.ts";
@@ -33,8 +34,9 @@ export async function superviseFineTuning(
 
 async function superviseOn(gpu: Gpu, settings: SftSettings): Promise<LanguageModel | undefined> {
   const { model: { path }, data, run } = settings;
+  using base = await openCheckpoint(path);
+  const tokenizer = await tokenizerOf(base, settings);
   await keepSettings(run.dir, settings);
-  const tokenizer = await Tokenizer.fromFolder(path);
   const encoder = fastEncoder(tokenizer);
   const examples = new ExampleStore();
   const tokens = noTokens();
@@ -52,6 +54,7 @@ async function superviseOn(gpu: Gpu, settings: SftSettings): Promise<LanguageMod
   return await fineTune(gpu, {
     stage: "supervised fine-tuning",
     settings,
+    base,
     tokenizer,
     objective: () => new NextTokenObjective(),
     items: {

@@ -3,17 +3,20 @@ import {
   assert,
   assertAlmostEquals,
   assertEquals,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
 import { UserError } from "../../kernels/user-error.ts";
 import { Chat } from "../../model/chat.ts";
+import { exists } from "../../model/exists.ts";
 import { optimizePreferences } from "../../train/dpo.ts";
 import { loadDpoSettings } from "../../train/dpo-settings.ts";
 import { readMetrics } from "../../model/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { superviseFineTuning } from "../../train/sft.ts";
 import { loadSftSettings } from "../../train/sft-settings.ts";
+import { qwen, writePruned } from "../model/pruned-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { killAt, result, startRun } from "./child-run.ts";
 import { tinySettings } from "./tiny-run.ts";
@@ -102,6 +105,10 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     // Of this run's answers: a checkpoint that the base's run gained since is not the reference.
     const gained = `${dir}/sft/checkpoints/step-0000061`;
     await Deno.mkdir(gained);
+    const taken = `${dir}/sft/checkpoints/step-0000060`;
+    for (const { name } of Deno.readDirSync(taken)) {
+      await Deno.copyFile(`${taken}/${name}`, `${gained}/${name}`);
+    }
     await prefer("dpo-killed");
     assertEquals(await result(`${dir}/dpo-killed`, 8), await result(`${dir}/dpo`, 8));
 
@@ -111,17 +118,29 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     await assertRejects(
       () => prefer("dpo", `--model.path=${gained}`),
       UserError,
-      `model.path was "${dir}/sft/checkpoints/step-0000060" and is now "${gained}"`,
+      `model.path was "${taken}" and is now "${gained}"`,
     );
     await Deno.writeTextFile(`${dir}/pairs.json`, JSON.stringify(PAIRS).replace("iron", "lead"));
     await assertRejects(() => prefer("dpo"), UserError, "begun with other examples");
     assertEquals(await Deno.readTextFile(cache), kept);
-    await assertRejects(
-      async () =>
-        await superviseFineTuning(
-          await loadSftSettings([...sft("too-long"), "--data.cutoff=65"]),
-        ),
-      UserError,
-      "data.cutoff is 65, but the model takes at most 64 tokens",
-    );
+  }));
+
+Deno.test("a base that cannot be what is asked is refused before a set is read or a folder made", () =>
+  inTemporaryFolder(async (dir) => {
+    await writePruned(`${dir}/base`, false);
+    const refusal = async (...more: string[]) => {
+      const args = [`--model.path=${dir}/base`, "--data.sets=none.json", "--data.cutoff=64"];
+      const settings = await loadSftSettings([...args, `--run.dir=${dir}/run`, ...more]);
+      const { message } = await assertRejects(() => superviseFineTuning(settings), UserError);
+      assert(!await exists(`${dir}/run`), message);
+      return message;
+    };
+    const cutoff = await refusal("--data.cutoff=65");
+    assertStringIncludes(cutoff, "data.cutoff is 65, but the model takes at most 64 tokens");
+    await Deno.writeTextFile(`${dir}/base/tokenizer.json`, qwen.files()["tokenizer.json"]);
+    assertMatch(await refusal(), /base: its tokenizer has 151646 tokens, but its model knows \d+ /);
+    await Deno.truncate(`${dir}/base/model.safetensors`, 9);
+    assertStringIncludes(await refusal(), "the file is cut off");
+    await Deno.remove(`${dir}/base/config.json`);
+    assertStringIncludes(await refusal(), "base: there is no checkpoint; expected config.json");
   }));
