@@ -96,7 +96,8 @@ function parse(argv: string[]) {
       args: argv,
       allowPositionals: true,
       options: {
-        ...{ model: text, data: text, protocol: text, split: text, shots: text, subjects: text },
+        ...{ model: text, data: text, protocol: text, split: text, shots: text },
+        subjects: { ...text, multiple: true },
         ...{ limit: text, cot: flag, batch: text, seed: text, "keep-going": flag, out: text },
         ...{ gpu: text, precision: text, window: text, download: flag, help: flag },
       },
@@ -141,7 +142,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
     out: values.out ?? `runs/eval/${slug(name)}/${benchmark}-${protocol}`,
     split: splitOf(values.split),
     shots: numberFlag("shots", values.shots, count),
-    subjects: values.subjects?.split(","),
+    subjects: values.subjects?.flatMap((list) => list.split(",")).map((handle) => handle.trim()),
     limit: numberFlag("limit", values.limit, atLeastOne),
     chainOfThought: values.cot ?? false,
     batch: numberFlag("batch", values.batch, atLeastOne),

@@ -1,5 +1,6 @@
 /** What is asked in an evaluation: the questions and examples that its settings choose. */
 
+import { closest } from "fastest-levenshtein";
 import { UserError } from "../kernels/user-error.ts";
 import { benchmarkNamed } from "./benchmarks/benchmarks.ts";
 import { type BenchmarkFiles, openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
@@ -87,7 +88,8 @@ function chooseSubjects(benchmark: Benchmark, wanted: string[] | undefined): str
   for (const subject of wanted ?? []) {
     if (!known.includes(subject)) {
       throw new UserError(
-        `--subjects: ${benchmark.title} has no subject ${subject}; it has ${known.join(", ")}`,
+        `--subjects: ${benchmark.title} has no subject ${JSON.stringify(subject)}: did you mean ` +
+          `${closest(subject, known)}? It has ${known.join(", ")}`,
       );
     }
   }
