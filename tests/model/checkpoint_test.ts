@@ -111,7 +111,11 @@ Deno.test("with tied embeddings the head may be there or not", () =>
 
 Deno.test("what a folder lacks is said", () =>
   inTemporaryFolder(async (dir) => {
-    await assertRejects(() => openCheckpoint(`${dir}/none`), UserError, "none: there is no checkpoint");
+    await assertRejects(
+      () => openCheckpoint(`${dir}/none`),
+      UserError,
+      "none: there is no checkpoint",
+    );
     await Deno.writeTextFile(`${dir}/config.json`, "{");
     await assertRejects(() => openCheckpoint(dir), UserError, "config.json: not valid JSON");
     await Deno.writeTextFile(`${dir}/config.json`, JSON.stringify(JSON_CONFIG));
