@@ -159,20 +159,23 @@ function checkArgument({ name, defaults }: OperatorDefinition, key: string, valu
       : `did you mean ${closest(key, keys)}? It has ${keys.join(", ")}`;
     throw new UserError(`${name} has no argument "${key}": ${hint}`);
   }
-  const kind = defaults[key] === null ? "text" : kindOf(defaults[key]);
-  const isText = kind === "text" && (isStrings(value) || value === null);
-  if (kindOf(value) !== kind && !isText) {
-    throw new UserError(`${name}.${key} is ${JSON.stringify(value)}: it must be a ${kind}`);
+  const [fits, expected] = fit(value, defaults[key]);
+  if (!fits) {
+    throw new UserError(`${name}.${key} is ${JSON.stringify(value)}: it must be ${expected}`);
   }
   return value as Argument;
 }
 
-function kindOf(value: unknown): string {
-  return typeof value === "string"
-    ? "text"
-    : typeof value === "boolean"
-    ? "yes or no"
-    : typeof value;
+/** Whether a value may take a default's place, and what may, in words. */
+function fit(value: unknown, instead: Argument): [fits: boolean, expected: string] {
+  const isText = typeof value === "string";
+  if (typeof instead === "string") return [isText, "text"];
+  if (typeof instead === "number") {
+    return [typeof value === "number" && !Number.isNaN(value), "a number"];
+  }
+  if (typeof instead === "boolean") return [typeof value === "boolean", "true or false"];
+  if (instead === null) return [isText || value === null, "text"];
+  return [isText || isStrings(value), "text or a list of texts"];
 }
 
 function isStrings(value: unknown): value is string[] {

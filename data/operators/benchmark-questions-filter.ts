@@ -7,7 +7,7 @@ import { defineOperator, type Filter } from "./operator.ts";
  */
 export const benchmarkQuestionsFilter = defineOperator(
   "benchmark_questions_filter",
-  { benchmarks: [] as string[], max_num: 0 },
+  { benchmarks: [], max_num: 0 },
   ({ benchmarks, max_num: max }): Filter => {
     const finder = new QuestionFinder(readQuestions([benchmarks].flat()));
     return {

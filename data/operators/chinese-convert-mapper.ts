@@ -23,14 +23,13 @@ export const chineseConvertMapper = defineOperator(
   "chinese_convert_mapper",
   { mode: "s2t" },
   ({ mode }) => {
-    const steps = MODES[mode];
-    if (steps === undefined) {
+    if (!Object.hasOwn(MODES, mode)) {
       throw new UserError(
         `chinese_convert_mapper.mode is "${mode}": it must be one of ` +
           Object.keys(MODES).join(", "),
       );
     }
-    const dictionaries = steps.map((files) => new Dictionary(files));
+    const dictionaries = MODES[mode].map((files) => new Dictionary(files));
     return mapper((text) =>
       dictionaries.reduce((converted, dictionary) => dictionary.convert(converted), text)
     );

@@ -27,20 +27,14 @@ export const documentSimhashDeduplicator = defineOperator(
   },
   (values): Deduplicator => {
     const { tokenization, window_size: window, num_blocks, hamming_distance: distance } = values;
-    const split = tokenizations[tokenization];
-    if (split === undefined) {
+    if (!Object.hasOwn(tokenizations, tokenization)) {
       throw new UserError(
         `document_simhash_deduplicator.tokenization is "${tokenization}": it must be one of ` +
           Object.keys(tokenizations).join(", "),
       );
     }
     requirePositive(window, "document_simhash_deduplicator.window_size");
-    if (!(0 <= distance && distance < num_blocks && num_blocks <= 64)) {
-      throw new UserError(
-        `document_simhash_deduplicator.hamming_distance is ${distance} and num_blocks is ` +
-          `${num_blocks}: the distance must be less than the blocks, of which there are at most 64`,
-      );
-    }
+    requireSound(distance, num_blocks);
     const ignored = values.ignore_pattern === null
       ? null
       : pythonPattern(values.ignore_pattern, "document_simhash_deduplicator.ignore_pattern");
@@ -52,11 +46,31 @@ export const documentSimhashDeduplicator = defineOperator(
       fingerprint(text) {
         let normalized = values.lowercase ? text.toLowerCase() : text;
         if (ignored !== null) normalized = normalized.replace(ignored, "");
-        return simhash(split(normalized), window, values.april_2024 ? 1 : 0);
+        return simhash(tokenizations[tokenization](normalized), window, values.april_2024 ? 1 : 0);
       },
     };
   },
 );
+
+/** Ways to choose blocks: for each, all documents are gone over. */
+const MOST_CHOICES = 10_000;
+
+/** Throws UserError for a distance that blocks cannot find, or not in any reasonable time. */
+function requireSound(distance: number, blocks: number): void {
+  const given = `document_simhash_deduplicator.hamming_distance is ${distance} and num_blocks is ` +
+    `${blocks}: `;
+  if (![distance, blocks].every(Number.isInteger) || distance < 0 || distance >= blocks) {
+    throw new UserError(`${given}both must be whole numbers, the distance less than the blocks`);
+  }
+  let choices = 1;
+  for (let i = 0; i < distance; i++) choices *= (blocks - i) / (i + 1);
+  if (blocks > 64 || choices > MOST_CHOICES) {
+    throw new UserError(
+      `${given}there are at most 64 blocks, and at most ${MOST_CHOICES} ways to choose so many of ` +
+        `them as the distance; give fewer`,
+    );
+  }
+}
 
 /** Tokens in the order of the text, and what stands between two of them in a shingle. */
 interface Tokens {

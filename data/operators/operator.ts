@@ -42,16 +42,19 @@ export interface Models {
   perplexity?: (text: string) => number;
 }
 
-/** The values an argument may have. */
-export type Argument = string | number | boolean | null | string[];
+/**
+ * The values an argument may have. Its default tells which: those of the same type; if it is null,
+ * text too; if it is a list, also one text.
+ */
+export type Argument = string | number | boolean | null | readonly string[];
 
 /** The values of arguments by name, each as wide as the default tells. */
 type Widened<T> = {
   [K in keyof T]: T[K] extends number ? number
     : T[K] extends boolean ? boolean
     : T[K] extends string ? string
-    : T[K] extends string | string[] ? string | string[]
-    : string | null;
+    : T[K] extends null ? string | null
+    : string | readonly string[];
 };
 
 /** An operator of a recipe: its name, its arguments with their defaults, and how to build it. */

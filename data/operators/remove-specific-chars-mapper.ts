@@ -7,7 +7,7 @@ import { defineOperator, mapper } from "./operator.ts";
  */
 export const removeSpecificCharsMapper = defineOperator(
   "remove_specific_chars_mapper",
-  { chars_to_remove: "◆●■►▼▲▴∆▻▷❖♡□" as string | string[] },
+  { chars_to_remove: [..."◆●■►▼▲▴∆▻▷❖♡□"] },
   ({ chars_to_remove: characters }) => {
     if (characters.length === 0) return mapper((text) => text);
     const pattern = classOf([...characters]);

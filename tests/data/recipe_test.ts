@@ -85,6 +85,21 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
     ["process: [{ fix_unicode_mapper: { normalization: NFX } }]", "must be one of NFC"],
     ["process: [{ clean_email_mapper: { pattern: '(' } }]", "is no regular expression"],
     ["process: [{ document_simhash_deduplicator: { tokenization: no } }]", "tokenization"],
+    ["process: [{ document_simhash_deduplicator: { tokenization: toString } }]", "must be one of"],
+    ["process: [{ document_simhash_deduplicator: { num_blocks: 6.5 } }]", "whole numbers"],
+    [
+      "process: [{ document_simhash_deduplicator: { num_blocks: 64, hamming_distance: 32 } }]",
+      "at most 10000 ways",
+    ],
+    ["process: [{ chinese_convert_mapper: { mode: toString } }]", "must be one of s2t"],
+    ["process: [{ text_length_filter: { min_len: .nan } }]", "it must be a number"],
+    ["process: [{ alphanumeric_filter: { tokenization: no } }]", "it must be true or false"],
+    ["process: [{ clean_email_mapper: { pattern: [a] } }]", 'pattern is ["a"]: it must be text'],
+    ["process: [{ clean_email_mapper: { repl: null } }]", "repl is null: it must be text"],
+    [
+      "process: [{ remove_specific_chars_mapper: { chars_to_remove: null } }]",
+      "it must be text or a list of texts",
+    ],
   ];
   for (const [yaml, message] of refusals) {
     assertThrows(() => prepareSteps(parseRecipe(yaml, "r.yaml").steps, {}), UserError, message);
