@@ -13,8 +13,6 @@ export interface DownloadOptions {
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /** Waited before the second attempt, and twice as long before each next, in milliseconds. */
   firstWait?: number;
-  /** Told of bytes received and, if the server says, of those expected. */
-  onProgress?: (received: number, expected: number | undefined) => void;
 }
 
 const ATTEMPTS = 5;
@@ -76,7 +74,7 @@ async function fetchWithRetries(
 
 /** Asks for what is still missing and appends it. */
 async function fetchRest(url: string, partial: string, options: DownloadOptions): Promise<void> {
-  const { fetch = globalThis.fetch, onProgress = () => {} } = options;
+  const { fetch = globalThis.fetch } = options;
   let received = await exists(partial) ? (await Deno.stat(partial)).size : 0;
   const headers: Record<string, string> = received > 0 ? { range: `bytes=${received}-` } : {};
   const response = await fetch(url, { headers });
@@ -103,7 +101,6 @@ async function fetchRest(url: string, partial: string, options: DownloadOptions)
       written += await file.write(chunk.subarray(written));
     }
     received += chunk.length;
-    onProgress(received, expected);
   }
   if (expected !== undefined && received !== expected) {
     throw new Error(`${received} of ${expected} bytes came`);

@@ -174,7 +174,8 @@ async function showPerplexity([file, ...rest]: string[], values: Values): Promis
   const documents = await readDocuments(file);
   await withModel(values.model, values, async (model) => {
     const { maxPositions, feedForward } = model.config;
-    const window = numberFlag("window", values.window, atLeastOne) ?? Math.min(maxPositions, 1024);
+    const window = numberFlag("window", values.window, { ...atLeastOne, most: maxPositions }) ??
+      Math.min(maxPositions, 1024);
     const batch = numberFlag("batch", values.batch, atLeastOne) ?? 8;
     const found = await perplexity(model, documents, window, batch);
     console.log(
@@ -203,6 +204,9 @@ async function withAnswerer<T>(
     return await withModel(name, values, (model) => use(modelAnswerer(model, name)));
   }
   if (!isLetter(letter)) throw new UserError(`--model=${name}: expected always:A, B, C or D`);
+  if (values.gpu ?? values.precision) {
+    throw new UserError(`--model=${name} computes nothing; leave --gpu and --precision out`);
+  }
   return await use(alwaysLetter(letter));
 }
 

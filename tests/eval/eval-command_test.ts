@@ -92,6 +92,7 @@ Deno.test("mistakes on the command line are named", async () => {
     "--split",
     "train",
   );
+  await fails("computes nothing; leave --gpu", "ceval", "--model=always:A", "--gpu=dawn");
   await fails("Unknown option '--limt'", "ceval", "--limt", "3");
   await fails("compare: give folders of results", "compare");
   for (
