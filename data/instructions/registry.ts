@@ -23,12 +23,12 @@ const REGISTRY = "dataset_info.json";
 export function findSets(names: readonly string[], folders: readonly string[]): InstructionSet[] {
   const registry = readRegistry(folders);
   return names.map((name) => {
-    const entry = registry.entries[name];
+    const entry = registry.entries.get(name);
     if (entry !== undefined) return localSet(name, entry, folders);
     if (/\.(jsonl?|csv|parquet)(\.gz|\.zst)?$/.test(name)) {
       return { name, path: fileIn(["."], name) ?? notThere(name, `the file ${name}`, ["."]) };
     }
-    const known = Object.keys(registry.entries);
+    const known = [...registry.entries.keys()];
     throw new UserError(
       known.length === 0
         ? `the set "${name}" is unknown: there is no ${REGISTRY} in ${folders.join(", ")}; name ` +
@@ -69,14 +69,23 @@ function notThere(name: string, file: string, folders: readonly string[]): never
 
 function readRegistry(
   folders: readonly string[],
-): { path: string; entries: Record<string, Entry> } {
+): { path: string; entries: Map<string, Entry> } {
   const path = fileIn(folders, REGISTRY);
-  if (path === undefined) return { path: REGISTRY, entries: {} };
+  if (path === undefined) return { path: REGISTRY, entries: new Map() };
+  let registry: unknown;
   try {
-    return { path, entries: JSON.parse(Deno.readTextFileSync(path)) };
+    registry = JSON.parse(Deno.readTextFileSync(path));
   } catch (error) {
     throw new UserError(`${path} cannot be read: ${messageOf(error)}`);
   }
+  const entries = isObject(registry) ? Object.entries(registry) : undefined;
+  const isEntry = (entry: [string, unknown]): entry is [string, Entry] => isObject(entry[1]);
+  if (entries?.every(isEntry)) return { path, entries: new Map(entries) };
+  throw new UserError(`${path}: expected an object of sets, each an object, as {"file_name": …}`);
+}
+
+function isObject(value: unknown): value is Entry {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isFile(path: string): boolean {

@@ -198,6 +198,14 @@ Deno.test("a set that is not there is named, with what to do", async () => {
     assertThrows(find("identity"), UserError, "identity.json is not in");
     assertThrows(find("belle"), UserError, "published as BelleGroup/train_2M_CN");
     assertThrows(find("other/set.json"), UserError, "other/set.json is not in");
+    assertThrows(find("toString"), UserError, 'does not know the set "toString"');
+    for (
+      const registry of ["null", '["identity.json"]', '{"identity": null}', '{"identity": "x"}']
+    ) {
+      await Deno.mkdir(`${dir}/damaged`, { recursive: true });
+      await Deno.writeTextFile(`${dir}/damaged/dataset_info.json`, registry);
+      assertThrows(find("identity", [`${dir}/damaged`]), UserError, "expected an object of sets");
+    }
     await Deno.mkdir(`${dir}/elsewhere`);
     await Deno.writeTextFile(`${dir}/elsewhere/identity.json`, "[]");
     const [set] = findSets(["identity"], [dir, `${dir}/elsewhere`]);
