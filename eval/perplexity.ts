@@ -3,6 +3,7 @@
 import { UserError } from "../kernels/user-error.ts";
 import { parseObject } from "../model/json-file.ts";
 import type { LanguageModel } from "../model/language-model.ts";
+import { decodeUtf8, readBytes } from "./utf8-file.ts";
 
 export interface Perplexity {
   tokens: number;
@@ -60,14 +61,13 @@ export async function perplexity(
   };
 }
 
-/** The documents of a file: the `text` of every line of a `.jsonl`, or all of it. */
+/**
+ * The documents of a file: the `text` of every line of a `.jsonl`, or all of it.
+ *
+ * @throws {UserError} for a file that is not text, or a line without one
+ */
 export async function readDocuments(path: string): Promise<string[]> {
-  let content: string;
-  try {
-    content = await Deno.readTextFile(path);
-  } catch (error) {
-    throw new UserError(`${path}: cannot be read: ${(error as Error).message}`);
-  }
+  const content = decodeUtf8(await readBytes(path), path);
   const documents = path.endsWith(".jsonl")
     ? content.split("\n").flatMap((line, i) =>
       line.trim() === "" ? [] : textOf(line, `${path}:${i + 1}`)

@@ -3,6 +3,7 @@
 import { unzipSync } from "fflate";
 import { parseTar } from "nanotar";
 import { UserError } from "../../kernels/user-error.ts";
+import { decodeUtf8, readBytes } from "../utf8-file.ts";
 
 export interface BenchmarkFiles {
   /** The folder or archive, for messages. */
@@ -30,9 +31,7 @@ export async function openBenchmarkFiles(where: string): Promise<BenchmarkFiles>
       `${where}: no such folder or archive; give the benchmark's with --data, or --download`,
     );
   }
-  return info.isDirectory
-    ? await openFolder(where)
-    : openArchive(where, await Deno.readFile(where));
+  return info.isDirectory ? await openFolder(where) : openArchive(where, await readBytes(where));
 }
 
 /** The path inside that ends with `suffix`, the shortest where several do. */
@@ -46,7 +45,7 @@ async function openFolder(where: string): Promise<BenchmarkFiles> {
   return {
     where,
     paths: (await listFolder(where, "", MAX_DEPTH)).sort(),
-    read: async (path) => decode(await Deno.readFile(`${where}/${path}`), `${where}/${path}`),
+    read: async (path) => decodeUtf8(await readBytes(`${where}/${path}`), `${where}/${path}`),
   };
 }
 
@@ -76,7 +75,7 @@ function openArchive(where: string, bytes: Uint8Array): BenchmarkFiles {
   return {
     where,
     paths: Object.keys(entries).sort(),
-    read: (path) => Promise.resolve(decode(entries[path], `${where}: ${path}`)),
+    read: (path) => Promise.resolve(decodeUtf8(entries[path], `${where}: ${path}`)),
   };
 }
 
@@ -92,12 +91,4 @@ function untar(bytes: Uint8Array): Record<string, Uint8Array> {
 
 function isWanted(path: string): boolean {
   return path.endsWith(".csv") || path.endsWith(".json");
-}
-
-function decode(bytes: Uint8Array, where: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new UserError(`${where}: not UTF-8 text; download it again`);
-  }
 }

@@ -1,7 +1,7 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { writePruned } from "../model/pruned-model.ts";
+import { TEXT, writePruned } from "../model/pruned-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { writeMadeUpCeval } from "./made-up-ceval.ts";
 
@@ -67,6 +67,21 @@ Deno.test("a model is the same however its folder is written", () =>
       const text = await printed("ceval", "--model", model, ...asks);
       assert(text.includes(`C-Eval val, official, 5 shots: ${dir}/model\n`));
     }
+  }));
+
+Deno.test("a text's perplexity is printed, with what a Soft MoE makes of it", () =>
+  inTemporaryFolder(async (dir) => {
+    await writePruned(dir, false);
+    await Deno.writeTextFile(`${dir}/poem.txt`, TEXT);
+    const asks = ["ppl", `${dir}/poem.txt`, "--model", dir];
+    const [figures, caution] = (await printed(...asks, "--window=8")).split("\n");
+    assertMatch(figures, /poem\.txt: \d+\.\d{4} bits per byte, perplexity .* windows of 8\)$/);
+    assertMatch(caution, /later tokens leak/);
+    await assertRejects(
+      () => evalCommand([...asks, "--window=65"]),
+      UserError,
+      "--window=65: expected a whole number of at least 1 and at most 64",
+    );
   }));
 
 Deno.test("mistakes on the command line are named", async () => {

@@ -3,6 +3,7 @@ import { END_OF_DOCUMENT } from "../../data/tokenizing/tokenize-job.ts";
 import { perplexity, type Predictor, readDocuments } from "../../eval/perplexity.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { Tokenizer } from "../../model/tokenizer.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** Gives every letter a probability by its place in the alphabet: a 1/2, b 1/4, c 1/8. */
 function predictor() {
@@ -59,21 +60,19 @@ Deno.test("bits per byte count bytes, not characters", async () => {
   assertAlmostEquals(found.perplexity, 64, 1e-9);
 });
 
-Deno.test("documents are whole files or the texts of JSON lines", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(`${folder}/a.txt`, "一\n二\n");
-    await Deno.writeTextFile(`${folder}/b.jsonl`, '{"text": "一"}\n\n{"text": "二"}\n');
-    await Deno.writeTextFile(`${folder}/c.jsonl`, '{"text": "一"}\n{"txt": "二"}\n');
-    assertEquals(await readDocuments(`${folder}/a.txt`), ["一\n二\n"]);
-    assertEquals(await readDocuments(`${folder}/b.jsonl`), ["一", "二"]);
-    await assertRejects(
-      () => readDocuments(`${folder}/c.jsonl`),
-      UserError,
-      'c.jsonl:2: no "text"',
-    );
-    await assertRejects(() => readDocuments(`${folder}/d.txt`), UserError, "cannot be read");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+Deno.test("documents are whole files or the texts of JSON lines", () =>
+  inTemporaryFolder(async (folder) => {
+    const read = async (name: string, content: string) => {
+      await Deno.writeTextFile(`${folder}/${name}`, content);
+      return await readDocuments(`${folder}/${name}`);
+    };
+    const fails = (read: () => Promise<unknown>, message: string) =>
+      assertRejects(read, UserError, message);
+    assertEquals(await read("a.txt", "一\n二\n"), ["一\n二\n"]);
+    assertEquals(await read("b.jsonl", '\ufeff{"text": "一"}\r\n\n{"text": "二"}'), ["一", "二"]);
+    await fails(() => read("c.jsonl", '{"text": "一"}\n{"txt": "二"}\n'), 'c.jsonl:2: no "text"');
+    await fails(() => read("d.txt", ""), "d.txt: no text in it");
+    await Deno.writeFile(`${folder}/e.gz`, Uint8Array.of(0x1f, 0x8b, 8, 0));
+    await fails(() => readDocuments(`${folder}/e.gz`), "e.gz: not UTF-8 text");
+    await fails(() => readDocuments(`${folder}/f.txt`), "f.txt: cannot be read");
+  }));
