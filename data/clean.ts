@@ -138,7 +138,7 @@ export function modelFilesOf(
 }
 
 /** To be raised when the same input and recipe give other output, or work files change. */
-const EDITION = 1;
+const EDITION = 2;
 
 /** The steps up to and with each deduplicator, which needs to have seen all documents. */
 function phasesOf(steps: RecipeStep[]): RecipeStep[][] {

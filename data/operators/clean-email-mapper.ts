@@ -1,13 +1,14 @@
 import { defineOperator, mapper } from "./operator.ts";
-import { pythonPattern, substitute } from "./python-pattern.ts";
+import { requireLiteral, substitute, wrappedPattern } from "./python-pattern.ts";
 
 /** Removes e-mail addresses, or what `pattern` matches. */
 export const cleanEmailMapper = defineOperator(
   "clean_email_mapper",
   { pattern: null, repl: "" },
   ({ pattern, repl }) => {
+    requireLiteral(repl, "clean_email_mapper.repl");
     if (pattern === null) return mapper((text) => replaceEmails(text, repl));
-    const custom = pythonPattern(pattern, "clean_email_mapper.pattern");
+    const custom = wrappedPattern(pattern, "clean_email_mapper.pattern");
     return mapper((text) => substitute(text, custom, repl));
   },
 );

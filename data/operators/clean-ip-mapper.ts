@@ -1,5 +1,5 @@
 import { defineOperator, mapper } from "./operator.ts";
-import { pythonPattern, substitute } from "./python-pattern.ts";
+import { requireLiteral, substitute, wrappedPattern } from "./python-pattern.ts";
 
 const BYTE = "(?:1[0-9][0-9]|2[0-4][0-9]|25[0-5]|[1-9][0-9]|[0-9])";
 const HEX_DIGITS = "[\\p{Nd}a-fA-F]{1,4}";
@@ -16,10 +16,11 @@ export const cleanIpMapper = defineOperator(
   "clean_ip_mapper",
   { pattern: null, repl: "" },
   ({ pattern, repl }) => {
+    requireLiteral(repl, "clean_ip_mapper.repl");
     if (pattern === null) {
       return mapper((text) => HINT.test(text) ? substitute(text, ADDRESS, repl) : text);
     }
-    const custom = pythonPattern(pattern, "clean_ip_mapper.pattern");
+    const custom = wrappedPattern(pattern, "clean_ip_mapper.pattern");
     return mapper((text) => substitute(text, custom, repl));
   },
 );

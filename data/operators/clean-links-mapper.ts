@@ -1,5 +1,5 @@
 import { defineOperator, mapper } from "./operator.ts";
-import { pythonPattern, substitute } from "./python-pattern.ts";
+import { requireLiteral, substitute, wrappedPattern } from "./python-pattern.ts";
 import { CodePointSet, isLowSurrogate, SPACE, WORD } from "./unicode.ts";
 
 /**
@@ -10,8 +10,9 @@ export const cleanLinksMapper = defineOperator(
   "clean_links_mapper",
   { pattern: null, repl: "" },
   ({ pattern, repl }) => {
+    requireLiteral(repl, "clean_links_mapper.repl");
     if (pattern === null) return mapper((text) => replaceLinks(text, repl));
-    const custom = pythonPattern(pattern, "clean_links_mapper.pattern");
+    const custom = wrappedPattern(pattern, "clean_links_mapper.pattern");
     return mapper((text) => substitute(text, custom, repl));
   },
 );

@@ -35,9 +35,10 @@ export const documentSimhashDeduplicator = defineOperator(
     }
     requirePositive(window, "document_simhash_deduplicator.window_size");
     requireSound(distance, num_blocks);
+    const owner = "document_simhash_deduplicator.ignore_pattern";
     const ignored = values.ignore_pattern === null
       ? null
-      : pythonPattern(values.ignore_pattern, "document_simhash_deduplicator.ignore_pattern");
+      : pythonPattern(values.ignore_pattern, owner, "[^\\n]");
     return {
       kind: "deduplicator",
       distance,

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { firstOfEachGroup } from "../../data/cleaning/near-duplicates.ts";
+import type { Deduplicator } from "../../data/operators/operator.ts";
 import { createOperator, parseRecipe, prepareSteps } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { readJsonLines } from "./fixtures.ts";
@@ -96,6 +97,8 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
     ["process: [{ alphanumeric_filter: { tokenization: no } }]", "it must be true or false"],
     ["process: [{ clean_email_mapper: { pattern: [a] } }]", 'pattern is ["a"]: it must be text'],
     ["process: [{ clean_email_mapper: { repl: null } }]", "repl is null: it must be text"],
+    ["process: [{ clean_links_mapper: { repl: '\\1' } }]", "it must be a plain text"],
+    ["process: [{ clean_ip_mapper: { pattern: '[\\W]' } }]", "\\W between [ and ] is not known"],
     [
       "process: [{ remove_specific_chars_mapper: { chars_to_remove: null } }]",
       "it must be text or a list of texts",
@@ -104,6 +107,33 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
   for (const [yaml, message] of refusals) {
     assertThrows(() => prepareSteps(parseRecipe(yaml, "r.yaml").steps, {}), UserError, message);
   }
+});
+
+Deno.test("a pattern matches what it matches in Python", () => {
+  const removals: [pattern: string, text: string, left: string][] = [
+    ["\\d+", "1２٣a", "a"],
+    ["\\w+@[\\w.]+", "中文@名.é!", "!"],
+    ["\\b1\\d{3}\\b", "电话1380 1380", "电话1380 "],
+    ["[^\\s,]+", "a\u3000\x85,\uFEFF", "\u3000\x85,"],
+    ['[]\\-"]', 'a]-"[', "a["],
+    ["a$", "aba\n", "ab\n"],
+    ["(?P<mark>#)\\1.", "##\n#", "#"],
+    ["r'(?i)AB'", "xaB", "x"],
+  ];
+  for (const [pattern, text, left] of removals) {
+    const operator = createOperator("clean_ip_mapper", { pattern }, {});
+    assertEquals(operator.kind === "mapper" && operator.map(text), left, pattern);
+  }
+  // Where Data-Juicer does not say otherwise, a line feed is not matched by a dot.
+  const fingerprint = (ignore_pattern: string, text: string) => {
+    const values = { tokenization: "character", ignore_pattern };
+    return (createOperator("document_simhash_deduplicator", values, {}) as Deduplicator)
+      .fingerprint(text);
+  };
+  assertEquals(
+    fingerprint("http.*", "https://a.b\na page's line"),
+    fingerprint("", "\na page's line"),
+  );
 });
 
 Deno.test("an operator that wants a model is left out with the reason", () => {
