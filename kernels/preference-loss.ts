@@ -15,6 +15,11 @@ export interface PreferenceLoss {
   readonly ipoMeans: boolean;
 }
 
+/** Whether a loss reads the reference model's log-probabilities. */
+export function readsReference({ kind }: PreferenceLoss): boolean {
+  return kind !== "orpo" && kind !== "simpo";
+}
+
 /** What is measured of pairs, in this order; sums over the pairs since they were last set to 0. */
 export const PREFERENCE_MEASURES = [
   "pairs",
@@ -55,9 +60,8 @@ export function preferenceLoss(
 ): Tensor {
   const graph = logProbs.graph;
   const slopes = graph.tensor("preference slopes", [reference.size]);
-  const means = loss.kind === "orpo" || loss.kind === "simpo" ||
-    (loss.kind === "ipo" && loss.ipoMeans);
-  const withReference = loss.kind !== "orpo" && loss.kind !== "simpo";
+  const withReference = readsReference(loss);
+  const means = !withReference || (loss.kind === "ipo" && loss.ipoMeans);
   const measured = PREFERENCE_MEASURES
     .map((name, index) => `measures[${index}] += ${MEASURE[name]};`);
   graph.dispatch(

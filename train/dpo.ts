@@ -6,6 +6,7 @@ import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import type { Gpu } from "../kernels/device.ts";
+import { readsReference } from "../kernels/preference-loss.ts";
 import { chatRenderer } from "../model/chat-template.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import type { LanguageModel } from "../model/language-model.ts";
@@ -24,7 +25,7 @@ import { sequenceOf } from "./sequences.ts";
  * where the run's folder says that it was stopped.
  *
  * The reference is the model as it starts. What it makes of the answers is computed once, before
- * training, so that one model is in memory.
+ * training, so that one model is in memory; for a loss without reference it is not.
  *
  * @returns the trained model, or undefined if the run was interrupted
  * @throws UserError for settings, sets or a folder that it cannot work with
@@ -75,8 +76,9 @@ async function optimizeOn(gpu: Gpu, settings: DpoSettings): Promise<LanguageMode
       length: pairs,
       at: (pair) => [sequenceOf(examples.at(2 * pair)), sequenceOf(examples.at(2 * pair + 1))],
     },
-    complete: (model, room, items) =>
-      withReferences(items, { model, base: base.dir, room, dir: run.dir }),
+    complete: readsReference(loss)
+      ? (model, room, items) => withReferences(items, { model, base: base.dir, room, dir: run.dir })
+      : undefined,
     pictures: {
       "rewards.svg": rewardCurve,
       "accuracies.svg": accuracyCurve,

@@ -113,6 +113,8 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     assertEquals(await result(`${dir}/dpo-killed`, 8), await result(`${dir}/dpo`, 8));
 
     const cache = `${dir}/dpo/reference-log-probabilities.json`;
+    await prefer("simpo", "--loss.kind=simpo", "--train.steps=1");
+    assert(!await exists(cache.replace("dpo", "simpo")), "a loss without reference computes none");
     const kept = await Deno.readTextFile(cache);
     await assertRejects(() => prefer("dpo", "--train.steps=9"), UserError, "train.steps was 8");
     await assertRejects(
