@@ -12,6 +12,8 @@ export interface Stage {
   /** Its folder's name, such as `pretrain`. */
   name: string;
   folder: string;
+  /** What trained it, as its settings tell; absent where there are none. */
+  task?: Task;
   /** `settings.yaml`: section, key, value. */
   settings: Record<string, Record<string, unknown>>;
   /** `metrics.jsonl`, one record a step. */
@@ -34,8 +36,9 @@ export interface ReportData {
 /** Stages and evaluations may lie this deep. */
 const MAX_DEPTH = 4;
 
-/** The order in which stages follow one another; others come after, by name. */
-const STAGE_ORDER = ["pretrain", "sft", "dpo"];
+/** What trains, in the order in which stages follow one another. */
+const TASKS = ["pretrain", "sft", "dpo"] as const;
+type Task = typeof TASKS[number];
 
 /**
  * Reads a run, or a folder of runs: every `metrics.jsonl` below it is a stage, every `results.json`
@@ -56,10 +59,7 @@ export async function readReportData(folder: string): Promise<ReportData> {
         `evaluation in it`,
     );
   }
-  const place = ({ name }: Stage) => {
-    const index = STAGE_ORDER.findIndex((stage) => name.startsWith(stage));
-    return index < 0 ? STAGE_ORDER.length : index;
-  };
+  const place = ({ task }: Stage) => task ? TASKS.indexOf(task) : TASKS.length;
   stages.sort((a, b) => place(a) - place(b) || a.name.localeCompare(b.name));
   return { folder, stages, evaluations };
 }
@@ -74,6 +74,7 @@ async function readStage(folder: string): Promise<Stage> {
   return {
     name: folder.split("/").at(-1)!,
     folder,
+    task: taskOf(settings),
     settings,
     metrics: readMetrics(join(folder, "metrics.jsonl")),
     facts,
@@ -81,6 +82,13 @@ async function readStage(folder: string): Promise<Stage> {
     samples: (samples ?? "").split(/^-{4}$/m).map((text) => text.trim())
       .filter((text) => text !== ""),
   };
+}
+
+/** Only `dpo` has settings of a loss, and `pretrain` alone begins without a model's path. */
+function taskOf(settings: Stage["settings"]): Task | undefined {
+  if (Object.keys(settings).length === 0) return undefined;
+  if ("loss" in settings) return "dpo";
+  return "path" in (settings.model ?? {}) ? "sft" : "pretrain";
 }
 
 /** Sections of settings, none where there is no file. */

@@ -215,8 +215,8 @@ function speedBlocks({ speed }: Results): Block[] {
 /** How each result can be had again. */
 function commands(folder: string, stages: Stage[], evaluations: Results[]): string[] {
   return [
-    ...stages.map(({ name, folder }) =>
-      `deno task ${name.replace(/[^a-z].*$/, "")} --config ${folder}/settings.yaml`
+    ...stages.flatMap(({ task, folder }) =>
+      task ? [`deno task ${task} --config ${folder}/settings.yaml`] : []
     ),
     ...evaluations.map((results) =>
       [

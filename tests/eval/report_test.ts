@@ -3,20 +3,20 @@ import { alwaysLetter } from "../../eval/answerer.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
 import { runEvaluation } from "../../eval/run-evaluation.ts";
 import { UserError } from "../../kernels/user-error.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 import { SUBJECTS, writeMadeUpCeval } from "./made-up-ceval.ts";
 
 /** A run of two stages and an evaluation; `use` gets its folder. */
-async function withRun(use: (run: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  const run = `${folder}/run`;
-  const lines = (records: unknown[]) =>
-    records.map((record) => JSON.stringify(record) + "\n").join("");
-  try {
-    for (const stage of ["pretrain", "dpo"]) {
+const withRun = (use: (run: string) => Promise<void>) =>
+  inTemporaryFolder(async (folder) => {
+    const run = `${folder}/run`;
+    const lines = (records: unknown[]) =>
+      records.map((record) => JSON.stringify(record) + "\n").join("");
+    for (const stage of ["poems", "mine"]) {
       await Deno.mkdir(`${run}/${stage}`, { recursive: true });
     }
     await Deno.writeTextFile(
-      `${run}/pretrain/metrics.jsonl`,
+      `${run}/poems/metrics.jsonl`,
       lines([
         { step: 1, loss: 9.5, learningRate: 1e-3, tokens: 64, tokensPerSecond: 100 },
         { step: 2, loss: 8.25, learningRate: 5e-4, tokens: 128, tokensPerSecond: 300 },
@@ -30,19 +30,20 @@ async function withRun(use: (run: string) => Promise<void>): Promise<void> {
         },
       ]) + '{"step": 4, "lo',
     );
-    await Deno.writeTextFile(`${run}/pretrain/settings.yaml`, "train:\n  steps: 3\n  seed: 7\n");
+    await Deno.writeTextFile(`${run}/poems/settings.yaml`, "train:\n  steps: 3\n  seed: 7\n");
     await Deno.writeTextFile(
-      `${run}/pretrain/samples.txt`,
+      `${run}/poems/samples.txt`,
       "春<b>眠\n不觉晓\n\n----\n\n明月 & 光\n",
     );
     await Deno.writeTextFile(
-      `${run}/pretrain/facts.json`,
+      `${run}/poems/facts.json`,
       '{"device": "a <GPU>", "tokensBySource": {"poems": 3, "prose": 1}}',
     );
     await Deno.writeTextFile(
-      `${run}/dpo/metrics.jsonl`,
+      `${run}/mine/metrics.jsonl`,
       lines([{ step: 1, loss: 0.69, chosenReward: 0.5 }]),
     );
+    await Deno.writeTextFile(`${run}/mine/settings.yaml`, "loss:\n  kind: sigmoid\n");
     await writeMadeUpCeval(`${folder}/data`);
     await runEvaluation({
       ...{ benchmark: "ceval", protocol: "official", data: `${folder}/data` },
@@ -50,10 +51,7 @@ async function withRun(use: (run: string) => Promise<void>): Promise<void> {
       ...{ chainOfThought: false, batch: 8, seed: 0, keepGoing: false },
     }, alwaysLetter("A"));
     await use(run);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+  });
 
 Deno.test("a report is one page that needs nothing else, and the same in Markdown", async () => {
   await withRun(async (run) => {
@@ -66,7 +64,7 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
     assertEquals([...addresses].filter((address) => !address.startsWith("http://www.w3.org/")), []);
     assert(!/<script|<link rel="stylesheet"|@import|url\(\s*['"]?(?!#)|\son\w+=/.test(html));
     const headings = [...html.matchAll(/<h2>(.*?)<\/h2>/g)].map(([, text]) => text);
-    assertEquals(headings, ["pretrain", "dpo", "Evaluations", "To reproduce"]);
+    assertEquals(headings, ["poems", "mine", "Evaluations", "To reproduce"]);
     assertStringIncludes(html, "春&lt;b&gt;眠\n不觉晓");
     assertStringIncludes(html, "a &lt;GPU&gt;");
 
@@ -82,7 +80,8 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
         "> 春\\<b\\>眠  \n> 不觉晓",
         "| all | 4 | 22 | 27.56 ± 10.73 | 27.27 ± 9.72 |",
         "| Steel-LLM chat (paper) | 41.90 | 36.08 | 30.82 |",
-        `deno task pretrain --config ${run}/pretrain/settings.yaml`,
+        `deno task pretrain --config ${run}/poems/settings.yaml\n` +
+        `deno task dpo --config ${run}/mine/settings.yaml\n`,
         `deno task eval ceval --data ${run.replace(/run$/, "data")} --model always:A ` +
         "--protocol official --split val --shots 5 " +
         "--subjects computer_network,marxism,logic,physician --seed 0",
