@@ -68,6 +68,13 @@ export function parseRecipe(yaml: string, path: string): Recipe {
     throw new UserError(`${path}: text_keys must be the name of one field`);
   }
   const steps = process.map((item, i) => parseStep(item, `${path}, operator ${i + 1}`));
+  const elsewhere = steps.find(({ arguments: { text_key = textKey } }) => text_key !== textKey);
+  if (elsewhere !== undefined) {
+    throw new UserError(
+      `${path}: ${elsewhere.name} has a text_key of its own, but all operators work on the text of ` +
+        `one field, "${textKey}": set text_keys of the recipe instead`,
+    );
+  }
   return { textKey, steps, ignored: Object.keys(others) };
 }
 
@@ -117,11 +124,18 @@ export function prepareSteps(steps: RecipeStep[], models: Models): PreparedStep[
  */
 const RUNTIME_ARGUMENTS = new Set([
   "accelerator",
+  "auto_op_parallelism",
   "batch_mode",
   "batch_size",
   "cpu_required",
+  "gpu_required",
   "mem_required",
+  "memory",
+  "num_cpus",
+  "num_gpus",
   "num_proc",
+  "ray_execution_mode",
+  "runtime_env",
   "skip_op_error",
   "stats_export_path",
   "text_key",

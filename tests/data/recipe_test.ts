@@ -53,7 +53,7 @@ Deno.test("the text recipe's operators do what Data-Juicer's do, one after anoth
 Deno.test("a recipe is read as Data-Juicer writes it, the keys of its runs set aside", () => {
   const recipe = parseRecipe(
     "project_name: x\nnp: 4\ntext_keys: content\nprocess:\n  - clean_email_mapper\n" +
-      "  - clean_ip_mapper:\n  - text_length_filter: { min_len: 2, num_proc: 3 }\n",
+      "  - clean_ip_mapper:\n  - text_length_filter: { min_len: 2, num_cpus: 3 }\n",
     "recipe.yaml",
   );
   assertEquals(recipe, {
@@ -61,7 +61,7 @@ Deno.test("a recipe is read as Data-Juicer writes it, the keys of its runs set a
     steps: [
       { name: "clean_email_mapper", arguments: {} },
       { name: "clean_ip_mapper", arguments: {} },
-      { name: "text_length_filter", arguments: { min_len: 2, num_proc: 3 } },
+      { name: "text_length_filter", arguments: { min_len: 2, num_cpus: 3 } },
     ],
     ignored: ["project_name", "np"],
   });
@@ -77,6 +77,10 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
     ["process: [", "r.yaml is not YAML"],
     ["steps: []", 'must have a list "process"'],
     ["process: [{ a: {}, b: {} }]", "r.yaml, operator 1: expected an operator's name"],
+    [
+      "process: [{ clean_ip_mapper: { text_key: content } }]",
+      "set text_keys of the recipe instead",
+    ],
     ["process: [text_lenght_filter]", "did you mean text_length_filter?"],
     ["process: [{ text_length_filter: { minlen: 3 } }]", 'has no argument "minlen": did you mean'],
     [
