@@ -16,7 +16,7 @@ export interface CleanSettings {
   recipe: Recipe;
   /** Files of any of the paper's corpora, or of any records that have a text. */
   inputs: string[];
-  /** JSON lines, each a text with where it came from, or the record that it was in. */
+  /** JSON lines, each a text with where it came from, or the record that it was in; under `text`. */
   output: string;
   /** Where to write the statistics of all documents; every step then takes every document. */
   statistics?: string;

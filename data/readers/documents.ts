@@ -55,13 +55,14 @@ export function documentsOf(
   rules: ReadingRules,
 ): Reading {
   const reading: Reading = { documents: [], problems: [], leftOut: 0 };
-  const told = rules.corpus === undefined ? undefined : corpusNamed(rules.corpus);
+  const { corpus: name, textKey } = rules;
+  const told = name === undefined ? undefined : corpusNamed(name, textKey);
   for (let i = 0; 2 * i < bounds.length; i++) {
     const place = `${unit} ${first + i}`;
     try {
       const record = parseRecord(bytes.subarray(bounds[2 * i], bounds[2 * i + 1]));
       if (record === undefined) continue;
-      const corpus = told ?? corpusOfRecord(record, rules.textKey);
+      const corpus = told ?? corpusOfRecord(record, textKey);
       const original = corpus.textOf(record, rules);
       if (original === undefined) {
         reading.leftOut++;
@@ -70,7 +71,7 @@ export function documentsOf(
       const text = original.toWellFormed();
       const oddity = oddityOf(original);
       if (oddity !== undefined) reading.problems.push({ file, place, reason: oddity, kept: true });
-      reading.documents.push({ text, file, place, ...originOf(record, corpus, file) });
+      reading.documents.push({ text, file, place, ...originOf(record, corpus, file, textKey) });
     } catch (error) {
       if (!(error instanceof BadRecord)) throw error;
       reading.problems.push({ file, place, reason: error.message, kept: false });
@@ -79,7 +80,8 @@ export function documentsOf(
   return reading;
 }
 
-function corpusNamed(name: string): Corpus {
+function corpusNamed(name: string, textKey: string): Corpus {
+  if (name === "plain") return plain(textKey);
   const corpus = CORPORA.find((corpus) => corpus.name === name);
   if (corpus !== undefined) return corpus;
   const names = CORPORA.map(({ name }) => name);
@@ -98,10 +100,16 @@ function corpusOfRecord(record: CorpusRecord, textKey: string): Corpus {
   );
 }
 
-/** Where a plain record says that it is from is kept, with all else that it says. */
-function originOf(record: CorpusRecord, { name }: Corpus, file: string) {
+/**
+ * Where a plain record says that it is from is kept, with all else that it says; but not its text
+ * under another name than `text`, under which it is written out.
+ */
+function originOf(record: CorpusRecord, { name }: Corpus, file: string, textKey: string) {
   if (name !== "plain") return { source: name };
-  return { source: typeof record.source === "string" ? record.source : file, record };
+  const source = typeof record.source === "string" ? record.source : file;
+  if (textKey === "text") return { source, record };
+  const { [textKey]: _, ...others } = record;
+  return { source, record: others };
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -162,6 +162,28 @@ Deno.test("what cannot be read is counted, or with strict refused with file and 
   });
 });
 
+Deno.test("a text under another name is written out as text, once", async () => {
+  await withTempDir(async (dir) => {
+    const records = [{ id: 1, content: " 一二三四五六 ", x: 2 }, { content: null }, { text: "七" }];
+    const inputs = [await jsonLines(`${dir}/in.jsonl`, records)];
+    const recipe = parseRecipe(
+      "text_keys: content\nprocess: [whitespace_normalization_mapper, document_deduplicator]",
+      "recipe.yaml",
+    );
+    for (const corpus of [undefined, "plain"]) {
+      const settings = {
+        recipe,
+        inputs,
+        output: `${dir}/out.jsonl`,
+        reading: { corpus, asPublished: false },
+      };
+      const { leftOut, problems } = await clean(settings);
+      assertEquals(await readLines(settings.output), [{ id: 1, x: 2, text: "一二三四五六" }]);
+      assertEquals([leftOut, problems.passedOver], [1, 1]);
+    }
+  });
+});
+
 Deno.test("a line of 50 MB is a document like others", async () => {
   await withTempDir(async (dir) => {
     const path = `${dir}/long.jsonl`;
