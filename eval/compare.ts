@@ -1,7 +1,8 @@
 /** Checkpoints side by side, with published models for reference. */
 
 import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
-import { percent, type Results } from "./results.ts";
+import { percent } from "./result-tables.ts";
+import type { Results } from "./results.ts";
 import type { Table } from "./table.ts";
 
 /** Columns that are always there, in the order of the published figures. */

@@ -18,7 +18,8 @@ import { modelAnswerer } from "./model-answerer.ts";
 import { perplexity, readDocuments } from "./perplexity.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
-import { categoryTable, readResults, subjectTable } from "./results.ts";
+import { categoryTable, subjectTable } from "./result-tables.ts";
+import { readResults } from "./results.ts";
 import { runEvaluation } from "./run-evaluation.ts";
 import { textTable } from "./table.ts";
 

@@ -7,8 +7,7 @@ import { formatJson, readJson, writeText } from "../model/json-file.ts";
 import { makeFolder } from "../data/make-folder.ts";
 import type { Answer } from "./answer-log.ts";
 import { type Benchmark, LETTERS, type Question, type Split } from "./benchmarks/benchmark.ts";
-import { type Accuracy, type GroupScore, type Scores, subjectAccuracy } from "./scores.ts";
-import type { Table } from "./table.ts";
+import type { Scores } from "./scores.ts";
 
 /** `results.json`. */
 export interface Results {
@@ -80,86 +79,6 @@ export async function readResults(path: string): Promise<Results> {
     throw new UserError(`${file}: not the results of an evaluation`);
   }
   return results as unknown as Results;
-}
-
-/** The averages, overall and by category. */
-export function categoryTable(results: Results): Table {
-  const { scores, average } = results;
-  const groups = scores ? [scores.overall, ...scores.maps.flatMap((map) => map.categories)] : [];
-  const isPublished = results.benchmark !== "exam";
-  const starred = (column: "macro" | "micro") =>
-    column === average && isPublished ? `${column} *` : column;
-  return {
-    title: heading(results),
-    columns: ["", "subjects", "questions", starred("macro"), starred("micro")],
-    rows: scores ? categoryRows(scores) : [],
-    notes: [
-      ...(groups.length > 0
-        ? [
-          "% right ± standard error; macro: mean of the subjects, micro: all questions alike" +
-          (isPublished ? `; * is what ${results.title}'s authors report` : ""),
-        ]
-        : [`${results.title}'s ${results.split} split has no public answers: see submission.json`]),
-      ...remarks(results),
-    ],
-  };
-}
-
-/** Every subject's accuracy. */
-export function subjectTable(results: Results): Table {
-  return {
-    title: `${results.title} by subject`,
-    columns: ["", "questions", "% right"],
-    rows: (results.scores?.subjects ?? []).map((subject) => [
-      subject.subject,
-      String(subject.questions),
-      percent(subjectAccuracy(subject)),
-    ]),
-    notes: [],
-  };
-}
-
-/** Names a result: what was asked, how, of whom. */
-export function heading(results: Results): string {
-  const { title, split, protocol, shots, chainOfThought, model } = results;
-  return `${title} ${split}, ${protocol}, ${shots} shots${
-    chainOfThought ? ", step by step" : ""
-  }: ${model}`;
-}
-
-/** `41.90 ± 1.35`, in percent. */
-export function percent({ accuracy, standardError }: Accuracy): string {
-  const error = standardError === undefined ? "" : ` ± ${(100 * standardError).toFixed(2)}`;
-  return (100 * accuracy).toFixed(2) + error;
-}
-
-function categoryRows({ overall, maps }: Scores): string[][] {
-  const row = (name: string, group: GroupScore) => [
-    name,
-    String(group.subjects),
-    String(group.questions),
-    percent(group.macro),
-    percent(group.micro),
-  ];
-  const names = maps.flatMap((map) => map.categories.map(({ name }) => name));
-  const isFirst = (name: string, index: number) => names.indexOf(name) === index;
-  const categories = maps.flatMap((map) => map.categories.map((group) => ({ map, group })));
-  return [
-    row("all", overall),
-    ...categories.map(({ map, group }, index) =>
-      row(isFirst(group.name, index) ? group.name : `${group.name} (${map.name})`, group)
-    ),
-  ];
-}
-
-function remarks({ withoutLetter, fewerShots, cut, problems }: Results): string[] {
-  const questions = (count: number) => `${count} question${count === 1 ? "" : "s"}`;
-  return [
-    ...(withoutLetter > 0 ? [`${questions(withoutLetter)} answered without a letter: wrong`] : []),
-    ...(fewerShots > 0 ? [`${questions(fewerShots)} had no room for all shots`] : []),
-    ...(cut > 0 ? [`${questions(cut)} longer than the model takes: their beginning was cut`] : []),
-    ...(problems.length > 0 ? [`left out: ${problems.join("; ")}`] : []),
-  ];
 }
 
 function subjectCsv(answered: Answered[]): string {

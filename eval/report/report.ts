@@ -3,7 +3,8 @@
 import type { StepMetrics } from "../../model/step-metrics.ts";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
 import { comparisonTable } from "../compare.ts";
-import { categoryTable, heading, percent, type Results, subjectTable } from "../results.ts";
+import { categoryTable, heading, percent, subjectTable } from "../result-tables.ts";
+import type { Results } from "../results.ts";
 import type { Table } from "../table.ts";
 import { accuracyChart, lineChart, type Series, shareChart } from "./charts.ts";
 import type { Block, Document, Figure } from "./document.ts";

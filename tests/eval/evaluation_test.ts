@@ -1,7 +1,8 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { alwaysLetter, type Answerer } from "../../eval/answerer.ts";
 import { type EvaluationSettings, runEvaluation } from "../../eval/run-evaluation.ts";
-import { categoryTable, readResults, type Results, subjectTable } from "../../eval/results.ts";
+import { categoryTable, subjectTable } from "../../eval/result-tables.ts";
+import { readResults, type Results } from "../../eval/results.ts";
 import { textTable } from "../../eval/table.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { SUBJECTS, writeMadeUpCeval } from "./made-up-ceval.ts";
