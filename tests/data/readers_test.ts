@@ -45,6 +45,7 @@ Deno.test("the records of each of the paper's corpora become text as its authors
   const cleaned = long.normalize("NFKC");
   const examples: [record: unknown, text: string | undefined][] = [
     [{ text: " 短\r\n" }, " 短\r\n"],
+    [{ id: "1", content: "<p>原文", text: "原文" }, "原文"],
     [{ id: "1", content: "原文，\r\n" }, "原文，\r\n"],
     [
       { q_main: "问", option_a: "甲", option_b: "乙", std_ans: "A", answer_detail: null },

@@ -12,8 +12,12 @@ import { wanjuan } from "./wanjuan.ts";
 import { wikipediaCn } from "./wikipedia-cn.ts";
 import { zhihu } from "./zhihu.ts";
 
-/** The paper's corpora and plain text; one whose fields another has too stands after it. */
+/**
+ * Plain text and the paper's corpora, of which none but SkyPile has a text; one whose fields another
+ * has too stands after it.
+ */
 export const CORPORA: readonly Corpus[] = [
+  plain(),
   baiduBaike,
   baiduQa,
   zhihu,
@@ -25,7 +29,6 @@ export const CORPORA: readonly Corpus[] = [
   wanjuan,
   wikipediaCn,
   skypile,
-  plain(),
 ];
 
 /** The corpus that has such records, if any. */
