@@ -3,8 +3,10 @@
 import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { UserError } from "../kernels/user-error.ts";
+import { exists } from "../model/exists.ts";
 import { formatJson, readJson, writeText } from "../model/json-file.ts";
 import { makeFolder } from "../data/make-folder.ts";
+import { WholeFile } from "../data/whole-file.ts";
 import type { Answer } from "./answer-log.ts";
 import { type Benchmark, LETTERS, type Question, type Split } from "./benchmarks/benchmark.ts";
 import type { Scores } from "./scores.ts";
@@ -25,6 +27,8 @@ export interface Results {
   shots: number;
   chainOfThought: boolean;
   seed: number;
+  /** What the model's numbers were computed in, where it computes any. */
+  precision?: "f32" | "mixed";
   questions: number;
   /** Answers in which no letter was found; they count as wrong. */
   withoutLetter: number;
@@ -60,13 +64,18 @@ export async function writeResults(
   answered: Answered[],
 ): Promise<void> {
   await makeFolder(join(folder, "subjects"));
-  for (const [subject, rows] of Map.groupBy(answered, ({ question }) => question.subject)) {
-    await writeText(join(folder, "subjects", `${subject}.csv`), subjectCsv(rows));
+  const bySubject = Map.groupBy(answered, ({ question }) => question.subject);
+  for (const { handle } of benchmark.subjects) {
+    const file = join(folder, "subjects", `${handle}.csv`);
+    const rows = bySubject.get(handle);
+    if (rows) await writeText(file, subjectCsv(rows));
+    // A run that asked more may have left it, and these results count without.
+    else if (await exists(file)) await Deno.remove(file);
   }
   if (benchmark.unanswered.includes(results.split)) {
     await writeText(join(folder, "submission.json"), submission(answered));
   }
-  await writeText(join(folder, RESULTS_FILE), formatJson(results));
+  await WholeFile.write(join(folder, RESULTS_FILE), formatJson(results));
 }
 
 /** Reads `results.json` from a folder, or the file itself. */

@@ -55,7 +55,8 @@ export async function runEvaluation(
     question,
     answer: answers.get(keyOf(question))!,
   }));
-  const results: Results = { ...summary(settings, exam, answered), model: answerer.name, speed };
+  const { name: model, precision } = answerer;
+  const results: Results = { ...summary(settings, exam, answered), model, precision, speed };
   await writeResults(settings.out, results, exam.benchmark, answered);
   return results;
 }
@@ -96,7 +97,7 @@ function summary(
   { protocol, chainOfThought, seed, data, subjects, limit }: EvaluationSettings,
   { benchmark, recipe, split, shots, examples, problems }: Exam,
   answered: Answered[],
-): Omit<Results, "model" | "speed"> {
+): Omit<Results, "model" | "precision" | "speed"> {
   const count = (which: (pair: Answered) => boolean) => answered.filter(which).length;
   const outcomes = answered.map(({ question: { subject, answer }, answer: { prediction } }) => ({
     ...{ subject, answer, prediction },

@@ -257,6 +257,10 @@ Deno.test("a limit takes questions from all subjects in turn, and can be raised 
     const all = await runEvaluation(settings(data, out), model.answerer);
     assertEquals(all.questions, ALL);
     assertEquals(model.asked.reduce((sum, size) => sum + size, 0), ALL - 6);
+    // Lowered again, it leaves no more in the folder than it counts.
+    await runEvaluation(settings(data, out, { limit: 3 }), fakeModel().answerer);
+    const files = await Array.fromAsync(Deno.readDir(`${out}/subjects`), ({ name }) => name);
+    assertEquals(files.sort(), ["computer_network.csv", "logic.csv", "marxism.csv"]);
   });
 });
 
