@@ -1,7 +1,7 @@
 /** Checkpoints side by side, with published models for reference. */
 
 import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
-import { percent } from "./result-tables.ts";
+import { headline } from "./result-tables.ts";
 import type { Results } from "./results.ts";
 import type { Table } from "./table.ts";
 
@@ -43,7 +43,10 @@ export function comparisonTable(all: Results[]): Table {
     rows: [
       ...rows.map(({ name, row }) => [
         name,
-        ...columns.map(({ key }) => reported(row.get(key))),
+        ...columns.map(({ key }) => {
+          const results = row.get(key);
+          return results ? headline(results) : "";
+        }),
       ]),
       ...PUBLISHED.map((row) => [...row, ...columns.slice(row.length - 1).map(() => "")]),
     ],
@@ -68,15 +71,4 @@ function inRows(results: Results[]): Map<string, Results>[] {
     else rows.push(new Map([[result.benchmark, result]]));
   }
   return rows;
-}
-
-/** The average that counts; with split and number where it is not of all questions published. */
-function reported(results: Results | undefined): string {
-  if (!results?.scores) return "";
-  const { benchmark, split, questions, scores, average } = results;
-  const text = percent(scores.overall[average]);
-  if (!PUBLISHED_BENCHMARKS.includes(benchmark)) return text;
-  const { defaultSplit, published } = publishedBenchmark(benchmark);
-  const whole = split === defaultSplit && questions === published.questions;
-  return whole ? text : `${text} (${questions} of ${split})`;
 }

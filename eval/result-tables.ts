@@ -1,5 +1,6 @@
 /** What an evaluation found, as tables to read. */
 
+import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import type { Results } from "./results.ts";
 import { type Accuracy, type GroupScore, type Scores, subjectAccuracy } from "./scores.ts";
 import type { Table } from "./table.ts";
@@ -47,6 +48,19 @@ export function heading(results: Results): string {
   return `${title} ${split}, ${protocol}, ${shots} shots${
     chainOfThought ? ", step by step" : ""
   }: ${model}`;
+}
+
+/**
+ * The average that the authors report, in percent; with split and number where it is not of all
+ * questions that they ask. Empty where the answers are not known.
+ */
+export function headline({ benchmark, split, questions, scores, average }: Results): string {
+  if (!scores) return "";
+  const text = percent(scores.overall[average]);
+  if (benchmark === "exam") return text;
+  const { defaultSplit, published } = publishedBenchmark(benchmark);
+  const whole = split === defaultSplit && questions === published.questions;
+  return whole ? text : `${text} (${questions} of ${split})`;
 }
 
 /** `41.90 ± 1.35`, in percent. */

@@ -3,7 +3,7 @@
 import type { StepMetrics } from "../../model/step-metrics.ts";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
 import { comparisonTable } from "../compare.ts";
-import { categoryTable, heading, percent, subjectTable } from "../result-tables.ts";
+import { categoryTable, heading, headline, percent, subjectTable } from "../result-tables.ts";
 import type { Results } from "../results.ts";
 import type { Table } from "../table.ts";
 import { accuracyChart, lineChart, type Series, shareChart } from "./charts.ts";
@@ -40,14 +40,10 @@ function summary(stages: Stage[], evaluations: Results[]): Figure[] {
       label: `${stage.name}: validation loss`,
       value: lastOf(stage, "validationLoss")?.toFixed(3) ?? "–",
     })),
-    ...evaluations.flatMap(({ title, protocol, model, scores, average }) =>
-      scores
-        ? [{
-          label: `${shortName(model)}: ${title}, ${protocol}, % right`,
-          value: percent(scores.overall[average]),
-        }]
-        : []
-    ),
+    ...evaluations.filter(({ scores }) => scores).map((results) => ({
+      label: `${shortName(results.model)}: ${results.title}, ${results.protocol}, % right`,
+      value: headline(results),
+    })),
   ];
 }
 
@@ -229,6 +225,8 @@ function commands(folder: string, stages: Stage[], evaluations: Results[]): stri
         ...(results.chainOfThought ? ["--cot"] : []),
         ...(results.subjects ? [`--subjects ${results.subjects.join()}`] : []),
         ...(results.limit ? [`--limit ${results.limit}`] : []),
+        ...(results.precision ? [`--precision ${results.precision}`] : []),
+        ...(results.problems.length > 0 ? ["--keep-going"] : []),
         `--seed ${results.seed}`,
       ].join(" ")
     ),

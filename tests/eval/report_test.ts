@@ -47,9 +47,9 @@ const withRun = (use: (run: string) => Promise<void>) =>
     await writeMadeUpCeval(`${folder}/data`);
     await runEvaluation({
       ...{ benchmark: "ceval", protocol: "official", data: `${folder}/data` },
-      ...{ out: `${run}/eval/ceval`, subjects: Object.keys(SUBJECTS) },
-      ...{ chainOfThought: false, batch: 8, seed: 0, keepGoing: false },
-    }, alwaysLetter("A"));
+      ...{ out: `${run}/eval/ceval`, subjects: [...Object.keys(SUBJECTS), "law"] },
+      ...{ chainOfThought: false, batch: 8, seed: 0, keepGoing: true },
+    }, { ...alwaysLetter("A"), precision: "mixed" });
     await use(run);
   });
 
@@ -70,6 +70,7 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
 
     for (
       const text of [
+        "- always:A: C-Eval, official, % right: **27.56 ± 10.73 (22 of val)**",
         "- validation loss: **8.125**",
         "- tokens/s, median: **200**",
         "training from 9.500 at step 1 to 8.000 at step 3; validation from 8.125 at step 3",
@@ -84,7 +85,8 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
         `deno task dpo --config ${run}/mine/settings.yaml\n`,
         `deno task eval ceval --data ${run.replace(/run$/, "data")} --model always:A ` +
         "--protocol official --split val --shots 5 " +
-        "--subjects computer_network,marxism,logic,physician --seed 0",
+        "--subjects computer_network,marxism,logic,physician,law --precision mixed --keep-going " +
+        "--seed 0",
       ]
     ) assertStringIncludes(markdown, text);
   });
