@@ -4,6 +4,7 @@ import { CleanPhase } from "./cleaning/clean-phase.ts";
 import { type CleanReport, warningsOf } from "./cleaning/clean-report.ts";
 import { loadModels } from "./cleaning/models.ts";
 import { fileIdentity } from "./file-identity.ts";
+import { makeFolderOf } from "./make-folder.ts";
 import { refuseOverwriting } from "./overwriting.ts";
 import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { OnProgress } from "./progress.ts";
@@ -57,8 +58,10 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   const identities = await Promise.all(files.map(fileIdentity));
   prepareSteps(settings.recipe.steps, {});
   const workPath = `${output}${WORK_FOLDER}`;
-  const written = [output, workPath, settings.statistics, settings.traces?.path];
-  await refuseOverwriting(files, written.filter((path) => path !== undefined));
+  const written = [output, settings.statistics, settings.traces?.path]
+    .filter((path) => path !== undefined);
+  await refuseOverwriting(files, [...written, workPath]);
+  for (const path of written) await makeFolderOf(path);
   const work = await WorkFolder.open(workPath, {
     edition: EDITION,
     identities,

@@ -1,6 +1,6 @@
 /** `deno task data prepare|clean|dedup|tokenize|inspect|report`: texts into what a model learns from. */
 import { runCommand, UserError } from "../kernels/user-error.ts";
-import { clean, type CleanSettings } from "./clean.ts";
+import { clean } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { cleanReportPage } from "./cleaning/clean-report-page.ts";
 import { readCleanReport } from "./cleaning/read-clean-report.ts";
@@ -16,13 +16,14 @@ import {
   text,
 } from "./data-flags.ts";
 import { filesOf } from "./input-files.ts";
+import { refuseOverwriting } from "./overwriting.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare } from "./prepare.ts";
 import { readPrepareSettings } from "./prepare-settings.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import { ProgressBar } from "./progress-bar.ts";
 import { firstProblems } from "./readers/record-jobs.ts";
-import { readRecipe, recipePath, type RecipeStep } from "./recipe.ts";
+import { readRecipe, type Recipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { tokenize } from "./tokenize.ts";
@@ -48,13 +49,14 @@ function workersOf(flags: Flags): number {
 }
 
 async function cleanCommand(flags: Flags): Promise<void> {
-  const recipe = await readRecipe(recipePath(needed(flags, "recipe")));
+  const path = recipePath(needed(flags, "recipe"));
+  const recipe = await readRecipe(path);
   for (const key of recipe.ignored) console.log(`${key} of the recipe means nothing here`);
   const benchmarks = flags.options.decontaminate as string[];
   const steps: RecipeStep[] = benchmarks.length === 0
     ? []
     : [{ name: "benchmark_questions_filter", arguments: { benchmarks } }];
-  await runClean(flags, { ...recipe, steps: [...steps, ...recipe.steps] });
+  await runClean(flags, { ...recipe, steps: [...steps, ...recipe.steps] }, [path]);
 }
 
 async function dedupCommand(flags: Flags): Promise<void> {
@@ -67,18 +69,24 @@ async function dedupCommand(flags: Flags): Promise<void> {
       name: "document_simhash_deduplicator",
       arguments: { tokenization, ignore_pattern: ignored, keep_empty: true },
     };
-  await runClean(flags, { textKey: "text", steps: [step], ignored: [] });
+  await runClean(flags, { textKey: "text", steps: [step], ignored: [] }, []);
 }
 
-async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<void> {
+/** @param recipeFiles where the recipe was read, if it was */
+async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Promise<void> {
   const output = needed(flags, "output");
   const trace = text(flags, "trace");
+  const statistics = text(flags, "stats");
+  const files = await inputs(flags, output);
+  const written = [output, ...reportsOf(output), trace, statistics]
+    .filter((path) => path !== undefined);
+  await refuseOverwriting([...files, ...recipeFiles], written);
   using progress = new ProgressBar();
   const report = await clean({
     recipe,
-    inputs: await inputs(flags, output),
+    inputs: files,
     output,
-    statistics: text(flags, "stats"),
+    statistics,
     traces: trace === undefined
       ? undefined
       : { path: trace, ofEach: number(flags, "traced") ?? 10 },
@@ -96,7 +104,7 @@ async function runClean(flags: Flags, recipe: CleanSettings["recipe"]): Promise<
   progress.stop();
   await writeReport(report, output);
   console.log(cleanSummary(report));
-  console.log(`\n${output}\n${output}.report.json\n${output}.report.html`);
+  console.log(["", ...written].join("\n"));
 }
 
 async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefined> {
@@ -122,9 +130,15 @@ async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefine
   return { reference: await filesOf(reference), percentile };
 }
 
+/** The files that tell of cleaning, beside its output. */
+function reportsOf(output: string): [json: string, page: string] {
+  return [`${output}.report.json`, `${output}.report.html`];
+}
+
 async function writeReport(report: CleanReport, output: string): Promise<void> {
-  await WholeFile.write(`${output}.report.json`, JSON.stringify(report, null, 2) + "\n");
-  await WholeFile.write(`${output}.report.html`, cleanReportPage(report));
+  const [json, page] = reportsOf(output);
+  await WholeFile.write(json, JSON.stringify(report, null, 2) + "\n");
+  await WholeFile.write(page, cleanReportPage(report));
 }
 
 function shardOptions(flags: Flags) {

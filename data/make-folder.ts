@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
 import { messageOf } from "./error-message.ts";
 
@@ -8,4 +9,14 @@ export async function makeFolder(path: string): Promise<void> {
   } catch (error) {
     throw new UserError(`${path}: this folder cannot be made: ${messageOf(error)}`);
   }
+}
+
+/**
+ * Makes the folder in which a file will be written. Throws UserError if it cannot be made, or if a
+ * folder has the file's name.
+ */
+export async function makeFolderOf(path: string): Promise<void> {
+  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+  if (isFolder) throw new UserError(`${path} is a folder: give the name of a file`);
+  await makeFolder(dirname(path));
 }

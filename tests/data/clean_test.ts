@@ -241,6 +241,12 @@ Deno.test("no output takes the place of an input or of another output", async ()
       const settings = { recipe: RECIPE, inputs: [input], output, ...mistake };
       await assertRejects(() => clean(settings), UserError, "would take the place of");
     }
+    await Deno.mkdir(`${dir}/folder`);
+    for (const mistake of [{ output: `${dir}/folder` }, { statistics: `${dir}/folder` }]) {
+      const settings = { recipe: RECIPE, inputs: [input], output, ...mistake };
+      await assertRejects(() => clean(settings), UserError, "give the name of a file");
+      await assertRejects(() => Deno.stat(`${settings.output}.steel-work`), Deno.errors.NotFound);
+    }
     assertEquals(await Deno.readTextFile(input), before);
     assertEquals(await Deno.readTextFile(`${dir}/o`), before);
   });

@@ -58,6 +58,8 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
     await Deno.mkdir(`${dir}/empty`);
     await Deno.mkdir(`${dir}/fold`);
     await Deno.copyFile(`${dir}/in.jsonl`, `${dir}/fold/in.jsonl`);
+    const recipe = `${dir}/recipe.yaml`;
+    await Deno.writeTextFile(recipe, "process: [clean_email_mapper]");
     const clean = ["--input", `${dir}/in.jsonl`, "--output", `${dir}/out.jsonl`];
     const mistakes: [args: string[], message: string][] = [
       [["claen"], 'There is no command "claen"'],
@@ -80,6 +82,14 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
       [
         ["tokenize", "--input", `${dir}/none.jsonl`, "--output", `${dir}/shards`],
         'none.jsonl, line 1: it has no field "text"',
+      ],
+      [
+        ["clean", "--recipe", recipe, "--input", `${dir}/in.jsonl`, "--output", recipe],
+        `the output ${recipe} would take the place of`,
+      ],
+      [
+        ["dedup", ...clean, "--stats", `${dir}/out.jsonl.report.json`],
+        "out.jsonl.report.json would take the place of",
       ],
       [["dedup", ...clean, "--decontaminate", dir], "dedup takes no --decontaminate"],
       [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile wants"],
