@@ -1,5 +1,6 @@
+import { UserError } from "../kernels/user-error.ts";
 import type { Trace } from "./cleaning/clean-documents.ts";
-import { firstTraces } from "./cleaning/clean-file.ts";
+import { type CleanedFile, firstTraces } from "./cleaning/clean-file.ts";
 import { CleanPhase } from "./cleaning/clean-phase.ts";
 import { type CleanReport, warningsOf } from "./cleaning/clean-report.ts";
 import { loadModels } from "./cleaning/models.ts";
@@ -9,6 +10,7 @@ import { refuseOverwriting } from "./overwriting.ts";
 import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type ReadingRules } from "./readers/documents.ts";
+import { firstProblems } from "./readers/record-jobs.ts";
 import { prepareSteps, type Recipe, type RecipeStep } from "./recipe.ts";
 import { WholeFile } from "./whole-file.ts";
 import { WORK_FOLDER, WorkFolder } from "./work-folder.ts";
@@ -42,8 +44,9 @@ export interface CleanSettings {
  * started again: files that were finished are not done again. The order of the output does not
  * depend on the number of workers.
  *
- * @throws UserError for a recipe, a file or a disk that does not allow it, or if what is written would
- * take the place of an input or of one another; nothing that looks finished is left then
+ * @throws UserError for a recipe, a file or a disk that does not allow it, if there is no document, or
+ * if what is written would take the place of an input or of one another; nothing that looks finished
+ * is left then
  */
 export async function clean(settings: CleanSettings): Promise<CleanReport> {
   const { inputs, output, strict = false, workers = 1, onProgress = () => {} } = settings;
@@ -98,6 +101,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     const phaseOptions = { strict: strict && isFirst, workers, onProgress };
     const phase = new CleanPhase(setup, prepared, work, `${number + 1}`, phaseOptions);
     const files = await phase.cleanFiles(sources);
+    if (isFirst) refuseNothing(files);
     reports.push(await phase.writeKept(files, target));
     traces.push(...files.flatMap((file) => file.traces));
     if (isFirst && settings.statistics !== undefined) {
@@ -142,6 +146,13 @@ export function modelFilesOf(
 
 /** To be raised when the same input and recipe give other output, or work files change. */
 const EDITION = 2;
+
+/** Throws UserError if no file has a document: an earlier output is better than an empty one. */
+function refuseNothing(files: CleanedFile[]): void {
+  if (files.some(({ report }) => report.read.documents > 0)) return;
+  const problems = files.flatMap(({ report }) => report.problems.first);
+  throw new UserError(`there is no document to clean\n${firstProblems(problems)}`.trim());
+}
 
 /** The steps up to and with each deduplicator, which needs to have seen all documents. */
 function phasesOf(steps: RecipeStep[]): RecipeStep[][] {

@@ -145,7 +145,7 @@ function addTally(sum: Tally, part: Tally): void {
 const WORRYING = 0.2;
 
 /** Warnings of operators that were left out, and of those that misjudge Chinese. */
-export function warningsOf({ steps, read, problems }: CleanReport): string[] {
+export function warningsOf({ steps, problems }: CleanReport): string[] {
   const warnings = steps.flatMap((step) => {
     if (step.missing !== undefined) return [`${step.name} was left out: ${step.missing}`];
     if (step.empty > WORRYING * step.reached && step.empty > 1) {
@@ -168,7 +168,6 @@ export function warningsOf({ steps, read, problems }: CleanReport): string[] {
       : `${problems.passedOver} records were`;
     warnings.push(`${records} passed over; with --strict this is refused`);
   }
-  if (read.documents === 0) warnings.push("there was no document to clean");
   return warnings;
 }
 

@@ -142,9 +142,13 @@ Deno.test("what cannot be read is counted, or with strict refused with file and 
 
     await Deno.writeTextFile(`${dir}/empty.jsonl`, "");
     const inputs = [`${dir}/empty.jsonl`];
-    const empty = await clean({ ...settings, inputs });
-    assertEquals(empty.problems.first[0].reason, `${dir}/empty.jsonl is empty`);
+    const { problems } = await clean({ ...settings, inputs: [...inputs, path] });
+    assertEquals(problems.first[0].reason, `${dir}/empty.jsonl is empty`);
     await assertRejects(() => clean({ ...settings, inputs, strict: true }), UserError, "is empty");
+    const before = await Deno.readTextFile(settings.output);
+    const noDocument = `there is no document to clean\n  ${dir}/empty.jsonl is empty`;
+    await assertRejects(() => clean({ ...settings, inputs }), UserError, noDocument);
+    assertEquals(await Deno.readTextFile(settings.output), before);
     // That nothing is left for what comes after a deduplicator is no mistake of the file.
     const nothingLeft = parseRecipe(
       "process: [{ text_length_filter: { min_len: 99 } }, document_deduplicator, text_length_filter]",
