@@ -1,6 +1,36 @@
 /** What a model can be asked: every mistake is named before a GPU sees it. */
 import { UserError } from "../kernels/user-error.ts";
 import type { ModelConfig } from "./config.ts";
+import {
+  anySeed,
+  count,
+  isInRange,
+  notNegative,
+  positive,
+  rangeInWords,
+  someShare,
+} from "./number-range.ts";
+
+/** What the numbers may be that say how text is generated. */
+export const GENERATION_RANGES = {
+  maxTokens: count,
+  temperature: notNegative,
+  topP: someShare,
+  topK: count,
+  repetitionPenalty: positive,
+  seed: anySeed,
+};
+
+/** @throws UserError for options of generation that are out of range */
+export function checkGeneration(
+  options: { readonly [Name in keyof typeof GENERATION_RANGES]?: number },
+): void {
+  for (const [name, range] of Object.entries(GENERATION_RANGES)) {
+    const value = options[name as keyof typeof GENERATION_RANGES];
+    if (value === undefined || isInRange(value, range)) continue;
+    throw new UserError(`${name} is ${value}; expected ${rangeInWords(range)}.`);
+  }
+}
 
 /** @throws UserError for sequences of token ids that the model cannot read */
 export function checkSequences(

@@ -5,7 +5,7 @@ import { IGNORED } from "../kernels/head.ts";
 import { UserError } from "../kernels/user-error.ts";
 import type { Tensor } from "../kernels/tensor.ts";
 import { download, upload } from "../kernels/transfer.ts";
-import { checkChoices, checkLabels, checkSequences } from "./check-inputs.ts";
+import { checkChoices, checkGeneration, checkLabels, checkSequences } from "./check-inputs.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 import { Decoder } from "./decoder.ts";
@@ -194,11 +194,13 @@ export class LanguageModel {
    * Continues a prompt: one forward pass over it, then one token a step.
    *
    * @param prompt text, or token ids
+   * @throws UserError for a prompt or options that mean nothing
    */
   async *generate(
     prompt: string | readonly number[],
     options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken> {
+    checkGeneration(options);
     const ids = typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt;
     if (ids.length === 0) throw new UserError("The prompt is empty: give at least one character.");
     checkSequences(this.config, [ids]);

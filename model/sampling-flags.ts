@@ -1,6 +1,7 @@
+import { GENERATION_RANGES } from "./check-inputs.ts";
 import type { GenerateOptions } from "./language-model.ts";
 import { numberFlag } from "./number-flag.ts";
-import { anySeed, atLeastOne, count, notNegative, positive, someShare } from "./number-range.ts";
+import { atLeastOne } from "./number-range.ts";
 
 /** What a command line says of sampling, for its help text. */
 export const SAMPLING_HELP = `\
@@ -23,12 +24,14 @@ export const SAMPLING_FLAGS = [
 
 /** How to choose tokens, by the arguments. @throws UserError for what is no number, or out of range */
 export function samplingOptions(flags: Record<string, string | undefined>): GenerateOptions {
+  const number = (flag: string, option: keyof typeof GENERATION_RANGES) =>
+    numberFlag(flag, flags[flag], GENERATION_RANGES[option]);
   return {
     maxTokens: numberFlag("max-tokens", flags["max-tokens"], atLeastOne) ?? 256,
-    temperature: numberFlag("temperature", flags.temperature, notNegative) ?? 0.8,
-    topP: numberFlag("top-p", flags["top-p"], someShare) ?? 0.9,
-    topK: numberFlag("top-k", flags["top-k"], count) ?? 0,
-    repetitionPenalty: numberFlag("repetition-penalty", flags["repetition-penalty"], positive) ?? 1,
-    seed: numberFlag("seed", flags.seed, anySeed),
+    temperature: number("temperature", "temperature") ?? 0.8,
+    topP: number("top-p", "topP") ?? 0.9,
+    topK: number("top-k", "topK") ?? 0,
+    repetitionPenalty: number("repetition-penalty", "repetitionPenalty") ?? 1,
+    seed: number("seed", "seed"),
   };
 }

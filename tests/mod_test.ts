@@ -60,7 +60,8 @@ Deno.test("what cannot be asked of a model is refused by name", () =>
       await loadPretrainSettings(await tinyRun(dir, "--train.steps=1", "--train.warmupSteps=0")),
     ))!;
     const { vocabSize, maxPositions } = model.config;
-    const generate = (prompt: string | number[]) => Array.fromAsync(model.generate(prompt));
+    const generate = (prompt: string | number[], options = {}) =>
+      Array.fromAsync(model.generate(prompt, options));
     const cases: [() => Promise<unknown>, string][] = [
       [() => model.logits([]), "There is no sequence"],
       [() => model.logits([[1], []]), "Sequence 1 is empty"],
@@ -72,6 +73,12 @@ Deno.test("what cannot be asked of a model is refused by name", () =>
       [() => model.choiceLogits([[1]], [vocabSize]), `Token id ${vocabSize} is no choice`],
       [() => generate(""), "The prompt is empty"],
       [() => generate(Array(maxPositions).fill(1)), "leave no room"],
+      [() => generate([1], { maxTokens: NaN }), "maxTokens is NaN; expected a whole number"],
+      [
+        () => generate([1], { temperature: -1 }),
+        "temperature is -1; expected a number of at least",
+      ],
+      [() => generate([1], { topP: 2 }), "topP is 2; expected a number above 0 and at most 1"],
     ];
     for (const [ask, expected] of cases) await assertRejects(ask, UserError, expected);
     assertEquals((await model.logits([[1]])).length, vocabSize);
