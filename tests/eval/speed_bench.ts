@@ -3,7 +3,7 @@
  * and MMLU with five shots, beside its forward pass alone, and how fast it writes, beside the reading
  * of its weights. They are random; a software driver gets a small model.
  *
- * DATA holds the benchmarks' folders or archives: ceval, cmmlu and mmlu, with an ending or without.
+ * DATA holds the benchmarks' folders or archives: ceval, cmmlu and mmlu, or the same with .zip or .tar.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { join } from "node:path";
@@ -17,7 +17,10 @@ import { openGpu } from "../../kernels/device.ts";
 import { runCommand, UserError } from "../../kernels/user-error.ts";
 import { Decoder } from "../../model/decoder.ts";
 import { deviceOptions } from "../../model/device-flags.ts";
+import { exists } from "../../model/exists.ts";
 import { LanguageModel } from "../../model/language-model.ts";
+import { numberFlag } from "../../model/number-flag.ts";
+import { atLeastOne } from "../../model/number-range.ts";
 import { Parameters } from "../../model/parameters.ts";
 import { roomForTokens } from "../../model/plan-sizes.ts";
 import { isMixed } from "../../model/precision.ts";
@@ -47,16 +50,19 @@ await runCommand(async () => {
   const flags = parseArgs(Deno.args, {
     string: ["seconds", "gpu", "precision"],
     boolean: ["help"],
+    unknown: (argument: string, name?: string) => {
+      if (name !== undefined) throw new UserError(`Unknown argument ${argument}.\n\n${HELP}`);
+    },
   });
   if (flags.help) return console.log(HELP);
-  const [data] = flags._;
-  if (data === undefined) throw new UserError(`DATA is missing.\n\n${HELP}`);
+  if (flags._.length !== 1) throw new UserError(`Give one DATA.\n\n${HELP}`);
+  const seconds = numberFlag("seconds", flags.seconds, atLeastOne) ?? 60;
+  const benchmarks = ["ceval", "cmmlu", "mmlu"];
+  const exams = await Promise.all(benchmarks.map((name) => examOf(name, String(flags._[0]))));
   const model = await randomModel(flags);
-  const seconds = Number(flags.seconds ?? 60);
-  for (const benchmark of ["ceval", "cmmlu", "mmlu"]) {
-    const exam = await examOf(benchmark, String(data));
+  for (const exam of exams) {
     await benchQuestions(model, exam, seconds);
-    if (benchmark === "ceval") {
+    if (exam.benchmark.key === "ceval") {
       for (const texts of [1, 32]) {
         await benchWriting(model, exam, texts, "the likeliest tokens", {});
         await benchWriting(model, exam, texts, "drawn as chat does", samplingOptions({}));
@@ -93,13 +99,13 @@ async function randomModel(flags: { gpu?: string; precision?: string }): Promise
 
 /** The benchmark with the split, prompt and shots of its authors. */
 async function examOf(benchmark: string, folder: string): Promise<Exam> {
-  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  const name = names.find((name) => name === benchmark || name.startsWith(`${benchmark}.`));
-  if (name === undefined) throw new UserError(`${folder}: no ${benchmark} in it`);
-  return await readExam({
-    ...{ benchmark, protocol: "official", data: join(folder, name) },
-    ...{ chainOfThought: false, keepGoing: false },
-  });
+  for (const ending of ["", ".zip", ".tar"]) {
+    const data = join(folder, benchmark + ending);
+    if (!await exists(data)) continue;
+    const settings = { benchmark, protocol: "official", data };
+    return await readExam({ ...settings, chainOfThought: false, keepGoing: false });
+  }
+  throw new UserError(`${folder}: no ${benchmark}, ${benchmark}.zip or ${benchmark}.tar in it`);
 }
 
 /** The ceiling before and after, as a GPU's clock changes, and what the evaluation reaches. */
