@@ -39,12 +39,14 @@ export class SafetensorsFile implements Disposable {
     private readonly dataStart: number,
   ) {}
 
-  /** @throws UserError if there is no such file or its header does not describe it exactly */
+  /** @throws UserError if the file cannot be read or its header does not describe it exactly */
   static async open(path: string): Promise<SafetensorsFile> {
     const file = await Deno.open(path).catch((error) => {
-      throw error instanceof Deno.errors.NotFound
-        ? new UserError(`${path}: there is no such file`)
-        : error;
+      throw new UserError(
+        error instanceof Deno.errors.NotFound
+          ? `${path}: there is no such file`
+          : `${path}: cannot be read: ${error.message}`,
+      );
     });
     try {
       const fileSize = (await file.stat()).size;

@@ -1,6 +1,7 @@
 /** A checkpoint's weights: one safetensors file, or several with an index, as in Hugging Face. */
 import { basename, join } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
+import { exists } from "./exists.ts";
 import { formatJson, isRecord, readJson, writeText } from "./json-file.ts";
 import { SafetensorsFile, type TensorEntry, writeSafetensors } from "./safetensors.ts";
 import { byteSize } from "./safetensors-header.ts";
@@ -11,9 +12,9 @@ const INDEX_FILE = "model.safetensors.index.json";
 /** Opens the weights in a folder. @throws UserError if there are none or the index is not one */
 export async function openWeights(folder: string): Promise<SafetensorsFile[]> {
   const single = join(folder, SINGLE_FILE);
-  if (await isFile(single)) return [await SafetensorsFile.open(single)];
+  if (await exists(single)) return [await SafetensorsFile.open(single)];
   const index = join(folder, INDEX_FILE);
-  if (!await isFile(index)) {
+  if (!await exists(index)) {
     throw new UserError(
       `${folder}: there are no weights; expected ${SINGLE_FILE} or ${INDEX_FILE} ` +
         `(weights of another format, such as pytorch_model.bin, must be converted first)`,
@@ -94,13 +95,4 @@ function shardName(index: number, count: number): string {
 
 function totalBytes(entries: readonly TensorEntry[]): number {
   return entries.reduce((sum, { dtype, shape }) => sum + byteSize(dtype, shape), 0);
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -154,6 +154,8 @@ Deno.test("a damaged file is refused with the reason", async () => {
     await Deno.remove(path);
   }
   await assertRejects(() => SafetensorsFile.open("no-such-file"), UserError, "no-such-file");
+  const below = `${new URL(import.meta.url).pathname}/weights`;
+  await assertRejects(() => SafetensorsFile.open(below), UserError, "cannot be read");
 });
 
 Deno.test("a tensor of the wrong length is not written, and no file is left", async () => {
