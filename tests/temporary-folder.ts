@@ -1,8 +1,8 @@
-/** Calls `test` with a folder of its own. */
-export async function inTemporaryFolder(test: (dir: string) => Promise<void>): Promise<void> {
+/** What `test` returns, called with a folder of its own. */
+export async function inTemporaryFolder<T>(test: (dir: string) => Promise<T>): Promise<T> {
   const dir = await Deno.makeTempDir();
   try {
-    await test(dir);
+    return await test(dir);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

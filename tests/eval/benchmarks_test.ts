@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { strToU8, zipSync } from "fflate";
 import { createTar } from "nanotar";
+import { dirname } from "node:path";
 import { openBenchmarkFiles } from "../../eval/benchmarks/benchmark-files.ts";
 import type { Benchmark, Split } from "../../eval/benchmarks/benchmark.ts";
 import { ceval, cevalWithSubjects } from "../../eval/benchmarks/ceval.ts";
@@ -8,24 +9,21 @@ import { cmmlu } from "../../eval/benchmarks/cmmlu.ts";
 import { mmlu } from "../../eval/benchmarks/mmlu.ts";
 import { readQuestions } from "../../eval/benchmarks/read-questions.ts";
 import { UserError } from "../../kernels/user-error.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** A folder of the given files, removed after `use`. */
-async function withFolder<T>(
+const withFolder = <T>(
   contents: Record<string, string | Uint8Array>,
   use: (folder: string) => Promise<T>,
-): Promise<T> {
-  const folder = await Deno.makeTempDir();
-  try {
+) =>
+  inTemporaryFolder(async (folder) => {
     for (const [path, content] of Object.entries(contents)) {
       const file = `${folder}/${path}`;
-      await Deno.mkdir(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+      await Deno.mkdir(dirname(file), { recursive: true });
       await Deno.writeFile(file, typeof content === "string" ? strToU8(content) : content);
     }
     return await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+  });
 
 async function read(
   benchmark: Benchmark,

@@ -4,6 +4,7 @@ import { ceval } from "../../eval/benchmarks/ceval.ts";
 import type { Benchmark } from "../../eval/benchmarks/benchmark.ts";
 import { downloadBenchmark } from "../../eval/download.ts";
 import { UserError } from "../../kernels/user-error.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const SMALL: Benchmark = {
   ...ceval,
@@ -44,14 +45,8 @@ function server(bytes: Uint8Array, breaks: number, status?: number) {
   return { fetch, ranges };
 }
 
-async function inFolder(use: (path: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(`${folder}/cache/exam.zip`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+const inFolder = (use: (path: string) => Promise<void>) =>
+  inTemporaryFolder((folder) => use(`${folder}/cache/exam.zip`));
 
 Deno.test("a download that breaks off goes on from what has come, and is made once", async () => {
   await inFolder(async (path) => {

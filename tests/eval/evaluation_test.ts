@@ -5,6 +5,7 @@ import { categoryTable, subjectTable } from "../../eval/result-tables.ts";
 import { readResults, type Results } from "../../eval/results.ts";
 import { textTable } from "../../eval/table.ts";
 import { UserError } from "../../kernels/user-error.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 import { SUBJECTS, writeMadeUpCeval } from "./made-up-ceval.ts";
 
 const HANDLES = Object.keys(SUBJECTS);
@@ -46,15 +47,11 @@ function fakeModel(options: { failAfter?: number } = {}) {
   return { answerer, asked };
 }
 
-async function inFolders<T>(use: (data: string, out: string) => Promise<T>): Promise<T> {
-  const folder = await Deno.makeTempDir();
-  try {
+const inFolders = (use: (data: string, out: string) => Promise<void>) =>
+  inTemporaryFolder(async (folder) => {
     await writeMadeUpCeval(`${folder}/data`);
-    return await use(`${folder}/data`, `${folder}/out`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+    await use(`${folder}/data`, `${folder}/out`);
+  });
 
 function settings(data: string, out: string, more: Partial<EvaluationSettings> = {}) {
   return {
