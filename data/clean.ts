@@ -10,7 +10,7 @@ import { refuseOverwriting } from "./overwriting.ts";
 import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type ReadingRules } from "./readers/documents.ts";
-import { firstProblems } from "./readers/record-jobs.ts";
+import { addProblems, firstProblems, noProblems } from "./readers/problems.ts";
 import { prepareSteps, type Recipe, type RecipeStep } from "./recipe.ts";
 import { WholeFile } from "./whole-file.ts";
 import { WORK_FOLDER, WorkFolder } from "./work-folder.ts";
@@ -150,7 +150,8 @@ const EDITION = 2;
 /** Throws UserError if no file has a document: an earlier output is better than an empty one. */
 function refuseNothing(files: CleanedFile[]): void {
   if (files.some(({ report }) => report.read.documents > 0)) return;
-  const problems = files.flatMap(({ report }) => report.problems.first);
+  const problems = noProblems();
+  for (const { report } of files) addProblems(problems, report.problems);
   throw new UserError(`there is no document to clean\n${firstProblems(problems)}`.trim());
 }
 

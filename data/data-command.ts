@@ -4,7 +4,14 @@ import { clean } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { cleanReportPage } from "./cleaning/clean-report-page.ts";
 import { readCleanReport } from "./cleaning/read-clean-report.ts";
-import { cleanSummary, countOf, hasShards, inspectFile, inspectShards } from "./data-summary.ts";
+import {
+  cleanSummary,
+  countOf,
+  hasShards,
+  inspectFile,
+  inspectShards,
+  problemSummary,
+} from "./data-summary.ts";
 import {
   type Command,
   type Flags,
@@ -22,7 +29,6 @@ import { prepare } from "./prepare.ts";
 import { readPrepareSettings } from "./prepare-settings.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import { ProgressBar } from "./progress-bar.ts";
-import { firstProblems } from "./readers/record-jobs.ts";
 import { readRecipe, type Recipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
@@ -168,10 +174,7 @@ async function tokenizeCommand(flags: Flags): Promise<void> {
   });
   progress.stop();
   console.log(mixtureTable(manifest.sources));
-  if (problems.length > 0) {
-    console.log(`\n${countOf(problems.length, "record")} passed over or odd`);
-    console.log(firstProblems(problems));
-  }
+  for (const line of problemSummary(problems)) console.log(line);
   console.log(
     `\n${countOf(manifest.shards.length, "shard")} in ${output}, ${seconds.toFixed(1)} s`,
   );
@@ -194,6 +197,7 @@ async function prepareCommand(flags: Flags): Promise<void> {
     console.log(`${source}\n${cleanSummary(report)}\n`);
   }
   console.log(mixtureTable(tokenized.manifest.sources));
+  for (const line of problemSummary(tokenized.problems)) console.log(line);
   for (const [source, tokens] of Object.entries(tokenized.leftOver)) {
     if (tokens > 0) {
       console.log(`${countOf(tokens, "token")} of ${source} left over by the weights`);

@@ -1,8 +1,8 @@
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
-import { DEFAULT_READING, type Problem } from "./readers/documents.ts";
+import { DEFAULT_READING } from "./readers/documents.ts";
+import { addProblem, firstProblems, noProblems, type Problems } from "./readers/problems.ts";
 import { readDocuments } from "./readers/read-file.ts";
-import { describeProblem, firstProblems } from "./readers/record-jobs.ts";
 import { MANIFEST, readManifest, verifyShards } from "./shards/manifest.ts";
 import { Shard } from "./shards/shard-file.ts";
 
@@ -31,19 +31,31 @@ export function cleanSummary(
     `${kept.documents} of ${countOf(read.documents, "document")} stay, ${kept.characters} of ` +
     `${countOf(read.characters, "character")}, ${seconds.toFixed(1)} s`,
     ...warnings.map((warning) => `warning: ${warning}`),
-    ...problems.first.length > 0 ? [firstProblems(problems.first)] : [],
+    ...problems.first.length > 0 ? [firstProblems(problems)] : [],
   ].join("\n");
+}
+
+/** What was wrong with records and files, in lines; none if nothing was. */
+export function problemSummary(problems: Problems): string[] {
+  const { passedOver, kept, first } = problems;
+  if (first.length === 0) return [];
+  return [
+    `passed over, records or files: ${passedOver}; odd but kept: ${kept}`,
+    firstProblems(problems),
+  ];
 }
 
 /** What a file of documents holds, and its first ones. */
 export async function inspectFile(path: string): Promise<string> {
   const sources: Record<string, number> = {};
-  const problems: Problem[] = [];
+  const problems = noProblems();
   const first: string[] = [];
   for await (
-    const { text, source, place } of readDocuments(path, DEFAULT_READING, (problem) => {
-      problems.push(problem);
-    })
+    const { text, source, place } of readDocuments(
+      path,
+      DEFAULT_READING,
+      (problem) => addProblem(problems, problem),
+    )
   ) {
     sources[source] = (sources[source] ?? 0) + 1;
     if (first.length < 3) first.push(`${place}: ${JSON.stringify(text.slice(0, 200))}`);
@@ -54,8 +66,7 @@ export async function inspectFile(path: string): Promise<string> {
       `${countOf(documents, "document")} of ${source}`
     ),
     ...first,
-    ...problems.slice(0, 10).map(describeProblem),
-    ...(problems.length > 10 ? [`… ${problems.length} problems in all`] : []),
+    ...problemSummary(problems),
   ].join("\n");
 }
 

@@ -5,8 +5,8 @@ import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
 import { refuseOverwriting } from "./overwriting.ts";
 import { FileProgress, type OnProgress } from "./progress.ts";
-import { DEFAULT_READING, type Problem } from "./readers/documents.ts";
-import { firstProblems } from "./readers/record-jobs.ts";
+import { DEFAULT_READING } from "./readers/documents.ts";
+import { addProblems, firstProblems, noProblems, type Problems } from "./readers/problems.ts";
 import type { Manifest } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { earlierShards, PAPER_BLOCKS_PER_SHARD, ShardWriter } from "./shards/shard-writer.ts";
@@ -43,7 +43,7 @@ export interface TokenizeReport {
   manifest: Manifest;
   /** Tokens that the mixture left over, by source. */
   leftOver: Record<string, number>;
-  problems: Problem[];
+  problems: Problems;
   seconds: number;
 }
 
@@ -69,7 +69,8 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   const work = await WorkFolder.open(workPath, task);
 
   const tokenized = await tokenizeSources(settings, encoder, work);
-  const problems = tokenized.flat().flatMap(({ problems }) => problems);
+  const problems = noProblems();
+  for (const file of tokenized.flat()) addProblems(problems, file.problems);
   if (tokenized.flat().every(({ documents }) => documents === 0)) {
     throw new UserError(`there is no document to tokenize\n${firstProblems(problems)}`.trim());
   }
@@ -116,7 +117,7 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
 }
 
 /** To be raised when the same files give other tokens, or work files change. */
-const EDITION = 1;
+const EDITION = 2;
 
 async function tokenizeSources(
   { sources, tokenizer, workers = 1, strict = false, onProgress = () => {} }: TokenizeSettings,

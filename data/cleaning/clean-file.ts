@@ -1,8 +1,8 @@
 import { ENTRY, renumberSources, type Trace } from "./clean-documents.ts";
 import type { CleanJobResult } from "./clean-job.ts";
-import { addJob, addProblem, type CleanReport, emptyReport } from "./clean-report.ts";
-import type { Problem } from "../readers/documents.ts";
-import { describeProblem, type RecordJob, recordJobs } from "../readers/record-jobs.ts";
+import { addJob, type CleanReport, emptyReport } from "./clean-report.ts";
+import { addProblem, describeProblem, type Problem } from "../readers/problems.ts";
+import { type RecordJob, recordJobs } from "../readers/record-jobs.ts";
 import type { PreparedStep } from "../recipe.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { WholeFile } from "../whole-file.ts";
@@ -49,7 +49,7 @@ export async function cleanFile(
   const cleaned: CleanedFile = { name, documents: 0, report, sources: [], traces: [] };
   const heed = (problem: Problem) => {
     if (strict) throw new UserError(describeProblem(problem));
-    addProblem(report, problem);
+    addProblem(report.problems, problem);
   };
   const files = await Promise.all(
     ["jsonl", "entries", "stats"].map((kind) => WholeFile.create(work.file(`${name}.${kind}`))),

@@ -1,6 +1,7 @@
 import { cleanDocuments, type Cleaned, type CleaningOptions } from "./clean-documents.ts";
 import { loadModels, type ModelFiles } from "./models.ts";
-import { documentsOf, type Problem, type ReadingRules } from "../readers/documents.ts";
+import { documentsOf, type ReadingRules } from "../readers/documents.ts";
+import type { Problem } from "../readers/problems.ts";
 import type { RecordJob } from "../readers/record-jobs.ts";
 import { type PreparedStep, prepareSteps, type RecipeStep } from "../recipe.ts";
 import type { Work } from "../threads.ts";

@@ -24,7 +24,9 @@ export function cleanReportPage(report: CleanReport): string {
 <p>${count(read.documents)} documents were read and ${count(kept.documents)} stay
 (${percent(kept.documents, read.documents)}), ${percent(kept.characters, read.characters)} of the
 characters. ${count(leftOut)} records were left out by the rules of their corpus,
-${count(problems.passedOver)} could not be read, ${count(problems.kept)} are odd but kept.</p>
+${count(problems.passedOver)} records or files could not be read, ${
+    count(problems.kept)
+  } are odd but kept.</p>
 ${list(warnings)}
 <h2>Steps</h2>
 ${

@@ -6,7 +6,13 @@ import {
   sourceAndLanguage,
   type StepCounts,
 } from "./clean-documents.ts";
-import type { Problem } from "../readers/documents.ts";
+import {
+  addProblem,
+  addProblems,
+  noProblems,
+  type Problem,
+  type Problems,
+} from "../readers/problems.ts";
 import type { PreparedStep } from "../recipe.ts";
 
 /** Documents and their code points. */
@@ -33,8 +39,8 @@ export interface CleanReport {
   kept: Composition;
   /** Records that the rules of their corpus leave out. */
   leftOut: number;
-  /** Records and files that could not be read, or are odd but kept; the first of them in full. */
-  problems: { passedOver: number; kept: number; first: Problem[] };
+  /** Records and files that could not be read, or are odd but kept. */
+  problems: Problems;
   steps: StepCounts[];
   /** Documents that hold questions of benchmarks, and are dropped. */
   listed: Listed[];
@@ -42,9 +48,6 @@ export interface CleanReport {
   warnings: string[];
   seconds: number;
 }
-
-/** Problems that a report spells out. */
-const SPELLED_OUT = 100;
 
 function emptyComposition(): Composition {
   return { documents: 0, characters: 0, sources: {}, languages: {}, lengths: [] };
@@ -57,7 +60,7 @@ export function emptyReport(steps: PreparedStep[]): CleanReport {
     read: emptyComposition(),
     kept: emptyComposition(),
     leftOut: 0,
-    problems: { passedOver: 0, kept: 0, first: [] },
+    problems: noProblems(),
     steps: steps.map(({ name, missing }) => newCounts(name, missing)),
     listed: [],
     warnings: [],
@@ -97,13 +100,7 @@ export function addJob(
   steps.forEach((counts, i) => addCounts(report.steps[i], counts));
   report.listed.push(...listed);
   report.leftOut += leftOut;
-  for (const problem of problems) addProblem(report, problem);
-}
-
-export function addProblem({ problems }: CleanReport, problem: Problem): void {
-  if (problem.kept) problems.kept++;
-  else problems.passedOver++;
-  if (problems.first.length < SPELLED_OUT) problems.first.push(problem);
+  for (const problem of problems) addProblem(report.problems, problem);
 }
 
 function addCounts(sum: StepCounts, counts: StepCounts): void {
@@ -119,10 +116,7 @@ export function addReport(sum: CleanReport, part: CleanReport): void {
   addComposition(sum.kept, part.kept);
   sum.listed.push(...part.listed);
   sum.leftOut += part.leftOut;
-  sum.problems.passedOver += part.problems.passedOver;
-  sum.problems.kept += part.problems.kept;
-  sum.problems.first.push(...part.problems.first);
-  sum.problems.first.length = Math.min(sum.problems.first.length, SPELLED_OUT);
+  addProblems(sum.problems, part.problems);
   part.steps.forEach((counts, i) => addCounts(sum.steps[i], counts));
 }
 
@@ -163,10 +157,9 @@ export function warningsOf({ steps, problems }: CleanReport): string[] {
     return [];
   });
   if (problems.passedOver > 0) {
-    const records = problems.passedOver === 1
-      ? "1 record was"
-      : `${problems.passedOver} records were`;
-    warnings.push(`${records} passed over; with --strict this is refused`);
+    warnings.push(
+      `passed over, records or files: ${problems.passedOver}; with --strict this is refused`,
+    );
   }
   return warnings;
 }

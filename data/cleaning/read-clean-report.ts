@@ -1,6 +1,6 @@
 import { UserError } from "../../kernels/user-error.ts";
 import { messageOf } from "../error-message.ts";
-import type { Problem } from "../readers/documents.ts";
+import type { Problem } from "../readers/problems.ts";
 import type { Listed, StepCounts } from "./clean-documents.ts";
 import type { CleanReport, Composition, Tally } from "./clean-report.ts";
 

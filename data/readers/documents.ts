@@ -5,17 +5,8 @@ import { CORPORA, corpusOf } from "./corpora/corpora.ts";
 import type { Corpus, TextRules } from "./corpora/corpus.ts";
 import { plain } from "./corpora/plain.ts";
 import type { RecordBatch } from "./files/record-batch.ts";
+import type { Problem } from "./problems.ts";
 import { BadRecord, type CorpusRecord, isRecord } from "./record.ts";
-
-/** Something wrong with a record, or a file if there is no place in it. */
-export interface Problem {
-  file: string;
-  /** Such as `line 12`. */
-  place?: string;
-  reason: string;
-  /** Whether the document was kept all the same. */
-  kept: boolean;
-}
 
 export interface ReadingRules extends TextRules {
   /** The name of a corpus; if undefined, each record shows by its fields which it is of. */

@@ -4,7 +4,8 @@ import { readJsonLines } from "./files/json-lines.ts";
 import { readParquet } from "./files/parquet.ts";
 import type { RecordBatch, ReportRecord } from "./files/record-batch.ts";
 import { readTextFile } from "./files/text-file.ts";
-import { DEFAULT_READING, documentsOf, type Problem, type ReadDocument } from "./documents.ts";
+import { DEFAULT_READING, documentsOf, type ReadDocument } from "./documents.ts";
+import type { Problem } from "./problems.ts";
 
 /** A file's records as they come, and what one is called. */
 export interface OpenFile {

@@ -1,6 +1,6 @@
-import type { Problem } from "./documents.ts";
 import { DamagedFile, type OnRead } from "./files/bytes.ts";
 import type { RecordBatch } from "./files/record-batch.ts";
+import type { Problem } from "./problems.ts";
 import { openFile } from "./read-file.ts";
 
 /** Records of a file for a thread to work on. */
@@ -38,14 +38,4 @@ export async function* recordJobs(
     if (!(error instanceof DamagedFile)) throw error;
     heed({ file, reason: error.message, kept: false });
   }
-}
-
-/** A problem as the message of an error. */
-export function describeProblem({ file, place, reason }: Problem): string {
-  return place === undefined ? reason : `${file}, ${place}: ${reason}`;
-}
-
-/** The first few of them, a line each. */
-export function firstProblems(problems: Problem[]): string {
-  return problems.slice(0, 5).map((problem) => `  ${describeProblem(problem)}`).join("\n");
 }

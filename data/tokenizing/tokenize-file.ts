@@ -1,6 +1,12 @@
 import { UserError } from "../../kernels/user-error.ts";
-import type { Problem } from "../readers/documents.ts";
-import { describeProblem, type RecordJob, recordJobs } from "../readers/record-jobs.ts";
+import {
+  addProblem,
+  describeProblem,
+  noProblems,
+  type Problem,
+  type Problems,
+} from "../readers/problems.ts";
+import { type RecordJob, recordJobs } from "../readers/record-jobs.ts";
 import { WholeFile } from "../whole-file.ts";
 import type { WorkFolder } from "../work-folder.ts";
 import type { Threads } from "../threads.ts";
@@ -11,7 +17,7 @@ export interface TokenizedFile {
   name: string;
   documents: number;
   tokens: number;
-  problems: Problem[];
+  problems: Problems;
 }
 
 /**
@@ -29,10 +35,10 @@ export async function tokenizeFile(
 ): Promise<TokenizedFile> {
   const done = await work.readText(`${name}.json`);
   if (done !== undefined) return JSON.parse(done);
-  const result: TokenizedFile = { name, documents: 0, tokens: 0, problems: [] };
+  const result: TokenizedFile = { name, documents: 0, tokens: 0, problems: noProblems() };
   const heed = (problem: Problem) => {
     if (strict) throw new UserError(describeProblem(problem));
-    result.problems.push(problem);
+    addProblem(result.problems, problem);
   };
   const tokensFile = await WholeFile.create(work.file(`${name}.tokens`));
   const lengthsFile = await WholeFile.create(work.file(`${name}.lengths`));

@@ -1,6 +1,7 @@
 import type { BytePairEncoder } from "./byte-pair-encoder.ts";
 import { loadEncoder } from "./load-encoder.ts";
-import { documentsOf, type Problem, type ReadingRules } from "../readers/documents.ts";
+import { documentsOf, type ReadingRules } from "../readers/documents.ts";
+import type { Problem } from "../readers/problems.ts";
 import type { RecordJob } from "../readers/record-jobs.ts";
 import type { Work } from "../threads.ts";
 

@@ -185,6 +185,27 @@ Deno.test("a full disk ends the run in words and leaves no output", async () => 
   });
 });
 
+Deno.test("prepare tells what could not be read, damaged files first", async () => {
+  await withTempDir(async (dir) => {
+    await Deno.writeTextFile(`${dir}/a.jsonl`, '{"text":"one"}\n' + "no json\n".repeat(200));
+    await Deno.writeTextFile(`${dir}/b.jsonl.gz`, "no gzip");
+    const files = ["a.jsonl", "b.jsonl.gz"].map((name) => ({ name, files: name }));
+    await Deno.writeTextFile(`${dir}/mixture.yaml`, JSON.stringify({ sources: files }));
+    const { success, stdout } = await data(
+      ...["prepare", "--settings", `${dir}/mixture.yaml`, "--output", `${dir}/out`],
+      ...["--sequence", "7", "--workers", "1"],
+    );
+    assert(success);
+    const told = stdout.slice(stdout.indexOf("passed over, records or files: 201;")).split("\n");
+    assert(
+      told[1].includes("b.jsonl.gz is damaged") && told[2].includes("a.jsonl, line 2"),
+      stdout,
+    );
+    const { tokenized } = JSON.parse(await Deno.readTextFile(`${dir}/out/report.json`));
+    assertEquals(tokenized.problems.first.length, 100);
+  });
+});
+
 Deno.test("dedup drops what is nearly the same, and does not take indentation for likeness", async () => {
   await withTempDir(async (dir) => {
     const code = (names: string[]) =>

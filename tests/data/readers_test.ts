@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { type Problem, type ReadingRules } from "../../data/readers/documents.ts";
+import type { ReadingRules } from "../../data/readers/documents.ts";
+import type { Problem } from "../../data/readers/problems.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { withTempDir } from "./fixtures.ts";

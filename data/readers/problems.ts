@@ -1,0 +1,51 @@
+/** Something wrong with a record, or a file if there is no place in it. */
+export interface Problem {
+  file: string;
+  /** Such as `line 12`. */
+  place?: string;
+  reason: string;
+  /** Whether the document was kept all the same. */
+  kept: boolean;
+}
+
+/** What was wrong with records and files; JSON. */
+export interface Problems {
+  passedOver: number;
+  kept: number;
+  /** The first of them, those of whole files before those of records. */
+  first: Problem[];
+}
+
+/** Problems that are told of in full: there may be as many as records. */
+const SPELLED_OUT = 100;
+
+export function noProblems(): Problems {
+  return { passedOver: 0, kept: 0, first: [] };
+}
+
+export function addProblem(problems: Problems, problem: Problem): void {
+  if (problem.kept) problems.kept++;
+  else problems.passedOver++;
+  const { first } = problems;
+  if (problem.place === undefined) first.unshift(problem);
+  else if (first.length < SPELLED_OUT) first.push(problem);
+}
+
+/** Adds the problems of a part to those of all. */
+export function addProblems(sum: Problems, part: Problems): void {
+  sum.passedOver += part.passedOver;
+  sum.kept += part.kept;
+  sum.first = [...sum.first, ...part.first]
+    .toSorted((a, b) => Number(a.place !== undefined) - Number(b.place !== undefined))
+    .slice(0, SPELLED_OUT);
+}
+
+/** A problem as the message of an error. */
+export function describeProblem({ file, place, reason }: Problem): string {
+  return place === undefined ? reason : `${file}, ${place}: ${reason}`;
+}
+
+/** The first few of them, a line each. */
+export function firstProblems({ first }: Problems): string {
+  return first.slice(0, 5).map((problem) => `  ${describeProblem(problem)}`).join("\n");
+}
