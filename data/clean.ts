@@ -84,7 +84,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   const loaded = await loadModels(models);
 
   const reports: CleanReport[] = [];
-  const traces: Trace[] = [];
+  let traces: Trace[] = [];
   let sources = inputs;
   const phases = phasesOf(recipe.steps);
   for (const [number, steps] of phases.entries()) {
@@ -103,7 +103,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     const files = await phase.cleanFiles(sources);
     if (isFirst) refuseNothing(files);
     reports.push(await phase.writeKept(files, target));
-    traces.push(...files.flatMap((file) => file.traces));
+    traces = traces.concat(files.flatMap((file) => file.traces));
     if (isFirst && settings.statistics !== undefined) {
       await concatenate(files.map(({ name }) => work.file(`${name}.stats`)), settings.statistics);
     }

@@ -111,10 +111,10 @@ function addCounts(sum: StepCounts, counts: StepCounts): void {
 
 /** Adds the report of one file to that of all; the steps are the same. */
 export function addReport(sum: CleanReport, part: CleanReport): void {
-  sum.inputs.push(...part.inputs);
+  sum.inputs = sum.inputs.concat(part.inputs);
   addComposition(sum.read, part.read);
   addComposition(sum.kept, part.kept);
-  sum.listed.push(...part.listed);
+  sum.listed = sum.listed.concat(part.listed);
   sum.leftOut += part.leftOut;
   addProblems(sum.problems, part.problems);
   part.steps.forEach((counts, i) => addCounts(sum.steps[i], counts));

@@ -205,6 +205,22 @@ Deno.test("a line of 50 MB is a document like others", async () => {
   });
 });
 
+Deno.test("as many traces are written as there are", async () => {
+  await withTempDir(async (dir) => {
+    const letters = [..."abcdefghijklmnopqrst"];
+    const inputs = [
+      await jsonLines(`${dir}/in.jsonl`, Array(7000).fill({ text: letters.join("") })),
+    ];
+    const steps = letters.map((letter) => ({
+      name: "remove_specific_chars_mapper",
+      arguments: { chars_to_remove: letter },
+    }));
+    const traces = { path: `${dir}/traces.jsonl`, ofEach: 1e9 };
+    await clean({ recipe: { ...RECIPE, steps }, inputs, output: `${dir}/out.jsonl`, traces });
+    assertEquals((await Deno.readTextFile(traces.path)).match(/\n/g)?.length, 140_000);
+  });
+});
+
 Deno.test("documents that hold a benchmark's question are dropped and listed", async () => {
   await withTempDir(async (dir) => {
     await Deno.mkdir(`${dir}/benchmark/test`, { recursive: true });
