@@ -3,7 +3,8 @@ import { messageOf } from "./error-message.ts";
 import { holds, realPath } from "./overwriting.ts";
 
 /**
- * The files of a list of files and folders: a folder stands for all that is in it, by name.
+ * The files of a list of files and folders: a folder stands for all that is in it, by name, but for
+ * hidden files, such as what tools that fetch a corpus leave there.
  *
  * @param output where what is made of them goes
  * @throws UserError if one of them is not there or a folder that holds the output, or none holds a
@@ -31,7 +32,8 @@ async function filesIn(paths: string[]): Promise<string[]> {
       continue;
     }
     const names = await Array.fromAsync(Deno.readDir(path), ({ name }) => name);
-    found.push(...await filesIn(names.toSorted().map((name) => `${path}/${name}`)));
+    const shown = names.filter((name) => !name.startsWith(".")).toSorted();
+    for (const file of await filesIn(shown.map((name) => `${path}/${name}`))) found.push(file);
   }
   return found;
 }

@@ -117,6 +117,22 @@ Deno.test("prepare does not take the place of someone else's files", async () =>
   });
 });
 
+Deno.test("a folder's files are all that is in it, but for what is hidden", async () => {
+  await withTempDir(async (dir) => {
+    const path = await writeSources(dir);
+    await Deno.mkdir(`${dir}/zh/.cache/huggingface`, { recursive: true });
+    await Deno.mkdir(`${dir}/zh/more`);
+    for (const name of [".gitattributes", ".cache/huggingface/0.json.lock", "more/2.json"]) {
+      await Deno.writeTextFile(`${dir}/zh/${name}`, "[]");
+    }
+    const { sources } = await readPrepareSettings(path);
+    assertEquals(
+      sources[0].files,
+      ["0.json", "1.json", "more/2.json"].map((f) => `${dir}/zh/${f}`),
+    );
+  });
+});
+
 Deno.test("the mixture has its shares all along, and stops when a source runs out", () => {
   const order = [...drawDocuments([
     { name: "a", tokens: 100, lengths: Array(10).fill(10), weight: 1 },
