@@ -54,7 +54,8 @@ class Section {
   }
 
   count(key: string): number | undefined {
-    const is = (value: unknown): value is number => Number.isInteger(value) && Number(value) > 0;
+    const is = (value: unknown): value is number =>
+      Number.isSafeInteger(value) && Number(value) > 0;
     return this.value(key, is, "a whole number of at least 1");
   }
 
@@ -68,10 +69,10 @@ class Section {
     return path && this.#resolve(path);
   }
 
-  /** The files of a key, which may name folders; undefined if it is not there. */
+  /** The files of a key, which may name folders; undefined if it is not there or empty. */
   async files(key: string): Promise<string[] | undefined> {
     const paths = this.value(key, isTextOrTexts, "a file or folder, or a list of them");
-    if (paths === undefined) return undefined;
+    if (paths === undefined || paths.length === 0) return undefined;
     return await filesOf([paths].flat().map((path) => this.#resolve(path)), this.places.output);
   }
 
@@ -120,15 +121,20 @@ async function readSource(section: Section): Promise<PrepareSource> {
   if (name === undefined || !/^[\w.-]+$/.test(name)) {
     throw new UserError(`${place}: "name" must be a word that can name a file`);
   }
-  const files = await section.files("files") ?? [];
-  if (files.length === 0) throw new UserError(`${place}: "files" must name files or folders`);
+  const files = await section.files("files");
+  if (files === undefined) throw new UserError(`${place}: "files" must name files or folders`);
+  const recipe = await recipeOf(section);
+  const perplexity = await perplexityOf(section);
+  if (perplexity !== undefined && recipe === undefined) {
+    throw new UserError(`${place}: "perplexity" is of a filter of a recipe: give "recipe" too`);
+  }
   return {
     name,
     files,
     corpus: section.text("corpus"),
     asPublished: section.value("asPublished", isYesOrNo, "true or false"),
-    recipe: await recipeOf(section),
-    perplexity: await perplexityOf(section),
+    recipe,
+    perplexity,
     weight: section.value("weight", isPositive, "a number above 0"),
   };
 }
@@ -137,7 +143,8 @@ async function readSource(section: Section): Promise<PrepareSource> {
 async function recipeOf(section: Section): Promise<Recipe | undefined> {
   const recipe = section.text("recipe");
   if (recipe === undefined) return undefined;
-  return await readRecipe(recipe.includes("/") ? section.path("recipe")! : recipePath(recipe));
+  const path = recipePath(recipe);
+  return await readRecipe(path === recipe ? section.path("recipe")! : path);
 }
 
 async function perplexityOf(source: Section): Promise<PerplexitySettings | undefined> {
@@ -169,7 +176,7 @@ function isYesOrNo(value: unknown): value is boolean {
 }
 
 function isPositive(value: unknown): value is number {
-  return typeof value === "number" && value > 0;
+  return Number.isFinite(value) && Number(value) > 0;
 }
 
 function isPercentage(value: unknown): value is number {

@@ -171,6 +171,13 @@ Deno.test("settings that cannot be are refused with file and key", async () => {
       ["sources: [{ name: a/b, files: en.jsonl }]", '"name" must be a word'],
       ["sources: [{ name: a, files: en.jsonl, weigth: 2 }]", 'there is no key "weigth"'],
       ["sources: [{ name: a, files: en.jsonl, weight: 0 }]", '"weight" must be a number above 0'],
+      ["sources: [{ name: a, files: en.jsonl, weight: .inf }]", '"weight" must be a number above'],
+      ["sources: [{ name: a, files: [] }]", '"files" must name files or folders'],
+      ["sources: [{ name: a, files: en.jsonl }]\nsequence: 1e99", '"sequence" must be a whole'],
+      [
+        "sources: [{ name: a, files: en.jsonl, perplexity: { reference: en.jsonl } }]",
+        'give "recipe" too',
+      ],
       ["sources: [{ name: a, files: en.jsonl, recipe: steel-xx }]", "steel-text, steel-code or"],
       ["sources: [{ name: a, files: en.jsonl, perplexity: { arpa: a } }]", "expected either"],
       ["sources: [{ name: a, files: en.jsonl }, { name: a, files: zh }]", 'are named "a"'],
@@ -181,5 +188,15 @@ Deno.test("settings that cannot be are refused with file and key", async () => {
       await Deno.writeTextFile(path, yaml);
       await assertRejects(() => readPrepareSettings(path), UserError, message);
     }
+  });
+});
+
+Deno.test("a recipe's path is relative to the settings", async () => {
+  await withTempDir(async (dir) => {
+    const path = await writeSources(dir);
+    await Deno.writeTextFile(`${dir}/own.yaml`, "process: [clean_email_mapper]");
+    await Deno.writeTextFile(path, "sources: [{ name: a, files: en.jsonl, recipe: own.yaml }]");
+    const { sources } = await readPrepareSettings(path);
+    assertEquals(sources[0].recipe?.steps[0].name, "clean_email_mapper");
   });
 });
