@@ -8,15 +8,14 @@ import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { readsReference } from "../kernels/preference-loss.ts";
 import { chatRenderer } from "../model/chat-template.ts";
-import { openCheckpoint } from "../model/checkpoint.ts";
 import type { LanguageModel } from "../model/language-model.ts";
+import { type Base, runFromBase } from "./base.ts";
 import type { DpoSettings } from "./dpo-settings.ts";
-import { checkpointOf, fineTune, tokenizerOf } from "./fine-tuning.ts";
+import { fineTune } from "./fine-tuning.ts";
 import { type Examples, keepShares, takeExamples } from "./instructions.ts";
 import { PreferenceObjective } from "./preference-objective.ts";
 import { withReferences } from "./reference-log-probs.ts";
 import { accuracyCurve, logProbCurve, rewardCurve } from "./reward-curves.ts";
-import { runOnGpu } from "./run-on-gpu.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf } from "./sequences.ts";
 
@@ -35,14 +34,16 @@ export async function optimizePreferences(
 ): Promise<LanguageModel | undefined> {
   // Refuses constants that do not go with the loss, before anything is written.
   new PreferenceObjective(settings.loss);
-  const path = await checkpointOf(settings, "deno task sft");
-  return await runOnGpu({ ...settings, model: { path } }, optimizeOn);
+  return await runFromBase(settings, "deno task sft", optimizeOn);
 }
 
-async function optimizeOn(gpu: Gpu, settings: DpoSettings): Promise<LanguageModel | undefined> {
-  const { model: { path }, data, loss, run } = settings;
-  using base = await openCheckpoint(path);
-  const tokenizer = await tokenizerOf(base, settings);
+async function optimizeOn(
+  gpu: Gpu,
+  settings: DpoSettings,
+  base: Base,
+): Promise<LanguageModel | undefined> {
+  const { data, loss, run } = settings;
+  const { checkpoint, tokenizer } = base;
   await keepSettings(run.dir, settings);
   const encoder = fastEncoder(tokenizer);
   // Pair p's chosen answer is example 2p, its rejected one example 2p + 1.
@@ -70,14 +71,14 @@ async function optimizeOn(gpu: Gpu, settings: DpoSettings): Promise<LanguageMode
     stage: "direct preference optimization",
     settings,
     base,
-    tokenizer,
     objective: () => new PreferenceObjective(loss),
     items: {
       length: pairs,
       at: (pair) => [sequenceOf(examples.at(2 * pair)), sequenceOf(examples.at(2 * pair + 1))],
     },
     complete: readsReference(loss)
-      ? (model, room, items) => withReferences(items, { model, base: base.dir, room, dir: run.dir })
+      ? (model, room, items) =>
+        withReferences(items, { model, base: checkpoint.dir, room, dir: run.dir })
       : undefined,
     pictures: {
       "rewards.svg": rewardCurve,

@@ -5,13 +5,13 @@ import { shuffled } from "../data/random.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { describeMemory } from "../kernels/memory.ts";
 import { UserError } from "../kernels/user-error.ts";
-import { type Checkpoint, openCheckpoint } from "../model/checkpoint.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
 import { readIfThere } from "../model/json-file.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { Parameters } from "../model/parameters.ts";
-import { checkpointsOf, newestCheckpoint } from "../model/run-folder.ts";
-import { Tokenizer } from "../model/tokenizer.ts";
+import { newestCheckpoint } from "../model/run-folder.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
+import type { Base } from "./base.ts";
 import { Evaluation } from "./evaluation.ts";
 import { examAccuracy } from "./exam-accuracy.ts";
 import {
@@ -30,7 +30,6 @@ import { type Run, train } from "./loop.ts";
 import { roomFor } from "./micro-batch-room.ts";
 import type { Objective } from "./objective.ts";
 import { keepFacts } from "./run-facts.ts";
-import { keptSettings } from "./run-settings.ts";
 import { writeAnswers } from "./samples.ts";
 import { readTrainingState, restoreTraining, type TrainingState } from "./training-checkpoint.ts";
 import { TrainingStep } from "./training-step.ts";
@@ -40,10 +39,7 @@ export interface FineTuning {
   /** Name of the stage, for titles. */
   readonly stage: string;
   readonly settings: FineTuningSettings;
-  /** What to start from. */
-  readonly base: Checkpoint;
-  /** See {@linkcode tokenizerOf}. */
-  readonly tokenizer: Tokenizer;
+  readonly base: Base;
   /** A new one at every call: one is trained with, another validated with. */
   readonly objective: () => Objective;
   /** What to train on, and what to hold out. */
@@ -59,66 +55,19 @@ export interface FineTuning {
 }
 
 /**
- * The checkpoint that `model.path` means: the folder itself, or of a run's folder the newest. A run
- * that goes on keeps the one it began with, as that folder may have gained others since.
- *
- * @param command what makes one, for the message
- * @throws UserError if there is none
- */
-export async function checkpointOf(
-  { model: { path }, run }: FineTuningSettings,
-  command: string,
-): Promise<string> {
-  const checkpoints = await checkpointsOf(path);
-  const before = (await keptSettings(run.dir))?.model?.path;
-  const checkpoint = checkpoints.find((each) => each === before) ?? checkpoints.at(-1);
-  if (checkpoint !== undefined) return checkpoint;
-  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
-  if (isFolder) return path;
-  throw new UserError(
-    `model.path: there is no checkpoint at ${path}; run ${command} first, or give the folder of ` +
-      `another checkpoint`,
-  );
-}
-
-/**
- * The tokenizer of the checkpoint that a run starts from.
- *
- * @throws UserError if there is none, or if the model lacks some of its tokens or takes fewer at once
- *   than `data.cutoff`
- */
-export async function tokenizerOf(
-  { dir, config: { vocabSize, maxPositions } }: Checkpoint,
-  { data: { cutoff } }: FineTuningSettings,
-): Promise<Tokenizer> {
-  if (cutoff > maxPositions) {
-    throw new UserError(
-      `data.cutoff is ${cutoff}, but the model takes at most ${maxPositions} tokens ` +
-        `(max_position_embeddings)`,
-    );
-  }
-  const tokenizer = await Tokenizer.fromFolder(dir);
-  if (tokenizer.size <= vocabSize) return tokenizer;
-  throw new UserError(
-    `${dir}: its tokenizer has ${tokenizer.size} tokens, but its model knows ${vocabSize} ` +
-      `(vocab_size): put the tokenizer there that the model was trained with`,
-  );
-}
-
-/**
  * Trains a checkpoint further, or goes on where the run's folder says that it was stopped.
  *
  * @returns the trained model, or undefined if the run was interrupted
  * @throws UserError for settings or a checkpoint that it cannot work with
  */
 export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | undefined> {
-  const { settings: { data, train: training, run }, base, tokenizer } = stage;
+  const { settings: { data, train: training, run }, base: { checkpoint, tokenizer } } = stage;
   const digest = digestOf(stage.items);
   const begun = await newestCheckpoint(run.dir);
   if (begun) requireSameItems((await readTrainingState(begun)).position, digest);
-  const parameters = new Parameters(base.config, training.precision === "mixed");
+  const parameters = new Parameters(checkpoint.config, training.precision === "mixed");
   const model = new LanguageModel(gpu, parameters, tokenizer);
-  await parameters.load(gpu, ({ name }) => base.readFloat32(name));
+  await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
   await showExamAccuracy("before", model, data);
   const room = roomFor(stage.items, training, data.seed);
   const items = await stage.complete?.(model, room, stage.items) ?? stage.items;
@@ -157,7 +106,7 @@ export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageMod
     validateEvery: training.validateEvery,
     checkpointEvery: training.checkpointEvery,
     keepCheckpoints: training.keepCheckpoints,
-    files: await filesToKeep(stage),
+    files: await filesToKeep(stage.base),
     pictures: stage.pictures,
     command: "the same command",
   }, state);
@@ -198,8 +147,8 @@ async function restore(
 }
 
 /** The tokenizer's files, and what its vocabulary was pruned to where it was. */
-async function filesToKeep({ base, tokenizer }: FineTuning): Promise<Record<string, string>> {
-  const vocabulary = await readIfThere(join(base.dir, VOCABULARY_FILE));
+async function filesToKeep({ checkpoint, tokenizer }: Base): Promise<Record<string, string>> {
+  const vocabulary = await readIfThere(join(checkpoint.dir, VOCABULARY_FILE));
   return { ...tokenizer.files(), ...(vocabulary && { [VOCABULARY_FILE]: vocabulary }) };
 }
 

@@ -6,14 +6,14 @@ import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import type { Gpu } from "../kernels/device.ts";
+import { UserError } from "../kernels/user-error.ts";
 import { chatRenderer } from "../model/chat-template.ts";
-import { openCheckpoint } from "../model/checkpoint.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { checkpointOf, fineTune, tokenizerOf } from "./fine-tuning.ts";
+import { type Base, runFromBase } from "./base.ts";
+import { fineTune } from "./fine-tuning.ts";
 import { type Examples, keepShares, takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
-import { runOnGpu } from "./run-on-gpu.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf, unseenAnswerItem } from "./sequences.ts";
 import type { SftSettings } from "./sft-settings.ts";
@@ -28,16 +28,18 @@ import type { SftSettings } from "./sft-settings.ts";
 export async function superviseFineTuning(
   settings: SftSettings,
 ): Promise<LanguageModel | undefined> {
-  const path = await checkpointOf(settings, "deno task pretrain");
-  return await runOnGpu({ ...settings, model: { path } }, superviseOn);
+  checkRules(settings.data);
+  return await runFromBase(settings, "deno task pretrain", superviseOn);
 }
 
-async function superviseOn(gpu: Gpu, settings: SftSettings): Promise<LanguageModel | undefined> {
-  const { model: { path }, data, run } = settings;
-  using base = await openCheckpoint(path);
-  const tokenizer = await tokenizerOf(base, settings);
+async function superviseOn(
+  gpu: Gpu,
+  settings: SftSettings,
+  base: Base,
+): Promise<LanguageModel | undefined> {
+  const { data, run } = settings;
   await keepSettings(run.dir, settings);
-  const encoder = fastEncoder(tokenizer);
+  const encoder = fastEncoder(base.tokenizer);
   const examples = new ExampleStore();
   const tokens = noTokens();
   const conversations: Examples<Conversation> = {
@@ -50,12 +52,11 @@ async function superviseOn(gpu: Gpu, settings: SftSettings): Promise<LanguageMod
     countTokens(tokens, textOf(conversation), example.ids.length);
   });
   await keepShares(run.dir, examples.length, "examples", tokens);
-  describeFirst(examples.at(0), tokenizer);
+  describeFirst(examples.at(0), base.tokenizer);
   return await fineTune(gpu, {
     stage: "supervised fine-tuning",
     settings,
     base,
-    tokenizer,
     objective: () => new NextTokenObjective(),
     items: {
       length: examples.length,
@@ -65,6 +66,16 @@ async function superviseOn(gpu: Gpu, settings: SftSettings): Promise<LanguageMod
           : [sequenceOf(examples.at(index))],
     },
   });
+}
+
+/**
+ * LLaMA-Factory too refuses `mask_history` beside `train_on_prompt`; and where prompts are learnt,
+ * an answer's first token is not where learning begins.
+ */
+function checkRules({ trainOnPrompt, maskHistory, unseenAnswers }: SftSettings["data"]): void {
+  if (!trainOnPrompt || !(maskHistory || unseenAnswers)) return;
+  const other = maskHistory ? "maskHistory" : "unseenAnswers";
+  throw new UserError(`data.trainOnPrompt and data.${other} exclude one another: set one to false`);
 }
 
 function textOf({ turns }: Conversation): string {

@@ -127,7 +127,7 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     assertEquals(await Deno.readTextFile(cache), kept);
   }));
 
-Deno.test("a base that cannot be what is asked is refused before a set is read or a folder made", () =>
+Deno.test("rules and bases that cannot be are refused before a set is read or a folder made", () =>
   inTemporaryFolder(async (dir) => {
     await writePruned(`${dir}/base`, false);
     const refusal = async (...more: string[]) => {
@@ -137,6 +137,10 @@ Deno.test("a base that cannot be what is asked is refused before a set is read o
       assert(!await exists(`${dir}/run`), message);
       return message;
     };
+    for (const other of ["maskHistory", "unseenAnswers"]) {
+      const both = await refusal("--data.trainOnPrompt=true", `--data.${other}=true`);
+      assertStringIncludes(both, `data.trainOnPrompt and data.${other} exclude`);
+    }
     const cutoff = await refusal("--data.cutoff=65");
     assertStringIncludes(cutoff, "data.cutoff is 65, but the model takes at most 64 tokens");
     await Deno.writeTextFile(`${dir}/base/tokenizer.json`, qwen.files()["tokenizer.json"]);
