@@ -114,6 +114,14 @@ Deno.test("a micro-batch has no more rows than a step's examples fill evenly", (
   const { tokens, longest } = roomFor(items, layout, 1);
   assertEquals([tokens, longest], [512, 100]);
   assertEquals(roomFor(items, { ...layout, packing: false }, 1).tokens, 960);
+  const few = { batch: 1, microBatch: 8 };
+  for (const packing of [true, false]) {
+    assertEquals(
+      roomFor(items, { ...few, packing }, 1).tokens,
+      128,
+      "none for other steps' examples",
+    );
+  }
 });
 
 Deno.test("every example comes once an epoch, and a saved position goes on there", () => {

@@ -20,8 +20,8 @@ const OVERHEAD = 700;
 const TRIED_STEPS = 16;
 
 /**
- * The room of a micro-batch: at most the rows of `microBatch` examples of the longest length, and of
- * these as many as waste least. A step's last micro-batch is as large as the others, so that rows
+ * The room of a micro-batch: at most the rows of `microBatch` examples of the longest length, or of a
+ * step's if these are fewer, and of these as many as waste least. A step's last micro-batch is as large as the others, so that rows
  * which fill eight and a little of a ninth cost nine.
  */
 export function roomFor(items: Items, { batch, microBatch, packing }: Layout, seed: number): Room {
@@ -33,8 +33,9 @@ export function roomFor(items: Items, { batch, microBatch, packing }: Layout, se
   }
   const largest = sizes.reduce((most, { tokens }) => Math.max(most, tokens), 0);
   const perItem = sizes.reduce((most, { sequences }) => Math.max(most, sequences), 0);
-  const most = wholeUnits(microBatch * largest);
-  if (!packing) return { tokens: most, sequences: microBatch * perItem, longest };
+  const together = Math.min(microBatch, batch);
+  const most = wholeUnits(together * largest);
+  if (!packing) return { tokens: most, sequences: together * perItem, longest };
 
   const mean = sizes.reduce((sum, { tokens }) => sum + tokens, 0) / sizes.length;
   const roomOf = (tokens: number): Room => ({
