@@ -5,6 +5,7 @@ import { CORPORA, corpusOf } from "./corpora/corpora.ts";
 import type { Corpus, TextRules } from "./corpora/corpus.ts";
 import { plain } from "./corpora/plain.ts";
 import type { RecordBatch } from "./files/record-batch.ts";
+import { parseExactly } from "./exact-json.ts";
 import type { Problem } from "./problems.ts";
 import { BadRecord, type CorpusRecord, isRecord } from "./record.ts";
 
@@ -116,7 +117,7 @@ function parseRecord(bytes: Uint8Array): CorpusRecord | undefined {
   if (json.trim() === "") return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(json);
+    value = parseExactly(json);
   } catch (error) {
     throw new BadRecord(`it is not JSON: ${(error as SyntaxError).message}`);
   }

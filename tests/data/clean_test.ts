@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { clean, type CleanSettings } from "../../data/clean.ts";
 import type { Progress } from "../../data/progress.ts";
 import { parseRecipe } from "../../data/recipe.ts";
@@ -185,6 +186,25 @@ Deno.test("a text under another name is written out as text, once", async () => 
       assertEquals(await readLines(settings.output), [{ id: 1, x: 2, text: "一二三四五六" }]);
       assertEquals([leftOut, problems.passedOver], [1, 1]);
     }
+  });
+});
+
+Deno.test("numbers of a record come out as they went in, however long", async () => {
+  await withTempDir(async (dir) => {
+    const line =
+      '{"id":12345678901234567891,"ratio":0.8947368421052632,"text":"一","n":[-3,1.5]}\n';
+    await Deno.writeTextFile(`${dir}/in.jsonl`, line);
+    await Deno.writeFile(
+      `${dir}/in.parquet`,
+      new Uint8Array(parquetWriteBuffer({
+        columnData: [{ name: "id", data: [2n ** 62n + 1n] }, { name: "text", data: ["二"] }],
+      })),
+    );
+    const inputs = [`${dir}/in.jsonl`, `${dir}/in.parquet`];
+    const recipe = parseRecipe("process: []", "recipe.yaml");
+    await clean({ recipe, inputs, output: `${dir}/out.jsonl` });
+    const expected = line + '{"id":4611686018427387905,"text":"二"}\n';
+    assertEquals(await Deno.readTextFile(`${dir}/out.jsonl`), expected);
   });
 });
 

@@ -1,4 +1,5 @@
 import { joined } from "../../joined.ts";
+import { exactBigInt } from "../exact-json.ts";
 
 /** Some records of a file, each as JSON, fit to be handed over to a worker, buffers and all. */
 export interface RecordBatch {
@@ -20,7 +21,7 @@ export const TOO_LONG = `it is longer than ${LONGEST_RECORD >> 20} MB`;
 /** Records as a batch, whose numbers in the file go on from `first`. */
 export function batchOf(records: unknown[], first: number): RecordBatch {
   const encoder = new TextEncoder();
-  const parts = records.map((record) => encoder.encode(JSON.stringify(record, numberOfBigInt)));
+  const parts = records.map((record) => encoder.encode(JSON.stringify(record, exactBigInt)));
   const bounds = new Uint32Array(2 * parts.length);
   let end = 0;
   parts.forEach((part, i) => {
@@ -28,9 +29,4 @@ export function batchOf(records: unknown[], first: number): RecordBatch {
     bounds[2 * i + 1] = end += part.length;
   });
   return { bytes: joined(parts), bounds, first };
-}
-
-/** JSON has no 64-bit integers. */
-function numberOfBigInt(_: string, value: unknown): unknown {
-  return typeof value === "bigint" ? Number(value) : value;
 }
