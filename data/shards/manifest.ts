@@ -60,23 +60,30 @@ const QWEN = { endToken: 151645, paddingToken: 151643 };
 /**
  * Writes a manifest for shards that came without one, such as the authors'.
  *
- * @param blockLength a sequence of theirs and one more
- * @throws UserError if the folder has no shards, or one that is cut short
+ * @param blockLength a sequence of theirs and one more, where their headers do not tell
+ * @throws UserError if the folder has a manifest, no shards, or one that is cut short
  */
 export async function adoptShards(dir: string, blockLength: number): Promise<Manifest> {
   const names = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
+  if (names.includes(MANIFEST)) {
+    throw new UserError(
+      `${dir} has a ${MANIFEST}, which would be written over: move it away first`,
+    );
+  }
   const files = names.filter((name) => name.endsWith(".bin")).toSorted();
   if (files.length === 0) throw new UserError(`${dir} has no shards: their names end in .bin`);
   const shards: ShardEntry[] = [];
   let format: ShardFormat = "litpkds";
+  let toldLength = blockLength;
   for (const file of files) {
     using shard = Shard.open(`${dir}/${file}`);
     format = shard.format;
+    toldLength = shard.blockLength ?? toldLength;
     shards.push({ file, tokens: shard.length, md5: await md5OfFile(`${dir}/${file}`) });
   }
   const tokens = shards.reduce((sum, shard) => sum + shard.tokens, 0);
   const manifest: Manifest = {
-    ...{ version: 1, format, tokenizer: "Qwen1.5", blockLength, ...QWEN },
+    ...{ version: 1, format, tokenizer: "Qwen1.5", blockLength: toldLength, ...QWEN },
     sources: { [dir]: { documents: 0, tokens } },
     shards,
   };

@@ -59,6 +59,8 @@ export class Shard implements Disposable {
   readonly format: ShardFormat;
   /** How many tokens it holds, padding included. */
   readonly length: number;
+  /** Tokens a block, where the header tells. */
+  readonly blockLength: number | undefined;
   readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #type: typeof LITPKDS_TYPES[number];
@@ -75,6 +77,7 @@ export class Shard implements Disposable {
       this.#check(view.getUint32(8, true), view.getUint32(12, true) === 4);
       this.#type = Int32Array;
       this.length = Number(view.getBigUint64(16, true));
+      this.blockLength = Number(view.getBigUint64(24, true));
     } else if (letters.startsWith(LITPKDS)) {
       this.format = "litpkds";
       const type = LITPKDS_TYPES[view.getUint8(15) - 1];

@@ -82,6 +82,17 @@ Deno.test("documents run on from shard to shard; the last is padded", async () =
   }
 });
 
+Deno.test("a manifest is only made where there is none, by what the shards' headers tell", async () => {
+  await withTempDir(async (dir) => {
+    const manifest = await writeShards(dir, [30], "steel");
+    await assertRejects(() => adoptShards(dir, 2048), UserError, "would be written over");
+    assertEquals(await readManifest(dir), manifest);
+    await Deno.remove(`${dir}/manifest.json`);
+    const adopted = await adoptShards(dir, 2048);
+    assertEquals([adopted.blockLength, adopted.shards], [BLOCK, manifest.shards]);
+  });
+});
+
 Deno.test("shards that are not what their manifest tells of are refused by name", async () => {
   await withTempDir(async (dir) => {
     const manifest = await writeShards(dir, [30], "steel");
