@@ -4,7 +4,7 @@ import { clean, type CleanSettings } from "../../data/clean.ts";
 import type { Progress } from "../../data/progress.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const RECIPE = parseRecipe(
   `
@@ -48,7 +48,7 @@ async function cleanTwice(dir: string, settings: Partial<CleanSettings> = {}) {
 }
 
 Deno.test("a recipe keeps the first of near copies over all files, and says what it dropped", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const { report, output } = await cleanTwice(dir, {
       statistics: `${dir}/stats.jsonl`,
       traces: { path: `${dir}/traces.jsonl`, ofEach: 2 },
@@ -88,7 +88,7 @@ Deno.test("a recipe keeps the first of near copies over all files, and says what
 });
 
 Deno.test("the number of workers does not change the output", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const { output: alone } = await cleanTwice(dir);
     const { output: together } = await cleanTwice(dir, { workers: 2 });
     assertEquals(together, alone);
@@ -96,7 +96,7 @@ Deno.test("the number of workers does not change the output", async () => {
 });
 
 Deno.test("a run that broke off goes on without doing finished files again", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const breakOff = ({ file }: Progress) => {
       if (file.endsWith("b.jsonl")) throw new Error("killed");
     };
@@ -122,7 +122,7 @@ Deno.test("a run that broke off goes on without doing finished files again", asy
 });
 
 Deno.test("what cannot be read is counted, or with strict refused with file and line", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const path = `${dir}/bad.jsonl`;
     await Deno.writeTextFile(path, '{"text":"一二三四五六"}\n{"txt":1}\n{"text":"六五四三二一"}\n');
     const settings = { recipe: RECIPE, inputs: [path], output: `${dir}/out.jsonl` };
@@ -168,7 +168,7 @@ Deno.test("what cannot be read is counted, or with strict refused with file and 
 });
 
 Deno.test("a text under another name is written out as text, once", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const records = [{ id: 1, content: " 一二三四五六 ", x: 2 }, { content: null }, { text: "七" }];
     const inputs = [await jsonLines(`${dir}/in.jsonl`, records)];
     const recipe = parseRecipe(
@@ -190,7 +190,7 @@ Deno.test("a text under another name is written out as text, once", async () => 
 });
 
 Deno.test("numbers of a record come out as they went in, however long", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const line =
       '{"id":12345678901234567891,"ratio":0.8947368421052632,"text":"一","n":[-3,1.5]}\n';
     await Deno.writeTextFile(`${dir}/in.jsonl`, line);
@@ -209,7 +209,7 @@ Deno.test("numbers of a record come out as they went in, however long", async ()
 });
 
 Deno.test("a line of 50 MB is a document like others", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const path = `${dir}/long.jsonl`;
     await Deno.writeTextFile(
       path,
@@ -226,7 +226,7 @@ Deno.test("a line of 50 MB is a document like others", async () => {
 });
 
 Deno.test("as many traces are written as there are", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const letters = [..."abcdefghijklmnopqrst"];
     const inputs = [
       await jsonLines(`${dir}/in.jsonl`, Array(7000).fill({ text: letters.join("") })),
@@ -242,7 +242,7 @@ Deno.test("as many traces are written as there are", async () => {
 });
 
 Deno.test("documents that hold a benchmark's question are dropped and listed", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     await Deno.mkdir(`${dir}/benchmark/test`, { recursive: true });
     await Deno.writeTextFile(
       `${dir}/benchmark/test/x.csv`,
@@ -263,7 +263,7 @@ Deno.test("documents that hold a benchmark's question are dropped and listed", a
 });
 
 Deno.test("no output takes the place of an input or of another output", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const input = await jsonLines(`${dir}/in.jsonl`, [{ text: "一二三四五六" }]);
     const before = await Deno.readTextFile(input);
     await Deno.symlink(dir, `${dir}/link`);
@@ -293,7 +293,7 @@ Deno.test("no output takes the place of an input or of another output", async ()
 });
 
 Deno.test("a folder that only has a work folder's name is left alone", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const inputs = [await jsonLines(`${dir}/in.jsonl`, [{ text: "一二三四五六" }])];
     const folder = `${dir}/out.jsonl.steel-work`;
     await Deno.mkdir(`${folder}/thesis`, { recursive: true });
@@ -308,7 +308,7 @@ Deno.test("a folder that only has a work folder's name is left alone", async () 
 });
 
 Deno.test("a work folder killed while it is made, emptied or removed is still known", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const inputs = [await jsonLines(`${dir}/in.jsonl`, [{ text: "一二三四五六" }])];
     const output = `${dir}/out.jsonl`;
     const folder = `${output}.steel-work`;

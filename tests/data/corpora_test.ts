@@ -12,6 +12,7 @@ import { embedded } from "../../data/corpora/embedded.ts";
 import { jsonl } from "../../data/corpora/jsonl.ts";
 import { documentOf, isRegulated, type Poem, poems } from "../../data/corpora/poetry.ts";
 import { tokenizeCorpus } from "../../data/token-corpus.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const END = -1;
 const characters = {
@@ -19,17 +20,14 @@ const characters = {
 };
 
 async function withFile<T>(content: string | Uint8Array, use: (path: string) => Promise<T>) {
-  const dir = await Deno.makeTempDir();
-  try {
+  return await inTemporaryFolder(async (dir) => {
     const path = `${dir}/some.jsonl`;
     await Deno.writeFile(
       path,
       typeof content === "string" ? new TextEncoder().encode(content) : content,
     );
     return await use(path);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
+  });
 }
 
 Deno.test("poetry: the Book of Songs, complete, as verse", async () => {

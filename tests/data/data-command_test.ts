@@ -6,7 +6,7 @@ import { number, readFlags } from "../../data/data-flags.ts";
 import { cleanSummary } from "../../data/data-summary.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const COMMAND = new URL("../../data/data-command.ts", import.meta.url).pathname;
 
@@ -19,7 +19,7 @@ async function data(...args: string[]) {
 }
 
 Deno.test("clean writes documents, statistics, traces and a report, and says what it did", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const lines = ['{"text":"one two three"}', '{"text":"x"}', "no json"];
     await Deno.writeTextFile(`${dir}/in.jsonl`, lines.join("\n"));
     await Deno.writeTextFile(
@@ -50,7 +50,7 @@ Deno.test("clean writes documents, statistics, traces and a report, and says wha
 });
 
 Deno.test("mistakes are told in words, without a stack trace", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/in.jsonl`, '{"text":"one"}\n{"txt":"two"}\n');
     await Deno.writeTextFile(`${dir}/shards.json`, '{"shards":[]}');
     await Deno.writeTextFile(`${dir}/half.report.json`, '{"steps":[1],"read":{},"kept":{}}');
@@ -129,7 +129,7 @@ Deno.test("what a command does not take, or what would change nothing, is refuse
 });
 
 Deno.test("whatever is missing in a report, it is refused or shown", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/in.jsonl`, '{"text":"one two three"}\nno json\n');
     const recipe = parseRecipe("process: [clean_email_mapper, perplexity_filter]", "recipe");
     const settings = { recipe, inputs: [`${dir}/in.jsonl`], output: `${dir}/out.jsonl` };
@@ -168,7 +168,7 @@ function placesOf(value: unknown): string[][] {
 }
 
 Deno.test("a full disk ends the run in words and leaves no output", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/in.jsonl`, '{"text":"one two three"}\n');
     await Deno.writeTextFile(`${dir}/recipe.yaml`, "process: [clean_email_mapper]");
     // Whatever is written to this device finds no space left.
@@ -186,7 +186,7 @@ Deno.test("a full disk ends the run in words and leaves no output", async () => 
 });
 
 Deno.test("prepare tells what could not be read, damaged files first", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/a.jsonl`, '{"text":"one"}\n' + "no json\n".repeat(200));
     await Deno.writeTextFile(`${dir}/b.jsonl.gz`, "no gzip");
     const files = ["a.jsonl", "b.jsonl.gz"].map((name) => ({ name, files: name }));
@@ -207,7 +207,7 @@ Deno.test("prepare tells what could not be read, damaged files first", async () 
 });
 
 Deno.test("dedup drops what is nearly the same, and does not take indentation for likeness", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const code = (names: string[]) =>
       names.map((name) => `${" ".repeat(24)}self.${name} = ${name}\n`).join("");
     const texts = [

@@ -3,13 +3,3 @@ export async function readJsonLines<T>(name: string): Promise<T[]> {
   const text = await Deno.readTextFile(new URL(`fixtures/${name}`, import.meta.url));
   return text.trimEnd().split("\n").map((line) => JSON.parse(line));
 }
-
-/** Runs something with a folder that is removed afterwards. */
-export async function withTempDir<T>(use: (dir: string) => Promise<T>): Promise<T> {
-  const dir = await Deno.makeTempDir();
-  try {
-    return await use(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}

@@ -6,10 +6,10 @@ import { characterPerplexity, charactersOf } from "../../data/perplexity/perplex
 import { loadSentencePiece } from "../../data/perplexity/sentence-piece.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 async function arpaModel(text: string): Promise<ArpaModel> {
-  return await withTempDir(async (dir) => {
+  return await inTemporaryFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/model.arpa`, text);
     return await ArpaModel.read(`${dir}/model.arpa`);
   });
@@ -91,7 +91,7 @@ function sentencePieceModel(scores: Record<string, number>): Uint8Array {
 }
 
 Deno.test("perplexity is of SentencePiece's pieces, as Data-Juicer measures it", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const arpa = ["\\data\\", "ngram 1=5", "", "\\1-grams:", "-99\t<s>", "-1\t</s>", "-3\t<unk>"];
     arpa.push("-0.5\t▁a", "-0.25\tab", "", "\\end\\", "");
     await Deno.writeTextFile(`${dir}/zh.arpa`, arpa.join("\n"));
@@ -136,7 +136,7 @@ function round(value: number): number {
 }
 
 Deno.test("a recipe's threshold is put aside for a percentile under the user's model", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const good = Array.from({ length: 30 }, (_, i) => ({ text: `这是第${i % 7}个通顺的句子。` }));
     const bad = Array.from({ length: 30 }, (_, i) => ({ text: `句个顺${i % 7}的是通子第这。` }));
     const lines = (records: unknown[]) => records.map((r) => JSON.stringify(r)).join("\n");

@@ -5,7 +5,7 @@ import { prepare, readPrepareSettings } from "../../data/prepare.ts";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
 import { Shard } from "../../data/shards/shard-file.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const SETTINGS = `
 sequence: 31
@@ -44,7 +44,7 @@ async function readShards(dir: string): Promise<number[]> {
 }
 
 Deno.test("published files become shards: cleaned, mixed by weight, tokenized, packed", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const settings = await readPrepareSettings(await writeSources(dir));
     const { cleaned, tokenized } = await prepare({ ...settings, output: `${dir}/out` });
     assertEquals(cleaned.chinese.kept.documents, 120);
@@ -66,7 +66,7 @@ Deno.test("published files become shards: cleaned, mixed by weight, tokenized, p
 });
 
 Deno.test("prepare killed in its midst and run again ends with the same shards", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const path = await writeSources(dir);
     const settings = await readPrepareSettings(path);
     await prepare({ ...settings, output: `${dir}/whole` });
@@ -102,7 +102,7 @@ Deno.test("prepare killed in its midst and run again ends with the same shards",
 });
 
 Deno.test("prepare does not take the place of someone else's files", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const settings = await readPrepareSettings(await writeSources(dir));
     const output = `${dir}/out`;
     await Deno.mkdir(`${output}/clean`, { recursive: true });
@@ -118,7 +118,7 @@ Deno.test("prepare does not take the place of someone else's files", async () =>
 });
 
 Deno.test("a folder's files are all that is in it, but for what is hidden", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const path = await writeSources(dir);
     await Deno.mkdir(`${dir}/zh/.cache/huggingface`, { recursive: true });
     await Deno.mkdir(`${dir}/zh/more`);
@@ -161,7 +161,7 @@ Deno.test("without weights all is taken, whichever source is empty", () => {
 });
 
 Deno.test("settings that cannot be are refused with file and key", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const path = await writeSources(dir);
     const inside = `${dir}/zh/shards`;
     await assertRejects(() => readPrepareSettings(path, inside), UserError, "in the input folder");
@@ -192,7 +192,7 @@ Deno.test("settings that cannot be are refused with file and key", async () => {
 });
 
 Deno.test("a recipe's path is relative to the settings", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const path = await writeSources(dir);
     await Deno.writeTextFile(`${dir}/own.yaml`, "process: [clean_email_mapper]");
     await Deno.writeTextFile(path, "sources: [{ name: a, files: en.jsonl, recipe: own.yaml }]");

@@ -5,7 +5,7 @@ import type { ReadingRules } from "../../data/readers/documents.ts";
 import type { Problem } from "../../data/readers/problems.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const AS_PUBLISHED: ReadingRules = { asPublished: true, textKey: "text" };
 const SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n";
@@ -16,7 +16,7 @@ function chat(question: string, answer: string): string {
 
 /** What a file of that name and content holds: sources, places and texts, and its problems. */
 async function read(name: string, content: Uint8Array | string, rules?: ReadingRules) {
-  return await withTempDir(async (dir) => {
+  return await inTemporaryFolder(async (dir) => {
     const path = `${dir}/${name}`;
     await Deno.writeFile(path, bytesOf(content));
     const problems: Problem[] = [];

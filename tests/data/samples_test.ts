@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { clean } from "../../data/clean.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
 import { readRecipe, recipePath } from "../../data/recipe.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const samples = Deno.env.get("STEEL_LLM_SAMPLES");
 
@@ -50,7 +50,7 @@ Deno.test({
   fn: async () => {
     const [skypile, baike] = ["sky/2021-31_zh_head_0000_sample.jsonl", files.baidu_baike]
       .map((file) => `${samples}/${file}`);
-    await withTempDir(async (dir) => {
+    await inTemporaryFolder(async (dir) => {
       // Data-Juicer was measured on Wikipedia's articles as they are, not in NFKC.
       const articles: { completion: string }[] = JSON.parse(
         await Deno.readTextFile(`${samples}/${files.wiki_cn}`),

@@ -4,7 +4,7 @@ import { ShardBlocks, type ShardPosition } from "../../data/shards/shard-blocks.
 import { Shard, type ShardFormat } from "../../data/shards/shard-file.ts";
 import { ShardWriter } from "../../data/shards/shard-writer.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const BLOCK = 4;
 const [END, PADDING] = [151645, 151643];
@@ -35,7 +35,7 @@ async function writeShards(
 }
 
 Deno.test("a LITPKDS shard made by hand from the format's definition is read", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const path = `${dir}/shard.bin`;
     const letters = [0x4C, 0x49, 0x54, 0x50, 0x4B, 0x44, 0x53];
     const version = [1, 0, 0, 0, 0, 0, 0, 0];
@@ -62,7 +62,7 @@ Deno.test("a LITPKDS shard made by hand from the format's definition is read", a
 
 Deno.test("documents run on from shard to shard; the last is padded", async () => {
   for (const format of ["steel", "litpkds"] as const) {
-    await withTempDir(async (dir) => {
+    await inTemporaryFolder(async (dir) => {
       const manifest = await writeShards(dir, [7, 20, 3], format);
       const padded = format === "litpkds" ? 40 : 32;
       assertEquals(manifest.shards.map(({ tokens }) => tokens), [20, padded - 20]);
@@ -83,7 +83,7 @@ Deno.test("documents run on from shard to shard; the last is padded", async () =
 });
 
 Deno.test("a manifest is only made where there is none, by what the shards' headers tell", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const manifest = await writeShards(dir, [30], "steel");
     await assertRejects(() => adoptShards(dir, 2048), UserError, "would be written over");
     assertEquals(await readManifest(dir), manifest);
@@ -94,7 +94,7 @@ Deno.test("a manifest is only made where there is none, by what the shards' head
 });
 
 Deno.test("shards that are not what their manifest tells of are refused by name", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const manifest = await writeShards(dir, [30], "steel");
     const path = `${dir}/${manifest.shards[0].file}`;
     const bytes = await Deno.readFile(path);
@@ -128,7 +128,7 @@ function take(ranks: ShardBlocks[], steps: number): number[] {
 }
 
 Deno.test("over epochs, ranks and appended shards no block is seen twice and none is lost", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     await writeShards(`${dir}/a`, [12 * BLOCK], "steel");
     await writeShards(`${dir}/b`, [6 * BLOCK], "steel", 1000);
     await writeShards(`${dir}/copy`, [6 * BLOCK], "steel", 1000);
@@ -160,7 +160,7 @@ Deno.test("over epochs, ranks and appended shards no block is seen twice and non
 });
 
 Deno.test("a position is refused among other shards", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     await writeShards(`${dir}/a`, [12 * BLOCK], "steel");
     await writeShards(`${dir}/b`, [12 * BLOCK], "steel", 1000);
     const [a] = await openRanks([`${dir}/a`], 1);

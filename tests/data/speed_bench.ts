@@ -13,7 +13,7 @@ import { loadEncoder } from "../../data/tokenizing/load-encoder.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
 import { runCommand, UserError } from "../../kernels/user-error.ts";
 import { qwenTokenizerFiles } from "../../model/tokenizer-files.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** So much that starting, about half a second, hardly counts. */
 const CLEANED_MEGABYTES = 300;
@@ -27,7 +27,7 @@ await runCommand(async () => {
   const texts = await readTexts(path);
   const megabytes = bytesOf(texts) / 1e6;
   console.log(`${texts.length} documents, ${megabytes.toFixed(2)} MB of text`);
-  await withTempDir((dir) => benchCleaning(texts, megabytes, dir));
+  await inTemporaryFolder((dir) => benchCleaning(texts, megabytes, dir));
   await benchEncoding(texts, megabytes);
 });
 

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
 import { tokenize, type TokenizeSettings } from "../../data/tokenize.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { withTempDir } from "./fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** Writes a document; returns the settings that make one shard of it. */
 async function writeDocument(dir: string): Promise<TokenizeSettings> {
@@ -12,7 +12,7 @@ async function writeDocument(dir: string): Promise<TokenizeSettings> {
 }
 
 Deno.test("finished shards stay until there are documents to take their place", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const settings = await writeDocument(dir);
     const { manifest } = await tokenize(settings);
     await Deno.writeTextFile(`${dir}/empty.jsonl`, "");
@@ -38,7 +38,7 @@ Deno.test("finished shards stay until there are documents to take their place", 
 });
 
 Deno.test("shards do not take the place of someone else's files or of their own input", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const settings = await writeDocument(dir);
     const { output } = settings;
     await Deno.mkdir(`${output}/work`, { recursive: true });
