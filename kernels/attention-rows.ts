@@ -1,4 +1,5 @@
 import type { Graph } from "./graph.ts";
+import { range } from "./range.ts";
 import { fusedWidth, type HeadLayout } from "./rope.ts";
 
 /**
@@ -19,7 +20,7 @@ export class AttentionRows {
     this.type = `vec${this.vector}f`;
     this.lanes = graph.capabilities.cpu ? 8 : 64;
     this.rowGroups = Math.ceil(tokens / this.lanes);
-    this.parts = Array.from({ length: layout.headDim / this.vector }, (_, part) => part);
+    this.parts = range(layout.headDim / this.vector);
     this.scale = 1 / Math.sqrt(layout.headDim);
   }
 

@@ -1,5 +1,6 @@
 import { addPartialSums } from "./column-sums.ts";
 import { type GradientTarget, numberType, read, update, vectorOf, write } from "./graph.ts";
+import { range } from "./range.ts";
 import { foldPartials, total } from "./row-reduction.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -41,7 +42,7 @@ export function rmsNormGradients(
   const lines = cpu ? 1 : Math.floor(INVOCATIONS / lanes);
   const groups = Math.ceil(rows / (lines * ROWS));
   const partial = graph.tensor(`${weight.name}.gradient.partial`, [groups * lines, width]);
-  const parts = Array.from({ length: Math.ceil(steps / lanes) }, (_, part) => {
+  const parts = range(Math.ceil(steps / lanes)).map((part) => {
     const offset = `${part * lanes}u`;
     const guard = (part + 1) * lanes > steps ? `if (lane + ${offset} < ${steps}u) ` : "";
     return { part, offset, guard };

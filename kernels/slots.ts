@@ -1,4 +1,5 @@
 import { type Binding, read, update, vectorOf, write } from "./graph.ts";
+import { range } from "./range.ts";
 import { reduceRows } from "./row-reduction.ts";
 import type { Sequences } from "./sequences.ts";
 import type { Tensor } from "./tensor.ts";
@@ -197,16 +198,14 @@ export function scatterSlots(
   const vector = vectorOf(width);
   const columns = width / vector;
   const total = slotCount(slots);
-  const sums = Array.from(
-    { length: total },
-    (_, slot) =>
-      terms.map(({ slots }, term) =>
-        `sum += weights${term}[token * ${total}u + ${slot}u] *
+  const sums = range(total).flatMap((slot) =>
+    terms.map(({ slots }, term) =>
+      `sum += weights${term}[token * ${total}u + ${slot}u] *
         number(slots${term}[${
-          slotRow(slots, `${slot}u`, "sequence")
-        } * ${columns}u + at % ${columns}u]);`
-      ),
-  ).flat();
+        slotRow(slots, `${slot}u`, "sequence")
+      } * ${columns}u + at % ${columns}u]);`
+    )
+  );
   const bindings = terms.flatMap(({ weights, slots }, term) => [
     [`weights${term}`, read(weights)],
     [`slots${term}`, read(slots, vector)],
@@ -242,9 +241,7 @@ function slotRow(
 }
 
 function slotChunks(total: number): number[][] {
-  const all = Array.from({ length: total }, (_, slot) => slot);
-  return Array.from(
-    { length: Math.ceil(total / SLOTS_AT_A_TIME) },
-    (_, chunk) => all.slice(chunk * SLOTS_AT_A_TIME, (chunk + 1) * SLOTS_AT_A_TIME),
+  return range(Math.ceil(total / SLOTS_AT_A_TIME)).map((chunk) =>
+    range(total).slice(chunk * SLOTS_AT_A_TIME, (chunk + 1) * SLOTS_AT_A_TIME)
   );
 }

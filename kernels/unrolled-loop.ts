@@ -1,4 +1,5 @@
 import type { Capabilities } from "./device.ts";
+import { range } from "./range.ts";
 
 /** Turns of a loop that are written out one behind the other. */
 const TURNS = 4;
@@ -19,10 +20,7 @@ export function unrolledLoop(
   if (cpu) {
     return `for (var ${index} = ${first}; ${index} < ${end}; ${index} += ${step}u) { ${body} }`;
   }
-  const turns = Array.from(
-    { length: TURNS },
-    (_, turn) => `{ let ${index} = next + ${turn * step}u; ${body} }`,
-  );
+  const turns = range(TURNS).map((turn) => `{ let ${index} = next + ${turn * step}u; ${body} }`);
   return `{
     var next = ${first};
     for (; next + ${(TURNS - 1) * step}u < ${end}; next += ${TURNS * step}u) {

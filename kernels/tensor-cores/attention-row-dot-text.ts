@@ -1,3 +1,4 @@
+import { range } from "../range.ts";
 import type { AttentionKernel, TensorCoreAttention } from "./attention-kernel.ts";
 import { LANES } from "./attention-partition.ts";
 
@@ -11,7 +12,7 @@ export function attentionRowDot(options: TensorCoreAttention): AttentionKernel {
   const vectors = headDim / 8;
   // Lanes that share a head of a token, a vector each.
   const lanes = 2 ** Math.ceil(Math.log2(vectors));
-  const steps = Array.from({ length: Math.log2(lanes) }, (_, step) => 1 << step);
+  const steps = range(Math.log2(lanes)).map((step) => 1 << step);
   const code = `
 
 @compute @workgroup_size(${LANES})

@@ -1,5 +1,6 @@
 import type { AttentionVariant } from "../attention.ts";
 import { type Binding, type Graph, read, update, write } from "../graph.ts";
+import { range } from "../range.ts";
 import type { HeadLayout } from "../rope.ts";
 import type { Tensor } from "../tensor.ts";
 import { keyValueGradient } from "./attention-key-value-gradient-text.ts";
@@ -80,7 +81,7 @@ function chunksOf(
   const bytes = 2 * new ScoreGradients({ ...options, sharedHeads: 1 }).size;
   const chunks = Math.ceil(keyValueHeads / Math.max(1, Math.floor(most / bytes)));
   const sharedHeads = Math.ceil(keyValueHeads / chunks);
-  return Array.from({ length: Math.ceil(keyValueHeads / sharedHeads) }, (_, chunk) => {
+  return range(Math.ceil(keyValueHeads / sharedHeads)).map((chunk) => {
     const firstSharedHead = chunk * sharedHeads;
     return {
       ...options,
