@@ -12,7 +12,7 @@ import { chooseExamples, parseSetChoice } from "../../data/instructions/mix-sets
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets, type InstructionSet } from "../../data/instructions/registry.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { withTempDir } from "../data/fixtures.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const OPTIONS = { name: "小钢", author: "炼钢者", exams: "reasoning" as ExamStyle | "both" };
 
@@ -24,7 +24,7 @@ async function read<T>(
   file = "set.json",
   options = OPTIONS,
 ): Promise<{ found: T[]; problems: Problems }> {
-  return await withTempDir(async (dir) => {
+  return await inTemporaryFolder(async (dir) => {
     await Deno.writeTextFile(
       `${dir}/${file}`,
       typeof content === "string" ? content : JSON.stringify(content),
@@ -186,7 +186,7 @@ Deno.test("what cannot be learnt from is passed over, counted and named", async 
 });
 
 Deno.test("a set that is not there is named, with what to do", async () => {
-  await withTempDir(async (dir) => {
+  await inTemporaryFolder(async (dir) => {
     const find = (name: string, folders = [dir]) => () => findSets([name], folders);
     assertThrows(find("identity"), UserError, "there is no dataset_info.json");
     const registry = {
