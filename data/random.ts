@@ -75,17 +75,21 @@ function normalTail(random: Random, negative: boolean): number {
   }
 }
 
-/** A random permutation of 0 … n - 1 (Fisher and Yates, as Durstenfeld 1964 wrote it). */
+/** A random permutation of 0 … n - 1. */
 export function shuffled(n: number, seed: number, stream = 0): Uint32Array {
-  const random = new Random(seed, stream);
   const order = Uint32Array.from({ length: n }, (_, i) => i);
-  for (let last = n - 1; last > 0; last--) {
-    const other = random.below(last + 1);
+  shuffle(order, 0, new Random(seed, stream));
+  return order;
+}
+
+/** Shuffles what stands from `start` on (Fisher and Yates, as Durstenfeld 1964 wrote it). */
+export function shuffle(order: Uint32Array, start: number, random: Random): void {
+  for (let last = order.length - 1; last > start; last--) {
+    const other = start + random.below(last - start + 1);
     const swap = order[last];
     order[last] = order[other];
     order[other] = swap;
   }
-  return order;
 }
 
 const LAYERS = 128;

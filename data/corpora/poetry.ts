@@ -45,7 +45,7 @@ export async function* poems(collection: Collection): AsyncIterable<Poem> {
  * everyone knows by heart.
  */
 export function isRegulated(poem: Poem): boolean {
-  const lengths = poem.lines.flatMap(verses).map((verse) => [...verse].length);
+  const lengths = poem.lines.flatMap(versesOf).map((verse) => [...verse].length);
   return (lengths.length === 4 || lengths.length === 8) &&
     (lengths[0] === 5 || lengths[0] === 7) &&
     lengths.every((length) => length === lengths[0]);
@@ -113,9 +113,10 @@ const LINE = /^[\p{Script=Han}，。！？；、：]+$/u;
 /** `句` is the title of verses that survive without their poem. */
 function isWhole({ title, author, lines }: Poem): boolean {
   return TITLE.test(title) && !/^句(\s|$)/.test(title) && NAME.test(author) &&
-    lines.flatMap(verses).length > 1 && lines.every((line) => LINE.test(line));
+    lines.flatMap(versesOf).length > 1 && lines.every((line) => LINE.test(line));
 }
 
-function verses(line: string): string[] {
+/** The verses of a line, without punctuation. */
+export function versesOf(line: string): string[] {
   return line.split(/[，。！？；、：]/).filter((verse) => verse !== "");
 }

@@ -1,5 +1,5 @@
 import type { PoemSplit, SplitPoems } from "../corpora/poem-split.ts";
-import type { Poem } from "../corpora/poetry.ts";
+import { type Poem, versesOf } from "../corpora/poetry.ts";
 import type { ExamQuestion } from "../instructions/exam.ts";
 import type { Random } from "../random.ts";
 
@@ -138,8 +138,4 @@ function textOf({ lines }: Poem): string {
 function excerpt({ lines }: Poem, random: Random): string {
   const first = random.below(Math.max(1, lines.length - 1));
   return lines.slice(first, first + 2).join("");
-}
-
-function versesOf(line: string): string[] {
-  return line.split(/[，。！？；、：]/).filter((verse) => verse !== "");
 }

@@ -3,6 +3,7 @@ import { md5Words } from "./md5.ts";
 import { requirePositive } from "./arguments.ts";
 import { type Deduplicator, defineOperator } from "./operator.ts";
 import { pythonPattern } from "./python-pattern.ts";
+import { isHighSurrogate, isLowSurrogate } from "./unicode.ts";
 
 /**
  * Drops documents whose simhash (Charikar 2002, doi:10.1145/509907.509965) is near that of an
@@ -132,7 +133,7 @@ function utf8Length(text: string): number {
     const unit = text.charCodeAt(i);
     if (unit < 0x80) length += 1;
     else if (unit < 0x800) length += 2;
-    else if ((unit & 0xFC00) === 0xD800 && (text.charCodeAt(i + 1) & 0xFC00) === 0xDC00) {
+    else if (isHighSurrogate(unit) && isLowSurrogate(text.charCodeAt(i + 1))) {
       length += 4;
       i++;
     } else length += 3;

@@ -1,6 +1,6 @@
 import { UserError } from "../../kernels/user-error.ts";
 import type { BlockPosition, BlockSource } from "../blocks.ts";
-import { Random } from "../random.ts";
+import { Random, shuffle } from "../random.ts";
 import { readManifest, verifyShards } from "./manifest.ts";
 import { Shard } from "./shard-file.ts";
 
@@ -250,12 +250,4 @@ function isShardPosition(position: BlockPosition): position is ShardPosition {
 
 function range(start: number, end: number): Uint32Array {
   return Uint32Array.from({ length: end - start }, (_, i) => start + i);
-}
-
-/** Shuffles what stands from `start` on (Fisher and Yates, as Durstenfeld 1964 wrote it). */
-function shuffle(order: Uint32Array, start: number, random: Random): void {
-  for (let last = order.length - 1; last > start; last--) {
-    const other = start + random.below(last - start + 1);
-    [order[last], order[other]] = [order[other], order[last]];
-  }
 }

@@ -9,6 +9,7 @@ import {
   DETECTED_CODE_PAGES,
   WINDOWS_1252,
 } from "./code-pages.ts";
+import { STRIPPED } from "../unicode.ts";
 
 /* Characters that are frequent in mojibake, by their usual role, as members of classes. */
 const C1 = "\\x80-\\x9F";
@@ -25,8 +26,6 @@ const LOWER_ACCENTED = "ßàáâãäåæçèéêëìíîïðñüāăąćčďđē
 const UPPER_COMMON = "Þ\\u0386\\u0388-\\u038A\\u038C\\u038E\\u038F\\u0391-\\u03AB\\u0401-\\u042F";
 const LOWER_COMMON = "\\u03AC-\\u03C9\\u0430-\\u045F";
 const BOX = "│┌┐┘├┤┬┼═║╒╓╔╕╖╗╘╙╚╛╜╝╞╟╠╡╢╣╤╥╦╧╨╩╪╫╬▀▄█▌▐░▒▓";
-const ANY_SPACE =
-  "\\t-\\r\\x1C-\\x20\\x85\\xA0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000";
 
 /**
  * Members of a class without which no text is bad: every adjacency below has one, since `common`,
@@ -45,7 +44,7 @@ const BADNESS = new RegExp(
     `[${LOWER_ACCENTED}${LOWER_COMMON}${BOX}${END}${CURRENCY}${NUMERIC}][${UPPER_ACCENTED}]`,
     `[${BOX}${END}${CURRENCY}${NUMERIC}][${LOWER_ACCENTED}]`,
     `[${LOWER_ACCENTED}${BOX}${END}][${CURRENCY}]`,
-    `[${ANY_SPACE}][${UPPER_ACCENTED}][${CURRENCY}]`,
+    `[${STRIPPED}][${UPPER_ACCENTED}][${CURRENCY}]`,
     `[${UPPER_ACCENTED}${BOX}][${NUMERIC}${LAW}]`,
     `[${LOWER_ACCENTED}${UPPER_ACCENTED}${BOX}${CURRENCY}${END}][${START}][${NUMERIC}]`,
     `[${LOWER_ACCENTED}${UPPER_ACCENTED}${CURRENCY}${NUMERIC}${BOX}${LAW}][${END}][${START}]`,
@@ -70,7 +69,7 @@ const BADNESS = new RegExp(
     `[ВГРС][${C1}${BAD}${START}${END}${CURRENCY}°µ][ВГРС]`,
     `ГўВЂВ.[A-Za-z ]`,
     `Ã[\\xA0¡]`,
-    `[a-z][${ANY_SPACE}]?[ÃÂ] `,
+    `[a-z][${STRIPPED}]?[ÃÂ] `,
     `^[ÃÂ] `,
     `[a-z.,?!${END}]Â[ ${START}${END}]`,
     `β€[™\\xA0Ά\\xAD®°]`,
