@@ -121,7 +121,6 @@ interface Row {
 function parseRows(text: string, where: string): Row[] {
   try {
     const rows = parse(text, {
-      bom: true,
       info: true,
       relax_column_count: true,
       // MMLU has a stray quote inside a cell; pandas takes it as text.

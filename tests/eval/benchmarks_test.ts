@@ -111,6 +111,7 @@ Deno.test("an archive reads as the folder inside it does", async () => {
   const archive = zipSync({
     "ceval-exam/val/law_val.csv": strToU8(table),
     "__MACOSX/ceval-exam/val/._law_val.csv": strToU8("resource fork"),
+    "backup/ceval-exam/val/law_val.csv": strToU8("an older copy, deeper down"),
   });
   const tape = createTar([
     { name: "ceval-exam/" },
@@ -133,7 +134,8 @@ Deno.test("bad tables are named by file and row, and the rest is read when asked
   const problems: string[] = [];
   const contents = {
     "val/law_val.csv": "id,question,A,B,C,D,answer\n" +
-      '0,"问\n题",甲,乙,丙,丁,E\n1,问,甲,乙,丙\n2,问,甲,乙,丙,丁,\n3,问,甲,乙,丙,丁,A\n',
+      '0,"问\n题",甲,乙,丙,丁,E\n1,问,甲,乙,丙\n2,问,甲,乙,丙,丁,\n3,问,甲,乙,丙,丁,A\n\n' +
+      "3,问,甲,乙,丙,丁,B\n\n",
   };
   const questions = await read(ceval, contents, "val", ["law", "logic"], problems);
   assertEquals(questions.get("law")!.map((question) => question.id), ["3"]);
@@ -142,6 +144,7 @@ Deno.test("bad tables are named by file and row, and the rest is read when asked
     "law_val.csv: row 2 (ends on line 4): 5 columns, expected 7: " +
     "id, question, A, B, C, D, answer",
     "law_val.csv: row 3 (ends on line 5): no answer, expected one of A, B, C, D",
+    "law_val.csv: row 5 (ends on line 8): another row has id 3 too",
     ": subject logic is missing: expected val/logic_val.csv; download the benchmark again, or " +
     "leave the subject out with --subjects",
   ]);

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { alwaysLetter } from "../../eval/answerer.ts";
 import { writeDemoExam } from "../../eval/demo-exam.ts";
+import { categoryTable } from "../../eval/result-tables.ts";
 import { runEvaluation } from "../../eval/run-evaluation.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
@@ -8,11 +9,14 @@ Deno.test("the demo's exam is read like any other in C-Eval's layout, shots incl
   inTemporaryFolder(async (dir) => {
     await writeDemoExam(`${dir}/demo`);
     for (const protocol of ["sft", "official"]) {
-      const { scores, shots } = await runEvaluation({
+      const results = await runEvaluation({
         ...{ benchmark: "exam", protocol, data: `${dir}/demo`, out: `${dir}/${protocol}` },
         ...{ chainOfThought: false, seed: 0, keepGoing: false },
       }, alwaysLetter("B"));
+      const { scores, shots } = results;
       assertEquals(shots, protocol === "sft" ? 0 : 5);
+      // Nobody has published a score of it: no average has a star.
+      assertEquals(categoryTable(results).columns.slice(-2), ["macro", "micro"]);
       // Each letter is right equally often.
       assertEquals(
         scores!.subjects,

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
+import { readResults } from "../../eval/results.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { TEXT, writePruned } from "../model/pruned-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -42,9 +43,11 @@ Deno.test("a benchmark is scored, written, and set beside published models", () 
 
     const other = `${folder}/some`;
     await printed("ceval", "--model=always:A", ...asks, "--limit=6", "--out", other);
-    const rows = (await printed("compare", `${folder}/A`, other)).split("\n").slice(2, 5);
-    assertEquals(rows.map((row) => row.replace(/ +/g, " ")), [
-      "always:A, official, 5 shots 27.56 ± 10.73 (22 of val)",
+    const ofCmmlu = { ...await readResults(other), benchmark: "cmmlu", split: "test" };
+    await Deno.writeTextFile(`${folder}/cmmlu.json`, JSON.stringify(ofCmmlu));
+    const compared = await printed("compare", `${folder}/A`, other, `${folder}/cmmlu.json`);
+    assertEquals(compared.split("\n").slice(2, 5).map((row) => row.replace(/ +/g, " ")), [
+      "always:A, official, 5 shots 27.56 ± 10.73 (22 of val) 37.50 (6 of test)",
       "always:A, official, 5 shots 37.50 (6 of val)",
       "Steel-LLM chat (paper) 41.90 36.08 30.82",
     ]);

@@ -88,6 +88,57 @@ Deno.test("the batch changes no answer, whether letters are scored or text is ge
   });
 });
 
+Deno.test("another seed draws otherwise, the same seed the same", async () => {
+  await inFolders(async (data, out) => {
+    const predictions = async (seed: number, folder: string) => {
+      const asks = settings(data, folder, { protocol: "steel-chat", seed });
+      await runEvaluation(asks, fakeModel().answerer);
+      return (await written(folder))["subjects/marxism.csv"];
+    };
+    const first = await predictions(0, `${out}/0`);
+    assertEquals(await predictions(0, `${out}/again`), first);
+    assertNotEquals(await predictions(1, `${out}/1`), first);
+  });
+});
+
+Deno.test("as many questions go together as suit the model, of one subject if they share shots", async () => {
+  await inFolders(async (data, out) => {
+    const batches = async (more: Partial<Answerer>) => {
+      const { answerer, asked } = fakeModel();
+      const asks = settings(data, `${out}/${Object.entries(more)}`, { batch: undefined });
+      await runEvaluation(asks, { ...answerer, ...more });
+      return asked;
+    };
+    // A prompt is 233 to 271 tokens, all but 29 to 38 of them its shots.
+    assertEquals(await batches({ tokensAtOnce: 1100 }), [4, 4, 4, 4, 4, 2]);
+    assertEquals(await batches({ tokensAtOnce: 1100, sharesPrefixes: true }), [7, 6, 5, 4]);
+    assertEquals(await batches({ tokensAtOnce: 400, sharesPrefixes: true }), [6, 1, 4, 2, 4, 1, 4]);
+  });
+});
+
+Deno.test("what kept an answer from being one like the others is counted and said", async () => {
+  await inFolders(async (data, out) => {
+    const asked = async (protocol: string, contextLength: number) => {
+      const asks = settings(data, `${out}/${protocol}-${contextLength}`, { protocol });
+      const results = await runEvaluation(asks, { ...fakeModel().answerer, contextLength });
+      const { fewerShots, cut, withoutLetter } = results;
+      return { fewerShots, cut, withoutLetter, said: categoryTable(results).notes.slice(1) };
+    };
+    assertEquals(await asked("official", 60), {
+      ...{ fewerShots: ALL, cut: ALL, withoutLetter: 0 },
+      said: [
+        "22 questions had no room for all shots",
+        "22 questions longer than the model takes: their beginning was cut",
+      ],
+    });
+    // It takes a whole sentence for no letter.
+    assertEquals(await asked("steel-base", 4096), {
+      ...{ fewerShots: 0, cut: 0, withoutLetter: ALL },
+      said: ["22 questions answered without a letter: wrong"],
+    });
+  });
+});
+
 Deno.test("an evaluation that was killed goes on and ends the same", async () => {
   await inFolders(async (data, out) => {
     const whole = `${out}/whole`;
@@ -138,6 +189,11 @@ Deno.test("answers of a model's earlier weights are not gone on with", async () 
       () => runEvaluation(settings(data, out), withWeights("b")),
       UserError,
       'answers.jsonl was begun with weights "a", and this run has "b"',
+    );
+    await assertRejects(
+      () => runEvaluation(settings(data, out), { ...withWeights("a"), precision: "mixed" }),
+      UserError,
+      'answers.jsonl was begun with precision not set, and this run has "mixed"',
     );
   });
 });

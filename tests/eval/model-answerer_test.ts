@@ -78,6 +78,34 @@ for (const feedForward of ["softmoe_v3", "raw"] as const) {
   });
 }
 
+Deno.test("each text ends where it would alone: at a mark, or where the context does", async () => {
+  const { gpu, parameters, tokenizer } = await randomModel("raw");
+  const { maxPositions } = parameters.config;
+  const long = tokenizer.encode("AB".repeat(maxPositions)).slice(0, maxPositions - 2);
+  const prompts = [...PROMPTS.slice(0, 2).map((prompt) => tokenizer.encode(prompt)), long];
+  const greedy = { temperature: 0, topP: 1, repetitionPenalty: 1 };
+  const endless = new LanguageModel(gpu, parameters, tokenizer);
+  const written = await Promise.all(prompts.map((prompt) =>
+    Array.fromAsync(
+      endless.generate(prompt, { ...greedy, maxTokens: 6, stopIds: [] }),
+      ({ id }) => id,
+    )
+  ));
+  assertEquals(written.map(({ length }) => length), [6, 6, 2]);
+
+  const mark = written[1][3];
+  const model = new LanguageModel(gpu, parameters, tokenizer, { eosIds: [mark], suppressIds: [] });
+  const ended = written.map((ids) => {
+    const end = ids.findIndex((id) => model.stopIds.includes(id));
+    return ids.slice(0, end < 0 ? ids.length : end);
+  });
+  assertEquals(
+    await modelAnswerer(model, "random")
+      .generate(prompts, { ...greedy, maxNewTokens: 6 }, [0, 0, 0]),
+    ended.map((ids) => tokenizer.decode(ids, { skipSpecial: true })),
+  );
+});
+
 function assertNear(actual: number[][], expected: number[][]): void {
   assertEquals(actual.length, expected.length);
   actual.flat().forEach((score, i) => {
