@@ -1,4 +1,5 @@
 import { openFile } from "../readers/read-file.ts";
+import { BadRecord, parseRecord } from "../readers/record.ts";
 import { UnusableExample } from "./conversation.ts";
 import { readCsv } from "./csv-records.ts";
 import type { RawRecord } from "./texts.ts";
@@ -31,22 +32,11 @@ export async function* readRecords(path: string): AsyncGenerator<ReadRecord> {
   yield* unreadable;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** The object that the bytes are as JSON; undefined if they are white space. */
 function parse(bytes: Uint8Array): RawRecord | UnusableExample | undefined {
   try {
-    const json = decoder.decode(bytes);
-    if (json.trim() === "") return undefined;
-    const value: unknown = JSON.parse(json);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      return value as RawRecord;
-    }
-    return new UnusableExample("it is not a JSON object");
+    return parseRecord(bytes);
   } catch (error) {
-    if (error instanceof SyntaxError) {
-      return new UnusableExample(`it is not JSON: ${error.message}`);
-    }
-    return new UnusableExample("it is not UTF-8");
+    if (!(error instanceof BadRecord)) throw error;
+    return new UnusableExample(error.message);
   }
 }

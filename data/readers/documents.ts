@@ -5,9 +5,8 @@ import { CORPORA, corpusOf } from "./corpora/corpora.ts";
 import type { Corpus, TextRules } from "./corpora/corpus.ts";
 import { plain } from "./corpora/plain.ts";
 import type { RecordBatch } from "./files/record-batch.ts";
-import { parseExactly } from "./exact-json.ts";
 import type { Problem } from "./problems.ts";
-import { BadRecord, type CorpusRecord, isRecord } from "./record.ts";
+import { BadRecord, type CorpusRecord, parseRecord } from "./record.ts";
 
 export interface ReadingRules extends TextRules {
   /** The name of a corpus; if undefined, each record shows by its fields which it is of. */
@@ -102,27 +101,6 @@ function originOf(record: CorpusRecord, { name }: Corpus, file: string, textKey:
   if (textKey === "text") return { source, record };
   const { [textKey]: _, ...others } = record;
   return { source, record: others };
-}
-
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** The object that the bytes are as JSON; undefined if they are white space. */
-function parseRecord(bytes: Uint8Array): CorpusRecord | undefined {
-  let json: string;
-  try {
-    json = decoder.decode(bytes);
-  } catch {
-    throw new BadRecord("it is not UTF-8");
-  }
-  if (json.trim() === "") return undefined;
-  let value: unknown;
-  try {
-    value = parseExactly(json);
-  } catch (error) {
-    throw new BadRecord(`it is not JSON: ${(error as SyntaxError).message}`);
-  }
-  if (!isRecord(value)) throw new BadRecord("it is not a JSON object");
-  return value;
 }
 
 /** What a text has that none should have. */

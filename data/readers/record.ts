@@ -1,9 +1,32 @@
+import { parseExactly } from "./exact-json.ts";
+
 /** A record that lacks what its corpus promises; the message says what. */
 export class BadRecord extends Error {
   override name = "BadRecord";
 }
 
 export type CorpusRecord = Record<string, unknown>;
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** The JSON object that bytes are, or undefined if they are white space; throws BadRecord for else. */
+export function parseRecord(bytes: Uint8Array): CorpusRecord | undefined {
+  let json: string;
+  try {
+    json = decoder.decode(bytes);
+  } catch {
+    throw new BadRecord("it is not UTF-8");
+  }
+  if (json.trim() === "") return undefined;
+  let value: unknown;
+  try {
+    value = parseExactly(json);
+  } catch (error) {
+    throw new BadRecord(`it is not JSON: ${(error as SyntaxError).message}`);
+  }
+  if (!isRecord(value)) throw new BadRecord("it is not a JSON object");
+  return value;
+}
 
 /** A field's text; an empty one if it is null. Throws BadRecord if it is missing or no text. */
 export function textField(record: CorpusRecord, name: string): string {
@@ -21,7 +44,7 @@ export function recordsField(record: CorpusRecord, name: string): CorpusRecord[]
   throw badField(record, name, "a list of objects");
 }
 
-export function isRecord(value: unknown): value is CorpusRecord {
+function isRecord(value: unknown): value is CorpusRecord {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
