@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { strToU8, zipSync } from "fflate";
+import { dirname } from "node:path";
 import { ceval } from "../../eval/benchmarks/ceval.ts";
 import type { Benchmark } from "../../eval/benchmarks/benchmark.ts";
 import { downloadBenchmark } from "../../eval/download.ts";
@@ -18,14 +19,24 @@ const ARCHIVE = zipSync({
   ),
 });
 
-/** A server of `bytes` that breaks off after a third of them, until it has done so `breaks` times. */
-function server(bytes: Uint8Array, breaks: number, status?: number) {
+/**
+ * A server of `bytes` that breaks off after a third of them, until it has done so `breaks` times.
+ *
+ * @param quirks an error's status instead; whether it sends all whatever is asked for; bytes that it
+ *   promises beyond those it has
+ */
+function server(
+  bytes: Uint8Array,
+  breaks: number,
+  { status, whole = false, promised = 0 }: { status?: number; whole?: boolean; promised?: number } =
+    {},
+) {
   const ranges: (string | null)[] = [];
   const fetch = (_url: string, init: RequestInit) => {
     const range = new Headers(init.headers).get("range");
     ranges.push(range);
     if (status !== undefined) return Promise.resolve(new Response("no", { status }));
-    const start = Number(/bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0);
+    const start = whole ? 0 : Number(/bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0);
     if (start === bytes.length) return Promise.resolve(new Response(null, { status: 416 }));
     const rest = bytes.subarray(start);
     const body = new ReadableStream<Uint8Array>({
@@ -39,7 +50,7 @@ function server(bytes: Uint8Array, breaks: number, status?: number) {
         }
       },
     });
-    const headers = { "content-length": String(rest.length) };
+    const headers = { "content-length": String(rest.length + promised) };
     return Promise.resolve(new Response(body, { status: start > 0 ? 206 : 200, headers }));
   };
   return { fetch, ranges };
@@ -58,6 +69,25 @@ Deno.test("a download that breaks off goes on from what has come, and is made on
     await downloadBenchmark(SMALL, path, { fetch, firstWait: 0 });
     assertEquals(ranges.length, 3);
   });
+});
+
+Deno.test("what has come is judged by what the server makes of it", async () => {
+  const after = async (partial: Uint8Array, quirks: { whole?: boolean; promised?: number }) => {
+    let asked = 0;
+    await inFolder(async (path) => {
+      await Deno.mkdir(dirname(path));
+      await Deno.writeFile(`${path}.partial`, partial);
+      const { fetch, ranges } = server(ARCHIVE, 0, quirks);
+      await downloadBenchmark(SMALL, path, { fetch, firstWait: 0 });
+      assertEquals(await Deno.readFile(path), ARCHIVE);
+      asked = ranges.length;
+    });
+    return asked;
+  };
+  // It begins at the beginning, has nothing more, or closes before all has come.
+  assertEquals(await after(ARCHIVE.subarray(0, 9), { whole: true }), 1);
+  assertEquals(await after(ARCHIVE, {}), 1);
+  assertEquals(await after(ARCHIVE.subarray(0, 9), { promised: 5 }), 2);
 });
 
 Deno.test("a download given up is kept and gone on with the next time", async () => {
@@ -83,7 +113,7 @@ Deno.test("what is not the benchmark is not kept", async () => {
       UserError,
       "is not C-Eval with its 2 questions of val",
     );
-    const missing = server(ARCHIVE, 0, 404);
+    const missing = server(ARCHIVE, 0, { status: 404 });
     await assertRejects(
       () => downloadBenchmark(SMALL, path, { fetch: missing.fetch }),
       UserError,
