@@ -40,6 +40,7 @@ export async function trainOnReference(paths: string[]): Promise<string> {
  * The perplexity below which a share of the documents lies that come to the step after these.
  *
  * @param percentile of the first documents of all files
+ * @throws UserError if none of them comes to it
  */
 export async function percentileOfPerplexity(
   paths: string[],
@@ -61,8 +62,14 @@ export async function percentileOfPerplexity(
       if (!(error instanceof DamagedFile)) throw error; // that is told when the file is cleaned
     }
   }
+  if (measured.length === 0) {
+    throw new UserError(
+      "no threshold of perplexity can be found: of the first documents none can be read, or none " +
+        "is left by the operators before perplexity_filter",
+    );
+  }
   measured.sort((a, b) => a - b);
-  return measured[Math.ceil(percentile / 100 * measured.length) - 1] ?? 0;
+  return measured[Math.ceil(percentile / 100 * measured.length) - 1];
 }
 
 /** A text after mappers and filters; undefined if one drops it. */

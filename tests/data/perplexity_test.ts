@@ -143,15 +143,22 @@ Deno.test("a recipe's threshold is put aside for a percentile under the user's m
     await Deno.writeTextFile(`${dir}/reference.jsonl`, lines(good));
     await Deno.writeTextFile(`${dir}/in.jsonl`, lines([...bad, ...good]));
     await Deno.writeFile(`${dir}/cut.jsonl.gz`, new Uint8Array([0x1F, 0x8B, 8, 0]));
-    const report = await clean({
+    const settings = {
       recipe: parseRecipe("process: [{ perplexity_filter: { lang: zh, max_ppl: 1500 } }]", "r"),
       inputs: [`${dir}/in.jsonl`, `${dir}/cut.jsonl.gz`],
       output: `${dir}/out.jsonl`,
       perplexity: { reference: [`${dir}/reference.jsonl`], percentile: 50 },
-    });
+    };
+    const report = await clean(settings);
     assertEquals(report.kept.documents, 30);
     assertEquals(report.problems.passedOver, 1);
     assert((await Deno.readTextFile(`${dir}/out.jsonl`)).startsWith('{"text":"这是第'));
     assert(report.warnings[0].includes("threshold (1500) was put aside"));
+    const nothingLeft = "process: [{ text_length_filter: { min_len: 99 } }, perplexity_filter]";
+    await assertRejects(
+      () => clean({ ...settings, recipe: parseRecipe(nothingLeft, "r") }),
+      UserError,
+      "no threshold of perplexity can be found",
+    );
   });
 });
