@@ -63,11 +63,15 @@ export function letterIds(answer: LetterAnswer, encoder: Encoder): number[] {
   return LETTERS.map((letter) => {
     const whole = encoder.encode(answer.cue + answer.before + letter);
     const added = whole.slice(cue.length);
-    if (added.length !== 1 || cue.some((id, i) => id !== whole[i])) {
+    const joins = cue.some((id, i) => id !== whole[i]);
+    if (joins || added.length !== 1) {
       throw new UserError(
         `the tokenizer writes ${JSON.stringify(answer.before + letter)} after ` +
-          `${JSON.stringify(answer.cue)} as ${added.length} tokens, and scoring letters needs ` +
-          `one; choose a protocol that generates, such as --protocol=steel-chat`,
+          `${JSON.stringify(answer.cue)} as ${
+            joins ? "a part of it" : `${added.length} tokens`
+          }, ` +
+          `and scoring letters needs one token; choose a protocol that generates, such as ` +
+          `--protocol=steel-chat`,
       );
     }
     return added[0];
