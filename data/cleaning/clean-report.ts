@@ -150,8 +150,8 @@ export function warningsOf({ steps, problems }: CleanReport): string[] {
     }
     if (step.name === "words_num_filter" && step.dropped > WORRYING * step.reached) {
       return [
-        `words_num_filter dropped ${step.dropped} of ${step.reached} documents: Chinese without ` +
-        `spaces is one word`,
+        `words_num_filter dropped ${step.dropped} of ${step.reached} documents: unless split_han is ` +
+        `set, Chinese without spaces is one word`,
       ];
     }
     return [];
