@@ -13,10 +13,11 @@ import {
   tokensOf,
 } from "../train/example-batches.ts";
 import { digestOf } from "../train/examples-digest.ts";
+import type { MicroBatch } from "../train/micro-batch.ts";
 import { roomFor } from "../train/micro-batch-room.ts";
 import { SequenceScorer } from "../train/sequence-scorer.ts";
 import { sequenceOf, unseenAnswerItem } from "../train/sequences.ts";
-import { type MicroBatch, TrainingStep } from "../train/training-step.ts";
+import { TrainingStep } from "../train/training-step.ts";
 import { gradients } from "./gradients.ts";
 import { relativeError } from "./kernels/harness.ts";
 import { goldenModel, gpu } from "./model/golden-model.ts";

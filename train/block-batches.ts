@@ -1,7 +1,7 @@
 import type { BlockSource } from "../data/blocks.ts";
 import { IGNORED_LABEL } from "../data/instructions/encode.ts";
 import type { StepSource } from "./loop.ts";
-import type { MicroBatch } from "./training-step.ts";
+import type { MicroBatch } from "./micro-batch.ts";
 
 /** Steps of pretraining: blocks of a corpus, each token the label of the one before it. */
 export class BlockBatches implements StepSource {

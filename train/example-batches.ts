@@ -2,7 +2,7 @@ import { shuffled } from "../data/random.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { type Extent, firstFit } from "./first-fit.ts";
 import type { StepSource } from "./loop.ts";
-import type { MicroBatch } from "./training-step.ts";
+import type { MicroBatch, Room } from "./micro-batch.ts";
 
 /** Tokens and the labels behind them, -100 where the loss does not look. */
 export interface Sequence {
@@ -19,12 +19,6 @@ export type Item = readonly Sequence[];
 export interface Items {
   readonly length: number;
   at(index: number): Item | undefined;
-}
-
-/** What a micro-batch has room for. */
-export interface Room extends Extent {
-  /** The most tokens of a sequence; all of them when left out. */
-  readonly longest?: number;
 }
 
 /** Where a run through shuffled items stands; JSON. */

@@ -21,12 +21,12 @@ import {
   packed,
   padded,
   requireSameItems,
-  type Room,
   stepsPerEpoch,
 } from "./example-batches.ts";
 import { digestOf } from "./examples-digest.ts";
 import type { FineTuningSettings } from "./fine-tuning-settings.ts";
 import { type Run, train } from "./loop.ts";
+import type { Room } from "./micro-batch.ts";
 import { roomFor } from "./micro-batch-room.ts";
 import type { Objective } from "./objective.ts";
 import { keepFacts } from "./run-facts.ts";

@@ -7,10 +7,11 @@ import { flopsPerToken, peakRate } from "./flops.ts";
 import { Interruption } from "./interruption.ts";
 import { lossCurve } from "./loss-curve.ts";
 import { MetricsLog } from "./metrics-log.ts";
+import type { MicroBatch } from "./micro-batch.ts";
 import { Progress } from "./progress.ts";
 import { learningRate, type LearningRateSchedule } from "./schedule.ts";
 import { removeOldCheckpoints, saveTraining, type TrainingState } from "./training-checkpoint.ts";
-import type { MicroBatch, StepReport, TrainingStep } from "./training-step.ts";
+import type { StepReport, TrainingStep } from "./training-step.ts";
 
 /** An endless supply of what optimizer steps train on, which can say where it is and return there. */
 export interface StepSource {

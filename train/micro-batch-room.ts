@@ -1,6 +1,7 @@
 import { shuffled } from "../data/random.ts";
-import { each, type Items, type Room, sizeOf } from "./example-batches.ts";
+import { each, type Items, sizeOf } from "./example-batches.ts";
 import { type Extent, firstFit } from "./first-fit.ts";
+import type { Room } from "./micro-batch.ts";
 
 /** What decides how examples are laid out in micro-batches. */
 interface Layout {

@@ -3,18 +3,14 @@ import type { Gpu } from "../kernels/device.ts";
 import { addLoss, head } from "../kernels/head.ts";
 import type { Tensor } from "../kernels/tensor.ts";
 import { upload } from "../kernels/transfer.ts";
-import type { Batch } from "../model/batch.ts";
-import type { MicroBatch } from "./training-step.ts";
+import type { MicroBatch, MicroBatchInputs } from "./micro-batch.ts";
 
 /** The network's end, where a loss begins. */
-export interface NetworkEnd {
-  readonly batch: Batch;
+export interface NetworkEnd extends MicroBatchInputs {
   /** [tokens, hidden]. */
   readonly hidden: Tensor;
   /** [vocabulary, hidden]. */
   readonly head: Tensor;
-  /** [tokens] u32: the token that should follow, or IGNORED. */
-  readonly labels: Tensor;
 }
 
 /** What a stage minimizes: a mean over targets, each of which weighs the same in a step. */

@@ -10,7 +10,7 @@ import { persistent, type Tensor } from "../kernels/tensor.ts";
 import { download, upload } from "../kernels/transfer.ts";
 import { UserError } from "../kernels/user-error.ts";
 import type { NetworkEnd, Objective } from "./objective.ts";
-import type { MicroBatch } from "./training-step.ts";
+import type { MicroBatch } from "./micro-batch.ts";
 
 /**
  * A loss over pairs of answers (see `preferenceLoss`). Sequence 2p of a micro-batch is the chosen

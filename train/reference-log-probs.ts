@@ -3,8 +3,9 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { WholeFile } from "../data/whole-file.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import { each, type Items, type Room } from "./example-batches.ts";
+import { each, type Items } from "./example-batches.ts";
 import { digestOf } from "./examples-digest.ts";
+import type { Room } from "./micro-batch.ts";
 import { SequenceScorer } from "./sequence-scorer.ts";
 
 /** The file in a run's folder that keeps what the reference model made of the answers. */

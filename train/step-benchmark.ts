@@ -3,7 +3,8 @@ import type { MemoryReport } from "../kernels/memory.ts";
 import { type LabelTime, profile } from "../kernels/profile.ts";
 import type { Parameters } from "../model/parameters.ts";
 import { microBatchOf } from "./block-batches.ts";
-import { type MicroBatch, TrainingStep } from "./training-step.ts";
+import type { MicroBatch } from "./micro-batch.ts";
+import { TrainingStep } from "./training-step.ts";
 
 /** Sequences computed at once, and tokens of each. */
 export interface StepShape {

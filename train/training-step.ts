@@ -6,30 +6,19 @@ import { allocate, type MemoryReport, memoryReport } from "../kernels/memory.ts"
 import { Draft, type Plan } from "../kernels/plan.ts";
 import { persistent, type Tensor } from "../kernels/tensor.ts";
 import { download, upload } from "../kernels/transfer.ts";
-import { type Batch, batchInputs, uploadBatch } from "../model/batch.ts";
 import type { Parameters } from "../model/parameters.ts";
-import { labelRows } from "./label-rows.ts";
-import { LossScale } from "./loss-scale.ts";
-import { NextTokenObjective, type Objective } from "./objective.ts";
 import { transformer } from "../model/steel.ts";
+import { LossScale } from "./loss-scale.ts";
+import {
+  type MicroBatch,
+  type MicroBatchInputs,
+  microBatchInputs,
+  type Room,
+  uploadMicroBatch,
+} from "./micro-batch.ts";
+import { NextTokenObjective, type Objective } from "./objective.ts";
 
-/** Rows that go through the network at once. */
-export interface MicroBatch {
-  /** Token ids of each sequence. */
-  readonly inputs: readonly ArrayLike<number>[];
-  /** The token that should follow each of them, or -100 where the loss does not look. */
-  readonly labels: readonly ArrayLike<number>[];
-  /** Log-probability of each sequence's labels under a reference model, where a loss asks for it. */
-  readonly references?: readonly number[];
-}
-
-export interface StepOptions extends AdamWOptions {
-  /** Rows of a micro-batch. */
-  readonly tokens: number;
-  /** The most sequences of a micro-batch. */
-  readonly sequences: number;
-  /** The most tokens of a sequence, as kernels may count on; all rows when left out. */
-  readonly longest?: number;
+export interface StepOptions extends AdamWOptions, Room {
   /** The longest norm of all gradients together. */
   readonly clip: number;
   /** Compute each layer again for its gradients instead of keeping its activations. */
@@ -67,7 +56,7 @@ export class TrainingStep {
     private readonly gpu: Gpu,
     private readonly options: StepOptions,
     private readonly objective: Objective,
-    private readonly inputs: { batch: Batch; labels: Tensor; rates: Tensor },
+    private readonly inputs: MicroBatchInputs & { readonly rates: Tensor },
     private readonly report: Tensor,
     readonly plans: { microBatch: Plan; update: Plan },
     readonly lossScale: LossScale,
@@ -103,11 +92,10 @@ export class TrainingStep {
       mixed: parameters.mixed,
       recompute: options.recompute,
     });
-    const batch = batchInputs(forward, options.tokens, options.sequences, options.longest);
-    const labels = forward.input("labels", [options.tokens], "u32");
-    const hidden = transformer(batch, parameters);
+    const inputs = microBatchInputs(forward, options);
+    const hidden = transformer(inputs.batch, parameters);
     const objective = options.objective ?? new NextTokenObjective();
-    objective.record({ batch, hidden, head: parameters.head, labels }, loss);
+    objective.record({ ...inputs, hidden, head: parameters.head }, loss);
     forward.backward();
 
     const update = new Graph(gpu.capabilities);
@@ -126,9 +114,9 @@ export class TrainingStep {
       microBatch: await drafts.microBatch.build(gpu),
       update: await drafts.update.build(gpu),
     };
-    const inputs = { batch, labels, rates };
+    const all = { ...inputs, rates };
     const scale = new LossScale(parameters.mixed);
-    return new TrainingStep(gpu, options, objective, inputs, report, plans, scale, trained, memory);
+    return new TrainingStep(gpu, options, objective, all, report, plans, scale, trained, memory);
   }
 
   /**
@@ -136,9 +124,7 @@ export class TrainingStep {
    * weights of its targets, which depend on the step before. Needless, but the GPU waits less.
    */
   stage(microBatch: MicroBatch): void {
-    const { batch, labels } = this.inputs;
-    uploadBatch(this.gpu, batch, microBatch.inputs);
-    upload(this.gpu, labels, labelRows(microBatch.labels, labels.size));
+    uploadMicroBatch(this.gpu, this.inputs, microBatch);
     this.#staged = { microBatch, commands: this.plans.microBatch.encode() };
   }
 

@@ -3,7 +3,8 @@ import { openGpu } from "../../kernels/device.ts";
 import { parseConfig } from "../../model/config.ts";
 import { Parameters } from "../../model/parameters.ts";
 import { initialValues } from "../../train/initialize.ts";
-import { type MicroBatch, TrainingStep } from "../../train/training-step.ts";
+import type { MicroBatch } from "../../train/micro-batch.ts";
+import { TrainingStep } from "../../train/training-step.ts";
 import { relativeError } from "../kernels/harness.ts";
 
 const gpu = await openGpu();
