@@ -26,7 +26,7 @@ export async function* recordJobs(
   try {
     const { unit, batches } = await openFile(
       file,
-      (number, reason) => heed({ file, place: `record ${number}`, reason, kept: false }),
+      (number, reason) => heed({ file, place: `${unit} ${number}`, reason, kept: false }),
       (read) => {
         bytes += read;
         onRead(read);

@@ -137,6 +137,10 @@ Deno.test("what cannot be read is counted, or with strict refused with file and 
     );
     await assertRejects(() => Deno.stat(settings.output), Deno.errors.NotFound);
 
+    await Deno.writeFile(`${dir}/latin.txt`, new Uint8Array([0xE9]));
+    const { problems: latin } = await clean({ ...settings, inputs: [`${dir}/latin.txt`, path] });
+    assertEquals([latin.first[0].place, latin.first[0].reason], ["text 1", "it is not UTF-8"]);
+
     await Deno.writeFile(`${dir}/cut.jsonl.gz`, new Uint8Array([0x1F, 0x8B, 8, 0]));
     const cut = await clean({ ...settings, inputs: [`${dir}/cut.jsonl.gz`, path] });
     assertEquals([cut.kept.documents, cut.problems.passedOver], [2, 2]);
