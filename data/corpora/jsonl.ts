@@ -1,13 +1,15 @@
 import { UserError } from "../../kernels/user-error.ts";
 import type { Document } from "../document.ts";
-import { messageOf } from "../error-message.ts";
 import { joined } from "../joined.ts";
+import { readBytes } from "../readers/files/bytes.ts";
 
 /**
  * The documents of a JSON Lines file: one JSON object a line, its text in the field `text`. Empty
- * lines are passed over. The file is read as it is used, so that it may be larger than memory.
+ * lines are passed over. The file is read as it is used, so that it may be larger than memory, and
+ * decompressed if it ends in `.gz` or `.zst`.
  *
- * @throws UserError naming file and line for what is not UTF-8, not JSON or has no text
+ * @throws UserError naming file and line for what is not UTF-8, not JSON or has no text, and for a
+ * file that cannot be read or decompressed
  */
 export async function* jsonl(path: string): AsyncIterable<Document> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -45,7 +47,7 @@ const NEWLINE = 0x0a;
 /** The lines of a file as bytes, without their newlines. */
 async function* lines(path: string): AsyncIterable<Uint8Array> {
   let begun: Uint8Array[] = [];
-  for await (const chunk of await openFile(path)) {
+  for await (const chunk of readBytes(path)) {
     let start = 0;
     for (let end; (end = chunk.indexOf(NEWLINE, start)) !== -1; start = end + 1) {
       yield joined([...begun, chunk.subarray(start, end)]);
@@ -54,12 +56,4 @@ async function* lines(path: string): AsyncIterable<Uint8Array> {
     if (start < chunk.length) begun.push(chunk.subarray(start));
   }
   if (begun.length > 0) yield joined(begun);
-}
-
-async function openFile(path: string): Promise<ReadableStream<Uint8Array>> {
-  try {
-    return (await Deno.open(path)).readable;
-  } catch (error) {
-    throw new UserError(`${path}: the file cannot be opened: ${messageOf(error)}`);
-  }
 }

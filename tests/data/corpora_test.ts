@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { gzipSync } from "node:zlib";
 import { UserError } from "../../kernels/user-error.ts";
 import { plainEnglish } from "../../data/corpora/brown.ts";
 import { loadCorpus } from "../../data/corpora/corpus.ts";
@@ -86,14 +87,16 @@ Deno.test("jsonl: documents with their places; empty lines are passed over", asy
   );
 });
 
-Deno.test("jsonl: a line longer than a read is put together again", async () => {
+Deno.test("jsonl: a line longer than a read is put together again, of a compressed file too", async () => {
   const text = "长".repeat(100_000);
   const line = JSON.stringify({ text });
-  const documents = await withFile(
-    `${line}\n${line}\n`,
-    (path) => Array.fromAsync(jsonl(path)),
-  );
-  assertEquals(documents.map((document) => document.text === text), [true, true]);
+  for (const [ending, compress] of [["", (text: string) => text], [".gz", gzipSync]] as const) {
+    const documents = await withFile(compress(`${line}\n${line}\n`), async (path) => {
+      await Deno.rename(path, path + ending);
+      return await Array.fromAsync(jsonl(path + ending));
+    });
+    assertEquals(documents.map((document) => document.text === text), [true, true]);
+  }
 });
 
 Deno.test("jsonl: a bad line is named with its file and number", async () => {
