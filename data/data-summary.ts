@@ -1,7 +1,7 @@
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { DEFAULT_READING } from "./readers/documents.ts";
-import { addProblem, firstProblems, noProblems, type Problems } from "./readers/problems.ts";
+import { addProblem, firstProblems, noProblems, type ProblemReport } from "./readers/problems.ts";
 import { readDocuments } from "./readers/read-file.ts";
 import { MANIFEST, readManifest, verifyShards } from "./shards/manifest.ts";
 import { Shard } from "./shards/shard-file.ts";
@@ -36,7 +36,7 @@ export function cleanSummary(
 }
 
 /** What was wrong with records and files, in lines; none if nothing was. */
-export function problemSummary(problems: Problems): string[] {
+export function problemSummary(problems: ProblemReport): string[] {
   const { passedOver, kept, first } = problems;
   if (first.length === 0) return [];
   return [

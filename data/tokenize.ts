@@ -6,7 +6,7 @@ import { drawDocuments } from "./tokenizing/mixture.ts";
 import { refuseOverwriting } from "./overwriting.ts";
 import { FileProgress, type OnProgress } from "./progress.ts";
 import { DEFAULT_READING } from "./readers/documents.ts";
-import { addProblems, firstProblems, noProblems, type Problems } from "./readers/problems.ts";
+import { addProblems, firstProblems, noProblems, type ProblemReport } from "./readers/problems.ts";
 import type { Manifest } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { earlierShards, PAPER_BLOCKS_PER_SHARD, ShardWriter } from "./shards/shard-writer.ts";
@@ -43,7 +43,7 @@ export interface TokenizeReport {
   manifest: Manifest;
   /** Tokens that the mixture left over, by source. */
   leftOver: Record<string, number>;
-  problems: Problems;
+  problems: ProblemReport;
   seconds: number;
 }
 

@@ -11,7 +11,7 @@ import {
   addProblems,
   noProblems,
   type Problem,
-  type Problems,
+  type ProblemReport,
 } from "../readers/problems.ts";
 import type { PreparedStep } from "../recipe.ts";
 
@@ -40,7 +40,7 @@ export interface CleanReport {
   /** Records that the rules of their corpus leave out. */
   leftOut: number;
   /** Records and files that could not be read, or are odd but kept. */
-  problems: Problems;
+  problems: ProblemReport;
   steps: StepCounts[];
   /** Documents that hold questions of benchmarks, and are dropped. */
   listed: Listed[];

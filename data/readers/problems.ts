@@ -9,21 +9,21 @@ export interface Problem {
 }
 
 /** What was wrong with records and files; JSON. */
-export interface Problems {
+export interface ProblemReport {
   passedOver: number;
   kept: number;
   /** The first of them, those of whole files before those of records. */
   first: Problem[];
 }
 
-/** Problems that are told of in full: there may be as many as records. */
+/** ProblemReport that are told of in full: there may be as many as records. */
 const SPELLED_OUT = 100;
 
-export function noProblems(): Problems {
+export function noProblems(): ProblemReport {
   return { passedOver: 0, kept: 0, first: [] };
 }
 
-export function addProblem(problems: Problems, problem: Problem): void {
+export function addProblem(problems: ProblemReport, problem: Problem): void {
   if (problem.kept) problems.kept++;
   else problems.passedOver++;
   const { first } = problems;
@@ -32,7 +32,7 @@ export function addProblem(problems: Problems, problem: Problem): void {
 }
 
 /** Adds the problems of a part to those of all. */
-export function addProblems(sum: Problems, part: Problems): void {
+export function addProblems(sum: ProblemReport, part: ProblemReport): void {
   sum.passedOver += part.passedOver;
   sum.kept += part.kept;
   sum.first = [...sum.first, ...part.first]
@@ -46,6 +46,6 @@ export function describeProblem({ file, place, reason }: Problem): string {
 }
 
 /** The first few of them, a line each. */
-export function firstProblems({ first }: Problems): string {
+export function firstProblems({ first }: ProblemReport): string {
   return first.slice(0, 5).map((problem) => `  ${describeProblem(problem)}`).join("\n");
 }

@@ -4,7 +4,7 @@ import {
   describeProblem,
   noProblems,
   type Problem,
-  type Problems,
+  type ProblemReport,
 } from "../readers/problems.ts";
 import { type RecordJob, recordJobs } from "../readers/record-jobs.ts";
 import { WholeFile } from "../whole-file.ts";
@@ -17,7 +17,7 @@ export interface TokenizedFile {
   name: string;
   documents: number;
   tokens: number;
-  problems: Problems;
+  problems: ProblemReport;
 }
 
 /**
