@@ -16,7 +16,7 @@ export interface ProblemReport {
   first: Problem[];
 }
 
-/** ProblemReport that are told of in full: there may be as many as records. */
+/** Problems that are told of in full: there may be as many as records. */
 const SPELLED_OUT = 100;
 
 export function noProblems(): ProblemReport {
