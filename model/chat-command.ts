@@ -7,6 +7,7 @@ import { Chat } from "./chat.ts";
 import { converse } from "./converse.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./device-flags.ts";
 import { loadModel } from "./language-model.ts";
+import { print } from "./print.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./sampling-flags.ts";
 
 const HELP = `deno task chat --model DIR [options]
@@ -33,6 +34,6 @@ await runCommand(async () => {
   const model = await loadModel(flags.model, deviceOptions(flags));
   const prompt = process.stdin.isTTY ? "> " : "";
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt });
-  await converse(new Chat(model, options), lines, (text) => process.stdout.write(text));
+  await converse(new Chat(model, options), lines, print);
   model.close();
 });

@@ -3,6 +3,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { runCommand, UserError } from "../kernels/user-error.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./device-flags.ts";
 import { loadModel } from "./language-model.ts";
+import { print } from "./print.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./sampling-flags.ts";
 
 const HELP = `deno task generate --model DIR --prompt TEXT [options]
@@ -30,9 +31,8 @@ await runCommand(async () => {
   }
   const sampling = samplingOptions(flags);
   const model = await loadModel(flags.model, deviceOptions(flags));
-  const write = (text: string) => Deno.stdout.write(new TextEncoder().encode(text));
-  await write(flags.prompt);
-  for await (const { text } of model.generate(flags.prompt, sampling)) await write(text);
-  await write("\n");
+  print(flags.prompt);
+  for await (const { text } of model.generate(flags.prompt, sampling)) print(text);
+  print("\n");
   model.close();
 });

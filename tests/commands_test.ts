@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { UserError } from "../kernels/user-error.ts";
 import { samplingOptions } from "../model/sampling-flags.ts";
+import { writePruned } from "./model/pruned-model.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
 import { tinyRun } from "./train/tiny-run.ts";
 
@@ -73,6 +74,21 @@ Deno.test("arguments of sampling that are out of range, and an empty prompt, bef
     "error: --top-p=5: expected a number above 0 and at most 1",
   );
 });
+
+Deno.test("generate ends where nobody reads on, without a stack trace", () =>
+  inTemporaryFolder(async (dir) => {
+    await writePruned(`${dir}/pruned`, false);
+    const options = ["--model=pruned", "--prompt=明月", "--temperature=0"];
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--allow-all", `${ROOT}model/generate-command.ts`, ...options],
+      cwd: dir,
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await child.stdout.cancel();
+    const errors = await new Response(child.stderr).text();
+    assertEquals([(await child.status).code, /^\s+at /m.test(errors)], [141, false], errors);
+  }));
 
 Deno.test({
   name: "without an adapter it is said what to install",
