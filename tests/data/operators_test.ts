@@ -35,6 +35,25 @@ for (const operator of new Set(cases.map((fixture) => fixture.operator))) {
   });
 }
 
+Deno.test("arguments that are not Data-Juicer's do what steel-zh wants of them", () => {
+  const punctuation = createOperator("fix_unicode_mapper", { keep_punctuation: true }, {});
+  assertEquals((punctuation as Mapper).map("“Ａ１，”（　ｶ！）：；？～"), "“A1，”（ カ！）：；？～");
+  const measure = (name: string, values: Record<string, unknown>, text: string) =>
+    (createOperator(name, { ...values, split_han: true }, {}) as Filter).measure(text);
+  assertEquals(measure("words_num_filter", {}, "今天good，天气 fine"), 6);
+  assertEquals(measure("word_repetition_filter", { rep_len: 2 }, "今天，今天 a"), 2 / 4);
+});
+
+Deno.test("document_deduplicator compares texts, or their letters without case", () => {
+  const hash = (text: string, values: Record<string, unknown> = {}) =>
+    (createOperator("document_deduplicator", values, {}) as Deduplicator).fingerprint(text);
+  const folded = { lowercase: true, ignore_non_character: true };
+  // The first half of the MD5 of "abc", as two little-endian words.
+  assertEquals(hash("abc"), 0xb04fd23c98500190n);
+  assertEquals(hash("Ａ b1_、\n中٣", folded), hash("ａB_中", folded));
+  assertEquals(new Set(["abc", "abc ", "Abc", ""].map((text) => hash(text))).size, 4);
+});
+
 function check(fixture: OperatorCase): void {
   const operator = createOperator(fixture.operator, fixture.params, {});
   const input = fixture.input === "shared" ? sharedInputs : fixture.input;
