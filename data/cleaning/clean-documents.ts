@@ -1,5 +1,6 @@
 import { languageOf, LANGUAGES } from "./language.ts";
 import type { Filter } from "../operators/operator.ts";
+import { joined } from "../joined.ts";
 import { codePointLength } from "../operators/unicode.ts";
 import type { ReadDocument } from "../readers/documents.ts";
 import type { PreparedStep } from "../recipe.ts";
@@ -106,11 +107,14 @@ export function cleanDocuments(
     const hash = [Number(fingerprint & 0xFFFFFFFFn), Number(fingerprint >> 32n)];
     entries.push(...hash, 0, codePointLength(text), originOf(source, text));
   }
+  const parts = encoded(lines);
+  parts.forEach(({ length }, i) => entries[i * ENTRY.length + ENTRY.bytes] = length);
   return {
-    ...encodeLines(lines, entries),
+    lines: joined(parts),
+    entries: Uint32Array.from(entries),
     sources,
     arrivals: Uint32Array.from(arrivals),
-    statistics: encodeLines(statistics, []).lines,
+    statistics: joined(encoded(statistics)),
     steps: log.counts,
     traces: log.traces,
     listed: log.listed,
@@ -228,15 +232,6 @@ function lineOf({ record, source, file, place }: ReadDocument, text: string): st
   return JSON.stringify(record ? { ...record, text } : { text, source, file, place });
 }
 
-/** Lines in UTF-8, and each one's bytes put into its entry. */
-function encodeLines(lines: string[], entries: number[]) {
-  const parts = lines.map((line) => encoder.encode(line + "\n"));
-  const encoded = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  parts.forEach((part, i) => {
-    encoded.set(part, at);
-    at += part.length;
-    if (entries.length > 0) entries[i * ENTRY.length + ENTRY.bytes] = part.length;
-  });
-  return { lines: encoded, entries: Uint32Array.from(entries) };
+function encoded(lines: string[]): Uint8Array[] {
+  return lines.map((line) => encoder.encode(line + "\n"));
 }
