@@ -51,7 +51,7 @@ export function parseHeader(
   bytes: Uint8Array,
   dataSize: number,
   path: string,
-): { tensors: Map<string, TensorInfo>; metadata: Record<string, string> } {
+): Map<string, TensorInfo> {
   let text: string;
   let header: unknown;
   try {
@@ -75,7 +75,7 @@ export function parseHeader(
     tensors.set(name, parseTensorInfo(info, `${path}: tensor "${name}"`));
   }
   checkLayout(tensors, dataSize, path);
-  return { tensors, metadata: metadata as Record<string, string> };
+  return tensors;
 }
 
 function parseTensorInfo(info: unknown, where: string): TensorInfo {
@@ -142,10 +142,9 @@ function firstRepeatedKey(json: string): string | undefined {
 /** The file's first bytes, up to where the data begin, and how many bytes of data will follow. */
 export function encodeHeader(
   entries: readonly TensorEntry[],
-  metadata: Record<string, string>,
 ): { bytes: Uint8Array; dataSize: number } {
   let dataSize = 0;
-  const header = new Map<string, unknown>([["__metadata__", metadata]]);
+  const header = new Map<string, unknown>([["__metadata__", { format: "pt" }]]);
   for (const { name, shape, dtype } of entries) {
     if (header.has(name)) throw new RangeError(`the tensor "${name}" is listed twice`);
     const end = dataSize + byteSize(dtype, shape);

@@ -12,7 +12,6 @@ import {
 } from "./half-precision.ts";
 import {
   byteSize,
-  type Dtype,
   encodeHeader,
   type FloatDtype,
   MAX_HEADER_BYTES,
@@ -22,7 +21,7 @@ import {
 } from "./safetensors-header.ts";
 import { writeError } from "./write-error.ts";
 
-export type { Dtype, FloatDtype, TensorEntry, TensorInfo };
+export type { FloatDtype, TensorEntry, TensorInfo };
 
 /** How many values are converted at a time, so that a huge tensor never exists twice in memory. */
 const CHUNK_VALUES = 1 << 22;
@@ -34,7 +33,6 @@ export class SafetensorsFile implements Disposable {
   private constructor(
     readonly path: string,
     readonly tensors: ReadonlyMap<string, TensorInfo>,
-    readonly metadata: Readonly<Record<string, string>>,
     private readonly file: Deno.FsFile,
     private readonly dataStart: number,
   ) {}
@@ -54,8 +52,8 @@ export class SafetensorsFile implements Disposable {
       const headerBytes = new Uint8Array(headerSize);
       await readFully(file, headerBytes, path);
       const dataStart = 8 + headerSize;
-      const { tensors, metadata } = parseHeader(headerBytes, fileSize - dataStart, path);
-      return new SafetensorsFile(path, tensors, metadata, file, dataStart);
+      const tensors = parseHeader(headerBytes, fileSize - dataStart, path);
+      return new SafetensorsFile(path, tensors, file, dataStart);
     } catch (error) {
       file.close();
       throw error;
@@ -89,23 +87,6 @@ export class SafetensorsFile implements Disposable {
     return values;
   }
 
-  /** The values of an integer tensor, row-major. @throws UserError for a value beyond 32 bits */
-  async readInt32(name: string): Promise<Int32Array<ArrayBuffer>> {
-    const { dtype, begin, end } = this.info(name);
-    const bytes = new Uint8Array(end - begin);
-    await this.#readAt(begin, bytes);
-    const values = integers(dtype, bytes.buffer);
-    if (values === undefined) {
-      throw new UserError(`${this.path}: "${name}" is ${dtype}; expected an integer type`);
-    }
-    if (values instanceof Int32Array) return values;
-    return Int32Array.from(values as ArrayLike<number | bigint>, (value) => {
-      const narrow = Number(value);
-      if (narrow === (narrow | 0)) return narrow;
-      throw new UserError(`${this.path}: "${name}" holds ${value}, which does not fit 32 bits`);
-    });
-  }
-
   close(): void {
     this.file.close();
   }
@@ -136,10 +117,9 @@ export async function writeSafetensors(
   path: string,
   entries: readonly TensorEntry[],
   data: (name: string) => Float32Array | Promise<Float32Array>,
-  metadata: Record<string, string> = { format: "pt" },
 ): Promise<void> {
   const ordered = entries.toSorted((a, b) => byteSize(b.dtype, [1]) - byteSize(a.dtype, [1]));
-  const { bytes: header, dataSize } = encodeHeader(ordered, metadata);
+  const { bytes: header, dataSize } = encodeHeader(ordered);
   try {
     using file = await Deno.open(path, { write: true, create: true, truncate: true });
     await writeFully(file, header);
@@ -208,30 +188,5 @@ async function readFully(file: Deno.FsFile, into: Uint8Array, path: string): Pro
 async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     done += await file.write(bytes.subarray(done));
-  }
-}
-
-/** The bytes as a typed array of that dtype; undefined for one that is not an integer type. */
-function integers(dtype: Dtype, buffer: ArrayBuffer) {
-  switch (dtype) {
-    case "BOOL":
-    case "U8":
-      return new Uint8Array(buffer);
-    case "I8":
-      return new Int8Array(buffer);
-    case "U16":
-      return new Uint16Array(buffer);
-    case "I16":
-      return new Int16Array(buffer);
-    case "U32":
-      return new Uint32Array(buffer);
-    case "I32":
-      return new Int32Array(buffer);
-    case "U64":
-      return new BigUint64Array(buffer);
-    case "I64":
-      return new BigInt64Array(buffer);
-    default:
-      return undefined;
   }
 }

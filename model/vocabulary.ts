@@ -52,15 +52,10 @@ export class Vocabulary {
     return this.#compactIds[fullId] >= 0;
   }
 
-  /**
-   * Compact ids of full ids.
-   *
-   * @param fallback compact id to put for a token that was pruned; without it that is a UserError
-   */
-  toCompact(fullIds: Iterable<number>, fallback?: number): number[] {
+  /** Compact ids of full ids. @throws UserError for a token that was pruned */
+  toCompact(fullIds: Iterable<number>): number[] {
     return Array.from(fullIds, (id) => {
       if (this.has(id)) return this.#compactIds[id];
-      if (fallback !== undefined) return fallback;
       throw new UserError(
         `token ${id} is not among the ${this.size} that this model's vocabulary was pruned to`,
       );
@@ -99,16 +94,6 @@ export class Vocabulary {
     return new Vocabulary(Int32Array.from(ids), fullSize);
   }
 
-  /** Rows of the tokens kept: [fullSize, width] -> [size, width]. */
-  selectRows(rows: Float32Array, width: number): Float32Array<ArrayBuffer> {
-    this.#checkRows(rows, this.fullSize, width);
-    const selected = new Float32Array(this.size * width);
-    this.#fullIds.forEach((id, compact) =>
-      selected.set(rows.subarray(id * width, (id + 1) * width), compact * width)
-    );
-    return selected;
-  }
-
   /**
    * Undoes the pruning of an embedding: [size, width] -> [fullSize, width]. Tokens that were pruned
    * get zeros; the model never saw them.
@@ -142,18 +127,16 @@ export class Vocabulary {
   }
 
   #expandRows(rows: Float32Array, width: number, pruned: Float32Array): Float32Array<ArrayBuffer> {
-    this.#checkRows(rows, this.size, width);
+    if (rows.length !== this.size * width) {
+      throw new RangeError(
+        `expected [${this.size}, ${width}], but there are ${rows.length} values`,
+      );
+    }
     const expanded = new Float32Array(this.fullSize * width);
     this.#compactIds.forEach((compact, id) => {
       const row = compact < 0 ? pruned : rows.subarray(compact * width, (compact + 1) * width);
       expanded.set(row, id * width);
     });
     return expanded;
-  }
-
-  #checkRows(rows: Float32Array, count: number, width: number): void {
-    if (rows.length !== count * width) {
-      throw new RangeError(`expected [${count}, ${width}], but there are ${rows.length} values`);
-    }
   }
 }

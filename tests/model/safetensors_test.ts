@@ -86,10 +86,10 @@ Deno.test("tensors of odd sizes and mixed types share a file", async () => {
     path,
     names.map((name) => ({ name, shape: shapes[name], dtype: dtypes[name] })),
     (name) => Promise.resolve(data[name]),
-    { step: "12" },
   );
   using file = await SafetensorsFile.open(path);
-  assertEquals(file.metadata, { step: "12" });
+  // Without it, transformers refuses the file.
+  assertStringIncludes(await Deno.readTextFile(path), '"__metadata__":{"format":"pt"}');
   const read = await Promise.all(names.map((name) => file.readFloat32(name)));
   names.forEach((name, i) => {
     assertEquals(read[i], data[name]);
@@ -99,28 +99,10 @@ Deno.test("tensors of odd sizes and mixed types share a file", async () => {
   await Deno.remove(path);
 });
 
-Deno.test("integer tensors are read, and refused where they do not fit", async () => {
-  const header = JSON.stringify({
-    wide: { dtype: "I64", shape: [2], data_offsets: [0, 16] },
-    bytes: { dtype: "U8", shape: [3], data_offsets: [16, 19] },
-    unsigned: { dtype: "U32", shape: [1], data_offsets: [19, 23] },
-  });
-  const data = new DataView(new ArrayBuffer(23));
-  data.setBigInt64(0, -5n, true);
-  data.setBigInt64(8, 2147483647n, true);
-  data.setUint8(18, 255);
-  data.setUint32(19, 2147483648, true);
-  const text = new TextEncoder().encode(header);
-  const bytes = new Uint8Array(8 + text.length + 23);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
-  bytes.set(text, 8);
-  bytes.set(new Uint8Array(data.buffer), 8 + text.length);
-  const path = await withBytes(bytes);
+Deno.test("a tensor that holds no floats is refused by name", async () => {
+  const header = `{"bytes":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}`;
+  const path = await handMade(header, 3);
   using file = await SafetensorsFile.open(path);
-  assertEquals(await file.readInt32("wide"), Int32Array.of(-5, 2147483647));
-  assertEquals(await file.readInt32("bytes"), Int32Array.of(0, 0, 255));
-  const tooLarge = await assertRejects(() => file.readInt32("unsigned"), UserError);
-  assertStringIncludes(tooLarge.message, `"unsigned" holds 2147483648`);
   await assertRejects(() => file.readFloat32("bytes"), UserError, `"bytes" is U8`);
   await Deno.remove(path);
 });
