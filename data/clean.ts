@@ -7,6 +7,8 @@ import { loadModels } from "./cleaning/models.ts";
 import { fileIdentity } from "./file-identity.ts";
 import { makeFolderOf } from "./make-folder.ts";
 import { refuseOverwriting } from "./overwriting.ts";
+import { csvFiles } from "./operators/benchmark-questions.ts";
+import { benchmarkQuestionsFilter } from "./operators/benchmark-questions-filter.ts";
 import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { OnProgress } from "./progress.ts";
 import { DEFAULT_READING, type ReadingRules } from "./readers/documents.ts";
@@ -57,9 +59,9 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     traced: settings.traces?.ofEach ?? 0,
   };
   const { tokenizer, sentencePiece, perplexity } = settings;
-  const files = [...inputs, ...modelFilesOf(settings)];
-  const identities = await Promise.all(files.map(fileIdentity));
   prepareSteps(settings.recipe.steps, {});
+  const files = [...inputs, ...judgingFilesOf(settings)];
+  const identities = await Promise.all(files.map(fileIdentity));
   const workPath = `${output}${WORK_FOLDER}`;
   const written = [output, settings.statistics, settings.traces?.path]
     .filter((path) => path !== undefined);
@@ -129,11 +131,11 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   return { ...report, warnings: [...notes, ...warningsOf(report)] };
 }
 
-/** The files by which documents are judged. */
-export function modelFilesOf(
-  { tokenizer, sentencePiece, perplexity }: Pick<
+/** The files by which documents are judged: those of models and benchmarks. */
+export function judgingFilesOf(
+  { recipe, tokenizer, sentencePiece, perplexity }: Pick<
     CleanSettings,
-    "tokenizer" | "sentencePiece" | "perplexity"
+    "recipe" | "tokenizer" | "sentencePiece" | "perplexity"
   >,
 ): string[] {
   const measuring = perplexity === undefined
@@ -141,7 +143,10 @@ export function modelFilesOf(
     : "reference" in perplexity
     ? perplexity.reference
     : [perplexity.arpa, perplexity.sentencePiece];
-  return [tokenizer, sentencePiece, ...measuring].filter((path) => path !== undefined);
+  const benchmarks = recipe.steps.filter(({ name }) => name === benchmarkQuestionsFilter.name)
+    .flatMap((step) => [step.arguments.benchmarks as string | string[]].flat());
+  return [tokenizer, sentencePiece, ...measuring, ...benchmarks.flatMap(csvFiles)]
+    .filter((path) => path !== undefined);
 }
 
 /** To be raised when the same input and recipe give other output, or work files change. */

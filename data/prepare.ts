@@ -1,4 +1,4 @@
-import { clean, modelFilesOf } from "./clean.ts";
+import { clean, judgingFilesOf } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { fileIdentity } from "./file-identity.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -77,7 +77,7 @@ async function cleanOnce(
   { output, workers, strict, onProgress }: PrepareSettings,
 ): Promise<CleanReport> {
   const { recipe = NO_RECIPE, corpus, asPublished = false, perplexity } = source;
-  const files = [...source.files, ...modelFilesOf({ perplexity })];
+  const files = [...source.files, ...judgingFilesOf({ recipe, perplexity })];
   const identities = await Promise.all(files.map(fileIdentity));
   const task = JSON.stringify({ identities, recipe, corpus, asPublished, perplexity, strict });
   const donePath = `${path}.done.json`;

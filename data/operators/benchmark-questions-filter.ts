@@ -1,3 +1,4 @@
+import { UserError } from "../../kernels/user-error.ts";
 import { QuestionFinder, readQuestions } from "./benchmark-questions.ts";
 import { defineOperator, type Filter } from "./operator.ts";
 
@@ -9,7 +10,13 @@ export const benchmarkQuestionsFilter = defineOperator(
   "benchmark_questions_filter",
   { benchmarks: [], max_num: 0 },
   ({ benchmarks, max_num: max }): Filter => {
-    const finder = new QuestionFinder(readQuestions([benchmarks].flat()));
+    const folders = [benchmarks].flat();
+    if (folders.length === 0) {
+      throw new UserError(
+        "benchmark_questions_filter.benchmarks is empty: give benchmarks' folders",
+      );
+    }
+    const finder = new QuestionFinder(readQuestions(folders));
     return {
       kind: "filter",
       statistic: "num_benchmark_questions",

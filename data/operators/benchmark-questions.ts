@@ -17,7 +17,8 @@ export function readQuestions(folders: string[]): string[] {
   });
 }
 
-function csvFiles(folder: string): string[] {
+/** All `.csv` files of a folder, however deep. Throws UserError if it cannot be read. */
+export function csvFiles(folder: string): string[] {
   let entries: Deno.DirEntry[];
   try {
     entries = [...Deno.readDirSync(folder)];

@@ -101,6 +101,26 @@ Deno.test("prepare killed in its midst and run again ends with the same shards",
   });
 });
 
+Deno.test("a source is cleaned again if the benchmarks that it must not hold have changed", async () => {
+  await inTemporaryFolder(async (dir) => {
+    const questions = ["Which of these rivers runs to the north?", "The 27th short document."];
+    await Deno.mkdir(`${dir}/benchmark`);
+    await Deno.writeTextFile(`${dir}/benchmark/a.csv`, `question\n${questions[0]}\n`);
+    const values = { benchmarks: `${dir}/benchmark` };
+    await Deno.writeTextFile(
+      `${dir}/own.yaml`,
+      JSON.stringify({ process: [{ benchmark_questions_filter: values }] }),
+    );
+    const path = await writeSources(dir);
+    const source = { name: "english", files: "en.jsonl", recipe: "own.yaml" };
+    await Deno.writeTextFile(path, JSON.stringify({ sequence: 31, sources: [source] }));
+    const settings = { ...await readPrepareSettings(path), output: `${dir}/out` };
+    assertEquals((await prepare(settings)).cleaned.english.kept.documents, 40);
+    await Deno.writeTextFile(`${dir}/benchmark/b.csv`, `question\n${questions[1]}\n`);
+    assertEquals((await prepare(settings)).cleaned.english.kept.documents, 39);
+  });
+});
+
 Deno.test("prepare does not take the place of someone else's files", async () => {
   await inTemporaryFolder(async (dir) => {
     const settings = await readPrepareSettings(await writeSources(dir));

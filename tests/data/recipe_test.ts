@@ -97,6 +97,7 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
       "at most 10000 ways",
     ],
     ["process: [{ chinese_convert_mapper: { mode: toString } }]", "must be one of s2t"],
+    ["process: [benchmark_questions_filter]", "give benchmarks' folders"],
     ["process: [{ text_length_filter: { min_len: .nan } }]", "it must be a number"],
     ["process: [{ alphanumeric_filter: { tokenization: no } }]", "it must be true or false"],
     ["process: [{ clean_email_mapper: { pattern: [a] } }]", 'pattern is ["a"]: it must be text'],
