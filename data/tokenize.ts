@@ -61,7 +61,8 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   const started = performance.now();
   const encoder = await loadEncoder(settings.tokenizer);
   const inputs = sources.flatMap(({ files }) => files);
-  const identities = await Promise.all(inputs.map(fileIdentity));
+  const files = [...inputs, settings.tokenizer].filter((path) => path !== undefined);
+  const identities = await Promise.all(files.map(fileIdentity));
   const task = { edition: EDITION, identities, tokenizer: settings.tokenizer, strict };
   const workPath = `${output}/${WORK_FOLDER}`;
   const earlier = await earlierShards(output);

@@ -1,7 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import type { Progress } from "../../data/progress.ts";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
+import { Shard } from "../../data/shards/shard-file.ts";
 import { tokenize, type TokenizeSettings } from "../../data/tokenize.ts";
+import type { TokenizerJson } from "../../data/tokenizing/byte-pair-encoder.ts";
 import { UserError } from "../../kernels/user-error.ts";
+import { qwenTokenizerFiles } from "../../model/tokenizer-files.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** Writes a document; returns the settings that make one shard of it. */
@@ -34,6 +38,26 @@ Deno.test("finished shards stay until there are documents to take their place", 
     const { manifest: next } = await tokenize(settings);
     assertEquals(next.sources.one.tokens, 2);
     await verifyShards(settings.output, next);
+  });
+});
+
+Deno.test("a run goes on only with the tokenizer that it had", async () => {
+  await inTemporaryFolder(async (dir) => {
+    const json = structuredClone((await qwenTokenizerFiles()).tokenizer);
+    const tokenizer = `${dir}/tokenizer.json`;
+    const settings = { ...await writeDocument(dir), tokenizer };
+    const onProgress = ({ task }: Progress) => {
+      if (task === "packing") throw new Error("killed");
+    };
+    await Deno.writeTextFile(tokenizer, JSON.stringify(json));
+    await assertRejects(() => tokenize({ ...settings, onProgress }), Error, "killed");
+
+    const { added_tokens } = json as unknown as TokenizerJson;
+    added_tokens.find(({ content }) => content === "<|im_end|>")!.id = 999;
+    await Deno.writeTextFile(tokenizer, JSON.stringify(json));
+    const { manifest } = await tokenize(settings);
+    using shard = Shard.open(`${settings.output}/${manifest.shards[0].file}`);
+    assertEquals([manifest.endToken, shard.read(3, 1)[0]], [999, 999]);
   });
 });
 
