@@ -8,7 +8,10 @@ const WORD = String.raw`[\p{L}\p{N}_]`;
 const EDGE = `(?:(?<=${WORD})(?!${WORD})|(?<!${WORD})(?=${WORD}))`;
 const WHOLE_LETTER = `(?<!${WORD})([ABCD])(?!${WORD})`;
 
-/** Tried in order; the first that matches gives the letter. */
+/**
+ * Tried in order; the first that matches gives the letter. The script's rule for a letter at the very
+ * beginning is left out: the last one finds the same.
+ */
 const RULES = [
   // choose A | the answer is A | choice: A — but not "the answer is not A"
   `(?:[Cc]hoose|(?:[Aa]nswer|[Cc]hoice)(?![^ABCD]{0,20}?(?:n't|not))[^ABCD]{0,10}?` +
@@ -16,8 +19,6 @@ const RULES = [
   // A is correct | A is right — but not "A is not correct"
   `${WHOLE_LETTER}(?![^ABCD]{0,8}?(?:n't|not)[^ABCD]{0,5}?(?:correct|right))` +
   `[^ABCD]{0,10}?${EDGE}(?:correct|right)${EDGE}`,
-  // A. at the very beginning
-  String.raw`^([ABCD])(?:[.,:]|(?=\n?$))`,
   // The first letter that is not part of a word or an equation
   `(?<![a-zA-Z])([ABCD])(?![a-zA-Z=])`,
 ].map((rule) => new RegExp(rule, "u"));
