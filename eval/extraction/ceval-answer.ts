@@ -1,7 +1,7 @@
 /** How Steel-LLM's `eval_chat.py` finds a letter in a chat model's answer to a C-Eval question. */
 
+import { strip } from "../../data/operators/unicode.ts";
 import { type Letter, LETTERS, type Question } from "../benchmarks/benchmark.ts";
-import { strip } from "../strip.ts";
 import { mostSimilar } from "./fuzzy-match.ts";
 
 /** Where Python's `$` matches: at the end, or before the line break that ends the text. */

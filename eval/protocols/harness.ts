@@ -4,9 +4,9 @@
  * a space before the letter. Five shots is its `--num_fewshot 5`; its own default is none.
  */
 
+import { strip } from "../../data/operators/unicode.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import type { Benchmark, Question, Subject } from "../benchmarks/benchmark.ts";
-import { strip } from "../strip.ts";
 import { optionLines, type Recipe } from "./protocol.ts";
 
 export function harness(benchmark: Benchmark, chainOfThought: boolean): Recipe {
