@@ -57,12 +57,31 @@ function workersOf(flags: Flags): number {
 async function cleanCommand(flags: Flags): Promise<void> {
   const path = recipePath(needed(flags, "recipe"));
   const recipe = await readRecipe(path);
+  refuseUnused(flags, recipe);
   for (const key of recipe.ignored) console.log(`${key} of the recipe means nothing here`);
   const benchmarks = flags.options.decontaminate as string[];
   const steps: RecipeStep[] = benchmarks.length === 0
     ? []
     : [{ name: "benchmark_questions_filter", arguments: { benchmarks } }];
   await runClean(flags, { ...recipe, steps: [...steps, ...recipe.steps] }, [path]);
+}
+
+/** Refuses a tokenizer or SentencePiece model that no operator of the recipe would ask. */
+function refuseUnused(flags: Flags, { steps }: Recipe): void {
+  const counting = steps.filter((step) => step.arguments.tokenization === true)
+    .map(({ name }) => name);
+  const [letters, ...words] = ["alphanumeric_filter", "words_num_filter", "word_repetition_filter"];
+  if (text(flags, "tokenizer") !== undefined && !counting.includes(letters)) {
+    throw new UserError(`--tokenizer is for ${letters} with tokenization: the recipe has none`);
+  }
+  const measuring = text(flags, "perplexity-model") !== undefined;
+  const unused = !measuring && !words.some((name) => counting.includes(name));
+  if (text(flags, "sentencepiece") !== undefined && unused) {
+    throw new UserError(
+      `--sentencepiece is for --perplexity-model, or for ${words.join(" or ")} with ` +
+        `tokenization: the recipe has none`,
+    );
+  }
 }
 
 async function dedupCommand(flags: Flags): Promise<void> {

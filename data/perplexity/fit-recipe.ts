@@ -1,3 +1,4 @@
+import { UserError } from "../../kernels/user-error.ts";
 import { loadModels, type ModelFiles, type PerplexityModel } from "../cleaning/models.ts";
 import { perplexityFilter } from "../operators/perplexity-filter.ts";
 import type { ReadingRules } from "../readers/documents.ts";
@@ -32,7 +33,7 @@ const DEFAULT_PERCENTILE = 30;
 /** A recipe fit for the user's model. */
 export interface FittedRecipe {
   recipe: Recipe;
-  model?: PerplexityModel;
+  model: PerplexityModel;
   /** What was done to the recipe, in words. */
   note: string;
 }
@@ -41,7 +42,7 @@ export interface FittedRecipe {
  * Makes the model where a reference is given, unless an earlier run has, and where a share is given,
  * puts the perplexity below which that share of the documents lies in the recipe's filter.
  *
- * @throws UserError for files that cannot be read
+ * @throws UserError for files that cannot be read, or a recipe without that filter
  */
 export async function fitRecipe(
   recipe: Recipe,
@@ -52,7 +53,9 @@ export async function fitRecipe(
   work: WorkFolder,
 ): Promise<FittedRecipe> {
   const place = recipe.steps.findIndex(({ name }) => name === "perplexity_filter");
-  if (place < 0) return { recipe, note: "the recipe has no perplexity_filter: none is measured" };
+  if (place < 0) {
+    throw new UserError("the recipe has no perplexity_filter to measure perplexity for");
+  }
   const step = recipe.steps[place];
   const own = step.arguments.max_ppl ?? perplexityFilter.defaults.max_ppl;
   if ("arpa" in settings && settings.percentile === undefined) {

@@ -93,6 +93,15 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
       ],
       [["dedup", ...clean, "--decontaminate", dir], "dedup takes no --decontaminate"],
       [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile wants"],
+      [["clean", "--recipe", "steel-text", ...clean, "--tokenizer", "t"], "the recipe has none"],
+      [
+        ["clean", "--recipe", "steel-text", ...clean, "--sentencepiece", "m"],
+        "the recipe has none",
+      ],
+      [
+        ["clean", "--recipe", recipe, ...clean, "--perplexity-reference", `${dir}/in.jsonl`],
+        "the recipe has no perplexity_filter",
+      ],
       [["clean", "--recipe", "steel-text", ...clean, "--perplexity-model", "a"], "--sentencepiece"],
       [["clean", "--recipe", "steel-zh", ...clean, "--strict"], 'line 2: it has no field "text"'],
     ];
