@@ -3,6 +3,7 @@
 import { dirname } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
 import { exists } from "../model/exists.ts";
+import { messageOf } from "../data/error-message.ts";
 import { makeFolder } from "../data/make-folder.ts";
 import type { Benchmark } from "./benchmarks/benchmark.ts";
 import { openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
@@ -62,14 +63,20 @@ async function fetchWithRetries(
       if (error instanceof Refusal) throw error;
       if (attempt === ATTEMPTS) {
         throw new UserError(
-          `${url}: ${(error as Error).message}, after ${ATTEMPTS} attempts. Try again to go on ` +
-            `from what has come, or download it by hand and name it with --data`,
+          `${url}: ${reasonOf(error)}, after ${ATTEMPTS} attempts. Try again to go on from what ` +
+            `has come, or download it by hand and name it with --data`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, wait));
       wait *= 2;
     }
   }
+}
+
+/** What `fetch` itself throws says only that it failed; its cause says why. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as Error;
+  return messageOf(cause instanceof Error ? cause : error);
 }
 
 /** Asks for what is still missing and appends it. */

@@ -105,6 +105,18 @@ Deno.test("a download given up is kept and gone on with the next time", async ()
   });
 });
 
+Deno.test("a server that cannot be reached is told with the reason", async () => {
+  await inFolder(async (path) => {
+    const fetch = () =>
+      Promise.reject(new TypeError("fetch failed", { cause: new Error("dns error") }));
+    await assertRejects(
+      () => downloadBenchmark(SMALL, path, { fetch, firstWait: 0 }),
+      UserError,
+      "https://example.org/exam.zip: dns error, after 5 attempts",
+    );
+  });
+});
+
 Deno.test("what is not the benchmark is not kept", async () => {
   await inFolder(async (path) => {
     const { fetch } = server(strToU8("<html>sign in first</html>"), 0);
