@@ -56,7 +56,6 @@ const ESCAPES: Record<string, string> = {
 
 /** The same within a class. */
 const ESCAPES_IN_CLASS: Record<string, string> = {
-  "[": "\\[",
   "\\d": "\\p{Nd}",
   "\\D": "\\P{Nd}",
   "\\s": SPACE,
@@ -69,7 +68,8 @@ function translated(pattern: string, dot: string): string {
   let inClass = false;
   return pattern.replace(PARTS, (part) => {
     if (inClass) {
-      inClass = part !== "]";
+      inClass = !part.endsWith("]") || part.startsWith("\\");
+      if (part.startsWith("[")) return `\\${part}`;
       // As a member, JavaScript knows no complement of a class.
       if (/\\[SW]/.test(part)) throw new Error(`${part} between [ and ] is not known here`);
       return ESCAPES_IN_CLASS[part] ?? unescaped(part, /[\^$\\.*+?()[\]{}|/-]/);

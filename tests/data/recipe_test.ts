@@ -121,6 +121,7 @@ Deno.test("a pattern matches what it matches in Python", () => {
     ["\\b1\\d{3}\\b", "电话1380 1380", "电话1380 "],
     ["[^\\s,]+", "a\u3000\x85,\uFEFF", "\u3000\x85,"],
     ['[]\\-"]', 'a]-"[', "a["],
+    ["[a[]b[\\]c]", "ab] [bc []", "  []"],
     ["a$", "aba\n", "ab\n"],
     ["(?P<mark>#)\\1.", "##\n#", "#"],
     ["r'(?i)AB'", "xaB", "x"],
