@@ -68,7 +68,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   await refuseOverwriting(files, [...written, workPath]);
   for (const path of written) await makeFolderOf(path);
   const work = await WorkFolder.open(workPath, {
-    edition: EDITION,
+    edition: CLEANING_EDITION,
     identities,
     steps: settings.recipe.steps,
     reading,
@@ -150,7 +150,7 @@ export function judgingFilesOf(
 }
 
 /** To be raised when the same input and recipe give other output, or work files change. */
-const EDITION = 2;
+export const CLEANING_EDITION = 2;
 
 /** Throws UserError if no file has a document: an earlier output is better than an empty one. */
 function refuseNothing(files: CleanedFile[]): void {

@@ -1,4 +1,4 @@
-import { clean, judgingFilesOf } from "./clean.ts";
+import { clean, CLEANING_EDITION, judgingFilesOf } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { fileIdentity } from "./file-identity.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -79,7 +79,8 @@ async function cleanOnce(
   const { recipe = NO_RECIPE, corpus, asPublished = false, perplexity } = source;
   const files = [...source.files, ...judgingFilesOf({ recipe, perplexity })];
   const identities = await Promise.all(files.map(fileIdentity));
-  const task = JSON.stringify({ identities, recipe, corpus, asPublished, perplexity, strict });
+  const how = { recipe, corpus, asPublished, perplexity, strict };
+  const task = JSON.stringify({ edition: CLEANING_EDITION, identities, ...how });
   const donePath = `${path}.done.json`;
   const done = await readDone(donePath);
   if (done?.task === task && done.report) return done.report;
