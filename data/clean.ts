@@ -25,7 +25,7 @@ export interface CleanSettings {
   output: string;
   /** Where to write the statistics of all documents; every step then takes every document. */
   statistics?: string;
-  /** Where to write samples that steps changed or dropped, and how many of each step. */
+  /** Where to write samples that mappers changed and filters dropped, and how many of each. */
   traces?: { path: string; ofEach: number };
   /** Threads that clean; 1 is the one that asks. */
   workers?: number;

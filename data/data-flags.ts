@@ -20,12 +20,12 @@ export const HELP = `deno task data COMMAND [options]
             a report again, as a page beside it
 
 clean and dedup
-  --stats FILE.jsonl      statistics of every document, dropped ones too
-  --trace FILE.jsonl      samples that each operator changed or dropped
-  --traced N              how many of each [10]
   --corpus NAME           which of the paper's corpora, if the records do not show it
   --as-published          texts as the authors' scripts made them, slips included
 clean
+  --stats FILE.jsonl      statistics of every document, dropped ones too
+  --trace FILE.jsonl      samples that each mapper changed and each filter dropped
+  --traced N              how many of each [10]
   --tokenizer FILE        a tokenizer.json, for filters that count tokens
   --sentencepiece FILE.model
                           for filters that count its pieces, and for a model of pieces:
@@ -56,10 +56,7 @@ const NUMBERS = ["percentile", "traced", "sequence", "blocks-per-shard", "worker
 const BOOLEANS = ["adopt", "as-published", "exact", "strict"];
 const LISTS = ["input", "decontaminate", "perplexity-reference"];
 
-const CLEANING = [
-  ...["input", "output", "stats", "trace", "traced", "corpus", "as-published"],
-  ...["workers", "strict"],
-];
+const CLEANING = ["input", "output", "corpus", "as-published", "workers", "strict"];
 const PACKING = [
   ...["output", "tokenizer", "format", "sequence", "blocks-per-shard"],
   ...["workers", "strict"],
@@ -69,8 +66,8 @@ const PACKING = [
 const OPTIONS = {
   prepare: ["settings", ...PACKING],
   clean: [
-    ...[...CLEANING, "recipe", "tokenizer", "sentencepiece", "perplexity-model"],
-    ...["perplexity-reference", "percentile", "decontaminate"],
+    ...[...CLEANING, "recipe", "stats", "trace", "traced", "tokenizer", "sentencepiece"],
+    ...["perplexity-model", "perplexity-reference", "percentile", "decontaminate"],
   ],
   dedup: [...CLEANING, "exact", "tokenization"],
   tokenize: ["input", ...PACKING],

@@ -85,7 +85,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
         `the output ${recipe} would take the place of`,
       ],
       [
-        ["dedup", ...clean, "--stats", `${dir}/out.jsonl.report.json`],
+        ["clean", "--recipe", recipe, ...clean, "--stats", `${dir}/out.jsonl.report.json`],
         "out.jsonl.report.json would take the place of",
       ],
       [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile wants"],
@@ -121,6 +121,7 @@ Deno.test("what a command does not take, or what would change nothing, is refuse
     [["claen"], 'There is no command "claen"'],
     [["constructor"], 'no command "constructor"'],
     [["dedup", ...files, "--decontaminate", "d"], "dedup takes no --decontaminate"],
+    [["dedup", ...files, "--trace", "d"], "dedup takes no --trace"],
     [["--strict"], "Say what to do"],
     [["clean", ...files, "--traced", "5"], "--trace FILE.jsonl"],
     [["clean", ...files, "--decontaminate"], "--decontaminate wants a value"],
