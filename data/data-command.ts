@@ -86,8 +86,12 @@ function refuseUnused(flags: Flags, { steps }: Recipe): void {
 
 async function dedupCommand(flags: Flags): Promise<void> {
   const tokenization = text(flags, "tokenization") ?? "character";
-  // Windows of characters in code are indentation for the most part, by which all code is alike.
-  const ignored = tokenization === "character" ? "[\\p{P}\\s]" : "\\p{P}";
+  const ignored = tokenization === "punctuation"
+    ? null // it is what tokens stand between
+    : tokenization === "space"
+    ? "\\p{P}"
+    // Windows of characters in code are indentation for the most part, by which all code is alike.
+    : "[\\p{P}\\s]";
   const step: RecipeStep = flags.options.exact
     ? { name: "document_deduplicator", arguments: {} }
     : {

@@ -144,8 +144,8 @@ export function warningsOf({ steps, problems }: CleanReport): string[] {
     if (step.missing !== undefined) return [`${step.name} was left out: ${step.missing}`];
     if (step.empty > WORRYING * step.reached && step.empty > 1) {
       return [
-        `${step.name}: ${step.empty} documents are too short for a fingerprint and count as one; ` +
-        `for Chinese set tokenization to character, or keep_empty`,
+        `${step.name}: ${step.empty} documents are too short for a fingerprint and count as one, or ` +
+        `with keep_empty are all kept; for Chinese set tokenization to character`,
       ];
     }
     if (step.name === "words_num_filter" && step.dropped > WORRYING * step.reached) {

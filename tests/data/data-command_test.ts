@@ -230,5 +230,13 @@ Deno.test("dedup drops what is nearly the same, and does not take indentation fo
     );
     assert(success, stderr);
     assertEquals(await Deno.readTextFile(`${dir}/out.jsonl`), lines[0] + lines[1]);
+
+    const twice = JSON.stringify({ text: "a, b, c, d, e, f, g" }) + "\n";
+    await Deno.writeTextFile(`${dir}/in.jsonl`, twice + twice);
+    await data(
+      ...["dedup", "--tokenization", "punctuation", "--workers", "1"],
+      ...["--input", `${dir}/in.jsonl`, "--output", `${dir}/out.jsonl`],
+    );
+    assertEquals(await Deno.readTextFile(`${dir}/out.jsonl`), twice);
   });
 });
