@@ -82,8 +82,8 @@ function reasonOf(error: unknown): string {
 /** Asks for what is still missing and appends it. */
 async function fetchRest(url: string, partial: string, options: DownloadOptions): Promise<void> {
   const { fetch = globalThis.fetch } = options;
-  let received = await exists(partial) ? (await Deno.stat(partial)).size : 0;
-  const headers: Record<string, string> = received > 0 ? { range: `bytes=${received}-` } : {};
+  const before = await exists(partial) ? (await Deno.stat(partial)).size : 0;
+  const headers: Record<string, string> = before > 0 ? { range: `bytes=${before}-` } : {};
   const response = await fetch(url, { headers });
   if (response.status === 416) { // nothing is missing
     await response.body?.cancel();
@@ -96,21 +96,20 @@ async function fetchRest(url: string, partial: string, options: DownloadOptions)
       ? new Refusal(`${message}; download it by hand and name it with --data`)
       : new Error(`the server answers ${response.status}`);
   }
-  const goesOn = response.status === 206;
-  if (!goesOn) received = 0;
-  const length = response.headers.get("content-length");
-  const expected = length === null ? undefined : received + Number(length);
-
-  using file = await Deno.open(partial, { write: true, create: true, truncate: !goesOn });
+  // Without 206, it sends all from the beginning.
+  const truncate = response.status !== 206;
+  using file = await Deno.open(partial, { write: true, create: true, truncate });
   await file.seek(0, Deno.SeekMode.End);
+  let received = 0;
   for await (const chunk of response.body) {
     for (let written = 0; written < chunk.length;) {
       written += await file.write(chunk.subarray(written));
     }
     received += chunk.length;
   }
-  if (expected !== undefined && received !== expected) {
-    throw new Error(`${received} of ${expected} bytes came`);
+  const length = response.headers.get("content-length");
+  if (length !== null && received !== Number(length)) {
+    throw new Error(`${received} of ${length} bytes came`);
   }
 }
 
