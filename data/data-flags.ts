@@ -10,7 +10,8 @@ export const HELP = `deno task data COMMAND [options]
   clean     --recipe NAME|FILE.yaml --input FILE… --output FILE.jsonl
             Data-Juicer's recipes as they are; steel-text, steel-code and steel-zh come along
   dedup     --input FILE… --output FILE.jsonl
-            drop documents like earlier ones, over all files
+            drop documents like earlier ones, over all files; those of fewer than six tokens,
+            such as characters, all stay
   tokenize  --input FILE… --output DIR
             documents into shards
   inspect   FILE|DIR… [--adopt [--sequence N]]
