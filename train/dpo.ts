@@ -12,7 +12,7 @@ import type { LanguageModel } from "../model/language-model.ts";
 import { type Base, runFromBase } from "./base.ts";
 import type { DpoSettings } from "./dpo-settings.ts";
 import { fineTune } from "./fine-tuning.ts";
-import { type Examples, keepShares, takeExamples } from "./instructions.ts";
+import { type Examples, takeExamples } from "./instructions.ts";
 import { PreferenceObjective } from "./preference-objective.ts";
 import { withReferences } from "./reference-log-probs.ts";
 import { accuracyCurve, logProbCurve, rewardCurve } from "./reward-curves.ts";
@@ -62,7 +62,6 @@ async function optimizeOn(
     examples.add(pair.rejected);
   });
   const pairs = examples.length / 2;
-  await keepShares(run.dir, pairs, "pairs", tokens);
   console.log(
     `The first pair:\nchosen: ${tokenizer.decode(examples.at(0).ids)}\n` +
       `rejected: ${tokenizer.decode(examples.at(1).ids)}`,
@@ -76,6 +75,8 @@ async function optimizeOn(
       length: pairs,
       at: (pair) => [sequenceOf(examples.at(2 * pair)), sequenceOf(examples.at(2 * pair + 1))],
     },
+    unit: "pairs",
+    tokens,
     complete: readsReference(loss)
       ? (model, room, items) =>
         withReferences(items, { model, base: checkpoint.dir, room, dir: run.dir })

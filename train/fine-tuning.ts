@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { embeddedExam } from "../data/exam/embedded-instructions.ts";
+import { type LanguageShares, sharesInWords } from "../data/instructions/language-shares.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
+import { WholeFile } from "../data/whole-file.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { describeMemory } from "../kernels/memory.ts";
 import { UserError } from "../kernels/user-error.ts";
@@ -44,6 +46,10 @@ export interface FineTuning {
   readonly objective: () => Objective;
   /** What to train on, and what to hold out. */
   readonly items: Items;
+  /** What an item is called. */
+  readonly unit: "examples" | "pairs";
+  /** Tokens of the items. */
+  readonly tokens: LanguageShares;
   /** Adds to the items what the model as it starts says of them. */
   readonly complete?: (
     model: LanguageModel,
@@ -65,6 +71,7 @@ export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageMod
   const digest = digestOf(stage.items);
   const begun = await newestCheckpoint(run.dir);
   if (begun) requireSameItems((await readTrainingState(begun)).position, digest);
+  await keepShares(run.dir, stage);
   const parameters = new Parameters(checkpoint.config, training.precision === "mixed");
   const model = new LanguageModel(gpu, parameters, tokenizer);
   await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
@@ -121,6 +128,19 @@ export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageMod
   await showExamAccuracy("after", model, data);
   await showAnswers(model, data, run.dir);
   return model;
+}
+
+/** Prints the shares of the languages, and keeps them in the run's folder as `examples.json`. */
+async function keepShares(
+  dir: string,
+  { items: { length: examples }, unit, tokens }: FineTuning,
+): Promise<void> {
+  const total = Object.values(tokens).reduce((sum, count) => sum + count);
+  console.log(
+    `${examples.toLocaleString("en")} ${unit} of ${total.toLocaleString("en")} tokens: ` +
+      sharesInWords(tokens),
+  );
+  await WholeFile.write(join(dir, "examples.json"), JSON.stringify({ examples, tokens }) + "\n");
 }
 
 /** Loads the newest checkpoint of a run's folder, if there is one, and tells where it stands. */

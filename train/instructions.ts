@@ -1,10 +1,7 @@
-import { join } from "node:path";
 import { UnusableExample } from "../data/instructions/conversation.ts";
-import { type LanguageShares, sharesInWords } from "../data/instructions/language-shares.ts";
 import { chooseExamples, parseSetChoice, wantsAll } from "../data/instructions/mix-sets.ts";
 import { Problems } from "../data/instructions/read-set.ts";
 import { findSets, type InstructionSet } from "../data/instructions/registry.ts";
-import { WholeFile } from "../data/whole-file.ts";
 import { UserError } from "../kernels/user-error.ts";
 import type { FineTuningSettings } from "./fine-tuning-settings.ts";
 
@@ -77,19 +74,4 @@ async function count(examples: AsyncIterable<unknown> | Iterable<unknown>): Prom
   let count = 0;
   for await (const _ of examples) count++;
   return count;
-}
-
-/** Prints the shares of the languages, and keeps them in the run's folder as `examples.json`. */
-export async function keepShares(
-  dir: string,
-  examples: number,
-  what: "examples" | "pairs",
-  tokens: LanguageShares,
-): Promise<void> {
-  const total = Object.values(tokens).reduce((sum, count) => sum + count);
-  console.log(
-    `${examples.toLocaleString("en")} ${what} of ${total.toLocaleString("en")} tokens: ` +
-      sharesInWords(tokens),
-  );
-  await WholeFile.write(join(dir, "examples.json"), JSON.stringify({ examples, tokens }) + "\n");
 }

@@ -12,7 +12,7 @@ import type { LanguageModel } from "../model/language-model.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { type Base, runFromBase } from "./base.ts";
 import { fineTune } from "./fine-tuning.ts";
-import { type Examples, keepShares, takeExamples } from "./instructions.ts";
+import { type Examples, takeExamples } from "./instructions.ts";
 import { NextTokenObjective } from "./objective.ts";
 import { keepSettings } from "./run-settings.ts";
 import { sequenceOf, unseenAnswerItem } from "./sequences.ts";
@@ -51,7 +51,6 @@ async function superviseOn(
     examples.add(example);
     countTokens(tokens, textOf(conversation), example.ids.length);
   });
-  await keepShares(run.dir, examples.length, "examples", tokens);
   describeFirst(examples.at(0), base.tokenizer);
   return await fineTune(gpu, {
     stage: "supervised fine-tuning",
@@ -65,6 +64,8 @@ async function superviseOn(
           ? unseenAnswerItem(examples.at(index))
           : [sequenceOf(examples.at(index))],
     },
+    unit: "examples",
+    tokens,
   });
 }
 

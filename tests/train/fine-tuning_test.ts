@@ -116,14 +116,19 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     await prefer("simpo", "--loss.kind=simpo", "--train.steps=1");
     assert(!await exists(cache.replace("dpo", "simpo")), "a loss without reference computes none");
     const kept = await Deno.readTextFile(cache);
+    const shares = await Deno.readTextFile(`${dir}/dpo/examples.json`);
     await assertRejects(() => prefer("dpo", "--train.steps=9"), UserError, "train.steps was 8");
     await assertRejects(
       () => prefer("dpo", `--model.path=${gained}`),
       UserError,
       `model.path was "${taken}" and is now "${gained}"`,
     );
-    await Deno.writeTextFile(`${dir}/pairs.json`, JSON.stringify(PAIRS).replace("iron", "lead"));
+    await Deno.writeTextFile(
+      `${dir}/pairs.json`,
+      JSON.stringify(PAIRS).replace("iron", "iron, lead"),
+    );
     await assertRejects(() => prefer("dpo"), UserError, "begun with other examples");
+    assertEquals(await Deno.readTextFile(`${dir}/dpo/examples.json`), shares);
     assertEquals(await Deno.readTextFile(cache), kept);
   }));
 
