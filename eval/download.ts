@@ -83,8 +83,9 @@ function reasonOf(error: unknown): string {
 async function fetchRest(url: string, partial: string, options: DownloadOptions): Promise<void> {
   const { fetch = globalThis.fetch } = options;
   const before = await exists(partial) ? (await Deno.stat(partial)).size : 0;
-  const headers: Record<string, string> = before > 0 ? { range: `bytes=${before}-` } : {};
-  const response = await fetch(url, { headers });
+  const range = before > 0 ? { range: `bytes=${before}-` } : undefined;
+  // Compressed on the way, bytes could neither be counted nor gone on with.
+  const response = await fetch(url, { headers: { "accept-encoding": "identity", ...range } });
   if (response.status === 416) { // nothing is missing
     await response.body?.cancel();
     return;

@@ -19,23 +19,25 @@ const ARCHIVE = zipSync({
   ),
 });
 
-/**
- * A server of `bytes` that breaks off after a third of them, until it has done so `breaks` times.
- *
- * @param quirks an error's status instead; whether it sends all whatever is asked for; bytes that it
- *   promises beyond those it has
- */
-function server(
-  bytes: Uint8Array,
-  breaks: number,
-  { status, whole = false, promised = 0 }: { status?: number; whole?: boolean; promised?: number } =
-    {},
-) {
+interface Quirks {
+  /** The status with which it refuses. */
+  refusal?: number;
+  /** Sends everything, whatever part is asked for. */
+  whole?: boolean;
+  /** Bytes that it announces beyond those it sends. */
+  promised?: number;
+}
+
+/** A server of `bytes` that breaks off after a third of them, until it has done so `breaks` times. */
+function server(bytes: Uint8Array, breaks: number, quirks: Quirks = {}) {
+  const { refusal, whole = false, promised = 0 } = quirks;
   const ranges: (string | null)[] = [];
   const fetch = (_url: string, init: RequestInit) => {
-    const range = new Headers(init.headers).get("range");
+    const headers = new Headers(init.headers);
+    assertEquals(headers.get("accept-encoding"), "identity");
+    const range = headers.get("range");
     ranges.push(range);
-    if (status !== undefined) return Promise.resolve(new Response("no", { status }));
+    if (refusal !== undefined) return Promise.resolve(new Response("no", { status: refusal }));
     const start = whole ? 0 : Number(/bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0);
     if (start === bytes.length) return Promise.resolve(new Response(null, { status: 416 }));
     const rest = bytes.subarray(start);
@@ -50,8 +52,9 @@ function server(
         }
       },
     });
-    const headers = { "content-length": String(rest.length + promised) };
-    return Promise.resolve(new Response(body, { status: start > 0 ? 206 : 200, headers }));
+    const length = { "content-length": String(rest.length + promised) };
+    const status = start > 0 ? 206 : 200;
+    return Promise.resolve(new Response(body, { status, headers: length }));
   };
   return { fetch, ranges };
 }
@@ -72,7 +75,7 @@ Deno.test("a download that breaks off goes on from what has come, and is made on
 });
 
 Deno.test("what has come is judged by what the server makes of it", async () => {
-  const after = async (partial: Uint8Array, quirks: { whole?: boolean; promised?: number }) => {
+  const after = async (partial: Uint8Array, quirks: Quirks) => {
     let asked = 0;
     await inFolder(async (path) => {
       await Deno.mkdir(dirname(path));
@@ -125,7 +128,7 @@ Deno.test("what is not the benchmark is not kept", async () => {
       UserError,
       "is not C-Eval with its 2 questions of val",
     );
-    const missing = server(ARCHIVE, 0, { status: 404 });
+    const missing = server(ARCHIVE, 0, { refusal: 404 });
     await assertRejects(
       () => downloadBenchmark(SMALL, path, { fetch: missing.fetch }),
       UserError,
