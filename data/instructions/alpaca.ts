@@ -21,8 +21,9 @@ export function alpacaPreference(record: RawRecord, format: SetFormat): Preferen
 function questionOf(record: RawRecord, { columns }: SetFormat) {
   refuseTools(record, columns.tools);
   const text = (column: Column) => optionalText(record, columns[column]);
-  const question = [text("prompt"), text("query")].filter((part) => part !== "").join("\n");
-  if (question === "") throw new UnusableExample("the instruction is empty");
+  const parts = [text("prompt"), text("query")].filter((part) => part !== "");
+  if (parts.length === 0) parts.push(requiredText(record, columns.prompt, "the instruction"));
+  const question = parts.join("\n");
   const history = columns.history === undefined ? [] : turnsOf(record[columns.history]);
   return { system: text("system") || undefined, history, question };
 }

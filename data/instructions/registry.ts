@@ -50,7 +50,16 @@ function localSet(name: string, entry: Entry, folders: readonly string[]): Instr
   const hub = entry.hf_hub_url ?? entry.ms_hub_url ?? entry.om_hub_url ?? entry.script_url;
   const file = entry.file_name;
   const path = typeof file === "string" ? fileIn(folders, file) : undefined;
-  if (path !== undefined) return { name, path, format: declaredFormat(entry) };
+  if (path !== undefined) {
+    const { formatting = "alpaca" } = entry;
+    if (formatting === "alpaca" || formatting === "sharegpt") {
+      return { name, path, format: declaredFormat(entry) };
+    }
+    throw new UserError(
+      `the set "${name}": its "formatting" in ${REGISTRY} is ${JSON.stringify(formatting)}; ` +
+        `expected "alpaca" or "sharegpt"`,
+    );
+  }
   if (typeof file === "string") return notThere(name, file, folders);
   throw new UserError(
     `the set "${name}" is published as ${hub ?? "nothing that is named"}: download its file, and ` +

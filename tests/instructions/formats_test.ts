@@ -181,6 +181,11 @@ Deno.test("what cannot be learnt from is passed over, counted and named", async 
   const tools = { ...good, tools: '[{"name": "weather"}]' };
   await assertRejects(() => conversations([tools]), UserError, "it offers tools");
   await assertRejects(() => conversations([{ a: 1 }]), UserError, "its fields (a)");
+  await assertRejects(
+    () => conversations([{ instruction: "q", output: "a" }], { columns: { prompt: "instructon" } }),
+    UserError,
+    'it has no "instructon"',
+  );
   const broken = await read("{\n" + JSON.stringify(good), undefined, readConversations, "s.jsonl");
   assertStringIncludes(broken.problems.first[0], "line 1: it is not JSON");
 });
@@ -210,6 +215,9 @@ Deno.test("a set that is not there is named, with what to do", async () => {
     await Deno.writeTextFile(`${dir}/elsewhere/identity.json`, "[]");
     const [set] = findSets(["identity"], [dir, `${dir}/elsewhere`]);
     assertEquals(set.path, `${dir}/elsewhere/identity.json`);
+    const misspelt = { chats: { file_name: "elsewhere/identity.json", formatting: "sharegtp" } };
+    await Deno.writeTextFile(`${dir}/dataset_info.json`, JSON.stringify(misspelt));
+    assertThrows(find("chats"), UserError, 'expected "alpaca" or "sharegpt"');
   });
 });
 
