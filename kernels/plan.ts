@@ -5,6 +5,7 @@ import {
   createBuffer,
   formatBytes,
   type Lifetime,
+  requireRoom,
   shareSlots,
   type Slot,
 } from "./memory.ts";
@@ -47,6 +48,7 @@ export class Draft {
    * @throws UserError when the device has too little memory.
    */
   async build(gpu: Gpu): Promise<Plan> {
+    requireRoom(gpu, this.slots.reduce((sum, { bytes }) => sum + bytes, 0));
     const shared: GPUBuffer[] = [];
     for (const [index, slot] of this.slots.entries()) {
       const buffer = await createBuffer(gpu, `activations ${index}`, slot.bytes);

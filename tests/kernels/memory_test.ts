@@ -34,4 +34,10 @@ Deno.test("more than the machine's memory is refused before anything is allocate
   );
   await assertRejects(() => allocate(software, storages), UserError, "Too little memory");
   assertEquals(storages.filter(({ buffer }) => buffer).length, 0);
+
+  const graph = new Graph({ ...gpu.capabilities, maxBindingBytes: 1e9 });
+  const activations = storages.map(({ name }) => graph.tensor(name, [250_000_000]));
+  for (const first of activations) graph.dispatch("fill", { first: write(first) }, "", [1]);
+  for (const first of activations) graph.dispatch("use", { first: read(first) }, "", [1]);
+  await assertRejects(() => new Draft(graph).build(software), UserError, "Too little memory");
 });
