@@ -104,7 +104,9 @@ function parse(argv: string[]) {
       },
     });
   } catch (error) {
-    throw new UserError(`${(error as Error).message}; --help lists the options`);
+    // What follows the first sentence is advice that fits no option here.
+    const [mistake] = (error as Error).message.split(/\.\s/);
+    throw new UserError(`${mistake}; --help lists the options`);
   }
 }
 

@@ -54,13 +54,17 @@ export function heading(results: Results): string {
  * The average that the authors report, in percent; with split and number where it is not of all
  * questions that they ask. Empty where the answers are not known.
  */
-export function headline({ benchmark, split, questions, scores, average }: Results): string {
+export function headline(results: Results): string {
+  const { split, questions, scores, average } = results;
   if (!scores) return "";
   const text = percent(scores.overall[average]);
-  if (benchmark === "exam") return text;
+  return isWhole(results) ? text : `${text} (${questions} of ${split})`;
+}
+
+function isWhole({ benchmark, split, questions, subjects, limit }: Results): boolean {
+  if (benchmark === "exam") return subjects === undefined && limit === undefined;
   const { defaultSplit, published } = publishedBenchmark(benchmark);
-  const whole = split === defaultSplit && questions === published.questions;
-  return whole ? text : `${text} (${questions} of ${split})`;
+  return split === defaultSplit && questions === published.questions;
 }
 
 /** `41.90 ± 1.35`, in percent. */

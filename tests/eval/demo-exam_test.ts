@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { alwaysLetter } from "../../eval/answerer.ts";
 import { writeDemoExam } from "../../eval/demo-exam.ts";
-import { categoryTable } from "../../eval/result-tables.ts";
+import { categoryTable, headline } from "../../eval/result-tables.ts";
 import { runEvaluation } from "../../eval/run-evaluation.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
@@ -23,5 +23,7 @@ Deno.test("the demo's exam is read like any other in C-Eval's layout, shots incl
         ["form", "source", "author", "next_line"]
           .map((subject) => ({ subject, questions: 60, correct: 15 })),
       );
+      assertEquals(headline(results), "25.00 ± 2.82");
+      assertEquals(headline({ ...results, limit: 240 }), "25.00 ± 2.82 (240 of val)");
     }
   }));

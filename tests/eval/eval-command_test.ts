@@ -111,7 +111,7 @@ Deno.test("mistakes on the command line are named", async () => {
     "train",
   );
   await fails("computes nothing; leave --gpu", "ceval", "--model=always:A", "--gpu=dawn");
-  await fails("Unknown option '--limt'", "ceval", "--limt", "3");
+  await fails("Unknown option '--limt'; --help lists the options", "ceval", "--limt", "3");
   await fails("compare: give folders of results", "compare");
   for (
     const [what, option] of [
