@@ -37,8 +37,8 @@ function parse(argv: string[]): { help: boolean; folders: string[] } {
       options: { help: { type: "boolean" } },
     });
     return { help: values.help ?? false, folders: positionals };
-  } catch (error) {
-    throw new UserError(`${(error as Error).message}; --help says what report takes`);
+  } catch {
+    throw new UserError(`report takes a folder and no options.\n\n${HELP}`);
   }
 }
 

@@ -130,5 +130,6 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
     );
     await assertRejects(() => reportCommand([run, run]), UserError, "one folder at a time");
     await assertRejects(() => reportCommand([]), UserError, "Say which RUN");
+    await assertRejects(() => reportCommand([run, "--pdf"]), UserError, "and no options");
   });
 });
