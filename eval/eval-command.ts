@@ -14,6 +14,7 @@ import { isLetter, type Split } from "./benchmarks/benchmark.ts";
 import { comparisonTable } from "./compare.ts";
 import { writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
+import { readExam } from "./exam.ts";
 import { modelAnswerer } from "./model-answerer.ts";
 import { perplexity, readDocuments } from "./perplexity.ts";
 import { ProgressLine } from "./progress-line.ts";
@@ -152,6 +153,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
     seed: numberFlag("seed", values.seed, count) ?? 0,
     keepGoing: values["keep-going"] ?? false,
   };
+  await readExam(settings); // whose mistakes are told before a model is loaded
   const results = await withAnswerer(name, values, async (answerer) => {
     using line = new ProgressLine(benchmark);
     return await runEvaluation(settings, answerer, (progress) => line.show(progress));

@@ -123,6 +123,6 @@ Deno.test("mistakes on the command line are named", async () => {
     ]
   ) await fails(`${what} takes no ${option.split("=")[0]}; see --help`, what, "any", option);
   await fails("leave --data out", "ceval", "--data", "mine", "--download");
-  await fails("no such folder or archive", "ceval", "--model", "always:A", "--data", "nowhere");
+  await fails("nowhere: no such folder or archive", "ceval", "--model=missing", "--data=nowhere");
   assert((await printed("--help")).startsWith("deno task eval BENCHMARK"));
 });
