@@ -10,7 +10,7 @@ import { atLeastOne, count } from "../model/number-range.ts";
 import { newestCheckpoint } from "../model/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, DEMO_DATA, publishedBenchmark } from "./benchmarks/benchmarks.ts";
-import { isLetter, type Split } from "./benchmarks/benchmark.ts";
+import { isLetter, type Letter, type Split } from "./benchmarks/benchmark.ts";
 import { comparisonTable } from "./compare.ts";
 import { writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
@@ -139,6 +139,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
     throw new UserError("--model: give the folder of a checkpoint or run, or always:A");
   }
   const name = await newestCheckpoint(model) ?? join(model).replace(/\/$/, "");
+  const letter = letterOf(name, values);
   const settings = {
     benchmark,
     protocol,
@@ -154,10 +155,13 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
     keepGoing: values["keep-going"] ?? false,
   };
   await readExam(settings); // whose mistakes are told before a model is loaded
-  const results = await withAnswerer(name, values, async (answerer) => {
+  const evaluate = async (answerer: Answerer) => {
     using line = new ProgressLine(benchmark);
     return await runEvaluation(settings, answerer, (progress) => line.show(progress));
-  });
+  };
+  const results = letter
+    ? await evaluate(alwaysLetter(letter))
+    : await withModel(name, values, (model) => evaluate(modelAnswerer(model, name)));
   if (results.scores) console.log(textTable(subjectTable(results)) + "\n");
   console.log(textTable(categoryTable(results)));
   console.log(`written to ${settings.out}`);
@@ -199,20 +203,15 @@ async function showPerplexity([file, ...rest]: string[], values: Values): Promis
   });
 }
 
-async function withAnswerer<T>(
-  name: string,
-  values: Values,
-  use: (answerer: Answerer) => Promise<T>,
-): Promise<T> {
+/** The letter of `always:A`; none where a model is named. */
+function letterOf(name: string, values: Values): Letter | undefined {
   const letter = /^always:(.*)$/.exec(name)?.[1];
-  if (letter === undefined) {
-    return await withModel(name, values, (model) => use(modelAnswerer(model, name)));
-  }
+  if (letter === undefined) return undefined;
   if (!isLetter(letter)) throw new UserError(`--model=${name}: expected always:A, B, C or D`);
   if (values.gpu ?? values.precision) {
     throw new UserError(`--model=${name} computes nothing; leave --gpu and --precision out`);
   }
-  return await use(alwaysLetter(letter));
+  return letter;
 }
 
 async function withModel<T>(
