@@ -21,7 +21,7 @@ import { ProgressLine } from "./progress-line.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
 import { categoryTable, subjectTable } from "./result-tables.ts";
 import { readResults } from "./results.ts";
-import { runEvaluation } from "./run-evaluation.ts";
+import { type EvaluationSettings, runEvaluation } from "./run-evaluation.ts";
 import { textTable } from "./table.ts";
 
 const HELP = `deno task eval BENCHMARK --model DIR --data PATH [options]
@@ -140,20 +140,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   }
   const name = await newestCheckpoint(model) ?? join(model).replace(/\/$/, "");
   const letter = letterOf(name, values);
-  const settings = {
-    benchmark,
-    protocol,
-    data: values.data ?? await cached(benchmark, values.download ?? false),
-    out: values.out ?? `runs/eval/${slug(name)}/${benchmark}-${protocol}`,
-    split: splitOf(values.split),
-    shots: numberFlag("shots", values.shots, count),
-    subjects: values.subjects?.flatMap((list) => list.split(",")).map((handle) => handle.trim()),
-    limit: numberFlag("limit", values.limit, atLeastOne),
-    chainOfThought: values.cot ?? false,
-    batch: numberFlag("batch", values.batch, atLeastOne),
-    seed: numberFlag("seed", values.seed, count) ?? 0,
-    keepGoing: values["keep-going"] ?? false,
-  };
+  const settings = await settingsOf(benchmark, protocol, name, values);
   await readExam(settings); // whose mistakes are told before a model is loaded
   const evaluate = async (answerer: Answerer) => {
     using line = new ProgressLine(benchmark);
@@ -165,6 +152,28 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   if (results.scores) console.log(textTable(subjectTable(results)) + "\n");
   console.log(textTable(categoryTable(results)));
   console.log(`written to ${settings.out}`);
+}
+
+async function settingsOf(
+  benchmark: string,
+  protocol: string,
+  model: string,
+  values: Values,
+): Promise<EvaluationSettings> {
+  return {
+    benchmark,
+    protocol,
+    data: values.data ?? await cached(benchmark, values.download ?? false),
+    out: values.out ?? `runs/eval/${slug(model)}/${benchmark}-${protocol}`,
+    split: splitOf(values.split),
+    shots: numberFlag("shots", values.shots, count),
+    subjects: values.subjects?.flatMap((list) => list.split(",")).map((handle) => handle.trim()),
+    limit: numberFlag("limit", values.limit, atLeastOne),
+    chainOfThought: values.cot ?? false,
+    batch: numberFlag("batch", values.batch, atLeastOne),
+    seed: numberFlag("seed", values.seed, count) ?? 0,
+    keepGoing: values["keep-going"] ?? false,
+  };
 }
 
 /** Where a benchmark is kept, downloaded first when asked. */
@@ -187,12 +196,10 @@ async function showPerplexity([file, ...rest]: string[], values: Values): Promis
       Math.min(maxPositions, 1024);
     const batch = numberFlag("batch", values.batch, atLeastOne) ?? 8;
     const found = await perplexity(model, documents, window, batch);
+    const [bits, measure] = [found.bitsPerByte.toFixed(4), found.perplexity.toFixed(3)];
     console.log(
-      `${file}: ${found.bitsPerByte.toFixed(4)} bits per byte, perplexity ` +
-        `${
-          found.perplexity.toFixed(3)
-        } (${found.tokens} tokens, ${found.bytes} bytes, windows of ` +
-        `${window})`,
+      `${file}: ${bits} bits per byte, perplexity ${measure} (${found.tokens} tokens, ` +
+        `${found.bytes} bytes, windows of ${window})`,
     );
     if (feedForward === "softmoe_v3") {
       console.log(
