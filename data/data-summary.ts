@@ -1,7 +1,14 @@
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { DEFAULT_READING } from "./readers/documents.ts";
-import { addProblem, firstProblems, noProblems, type ProblemReport } from "./readers/problems.ts";
+import {
+  addProblem,
+  firstProblems,
+  noProblems,
+  type Problem,
+  type ProblemReport,
+} from "./readers/problems.ts";
+import { DamagedFile } from "./readers/files/bytes.ts";
 import { readDocuments } from "./readers/read-file.ts";
 import { MANIFEST, readManifest, verifyShards } from "./shards/manifest.ts";
 import { Shard } from "./shards/shard-file.ts";
@@ -50,15 +57,15 @@ export async function inspectFile(path: string): Promise<string> {
   const sources: Record<string, number> = {};
   const problems = noProblems();
   const first: string[] = [];
-  for await (
-    const { text, source, place } of readDocuments(
-      path,
-      DEFAULT_READING,
-      (problem) => addProblem(problems, problem),
-    )
-  ) {
-    sources[source] = (sources[source] ?? 0) + 1;
-    if (first.length < 3) first.push(`${place}: ${JSON.stringify(text.slice(0, 200))}`);
+  const heed = (problem: Problem) => addProblem(problems, problem);
+  try {
+    for await (const { text, source, place } of readDocuments(path, DEFAULT_READING, heed)) {
+      sources[source] = (sources[source] ?? 0) + 1;
+      if (first.length < 3) first.push(`${place}: ${JSON.stringify(text.slice(0, 200))}`);
+    }
+  } catch (error) {
+    if (!(error instanceof DamagedFile)) throw error;
+    heed({ file: path, reason: error.message, kept: false });
   }
   return [
     path,

@@ -3,7 +3,7 @@ import { clean } from "../../data/clean.ts";
 import { cleanReportPage } from "../../data/cleaning/clean-report-page.ts";
 import { readCleanReport } from "../../data/cleaning/read-clean-report.ts";
 import { number, readFlags } from "../../data/data-flags.ts";
-import { cleanSummary } from "../../data/data-summary.ts";
+import { cleanSummary, inspectFile } from "../../data/data-summary.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -174,6 +174,17 @@ function placesOf(value: unknown): string[][] {
     ...placesOf(inner).map((place) => [key, ...place]),
   ]);
 }
+
+Deno.test("of a damaged file it is shown what can be read", async () => {
+  await inTemporaryFolder(async (dir) => {
+    const path = `${dir}/cut.json`;
+    await Deno.writeTextFile(path, '[{"text":"one"},{"text":');
+    const shown = await inspectFile(path);
+    for (const told of [`1 document of ${path}`, 'entry 1: "one"', "its array is not closed"]) {
+      assert(shown.includes(told), shown);
+    }
+  });
+});
 
 Deno.test("a full disk ends the run in words and leaves no output", async () => {
   await inTemporaryFolder(async (dir) => {
