@@ -1,5 +1,4 @@
-import type { Example } from "../data/instructions/encode.ts";
-import { IGNORED_LABEL } from "../data/instructions/encode.ts";
+import { type Example, IGNORED_LABEL } from "../data/instructions/encode.ts";
 import type { Item, Sequence } from "./example-batches.ts";
 
 /** An example as the model trains on it: each token's label moved to the token before it. */
