@@ -1,3 +1,4 @@
+import { UserError } from "../kernels/user-error.ts";
 import { type ChatMessage, renderChat } from "./chat-template.ts";
 import type { GenerateOptions, LanguageModel } from "./language-model.ts";
 
@@ -27,7 +28,14 @@ export class Chat {
    */
   async *say(text: string): AsyncGenerator<string> {
     const messages: ChatMessage[] = [...this.#messages, { role: "user", content: text }];
-    const prompt = renderChat(messages, { addGenerationPrompt: true });
+    const { tokenizer, config: { maxPositions } } = this.model;
+    const prompt = tokenizer.encode(renderChat(messages, { addGenerationPrompt: true }));
+    if (prompt.length >= maxPositions) {
+      throw new UserError(
+        `This makes the chat ${prompt.length} tokens long, of at most ${maxPositions} ` +
+          `(max_position_embeddings), and leaves none for an answer: say less, or reset the chat.`,
+      );
+    }
     let answer = "";
     for await (const token of this.model.generate(prompt, this.options)) {
       answer += token.text;

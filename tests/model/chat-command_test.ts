@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { writePruned } from "./pruned-model.ts";
 
@@ -32,4 +32,13 @@ Deno.test("a chat keeps nothing where nothing was said, and the last line though
       { role: "system", content: "X" },
       { role: "user", content: "春\n眠" },
     ]);
+  }));
+
+Deno.test("a chat that has grown too long says so, and goes on after /reset", () =>
+  inTemporaryFolder(async (dir) => {
+    await writePruned(`${dir}/pruned`, false);
+    const shown = await chatOf(`春\n${"春".repeat(30)}\n/reset\n眠\n/save said.jsonl\n`, dir);
+    assertMatch(shown, /This makes the chat \d+ tokens long, of at most 64 .* or reset the chat\./);
+    const { messages } = JSON.parse(await Deno.readTextFile(`${dir}/said.jsonl`));
+    assertEquals(messages[1], { role: "user", content: "眠" });
   }));
