@@ -100,7 +100,7 @@ export class NextTokens {
   }
 
   /**
-   * Chooses each text's next token, as {@linkcode chooseToken} does.
+   * Chooses each text's next token, as {@linkcode chooseToken} does from its whole row.
    *
    * @param randoms one a text
    */
@@ -118,8 +118,7 @@ export class NextTokens {
   }
 
   async #chooseFromAll(text: number, random: Random): Promise<number> {
-    const { temperature, topK, topP } = this.sampling;
-    return chooseToken(await this.#read(text), [], random, { temperature, topK, topP });
+    return chooseToken(await this.#read(text), random, this.sampling);
   }
 
   /** [texts][vocabulary], penalties applied. */

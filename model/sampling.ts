@@ -25,25 +25,15 @@ interface Candidates {
 }
 
 /**
- * Chooses a token, in the order of Hugging Face's processors: repetition penalty, suppressed
- * tokens, temperature, top-k, top-p.
+ * Chooses a token of a whole row: by temperature, top-k and top-p, in Hugging Face's order.
  *
- * @param logits [vocabulary], overwritten
- * @param history ids of the prompt and of what was generated
+ * @param logits [vocabulary], penalties applied
  */
 export function chooseToken(
   logits: Float32Array,
-  history: Iterable<number>,
   random: Random,
-  options: SamplingOptions,
+  { temperature = 0, topP = 1, topK = 0 }: SamplingOptions,
 ): number {
-  const { temperature = 0, topP = 1, topK = 0, repetitionPenalty = 1, suppressIds = [] } = options;
-  if (repetitionPenalty !== 1) {
-    // Factors in f32, so that a GPU comes to the same logits.
-    const [multiply, divide] = [repetitionPenalty, 1 / repetitionPenalty].map(Math.fround);
-    for (const id of new Set(history)) logits[id] *= logits[id] > 0 ? divide : multiply;
-  }
-  for (const id of suppressIds) logits[id] = -Infinity;
   const highest = placeOfHighest(logits);
   if (temperature === 0) return highest;
 
@@ -54,8 +44,7 @@ export function chooseToken(
 }
 
 /**
- * Chooses as {@linkcode chooseToken} does, from the likeliest tokens of a row whose logits have had
- * their penalties.
+ * Chooses as {@linkcode chooseToken} does, from the likeliest tokens of such a row.
  *
  * @returns undefined if that takes the whole row
  */

@@ -6,6 +6,7 @@ import { chooseToken } from "../../model/sampling.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { goldenModel, gpu } from "./golden-model.ts";
 import { networkInFloat64 } from "./network-in-float64.ts";
+import { penalized } from "./penalized.ts";
 
 for (const name of ["steel-tiny", "steel-gqa", "dense-swiglu"] as const) {
   Deno.test(`${name}: the prompt is one pass, then each token passes the network alone`, async () => {
@@ -51,8 +52,8 @@ Deno.test("texts go on as if each step's logits were read and a token chosen fro
   const { parameters, inputIds } = await goldenModel("steel-tiny");
   const prompts = [inputIds[0].slice(0, 7), inputIds[1].slice(0, 5)];
   const steps = 8;
-  const penalized = { temperature: 0.9, topP: 0.8, repetitionPenalty: 1.3, suppressIds: [4] };
-  for (const sampling of [{}, { repetitionPenalty: 1.3 }, penalized]) {
+  const drawn = { temperature: 0.9, topP: 0.8, repetitionPenalty: 1.3, suppressIds: [4] };
+  for (const sampling of [{}, { repetitionPenalty: 1.3 }, drawn]) {
     const decoder = await Decoder.plan(gpu, parameters, 2, 64, sampling);
     const randoms = () => [new Random(1), new Random(2)];
     const written = await Array.fromAsync(decoder.generate(prompts, randoms(), steps));
@@ -66,7 +67,7 @@ Deno.test("texts go on as if each step's logits were read and a token chosen fro
       const logits = await reader.logits();
       expected.push(prompts.map((prompt, i) => {
         const history = [...prompt, ...expected.map((ids) => ids[i])];
-        return chooseToken(logits[i], history, draws[i], sampling);
+        return chooseToken(penalized(logits[i], history, sampling), draws[i], sampling);
       }));
       reader.step(expected.at(-1)!);
     }

@@ -8,6 +8,7 @@ import { upload } from "../../kernels/transfer.ts";
 import { batchInputs, uploadBatch } from "../../model/batch.ts";
 import { NextTokens } from "../../model/next-tokens.ts";
 import { chooseAmong, chooseToken, type SamplingOptions } from "../../model/sampling.ts";
+import { penalized } from "./penalized.ts";
 
 const gpu = await openGpu();
 const VOCABULARY = 5000;
@@ -41,30 +42,50 @@ const SETTINGS: SamplingOptions[] = [
   { suppressIds: [VOCABULARY + HISTORIES[3][0]] },
 ];
 
+/** Next tokens of texts that hold `histories`, with `rows` as their logits. */
+async function nextTokensOf(
+  rows: readonly Float32Array<ArrayBuffer>[],
+  histories: number[][],
+  options: SamplingOptions,
+): Promise<NextTokens> {
+  const [texts, vocabulary] = [rows.length, rows[0].length];
+  const next = await NextTokens.allocate(gpu, texts, vocabulary, options);
+  const graph = new Graph(gpu.capabilities);
+  const computed = graph.input("computed", [texts, vocabulary]);
+  const batch = batchInputs(graph, 64, texts);
+  next.record(computed, batch, { first: true });
+  const plan = await new Draft(graph).build(gpu);
+  uploadBatch(gpu, batch, histories);
+  rows.forEach((row, text) => upload(gpu, computed, row, text * vocabulary));
+  plan.run();
+  plan.destroy();
+  return next;
+}
+
 for (const options of SETTINGS) {
   Deno.test(`the same tokens as from whole rows: ${JSON.stringify(options)}`, async () => {
-    const next = await NextTokens.allocate(gpu, ROWS.length, VOCABULARY, options);
-    const graph = new Graph(gpu.capabilities);
-    const computed = graph.input("computed", [ROWS.length, VOCABULARY]);
-    const batch = batchInputs(graph, 64, ROWS.length);
-    next.record(computed, batch, { first: true });
-    const plan = await new Draft(graph).build(gpu);
-    uploadBatch(gpu, batch, HISTORIES);
-    ROWS.forEach((row, text) => upload(gpu, computed, row, text * VOCABULARY));
-    plan.run();
+    const next = await nextTokensOf(ROWS, HISTORIES, options);
     const seeds = options.temperature ? 5 : 1;
     for (let seed = 0; seed < seeds; seed++) {
       assertEquals(
         await next.choose(ROWS.map(() => new Random(seed))),
         ROWS.map((row, text) =>
-          chooseToken(row.slice(), HISTORIES[text], new Random(seed), options)
+          chooseToken(penalized(row, HISTORIES[text], options), new Random(seed), options)
         ),
       );
     }
-    plan.destroy();
     next.destroy();
   });
 }
+
+Deno.test("logits of what a text holds are divided by the penalty, negative ones multiplied", async () => {
+  const options = { repetitionPenalty: 2, suppressIds: [3] };
+  const next = await nextTokensOf([Float32Array.of(3, -2, 1, 5)], [[0, 1, 1]], options);
+  const [[...logits]] = await next.logits();
+  assertEquals(logits.slice(0, 3), [1.5, -4, 1]);
+  assert(logits[3] < -1e38, "suppressed");
+  next.destroy();
+});
 
 Deno.test("the likeliest tokens suffice where they have the share or the number asked for", () => {
   const likeliest = {
