@@ -199,7 +199,21 @@ export function sourceAndLanguage(origin: number, sources: string[]): [string, s
   return [sources[Math.floor(origin / LANGUAGES.length)], LANGUAGES[origin % LANGUAGES.length]];
 }
 
-/** Makes entries that count some sources count them as `all` does, to which new ones are added. */
+/** Sources that are told apart: there may be as many as documents, such as their addresses. */
+export const MOST_SOURCES = 1000;
+
+/** What all further ones are counted as. */
+export const OTHER_SOURCES = "other sources";
+
+/** What sources are counted as beside `all`, to which new ones are added while there is room. */
+export function addSources(sources: string[], all: string[]): string[] {
+  return sources.map((source) => {
+    const isTold = all.includes(source) || all.length < MOST_SOURCES;
+    return all[indexIn(all, isTold ? source : OTHER_SOURCES)];
+  });
+}
+
+/** Makes entries that count some sources count them as `all` does, which has them. */
 export function renumberSources(entries: Uint32Array, sources: string[], all: string[]): void {
   const numbers = sources.map((source) => indexIn(all, source));
   for (let i = ENTRY.origin; i < entries.length; i += ENTRY.length) {

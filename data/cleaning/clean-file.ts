@@ -1,4 +1,4 @@
-import { ENTRY, renumberSources, type Trace } from "./clean-documents.ts";
+import { addSources, ENTRY, renumberSources, type Trace } from "./clean-documents.ts";
 import type { CleanJobResult } from "./clean-job.ts";
 import { addJob, type CleanReport, emptyReport } from "./clean-report.ts";
 import { addProblem, describeProblem, type Problem } from "../readers/problems.ts";
@@ -60,10 +60,11 @@ export async function cleanFile(
   try {
     for await (const { cleaned: part, problems, leftOut } of threads.map(records)) {
       if (strict && problems.length > 0) heed(problems[0]);
-      addJob(report, part, problems, leftOut);
+      const sources = addSources(part.sources, cleaned.sources);
+      addJob(report, { ...part, sources }, problems, leftOut);
       cleaned.documents += part.entries.length / ENTRY.length;
       await lines.append(part.lines);
-      renumberSources(part.entries, part.sources, cleaned.sources);
+      renumberSources(part.entries, sources, cleaned.sources);
       await entries.append(new Uint8Array(part.entries.buffer));
       await statistics.append(part.statistics);
       cleaned.traces = firstTraces([...cleaned.traces, ...part.traces], traced);

@@ -2,7 +2,9 @@ import {
   type Cleaned,
   ENTRY,
   type Listed,
+  MOST_SOURCES,
   newCounts,
+  OTHER_SOURCES,
   sourceAndLanguage,
   type StepCounts,
 } from "./clean-documents.ts";
@@ -122,10 +124,16 @@ export function addReport(sum: CleanReport, part: CleanReport): void {
 
 function addComposition(sum: Composition, part: Composition): void {
   addTally(sum, part);
-  for (const group of ["sources", "languages"] as const) {
-    for (const [name, tally] of Object.entries(part[group])) {
-      addTally(sum[group][name] ??= { documents: 0, characters: 0 }, tally);
-    }
+  let room = MOST_SOURCES - Object.keys(sum.sources).length;
+  for (const [source, tally] of Object.entries(part.sources)) {
+    const isTold = Object.hasOwn(sum.sources, source) || room-- > 0;
+    addTally(
+      sum.sources[isTold ? source : OTHER_SOURCES] ??= { documents: 0, characters: 0 },
+      tally,
+    );
+  }
+  for (const [language, tally] of Object.entries(part.languages)) {
+    addTally(sum.languages[language] ??= { documents: 0, characters: 0 }, tally);
   }
   part.lengths.forEach((count, bin) => sum.lengths[bin] = (sum.lengths[bin] ?? 0) + count);
 }
@@ -164,11 +172,14 @@ export function warningsOf({ steps, problems }: CleanReport): string[] {
   return warnings;
 }
 
-/** A kept document's entry, counted. */
+/** A kept document's entry, counted; its source as that of what was read. */
 export function addKept(report: CleanReport, entry: Uint32Array, sources: string[]): void {
+  const [source, language] = sourceAndLanguage(entry[ENTRY.origin], sources);
+  const isTold = Object.hasOwn(report.read.sources, source);
   addDocument(
     report.kept,
     entry[ENTRY.characters],
-    ...sourceAndLanguage(entry[ENTRY.origin], sources),
+    isTold ? source : OTHER_SOURCES,
+    language,
   );
 }

@@ -229,6 +229,27 @@ Deno.test("a line of 50 MB is a document like others", async () => {
   });
 });
 
+Deno.test("sources that are as many as documents are counted together", async () => {
+  await inTemporaryFolder(async (dir) => {
+    const pages = Array.from(
+      { length: 3000 },
+      (_, i) => ({ text: `${i}`, source: `https://${i}` }),
+    );
+    const inputs = [
+      await jsonLines(`${dir}/a.jsonl`, pages.slice(0, 1800)),
+      await jsonLines(`${dir}/b.jsonl`, pages.slice(1200)),
+    ];
+    const recipe = parseRecipe("process: [document_deduplicator]", "recipe.yaml");
+    const { read, kept } = await clean({ recipe, inputs, output: `${dir}/out.jsonl` });
+    for (const [{ sources, documents }, all] of [[read, 3600], [kept, 3000]] as const) {
+      assertEquals(Object.keys(sources).length, 1001);
+      assertEquals(documents, all);
+      const counts = Object.values(sources).map(({ documents }) => documents);
+      assertEquals(counts.reduce((sum, count) => sum + count), all);
+    }
+  });
+});
+
 Deno.test("as many traces are written as there are", async () => {
   await inTemporaryFolder(async (dir) => {
     const letters = [..."abcdefghijklmnopqrst"];
