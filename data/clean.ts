@@ -95,8 +95,8 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     const target = isLast ? output : work.file(`phase-${number + 1}.jsonl`);
     const setup = {
       steps,
-      reading: isFirst ? reading : DEFAULT_READING,
-      options: isFirst ? options : { ...options, measureAll: false },
+      reading: isFirst ? reading : { ...DEFAULT_READING, carried: true },
+      options: { ...options, measureAll: isFirst && options.measureAll, carry: !isLast },
       models,
     };
     const prepared = prepareSteps(steps, loaded);

@@ -50,6 +50,8 @@ export interface CleaningOptions {
   measureAll: boolean;
   /** How many documents to trace for each step. */
   traced: number;
+  /** Whether those that stay are written with all that is known of them, for a next pass. */
+  carry: boolean;
 }
 
 /** Words of a document's entry in {@linkcode Cleaned.entries}. */
@@ -103,7 +105,7 @@ export function cleanDocuments(
       statistics.push(JSON.stringify({ ...measures, file, place, dropped_by: droppedBy }));
     }
     if (droppedBy !== undefined) continue;
-    lines.push(lineOf(document, text));
+    lines.push(options.carry ? JSON.stringify({ ...document, text }) : lineOf(document, text));
     const hash = [Number(fingerprint & 0xFFFFFFFFn), Number(fingerprint >> 32n)];
     entries.push(...hash, 0, codePointLength(text), originOf(source, text));
   }

@@ -13,6 +13,8 @@ export interface ReadingRules extends TextRules {
   corpus?: string;
   /** The field of plain records that has the text. */
   textKey: string;
+  /** Whether records are {@linkcode ReadDocument}s, as an earlier pass over them has left them. */
+  carried?: boolean;
 }
 
 export const DEFAULT_READING: ReadingRules = { asPublished: false, textKey: "text" };
@@ -53,6 +55,10 @@ export function documentsOf(
     try {
       const record = parseRecord(bytes.subarray(bounds[2 * i], bounds[2 * i + 1]));
       if (record === undefined) continue;
+      if (rules.carried) {
+        reading.documents.push(record as unknown as ReadDocument);
+        continue;
+      }
       const corpus = told ?? corpusOfRecord(record, textKey);
       const original = corpus.textOf(record, rules);
       if (original === undefined) {

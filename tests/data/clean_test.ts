@@ -87,6 +87,29 @@ Deno.test("a recipe keeps the first of near copies over all files, and says what
   });
 });
 
+Deno.test("after a deduplicator it is still known where documents are from", async () => {
+  await inTemporaryFolder(async (dir) => {
+    const long = "一篇足够长的文章，有二十个字以上，所以留下来。";
+    const inputs = [
+      await jsonLines(`${dir}/a.jsonl`, [{ text: "短", id: 1 }, { text: "不短", id: 2 }]),
+      await jsonLines(`${dir}/wiki.jsonl`, [{ completion: long }]),
+    ];
+    const recipe = parseRecipe(
+      "process: [document_deduplicator, { text_length_filter: { min_len: 2 } }]",
+      "recipe.yaml",
+    );
+    const traces = { path: `${dir}/traces.jsonl`, ofEach: 1 };
+    const { kept } = await clean({ recipe, inputs, output: `${dir}/out.jsonl`, traces });
+    assertEquals(Object.keys(kept.sources), [inputs[0], "wikipedia-cn"]);
+    assertEquals(await readLines(`${dir}/out.jsonl`), [
+      { text: "不短", id: 2 },
+      { text: long.normalize("NFKC"), source: "wikipedia-cn", file: inputs[1], place: "line 1" },
+    ]);
+    const [{ file, place }] = await readLines(traces.path);
+    assertEquals([file, place], [inputs[0], "line 1"]);
+  });
+});
+
 Deno.test("the number of workers does not change the output", async () => {
   await inTemporaryFolder(async (dir) => {
     const { output: alone } = await cleanTwice(dir);
