@@ -52,6 +52,9 @@ export function problemSummary(problems: ProblemReport): string[] {
   ];
 }
 
+/** Each document may have a source of its own, such as its address. */
+const SOURCES_SHOWN = 20;
+
 /** What a file of documents holds, and its first ones. */
 export async function inspectFile(path: string): Promise<string> {
   const sources: Record<string, number> = {};
@@ -67,11 +70,13 @@ export async function inspectFile(path: string): Promise<string> {
     if (!(error instanceof DamagedFile)) throw error;
     heed({ file: path, reason: error.message, kept: false });
   }
+  const largest = Object.entries(sources).toSorted(([, a], [, b]) => b - a);
   return [
     path,
-    ...Object.entries(sources).map(([source, documents]) =>
+    ...largest.slice(0, SOURCES_SHOWN).map(([source, documents]) =>
       `${countOf(documents, "document")} of ${source}`
     ),
+    ...largest.length > SOURCES_SHOWN ? [`… ${largest.length} sources in all`] : [],
     ...first,
     ...problemSummary(problems),
   ].join("\n");
