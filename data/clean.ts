@@ -23,7 +23,10 @@ export interface CleanSettings {
   inputs: string[];
   /** JSON lines, each a text with where it came from, or the record that it was in; under `text`. */
   output: string;
-  /** Where to write the statistics of all documents; every step then takes every document. */
+  /**
+   * Where to write the statistics of all documents up to the first deduplicator; every step before it
+   * then takes every document.
+   */
   statistics?: string;
   /** Where to write samples that mappers changed and filters dropped, and how many of each. */
   traces?: { path: string; ofEach: number };
@@ -128,6 +131,11 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     seconds: (performance.now() - started) / 1000,
   };
   const notes = fitted ? [fitted.note] : [];
+  const unmeasured = phases.slice(1).flat().filter(({ name }) => name.endsWith("_filter"));
+  if (options.measureAll && unmeasured.length > 0) {
+    const names = unmeasured.map(({ name }) => name).join(", ");
+    notes.push(`the statistics lack those of ${names}, which come after a deduplicator`);
+  }
   return { ...report, warnings: [...notes, ...warningsOf(report)] };
 }
 

@@ -99,9 +99,13 @@ Deno.test("after a deduplicator it is still known where documents are from", asy
       "recipe.yaml",
     );
     const traces = { path: `${dir}/traces.jsonl`, ofEach: 1 };
-    const { kept } = await clean({ recipe, inputs, output: `${dir}/out.jsonl`, traces });
+    const written = { output: `${dir}/out.jsonl`, traces, statistics: `${dir}/statistics.jsonl` };
+    const { kept, warnings } = await clean({ recipe, inputs, ...written });
+    assertEquals(warnings, [
+      "the statistics lack those of text_length_filter, which come after a deduplicator",
+    ]);
     assertEquals(Object.keys(kept.sources), [inputs[0], "wikipedia-cn"]);
-    assertEquals(await readLines(`${dir}/out.jsonl`), [
+    assertEquals(await readLines(written.output), [
       { text: "不短", id: 2 },
       { text: long.normalize("NFKC"), source: "wikipedia-cn", file: inputs[1], place: "line 1" },
     ]);
