@@ -106,7 +106,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     const phaseOptions = { strict: strict && isFirst, workers, onProgress };
     const phase = new CleanPhase(setup, prepared, work, `${number + 1}`, phaseOptions);
     const files = await phase.cleanFiles(sources);
-    if (isFirst) refuseNothing(files);
+    if (isFirst) await refuseNothing(files, work);
     reports.push(await phase.writeKept(files, target));
     traces = traces.concat(files.flatMap((file) => file.traces));
     if (isFirst && settings.statistics !== undefined) {
@@ -161,10 +161,11 @@ export function judgingFilesOf(
 export const CLEANING_EDITION = 2;
 
 /** Throws UserError if no file has a document: an earlier output is better than an empty one. */
-function refuseNothing(files: CleanedFile[]): void {
+async function refuseNothing(files: CleanedFile[], work: WorkFolder): Promise<void> {
   if (files.some(({ report }) => report.read.documents > 0)) return;
   const problems = noProblems();
   for (const { report } of files) addProblems(problems, report.problems);
+  await work.remove();
   throw new UserError(`there is no document to clean\n${firstProblems(problems)}`.trim());
 }
 

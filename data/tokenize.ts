@@ -73,6 +73,7 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   const problems = noProblems();
   for (const file of tokenized.flat()) addProblems(problems, file.problems);
   if (tokenized.flat().every(({ documents }) => documents === 0)) {
+    await work.remove();
     throw new UserError(`there is no document to tokenize\n${firstProblems(problems)}`.trim());
   }
   const writer = new ShardWriter(output, {

@@ -180,6 +180,7 @@ Deno.test("what cannot be read is counted, or with strict refused with file and 
     const before = await Deno.readTextFile(settings.output);
     const noDocument = `there is no document to clean\n  ${dir}/empty.jsonl is empty`;
     await assertRejects(() => clean({ ...settings, inputs }), UserError, noDocument);
+    await assertRejects(() => Deno.stat(`${settings.output}.steel-work`), Deno.errors.NotFound);
     assertEquals(await Deno.readTextFile(settings.output), before);
     // That nothing is left for what comes after a deduplicator is no mistake of the file.
     const nothingLeft = parseRecipe(

@@ -26,6 +26,7 @@ Deno.test("finished shards stay until there are documents to take their place", 
       UserError,
       "there is no document to tokenize",
     );
+    await assertRejects(() => Deno.stat(`${settings.output}/.steel-work`), Deno.errors.NotFound);
     await assertRejects(
       () => tokenize({ ...settings, sources: [{ ...settings.sources[0], weight: 1 }, empty] }),
       UserError,
