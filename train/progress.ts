@@ -32,7 +32,7 @@ export class Progress implements Disposable {
    */
   constructor(steps: number, done: number) {
     this.#steps = steps;
-    this.#clock = new StepClock(done);
+    this.#clock = new StepClock(done, performance.now());
     if (!process.stdout.isTTY) return;
     this.#bars = new MultiBar({
       stream: process.stdout,
@@ -47,14 +47,13 @@ export class Progress implements Disposable {
 
   /** @param step the number of steps done */
   update(step: number, status: StepStatus): void {
-    const text = `${statusText(status)}  ${
-      timeText(this.#clock.secondsTo(this.#steps, step))
-    } left`;
+    const now = performance.now();
+    const left = this.#clock.secondsTo(this.#steps, step, now);
+    const text = `${statusText(status)}  ${timeText(left)} left`;
     if (this.#bar !== undefined) {
       this.#bar.update(step, { status: text });
       return;
     }
-    const now = performance.now();
     if (now - this.#lastLine < LINE_INTERVAL && step < this.#steps) return;
     this.#lastLine = now;
     console.log(`step ${step}/${this.#steps}  ${text}`);
@@ -96,22 +95,24 @@ export function timeText(seconds: number): string {
 }
 
 /** Foretells the time left from the time that recent steps took. */
-class StepClock {
+export class StepClock {
   #step: number;
-  #time = performance.now();
+  #time: number;
   #updates = 0;
   #secondsPerStep = 0;
 
-  constructor(step: number) {
+  /** @param now milliseconds, as below */
+  constructor(step: number, now: number) {
     this.#step = step;
+    this.#time = now;
   }
 
-  secondsTo(last: number, step: number): number {
-    const now = performance.now();
+  secondsTo(last: number, step: number, now: number): number {
     const recent = (now - this.#time) / 1000 / Math.max(1, step - this.#step);
     // A validation or a checkpoint makes one step long: an average over some twenty levels it. The
-    // first step, in which pipelines are compiled, foretells nothing once there is a second.
-    this.#secondsPerStep = this.#updates++ < 2
+    // first step, in which pipelines are compiled, and the second, before which the device's peak is
+    // measured, foretell nothing once there is a third.
+    this.#secondsPerStep = this.#updates++ < 3
       ? recent
       : 0.95 * this.#secondsPerStep + 0.05 * recent;
     this.#step = step;
