@@ -213,14 +213,14 @@ function speedBlocks({ speed }: Results): Block[] {
 function commands(folder: string, stages: Stage[], evaluations: Results[]): string[] {
   return [
     ...stages.flatMap(({ task, folder }) =>
-      task ? [`deno task ${task} --config ${folder}/settings.yaml`] : []
+      task ? [`deno task ${task} --config ${word(`${folder}/settings.yaml`)}`] : []
     ),
     ...evaluations.map((results) =>
       [
         results.data === DEMO_DATA
           ? "deno task eval demo"
-          : `deno task eval ${results.benchmark} --data ${results.data}`,
-        `--model ${results.model} --protocol ${results.protocol} --split ${results.split}`,
+          : `deno task eval ${results.benchmark} --data ${word(results.data)}`,
+        `--model ${word(results.model)} --protocol ${results.protocol} --split ${results.split}`,
         `--shots ${results.shots}`,
         ...(results.chainOfThought ? ["--cot"] : []),
         ...(results.subjects ? [`--subjects ${results.subjects.join()}`] : []),
@@ -230,8 +230,13 @@ function commands(folder: string, stages: Stage[], evaluations: Results[]): stri
         `--seed ${results.seed}`,
       ].join(" ")
     ),
-    `deno task report ${folder}`,
+    `deno task report ${word(folder)}`,
   ];
+}
+
+/** A path as a shell takes it for one word. */
+function word(path: string): string {
+  return /^[\p{L}\p{N}_./:-]+$/u.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function versions(): string {

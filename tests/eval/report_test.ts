@@ -44,9 +44,9 @@ const withRun = (use: (run: string) => Promise<void>) =>
       lines([{ step: 1, loss: 0.69, chosenReward: 0.5 }]),
     );
     await Deno.writeTextFile(`${run}/mine/settings.yaml`, "loss:\n  kind: sigmoid\n");
-    await writeMadeUpCeval(`${folder}/data`);
+    await writeMadeUpCeval(`${folder}/the data`);
     await runEvaluation({
-      ...{ benchmark: "ceval", protocol: "official", data: `${folder}/data` },
+      ...{ benchmark: "ceval", protocol: "official", data: `${folder}/the data` },
       ...{ out: `${run}/eval/ceval`, subjects: [...Object.keys(SUBJECTS), "law"] },
       ...{ chainOfThought: false, batch: 8, seed: 0, keepGoing: true },
     }, { ...alwaysLetter("A"), precision: "mixed" });
@@ -83,7 +83,7 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
         "| Steel-LLM chat (paper) | 41.90 | 36.08 | 30.82 |",
         `deno task pretrain --config ${run}/poems/settings.yaml\n` +
         `deno task dpo --config ${run}/mine/settings.yaml\n`,
-        `deno task eval ceval --data ${run.replace(/run$/, "data")} --model always:A ` +
+        `deno task eval ceval --data '${run.replace(/run$/, "the data")}' --model always:A ` +
         "--protocol official --split val --shots 5 " +
         "--subjects computer_network,marxism,logic,physician,law --precision mixed --keep-going " +
         "--seed 0",
