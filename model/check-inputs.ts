@@ -1,4 +1,5 @@
 /** What a model can be asked: every mistake is named before a GPU sees it. */
+import { IGNORED_LABEL } from "../data/instructions/encode.ts";
 import { UserError } from "../kernels/user-error.ts";
 import type { ModelConfig } from "./config.ts";
 import {
@@ -71,7 +72,7 @@ export function checkLabels(
     if (ids.length !== wanted) {
       throw new UserError(`Sequence ${sequence} has ${wanted} tokens, but ${ids.length} labels.`);
     }
-    const bad = ids.find((id) => id !== -100 && !isIdBelow(vocabSize, id));
+    const bad = ids.find((id) => id !== IGNORED_LABEL && !isIdBelow(vocabSize, id));
     if (bad !== undefined) {
       throw new UserError(
         `Sequence ${sequence} has the label ${bad}; a label is -100 to be ignored, or an id from ` +
