@@ -78,15 +78,19 @@ function addDocument(
   language: string,
 ): void {
   const { sources, languages, lengths } = composition;
-  sources[source] ??= { documents: 0, characters: 0 };
-  languages[language] ??= { documents: 0, characters: 0 };
-  for (const tally of [composition, sources[source], languages[language]]) {
+  for (const tally of [composition, tallyOf(sources, source), tallyOf(languages, language)]) {
     tally.documents++;
     tally.characters += characters;
   }
   const bin = Math.floor(Math.log2(Math.max(characters, 1)));
   while (lengths.length <= bin) lengths.push(0);
   lengths[bin]++;
+}
+
+/** A source may have the name of something that every object has. */
+function tallyOf(tallies: Record<string, Tally>, name: string): Tally {
+  if (!Object.hasOwn(tallies, name)) tallies[name] = { documents: 0, characters: 0 };
+  return tallies[name];
 }
 
 /** Adds what one job came to, but for the documents that it keeps: a deduplicator may follow. */

@@ -261,7 +261,7 @@ Deno.test("sources that are as many as documents are counted together", async ()
   await inTemporaryFolder(async (dir) => {
     const pages = Array.from(
       { length: 3000 },
-      (_, i) => ({ text: `${i}`, source: `https://${i}` }),
+      (_, i) => ({ text: `${i}`, source: i === 0 ? "constructor" : `https://${i}` }),
     );
     const inputs = [
       await jsonLines(`${dir}/a.jsonl`, pages.slice(0, 1800)),
