@@ -57,20 +57,20 @@ const SOURCES_SHOWN = 20;
 
 /** What a file of documents holds, and its first ones. */
 export async function inspectFile(path: string): Promise<string> {
-  const sources: Record<string, number> = {};
+  const sources = new Map<string, number>();
   const problems = noProblems();
   const first: string[] = [];
   const heed = (problem: Problem) => addProblem(problems, problem);
   try {
     for await (const { text, source, place } of readDocuments(path, DEFAULT_READING, heed)) {
-      sources[source] = (sources[source] ?? 0) + 1;
+      sources.set(source, (sources.get(source) ?? 0) + 1);
       if (first.length < 3) first.push(`${place}: ${JSON.stringify(text.slice(0, 200))}`);
     }
   } catch (error) {
     if (!(error instanceof DamagedFile)) throw error;
     heed({ file: path, reason: error.message, kept: false });
   }
-  const largest = Object.entries(sources).toSorted(([, a], [, b]) => b - a);
+  const largest = [...sources].toSorted(([, a], [, b]) => b - a);
   return [
     path,
     ...largest.slice(0, SOURCES_SHOWN).map(([source, documents]) =>

@@ -131,13 +131,10 @@ function addComposition(sum: Composition, part: Composition): void {
   let room = MOST_SOURCES - Object.keys(sum.sources).length;
   for (const [source, tally] of Object.entries(part.sources)) {
     const isTold = Object.hasOwn(sum.sources, source) || room-- > 0;
-    addTally(
-      sum.sources[isTold ? source : OTHER_SOURCES] ??= { documents: 0, characters: 0 },
-      tally,
-    );
+    addTally(tallyOf(sum.sources, isTold ? source : OTHER_SOURCES), tally);
   }
   for (const [language, tally] of Object.entries(part.languages)) {
-    addTally(sum.languages[language] ??= { documents: 0, characters: 0 }, tally);
+    addTally(tallyOf(sum.languages, language), tally);
   }
   part.lengths.forEach((count, bin) => sum.lengths[bin] = (sum.lengths[bin] ?? 0) + count);
 }
