@@ -10,10 +10,12 @@ import { settingsToYaml } from "./settings.ts";
 
 /**
  * What may change when a run goes on: none of it changes what is computed. Another `train.gpu`, like
- * another machine, does round otherwise: the run goes on as well, but not to the same bits.
+ * another machine, does round otherwise: the run goes on as well, but not to the same bits. Sets may
+ * have been moved to another `data.dir`: by their examples it is seen that they are the same.
  */
 const FREE = new Set([
   "run.dir",
+  "data.dir",
   "train.gpu",
   "train.recompute",
   "train.validateEvery",

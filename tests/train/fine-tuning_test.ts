@@ -118,6 +118,7 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     const kept = await Deno.readTextFile(cache);
     const shares = await Deno.readTextFile(`${dir}/dpo/examples.json`);
     await assertRejects(() => prefer("dpo", "--train.steps=9"), UserError, "train.steps was 8");
+    await prefer("dpo", `--data.dir=${dir}`); // the same examples: the run is complete
     await assertRejects(
       () => prefer("dpo", `--model.path=${gained}`),
       UserError,
