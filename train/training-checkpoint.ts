@@ -21,7 +21,7 @@ export interface TrainingState {
   tokens: number;
   /** Steps of these that were skipped because a gradient overflowed in f16. */
   skipped: number;
-  /** What the source of the batches needs to go on from there. */
+  /** What the source of the batches needs to go on from there: at least `epoch` and `index`. */
   position: unknown;
 }
 
@@ -98,7 +98,7 @@ export async function readTrainingState(folder: string): Promise<SavedState> {
     step: isCount(step),
     tokens: isCount(tokens),
     skipped: isCount(skipped),
-    position: isRecord(position),
+    position: isRecord(position) && isCount(position.epoch) && isCount(position.index),
     lossScale: isRecord(lossScale) && isCount(lossScale.calm) &&
       typeof lossScale.value === "number",
   };
