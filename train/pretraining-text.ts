@@ -62,13 +62,17 @@ export async function corpusText(
     });
   const inBlocks = (corpus: TokenCorpus) => {
     const blocks = new ShuffledBlocks(
-      cutIntoBlocks(corpus.train, data.sequence + 1, "the corpus"),
+      cutIntoBlocks(
+        corpus.train,
+        data.sequence + 1,
+        `the text to train on (documents are held out whole; data.heldOut is ${data.heldOut})`,
+      ),
       data.seed,
     );
     const heldOut = cutIntoBlocks(
       corpus.heldOut,
       data.sequence + 1,
-      `the held-out text (data.heldOut is ${data.heldOut}; a larger share holds out more)`,
+      `the held-out text (of whole documents; data.heldOut is ${data.heldOut}, more holds out more)`,
     );
     const text = createHash("sha256").update(corpus.train).update(corpus.heldOut).digest("hex");
     if (position !== undefined) {

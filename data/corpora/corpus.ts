@@ -1,15 +1,18 @@
 import { resolve } from "node:path";
+import { UserError } from "../../kernels/user-error.ts";
 import type { Document } from "../document.ts";
 import { fileIdentity } from "../file-identity.ts";
+import { DEFAULT_READING } from "../readers/documents.ts";
+import { describeProblem, type Problem } from "../readers/problems.ts";
+import { readDocuments } from "../readers/read-file.ts";
 import { cachedCorpus } from "../token-cache.ts";
 import { type TokenCorpus, tokenizeCorpus } from "../token-corpus.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import { embedded, EMBEDDED_EDITION } from "./embedded.ts";
-import { jsonl } from "./jsonl.ts";
 
 /** Which text to train on, and how much of it. */
 export interface CorpusSettings {
-  /** `embedded`, or the paths of .jsonl files. */
+  /** `embedded`, or the paths of files that {@linkcode readDocuments} reads. */
   source: string[];
   /** Where to stop, counted in tokens; 0 takes everything. */
   tokens: number;
@@ -32,7 +35,7 @@ export interface CorpusOptions {
 /**
  * The tokens of a corpus, from the cache if nothing that they depend on has changed.
  *
- * @throws UserError for a file that cannot be read or a line of it that is not a document
+ * @throws UserError for a file that cannot be read or a record of it that is no document
  */
 export async function loadCorpus(
   { source, tokens, heldOut }: CorpusSettings,
@@ -43,7 +46,7 @@ export async function loadCorpus(
     ? EMBEDDED_EDITION
     : await Promise.all(source.map((path) => fileIdentity(resolve(path))));
   const key = { text, tokens, heldOut, tokenizerName, endToken };
-  const ingredients = isEmbedded ? embedded() : [{ documents: jsonlFiles(source), share: 1 }];
+  const ingredients = isEmbedded ? embedded() : [{ documents: documentsOf(source), share: 1 }];
   return cachedCorpus(cacheDir, key, () =>
     tokenizeCorpus(ingredients, {
       tokenizer,
@@ -54,6 +57,15 @@ export async function loadCorpus(
     }));
 }
 
-async function* jsonlFiles(paths: string[]): AsyncIterable<Document> {
-  for (const path of paths) yield* jsonl(path);
+/** The documents of files, each counted as its file's. */
+async function* documentsOf(paths: string[]): AsyncIterable<Document> {
+  for (const path of paths) {
+    for await (const { text, place } of readDocuments(path, DEFAULT_READING, refuse)) {
+      yield { text, place, source: path };
+    }
+  }
+}
+
+function refuse(problem: Problem): void {
+  if (!problem.kept) throw new UserError(describeProblem(problem));
 }

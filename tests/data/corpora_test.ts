@@ -5,13 +5,12 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { gzipSync } from "node:zlib";
 import { UserError } from "../../kernels/user-error.ts";
 import { plainEnglish } from "../../data/corpora/brown.ts";
 import { loadCorpus } from "../../data/corpora/corpus.ts";
 import { embedded } from "../../data/corpora/embedded.ts";
-import { jsonl } from "../../data/corpora/jsonl.ts";
 import { documentOf, isRegulated, type Poem, poems } from "../../data/corpora/poetry.ts";
+import { readDocuments } from "../../data/readers/read-file.ts";
 import { tokenizeCorpus } from "../../data/token-corpus.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
@@ -20,14 +19,21 @@ const characters = {
   encode: (text: string) => [...text].map((character) => character.codePointAt(0)!),
 };
 
-async function withFile<T>(content: string | Uint8Array, use: (path: string) => Promise<T>) {
+async function withFile<T>(content: string, use: (path: string) => Promise<T>) {
   return await inTemporaryFolder(async (dir) => {
     const path = `${dir}/some.jsonl`;
-    await Deno.writeFile(
-      path,
-      typeof content === "string" ? new TextEncoder().encode(content) : content,
-    );
+    await Deno.writeTextFile(path, content);
     return await use(path);
+  });
+}
+
+/** Tokens of a file's characters, kept beside it. */
+function load(path: string, { tokenizer = characters, tokens = 0 } = {}) {
+  return loadCorpus({ source: [path], tokens, heldOut: 0.2 }, {
+    tokenizer,
+    tokenizerName: "characters",
+    endToken: END,
+    cacheDir: `${path}.cache`,
   });
 }
 
@@ -76,48 +82,6 @@ Deno.test("embedded: four fifths poetry and one fifth English, the same every ti
   assertEquals(await tokenizeCorpus(embedded(), options), corpus);
 });
 
-Deno.test("jsonl: documents with their places; empty lines are passed over", async () => {
-  const documents = await withFile(
-    '\uFEFF{"text":"one"}\r\n\n{"id":2,"text":"二\\n"}',
-    (path) => Array.fromAsync(jsonl(path)),
-  );
-  assertEquals(
-    documents.map(({ text, place }) => [text, place]),
-    [["one", "line 1"], ["二\n", "line 3"]],
-  );
-});
-
-Deno.test("jsonl: a line longer than a read is put together again, of a compressed file too", async () => {
-  const text = "长".repeat(100_000);
-  const line = JSON.stringify({ text });
-  for (const [ending, compress] of [["", (text: string) => text], [".gz", gzipSync]] as const) {
-    const documents = await withFile(compress(`${line}\n${line}\n`), async (path) => {
-      await Deno.rename(path, path + ending);
-      return await Array.fromAsync(jsonl(path + ending));
-    });
-    assertEquals(documents.map((document) => document.text === text), [true, true]);
-  }
-});
-
-Deno.test("jsonl: a bad line is named with its file and number", async () => {
-  const good = '{"text":"good"}\n';
-  const cases: [string | Uint8Array, string][] = [
-    [good + '{"text":', ":2: the line is not JSON"],
-    [good + good + '{"content":"x"}\n', ':3: expected an object with the field "text"'],
-    [good + "[1]", ':2: expected an object with the field "text"'],
-    [good + "null", ':2: expected an object with the field "text"'],
-    [good + '{"text":5}', ':2: the field "text" must be a string, not 5'],
-    [Uint8Array.of(0x22, 0xff, 0x22), ":1: the line is not UTF-8"],
-  ];
-  for (const [content, expected] of cases) {
-    await withFile(content, async (path) => {
-      const read = () => Array.fromAsync(jsonl(path));
-      assertStringIncludes((await assertRejects(read, UserError)).message, path + expected);
-    });
-  }
-  await assertRejects(() => Array.fromAsync(jsonl("missing.jsonl")), UserError, "missing.jsonl");
-});
-
 /** Sixty documents, `a0` to `j5`, of which some are held out. */
 const lines = Array.from(
   { length: 60 },
@@ -134,7 +98,9 @@ function textsOf(tokens: Int32Array): string[] {
 Deno.test("corpus: every document is on one side, whatever stands around it", async () => {
   const options = { tokenizer: characters, endToken: END, tokens: Infinity, heldOut: 0.2 };
   const tokenize = (content: string) =>
-    withFile(content, (path) => tokenizeCorpus([{ documents: jsonl(path), share: 1 }], options));
+    withFile(content, (path) => {
+      return tokenizeCorpus([{ documents: readDocuments(path), share: 1 }], options);
+    });
   const corpus = await tokenize(lines.join(""));
   const [train, heldOut] = [textsOf(corpus.train), textsOf(corpus.heldOut)];
   assert(heldOut.length > 3 && heldOut.length < 25);
@@ -151,33 +117,38 @@ Deno.test("corpus: it is tokenized once, and again if the file or the cache chan
   await withFile(lines.join(""), async (path) => {
     let calls = 0;
     const tokenizer = { encode: (text: string) => (calls++, characters.encode(text)) };
-    const cacheDir = `${path}.cache`;
-    const load = async (tokens = 0) => {
+    const loadCounting = async (tokens = 0) => {
       calls = 0;
-      return await loadCorpus({ source: [path], tokens, heldOut: 0.2 }, {
-        tokenizer,
-        tokenizerName: "characters",
-        endToken: END,
-        cacheDir,
-      });
+      return await load(path, { tokenizer, tokens });
     };
 
-    const corpus = await load();
+    const corpus = await loadCounting();
     assertEquals(calls, 60);
-    assertEquals(await load(), corpus);
+    assertEquals(await loadCounting(), corpus);
     assertEquals(calls, 0);
-    assert((await load(30)).train.length < corpus.train.length);
+    assert((await loadCounting(30)).train.length < corpus.train.length);
     assert(calls > 0);
 
-    for await (const { name } of Deno.readDir(cacheDir)) {
-      const file = `${cacheDir}/${name}`;
+    for await (const { name } of Deno.readDir(`${path}.cache`)) {
+      const file = `${path}.cache/${name}`;
       await Deno.truncate(file, (await Deno.stat(file)).size - 4);
     }
-    assertEquals(await load(), corpus);
+    assertEquals(await loadCounting(), corpus);
     assertEquals(calls, 60);
 
     await Deno.writeTextFile(path, '{"text":"new"}\n', { append: true });
-    await load();
+    await loadCounting();
     assertEquals(calls, 61);
   });
+});
+
+Deno.test("corpus: documents are their file's; the first that is none is named with its place", async () => {
+  const good = '{"text":"good","source":"elsewhere"}\n';
+  await withFile(good, async (path) => {
+    assertEquals((await load(path)).tokensBySource, { [path]: 5 });
+  });
+  await withFile(good + good + "{}", async (path) => {
+    await assertRejects(() => load(path), UserError, `${path}, line 3: it has no field "text"`);
+  });
+  await assertRejects(() => load("missing.jsonl"), UserError, "missing.jsonl");
 });

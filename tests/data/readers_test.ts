@@ -94,6 +94,7 @@ Deno.test("as published, answers lose letters of the closing mark and 万 is no 
 
 Deno.test("a file is read by its ending and first character", async () => {
   const records = Array.from({ length: 600 }, (_, i) => ({ text: `${i} [,"\\]} 文` }));
+  records[300].text = "长".repeat(100_000); // more than is read at a time
   const texts = records.map(({ text }) => text);
   const lines = records.map((record) => JSON.stringify(record)).join("\n");
   const array = JSON.stringify(records, null, 2);
@@ -106,7 +107,7 @@ Deno.test("a file is read by its ending and first character", async () => {
   }));
   const files: [name: string, content: Uint8Array | string][] = [
     ["a.jsonl", lines],
-    ["a.json", lines + "\n"],
+    ["a.json", "\uFEFF" + lines + "\n"],
     ["a.jsonl.gz", gzipSync(lines)],
     ["a.jsonl.zst", zstdCompressSync(lines)],
     ["a.json", array],

@@ -18,11 +18,10 @@ async function refusal(dir: string, ...more: string[]): Promise<string> {
 Deno.test("text that cannot be trained on is refused with its place", () =>
   inTemporaryFolder(async (dir) => {
     const texts = {
-      '{"text": "iron"}\n{"text": "steel"\n': "made-up.jsonl:2: the line is not JSON",
-      '{"text": "iron"}\n\n{"txt": "steel"}\n':
-        "made-up.jsonl:3: expected an object with the field",
-      '{"text": 3}\n': 'made-up.jsonl:1: the field "text" must be a string, not 3',
-      "": "the corpus is empty",
+      '{"text": "iron"}\n{"text": "steel"\n': "made-up.jsonl, line 2: it is not JSON",
+      '{"text": "iron"}\n\n{"txt": "steel"}\n': 'made-up.jsonl, line 3: it has no field "text"',
+      '{"text": 3}\n': 'made-up.jsonl, line 1: the field "text" is not text',
+      "": "the text to train on (documents are held out whole; data.heldOut is 0.2) is empty",
     };
     for (const [text, expected] of Object.entries(texts)) {
       await Deno.writeTextFile(`${dir}/made-up.jsonl`, text);
@@ -36,7 +35,7 @@ Deno.test("text that cannot be trained on is refused with its place", () =>
     assertStringIncludes(await refusal(dir, ...long), "but one block takes 9001");
     assertStringIncludes(
       await refusal(dir, "--data.heldOut=1e-9"),
-      "data.heldOut is 1e-9; a larger share holds out more) is empty",
+      "data.heldOut is 1e-9, more holds out more) is empty",
     );
     assertStringIncludes(await refusal(dir, "--data.sequence=65"), "max_position_embeddings, 64");
     const uneven = ["--model.num_attention_heads=3", "--model.num_key_value_heads=3"];
