@@ -1,14 +1,18 @@
 import { UserError } from "../kernels/user-error.ts";
 import { shuffled } from "./random.ts";
 
-/** How far a {@linkcode BlockSource} has come; JSON. */
+/** How far a {@linkcode BlockSource} has come; JSON. It means nothing among other blocks. */
 export interface BlockPosition {
   /** Complete passes over all blocks. */
   epoch: number;
   /** Blocks taken in the present pass. */
   index: number;
-  /** Blocks in a pass: a position means nothing among other blocks. */
-  blocks: number;
+}
+
+/** The same among {@linkcode ShuffledBlocks}. */
+export interface ShuffledPosition extends BlockPosition {
+  /** Tells the text from others. */
+  text: string;
 }
 
 /** An endless supply of blocks of token ids that can say where it is and return there. */
@@ -49,15 +53,20 @@ export class ShuffledBlocks implements BlockSource {
   readonly blockLength: number;
   readonly #blocks: Int32Array[];
   readonly #seed: number;
+  readonly #text: string;
   #epoch = 0;
   #index = 0;
   #order: Uint32Array;
 
-  /** @param blocks at least one, all of one length */
-  constructor(blocks: Int32Array[], seed: number) {
+  /**
+   * @param blocks at least one, all of one length
+   * @param text what tells the text that they were cut from, such as its hash
+   */
+  constructor(blocks: Int32Array[], seed: number, text: string) {
     this.blockLength = blocks[0].length;
     this.#blocks = blocks;
     this.#seed = seed;
+    this.#text = text;
     this.#order = shuffled(blocks.length, seed);
   }
 
@@ -66,16 +75,15 @@ export class ShuffledBlocks implements BlockSource {
     return this.#blocks[this.#order[this.#index++]];
   }
 
-  position(): BlockPosition {
-    return { epoch: this.#epoch, index: this.#index, blocks: this.#blocks.length };
+  position(): ShuffledPosition {
+    return { epoch: this.#epoch, index: this.#index, text: this.#text };
   }
 
-  seek({ epoch, index, blocks }: BlockPosition): void {
-    if (blocks !== this.#blocks.length) {
+  seek({ epoch, index, text }: ShuffledPosition): void {
+    if (text !== this.#text) {
       throw new UserError(
-        `the run was saved at block ${index} of ${blocks}, but its data now has ` +
-          `${this.#blocks.length} blocks: go on with the data and settings it was started with, ` +
-          `or start another run with --run.dir`,
+        `data.source: this is not the text that the run was begun with: go on with that, or start ` +
+          `another run with --run.dir`,
       );
     }
     this.#enterEpoch(epoch);

@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
 import { messageOf } from "./error-message.ts";
+import { isFolder } from "./is-folder.ts";
 
 /** Makes a folder, and those above it, unless it is there. Throws UserError if it cannot be made. */
 export async function makeFolder(path: string): Promise<void> {
@@ -16,7 +17,6 @@ export async function makeFolder(path: string): Promise<void> {
  * folder has the file's name.
  */
 export async function makeFolderOf(path: string): Promise<void> {
-  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
-  if (isFolder) throw new UserError(`${path} is a folder: give the name of a file`);
+  if (await isFolder(path)) throw new UserError(`${path} is a folder: give the name of a file`);
   await makeFolder(dirname(path));
 }

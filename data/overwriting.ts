@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
+import { isRecord } from "./is-record.ts";
 
 /**
  * Refuses outputs that would destroy an input or another output, by whichever path each is named.
@@ -37,8 +38,7 @@ export async function refuseForeign(path: string, keys: string[]): Promise<void>
     const { NotADirectory, NotFound } = Deno.errors;
     if (error instanceof NotFound || error instanceof NotADirectory) return;
   }
-  const isOurs = typeof content === "object" && content !== null &&
-    keys.every((key) => key in (content as object));
+  const isOurs = isRecord(content) && keys.every((key) => key in content);
   if (!isOurs) throw foreign(path);
 }
 

@@ -2,6 +2,7 @@ import { parse } from "@std/yaml";
 import { dirname, isAbsolute, join } from "node:path";
 import { UserError } from "../kernels/user-error.ts";
 import { messageOf } from "./error-message.ts";
+import { isRecord } from "./is-record.ts";
 import { filesOf } from "./input-files.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare.ts";
@@ -36,14 +37,14 @@ class Section {
 
   /** Throws UserError unless `values` are keys and values, and the keys known. */
   static of(values: unknown, known: string[], place: string, places: Places): Section {
-    if (typeof values !== "object" || values === null || Array.isArray(values)) {
+    if (!isRecord(values)) {
       throw new UserError(`${place}: expected keys and values (${known.join(", ")})`);
     }
     const unknown = Object.keys(values).find((key) => !known.includes(key));
     if (unknown !== undefined) {
       throw new UserError(`${place}: there is no key "${unknown}"; there are ${known.join(", ")}`);
     }
-    return new Section(values as Record<string, unknown>, place, places);
+    return new Section(values, place, places);
   }
 
   /** The value of a key, undefined if it has none; throws UserError unless it is `expected`. */

@@ -3,6 +3,7 @@ import { closest } from "fastest-levenshtein";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../kernels/user-error.ts";
 import { messageOf } from "./error-message.ts";
+import { isRecord } from "./is-record.ts";
 import {
   type Argument,
   ModelMissing,
@@ -194,8 +195,4 @@ function fit(value: unknown, instead: Argument): [fits: boolean, expected: strin
 
 function isStrings(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,5 @@
+import { isRecord } from "../data/is-record.ts";
 import { UserError } from "../kernels/user-error.ts";
-import { isRecord } from "./json-file.ts";
 import { isInRange, positive, rangeInWords } from "./number-range.ts";
 
 /** The sizes and choices that define a model: what a published `config.json` says, by our names. */

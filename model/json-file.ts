@@ -1,3 +1,4 @@
+import { isRecord } from "../data/is-record.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { writeError } from "./write-error.ts";
 
@@ -41,9 +42,4 @@ export async function writeText(path: string, text: string): Promise<void> {
   await Deno.writeFile(path, bytes).catch((error) => {
     throw writeError(error, path, bytes.length);
   });
-}
-
-/** A JSON object: neither a list nor null. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -6,9 +6,10 @@
  * alone goes through merges that are all kept, so the pruned one encodes it alike. Any other text
  * ends in smaller pieces, in single bytes at worst: encoding never fails.
  */
+import { isRecord } from "../data/is-record.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { BYTE_TOKENS } from "./byte-level.ts";
-import { formatJson, isRecord } from "./json-file.ts";
+import { formatJson } from "./json-file.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 

@@ -1,6 +1,6 @@
+import { isRecord } from "../data/is-record.ts";
 import { sizeOf } from "../kernels/tensor.ts";
 import { UserError } from "../kernels/user-error.ts";
-import { isRecord } from "./json-file.ts";
 
 const BYTES_PER_VALUE = {
   BOOL: 1,

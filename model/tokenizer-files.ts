@@ -1,8 +1,9 @@
 import { join } from "node:path";
+import { isRecord } from "../data/is-record.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { currentFolder } from "./atomic-folder.ts";
 import { CHAT_TEMPLATE } from "./chat-template.ts";
-import { formatJson, isRecord, parseObject, readIfThere } from "./json-file.ts";
+import { formatJson, parseObject, readIfThere } from "./json-file.ts";
 
 /** Where a tokenizer comes from: what it is built of, and the files to store with a checkpoint. */
 export interface TokenizerFiles {

@@ -1,8 +1,9 @@
 /** A checkpoint's weights: one safetensors file, or several with an index, as in Hugging Face. */
 import { basename, join } from "node:path";
+import { isRecord } from "../data/is-record.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { exists } from "./exists.ts";
-import { formatJson, isRecord, readJson, writeText } from "./json-file.ts";
+import { formatJson, readJson, writeText } from "./json-file.ts";
 import { SafetensorsFile, type TensorEntry, writeSafetensors } from "./safetensors.ts";
 import { byteSize } from "./safetensors-header.ts";
 

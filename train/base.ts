@@ -1,3 +1,4 @@
+import { isFolder } from "../data/is-folder.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { type Checkpoint, openCheckpoint } from "../model/checkpoint.ts";
@@ -48,8 +49,7 @@ async function checkpointOf(
   const before = (await keptSettings(run.dir))?.model?.path;
   const checkpoint = checkpoints.find((each) => each === before) ?? checkpoints.at(-1);
   if (checkpoint !== undefined) return checkpoint;
-  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
-  if (isFolder) return path;
+  if (await isFolder(path)) return path;
   throw new UserError(
     `model.path: there is no checkpoint at ${path}; run ${command} first, or give the folder of ` +
       `another checkpoint`,

@@ -21,9 +21,9 @@ const OVERHEAD = 700;
 const TRIED_STEPS = 16;
 
 /**
- * The room of a micro-batch: at most the rows of `microBatch` examples of the longest length, or of a
- * step's if these are fewer, and of these as many as waste least. A step's last micro-batch is as large as the others, so that rows
- * which fill eight and a little of a ninth cost nine.
+ * The room of a micro-batch: at most the rows of `microBatch` examples of the longest length, or of
+ * a step's if these are fewer, and of these as many as waste least. A step's last micro-batch is as
+ * large as the others, so that rows which fill eight and a little of a ninth cost nine.
  */
 export function roomFor(items: Items, { batch, microBatch, packing }: Layout, seed: number): Room {
   const sizes: Extent[] = [];

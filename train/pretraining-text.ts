@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
 import {
-  type BlockPosition,
   type BlockSource,
   cutIntoBlocks,
   ShuffledBlocks,
+  type ShuffledPosition,
 } from "../data/blocks.ts";
 import { loadCorpus } from "../data/corpora/corpus.ts";
 import type { TokenCorpus } from "../data/token-corpus.ts";
-import { UserError } from "../kernels/user-error.ts";
 import { roundUp } from "../model/plan-sizes.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { VOCABULARY_FILE } from "../model/vocabulary.ts";
@@ -33,12 +32,6 @@ export interface PretrainingText extends Disposable {
   readonly validation: readonly Int32Array[];
   /** Fills blocks up and is never a target; undefined where every block is full of text. */
   readonly padding?: number;
-}
-
-/** Where a run through a corpus stands; JSON. */
-interface CorpusPosition extends BlockPosition {
-  /** A hash of the tokens, held out and not: among others, of as many blocks, it means nothing. */
-  text: string;
 }
 
 /**
@@ -68,24 +61,16 @@ export async function corpusText(
         `the text to train on (documents are held out whole; data.heldOut is ${data.heldOut})`,
       ),
       data.seed,
+      createHash("sha256").update(corpus.train).update(corpus.heldOut).digest("hex"),
     );
     const heldOut = cutIntoBlocks(
       corpus.heldOut,
       data.sequence + 1,
       `the held-out text (of whole documents; data.heldOut is ${data.heldOut}, more holds out more)`,
     );
-    const text = createHash("sha256").update(corpus.train).update(corpus.heldOut).digest("hex");
-    if (position !== undefined) {
-      blocks.seek(position as CorpusPosition);
-      if ((position as CorpusPosition).text !== text) throw otherText(data.source);
-    }
+    if (position !== undefined) blocks.seek(position as ShuffledPosition);
     return {
-      blocks: {
-        blockLength: blocks.blockLength,
-        next: () => blocks.next(),
-        position: (): CorpusPosition => ({ ...blocks.position(), text }),
-        seek: (position: BlockPosition) => blocks.seek(position),
-      },
+      blocks,
       tokens: corpus.train.length,
       tokensBySource: corpus.tokensBySource,
       validation: evenlySpaced(heldOut, train.validationBlocks),
@@ -108,15 +93,6 @@ export async function corpusText(
     files: { ...tokenizer.files(), [VOCABULARY_FILE]: vocabulary.toJson() },
     ...inBlocks(pruned),
   };
-}
-
-function otherText(source: readonly string[]): UserError {
-  return new UserError(
-    `data.source: the text of ${
-      source.join(", ")
-    } is not the one that the run was begun with: go ` +
-      `on with that, or start another run with --run.dir`,
-  );
 }
 
 /** Some of the items, from every source in proportion; all of them for 0. */

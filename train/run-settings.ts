@@ -1,9 +1,10 @@
 import { parse } from "@std/yaml";
 import { join } from "node:path";
+import { isRecord } from "../data/is-record.ts";
 import { makeFolder } from "../data/make-folder.ts";
 import { WholeFile } from "../data/whole-file.ts";
 import { UserError } from "../kernels/user-error.ts";
-import { isRecord, readIfThere } from "../model/json-file.ts";
+import { readIfThere } from "../model/json-file.ts";
 import { newestCheckpoint } from "../model/run-folder.ts";
 import type { Schema, SettingsOf } from "./settings-schema.ts";
 import { settingsToYaml } from "./settings.ts";

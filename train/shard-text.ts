@@ -1,4 +1,5 @@
 import { basename, dirname } from "node:path";
+import { isFolder } from "../data/is-folder.ts";
 import { type Manifest, readManifest } from "../data/shards/manifest.ts";
 import { ShardBlocks, type ShardPosition } from "../data/shards/shard-blocks.ts";
 import { UserError } from "../kernels/user-error.ts";
@@ -13,13 +14,11 @@ import { evenlySpaced, type PretrainingText, QWEN_VOCABULARY_SIZE } from "./pret
  * @throws UserError if it names both
  */
 export async function namesShards(source: readonly string[]): Promise<boolean> {
-  const isFolder = await Promise.all(
-    source.map((path) => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false)),
-  );
-  if (isFolder.every((is) => is === isFolder[0])) return isFolder[0];
+  const areFolders = await Promise.all(source.map(isFolder));
+  if (areFolders.every((is) => is === areFolders[0])) return areFolders[0];
   throw new UserError(
-    `data.source: ${source[isFolder.indexOf(true)]} is a folder and ` +
-      `${source[isFolder.indexOf(false)]} is not: give folders of shards alone, or files alone`,
+    `data.source: ${source[areFolders.indexOf(true)]} is a folder and ` +
+      `${source[areFolders.indexOf(false)]} is not: give folders of shards alone, or files alone`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { isRecord } from "../data/is-record.ts";
 import type { Gpu } from "../kernels/device.ts";
 import { allocate } from "../kernels/memory.ts";
 import type { Tensor } from "../kernels/tensor.ts";
@@ -6,7 +7,7 @@ import { download, upload } from "../kernels/transfer.ts";
 import { UserError } from "../kernels/user-error.ts";
 import { writeFolderAtomically } from "../model/atomic-folder.ts";
 import { writeCheckpointFiles } from "../model/checkpoint.ts";
-import { isRecord, readJson } from "../model/json-file.ts";
+import { readJson } from "../model/json-file.ts";
 import type { Parameters } from "../model/parameters.ts";
 import { checkpointFolder, checkpointName, checkpointsOf } from "../model/run-folder.ts";
 import { SafetensorsFile, writeSafetensors } from "../model/safetensors.ts";

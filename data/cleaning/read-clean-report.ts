@@ -1,8 +1,7 @@
 import { UserError } from "../../kernels/user-error.ts";
 import { messageOf } from "../error-message.ts";
-import type { Problem } from "../readers/problems.ts";
-import type { Listed, StepCounts } from "./clean-documents.ts";
-import type { CleanReport, Composition, Tally } from "./clean-report.ts";
+import { isRecord } from "../is-record.ts";
+import type { CleanReport } from "./clean-report.ts";
 
 /** Reads a report from its JSON. Throws UserError if there is none, or not all that is shown of it. */
 export async function readCleanReport(path: string): Promise<CleanReport> {
@@ -12,52 +11,45 @@ export async function readCleanReport(path: string): Promise<CleanReport> {
   } catch (error) {
     throw new UserError(`the report ${path} cannot be read: ${messageOf(error)}`);
   }
-  if (isReport(report)) return report;
+  if (isReport(report)) return report as CleanReport;
   throw new UserError(
     `${path} is no report of cleaning; expected a FILE.report.json that clean or dedup wrote`,
   );
 }
 
-/** What an object has that is not known to be a T. */
-type Fields<T> = { [Key in keyof T]?: unknown };
-
-function isObject<T>(value: unknown): value is Fields<T> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isReport(value: unknown): value is CleanReport {
-  return isObject<CleanReport>(value) && isComposition(value.read) && isComposition(value.kept) &&
-    isObject<CleanReport["problems"]>(value.problems) &&
+function isReport(value: unknown): boolean {
+  return isRecord(value) && isComposition(value.read) && isComposition(value.kept) &&
+    isRecord(value.problems) &&
     areNumbers(value.leftOut, value.seconds, value.problems.passedOver, value.problems.kept) &&
     isList(value.problems.first, isProblem) && isList(value.steps, isStep) &&
     isList(value.listed, isListed) && isList(value.warnings, isText);
 }
 
 function isComposition(value: unknown): boolean {
-  return isObject<Composition>(value) && isTally(value) && isList(value.lengths, areNumbers) &&
+  return isRecord(value) && isTally(value) && isList(value.lengths, areNumbers) &&
     areTallies(value.sources) && areTallies(value.languages);
 }
 
 function areTallies(value: unknown): boolean {
-  return isObject(value) && Object.values(value).every(isTally);
+  return isRecord(value) && Object.values(value).every(isTally);
 }
 
 function isTally(value: unknown): boolean {
-  return isObject<Tally>(value) && areNumbers(value.documents, value.characters);
+  return isRecord(value) && areNumbers(value.documents, value.characters);
 }
 
 function isStep(value: unknown): boolean {
-  return isObject<StepCounts>(value) && isText(value.name) && isTextOrNone(value.missing) &&
+  return isRecord(value) && isText(value.name) && isTextOrNone(value.missing) &&
     areNumbers(value.reached, value.changed, value.dropped, value.passing);
 }
 
 function isProblem(value: unknown): boolean {
-  return isObject<Problem>(value) && isText(value.file) && isTextOrNone(value.place) &&
+  return isRecord(value) && isText(value.file) && isTextOrNone(value.place) &&
     isText(value.reason);
 }
 
 function isListed(value: unknown): boolean {
-  return isObject<Listed>(value) && [value.file, value.place, value.reason].every(isText);
+  return isRecord(value) && [value.file, value.place, value.reason].every(isText);
 }
 
 function isList(value: unknown, isItem: (item: unknown) => boolean): boolean {

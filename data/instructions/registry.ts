@@ -1,6 +1,7 @@
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../../kernels/user-error.ts";
 import { messageOf } from "../error-message.ts";
+import { isRecord } from "../is-record.ts";
 import { declaredFormat, type SetFormat } from "./set-format.ts";
 
 /** A set of instructions in a file of this machine. */
@@ -87,14 +88,10 @@ function readRegistry(
   } catch (error) {
     throw new UserError(`${path} cannot be read: ${messageOf(error)}`);
   }
-  const entries = isObject(registry) ? Object.entries(registry) : undefined;
-  const isEntry = (entry: [string, unknown]): entry is [string, Entry] => isObject(entry[1]);
+  const entries = isRecord(registry) ? Object.entries(registry) : undefined;
+  const isEntry = (entry: [string, unknown]): entry is [string, Entry] => isRecord(entry[1]);
   if (entries?.every(isEntry)) return { path, entries: new Map(entries) };
   throw new UserError(`${path}: expected an object of sets, each an object, as {"file_name": …}`);
-}
-
-function isObject(value: unknown): value is Entry {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isFile(path: string): boolean {

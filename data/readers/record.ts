@@ -1,3 +1,4 @@
+import { isRecord } from "../is-record.ts";
 import { parseExactly } from "./exact-json.ts";
 
 /** A record that lacks what its corpus promises; the message says what. */
@@ -42,10 +43,6 @@ export function recordsField(record: CorpusRecord, name: string): CorpusRecord[]
   if (value === null) return [];
   if (Array.isArray(value) && value.every(isRecord)) return value;
   throw badField(record, name, "a list of objects");
-}
-
-function isRecord(value: unknown): value is CorpusRecord {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function badField(record: CorpusRecord, name: string, expected: string): BadRecord {

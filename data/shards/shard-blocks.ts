@@ -6,6 +6,8 @@ import { Shard } from "./shard-file.ts";
 
 /** How far training has come in shards, whatever the number of ranks; JSON, a few lines. */
 export interface ShardPosition extends BlockPosition {
+  /** Blocks in a pass. */
+  blocks: number;
   seed: number;
   /** MD5 of each shard, in the order in which they came. */
   shards: string[];

@@ -2,8 +2,9 @@
 
 import { parse } from "@std/yaml";
 import { join } from "node:path";
+import { isRecord } from "../../data/is-record.ts";
 import { UserError } from "../../kernels/user-error.ts";
-import { isRecord, parseObject, readIfThere } from "../../model/json-file.ts";
+import { parseObject, readIfThere } from "../../model/json-file.ts";
 import { readMetrics, type StepMetrics } from "../../model/step-metrics.ts";
 import { readResults, type Results, RESULTS_FILE } from "../results.ts";
 
