@@ -16,7 +16,7 @@
  * @module
  */
 
-export { UserError } from "./kernels/user-error.ts";
+export { UserError } from "./kernels/runtime/user-error.ts";
 
 // Models: logits, log-probabilities and text.
 export {
@@ -25,42 +25,42 @@ export {
   LanguageModel,
   loadModel,
   type LoadOptions,
-} from "./model/language-model.ts";
-export { Chat, type ChatOptions } from "./model/chat.ts";
-export type { SamplingOptions } from "./model/sampling.ts";
-export type { Precision } from "./model/precision.ts";
-export type { Gpu, Implementation } from "./kernels/device.ts";
+} from "./model/inference/language-model.ts";
+export { Chat, type ChatOptions } from "./model/inference/chat.ts";
+export type { SamplingOptions } from "./model/inference/sampling.ts";
+export type { Precision } from "./model/network/precision.ts";
+export type { Gpu, Implementation } from "./kernels/runtime/device.ts";
 
 // Text to token ids and back.
-export { type DecodeOptions, type DecodeStream, Tokenizer } from "./model/tokenizer.ts";
-export { type ChatMessage, renderChat } from "./model/chat-template.ts";
-export { Vocabulary } from "./model/vocabulary.ts";
+export { type DecodeOptions, type DecodeStream, Tokenizer } from "./model/tokenizer/tokenizer.ts";
+export { type ChatMessage, renderChat } from "./model/tokenizer/chat-template.ts";
+export { Vocabulary } from "./model/tokenizer/vocabulary.ts";
 
 // Checkpoints in Hugging Face's layout.
-export { configToJson, type ModelConfig, parseConfig } from "./model/config.ts";
-export { type ParameterShape, parameterShapes } from "./model/parameter-shapes.ts";
+export { configToJson, type ModelConfig, parseConfig } from "./model/network/config.ts";
+export { type ParameterShape, parameterShapes } from "./model/network/parameter-shapes.ts";
 export {
   type Checkpoint,
   type CheckpointContents,
   openCheckpoint,
   writeCheckpoint,
-} from "./model/checkpoint.ts";
-export type { FloatDtype } from "./model/safetensors.ts";
+} from "./model/checkpoint/checkpoint.ts";
+export type { FloatDtype } from "./model/checkpoint/safetensors.ts";
 
 // `deno task export`.
-export { exportModel } from "./model/export.ts";
+export { exportModel } from "./model/checkpoint/export.ts";
 
 // `deno task pretrain`.
 export { pretrain } from "./train/pretrain.ts";
-export { loadPretrainSettings, type PretrainSettings } from "./train/pretrain-settings.ts";
-export { writeSamples } from "./train/samples.ts";
-export { readMetrics, type StepMetrics } from "./model/step-metrics.ts";
+export { loadPretrainSettings, type PretrainSettings } from "./train/settings/pretrain-settings.ts";
+export { writeSamples } from "./train/run/samples.ts";
+export { readMetrics, type StepMetrics } from "./model/checkpoint/step-metrics.ts";
 
 // `deno task sft` and `deno task dpo`.
 export { superviseFineTuning } from "./train/sft.ts";
-export { loadSftSettings, type SftSettings } from "./train/sft-settings.ts";
+export { loadSftSettings, type SftSettings } from "./train/settings/sft-settings.ts";
 export { optimizePreferences } from "./train/dpo.ts";
-export { type DpoSettings, loadDpoSettings } from "./train/dpo-settings.ts";
+export { type DpoSettings, loadDpoSettings } from "./train/settings/dpo-settings.ts";
 
 // `deno task eval`.
 export { modelAnswerer } from "./eval/model-answerer.ts";

@@ -1,4 +1,4 @@
-import { UserError } from "../kernels/user-error.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import { shuffled } from "./random.ts";
 
 /** How far a {@linkcode BlockSource} has come; JSON. It means nothing among other blocks. */

@@ -1,21 +1,21 @@
-import { UserError } from "../kernels/user-error.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import type { Trace } from "./cleaning/clean-documents.ts";
 import { type CleanedFile, firstTraces } from "./cleaning/clean-file.ts";
 import { CleanPhase } from "./cleaning/clean-phase.ts";
 import { type CleanReport, warningsOf } from "./cleaning/clean-report.ts";
 import { loadModels } from "./cleaning/models.ts";
-import { fileIdentity } from "./file-identity.ts";
-import { makeFolderOf } from "./make-folder.ts";
-import { refuseOverwriting } from "./overwriting.ts";
+import { fileIdentity } from "./files/file-identity.ts";
+import { makeFolderOf } from "./files/make-folder.ts";
+import { refuseOverwriting } from "./files/overwriting.ts";
 import { csvFiles } from "./operators/benchmark-questions.ts";
 import { benchmarkQuestionsFilter } from "./operators/benchmark-questions-filter.ts";
 import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
-import type { OnProgress } from "./progress.ts";
+import type { OnProgress } from "./progress/progress.ts";
 import { DEFAULT_READING, type ReadingRules } from "./readers/documents.ts";
 import { addProblems, firstProblems, noProblems } from "./readers/problems.ts";
 import { prepareSteps, type Recipe, type RecipeStep } from "./recipe.ts";
-import { WholeFile } from "./whole-file.ts";
-import { WORK_FOLDER, WorkFolder } from "./work-folder.ts";
+import { WholeFile } from "./files/whole-file.ts";
+import { WORK_FOLDER, WorkFolder } from "./files/work-folder.ts";
 
 export interface CleanSettings {
   recipe: Recipe;

@@ -1,5 +1,5 @@
 /** `deno task data prepare|clean|dedup|tokenize|inspect|report`: texts into what a model learns from. */
-import { runCommand, UserError } from "../kernels/user-error.ts";
+import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
 import { clean } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { cleanReportPage } from "./cleaning/clean-report-page.ts";
@@ -22,18 +22,18 @@ import {
   readFlags,
   text,
 } from "./data-flags.ts";
-import { filesOf } from "./input-files.ts";
-import { refuseOverwriting } from "./overwriting.ts";
+import { filesOf } from "./files/input-files.ts";
+import { refuseOverwriting } from "./files/overwriting.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare } from "./prepare.ts";
 import { readPrepareSettings } from "./prepare-settings.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
-import { ProgressBar } from "./progress-bar.ts";
+import { ProgressBar } from "./progress/progress-bar.ts";
 import { readRecipe, type Recipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { tokenize } from "./tokenize.ts";
-import { WholeFile } from "./whole-file.ts";
+import { WholeFile } from "./files/whole-file.ts";
 
 const COMMANDS: Record<Command, (flags: Flags) => Promise<void>> = {
   prepare: prepareCommand,

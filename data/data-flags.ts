@@ -1,6 +1,6 @@
 import { parseArgs } from "@std/cli/parse-args";
-import { UserError } from "../kernels/user-error.ts";
-import { filesOf } from "./input-files.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { filesOf } from "./files/input-files.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 export const HELP = `deno task data COMMAND [options]

@@ -1,9 +1,9 @@
 import { parse } from "@std/yaml";
 import { dirname, isAbsolute, join } from "node:path";
-import { UserError } from "../kernels/user-error.ts";
-import { messageOf } from "./error-message.ts";
-import { isRecord } from "./is-record.ts";
-import { filesOf } from "./input-files.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { messageOf } from "./files/error-message.ts";
+import { isRecord } from "./files/is-record.ts";
+import { filesOf } from "./files/input-files.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare.ts";
 import { readRecipe, type Recipe, recipePath } from "./recipe.ts";

@@ -1,12 +1,12 @@
 import { clean, CLEANING_EDITION, judgingFilesOf } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
-import { fileIdentity } from "./file-identity.ts";
-import { makeFolder } from "./make-folder.ts";
-import { refuseForeign, refuseReplacing } from "./overwriting.ts";
+import { fileIdentity } from "./files/file-identity.ts";
+import { makeFolder } from "./files/make-folder.ts";
+import { refuseForeign, refuseReplacing } from "./files/overwriting.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { Recipe } from "./recipe.ts";
 import { tokenize, type TokenizeReport, type TokenizeSettings } from "./tokenize.ts";
-import { WholeFile } from "./whole-file.ts";
+import { WholeFile } from "./files/whole-file.ts";
 
 /** One part of the mixture, from files as they were published. */
 export interface PrepareSource {

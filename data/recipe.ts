@@ -1,9 +1,9 @@
 import { parse } from "@std/yaml";
 import { closest } from "fastest-levenshtein";
 import { fileURLToPath } from "node:url";
-import { UserError } from "../kernels/user-error.ts";
-import { messageOf } from "./error-message.ts";
-import { isRecord } from "./is-record.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { messageOf } from "./files/error-message.ts";
+import { isRecord } from "./files/is-record.ts";
 import {
   type Argument,
   ModelMissing,

@@ -1,5 +1,5 @@
-import { UserError } from "../kernels/user-error.ts";
-import { messageOf } from "./error-message.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { messageOf } from "./files/error-message.ts";
 
 /** How many jobs each worker is given ahead: it has enough to do while this thread does one. */
 const JOBS_AHEAD = 4;

@@ -1,10 +1,10 @@
-import { UserError } from "../kernels/user-error.ts";
-import { fileIdentity } from "./file-identity.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { fileIdentity } from "./files/file-identity.ts";
 import type { BytePairEncoder } from "./tokenizing/byte-pair-encoder.ts";
 import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
-import { refuseOverwriting } from "./overwriting.ts";
-import { FileProgress, type OnProgress } from "./progress.ts";
+import { refuseOverwriting } from "./files/overwriting.ts";
+import { FileProgress, type OnProgress } from "./progress/progress.ts";
 import { DEFAULT_READING } from "./readers/documents.ts";
 import { addProblems, firstProblems, noProblems, type ProblemReport } from "./readers/problems.ts";
 import type { Manifest } from "./shards/manifest.ts";
@@ -13,7 +13,7 @@ import { earlierShards, PAPER_BLOCKS_PER_SHARD, ShardWriter } from "./shards/sha
 import { END_OF_DOCUMENT, type TokenizeSetup, tokenizingWork } from "./tokenizing/tokenize-job.ts";
 import { type TokenizedFile, tokenizeFile } from "./tokenizing/tokenize-file.ts";
 import { TokenStream } from "./tokenizing/token-stream.ts";
-import { WORK_FOLDER, WorkFolder } from "./work-folder.ts";
+import { WORK_FOLDER, WorkFolder } from "./files/work-folder.ts";
 import { Threads } from "./threads.ts";
 
 /** Files that make up one part of the mixture. */

@@ -1,4 +1,4 @@
-import { UserError } from "../kernels/user-error.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 
 /** The value of a command line's option. Throws UserError unless it is whole and at least 1. */
 export function wholeNumber(name: string, value: string): number {

@@ -3,9 +3,9 @@
  * was stopped finds them here and asks only what is missing.
  */
 
-import { UserError } from "../kernels/user-error.ts";
-import { parseObject, readIfThere } from "../model/json-file.ts";
-import { writeError } from "../model/write-error.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { parseObject, readIfThere } from "../data/files/json-file.ts";
+import { writeError } from "../data/files/write-error.ts";
 import type { Letter } from "./benchmarks/benchmark.ts";
 import type { Outcome } from "./scores.ts";
 

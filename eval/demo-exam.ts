@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { embeddedExam, embeddedExamples } from "../data/exam/embedded-instructions.ts";
 import type { PoemQuestion } from "../data/exam/poem-questions.ts";
-import { formatJson, writeText } from "../model/json-file.ts";
-import { makeFolder } from "../data/make-folder.ts";
+import { formatJson, writeText } from "../data/files/json-file.ts";
+import { makeFolder } from "../data/files/make-folder.ts";
 import { LETTERS } from "./benchmarks/benchmark.ts";
 
 /** As in C-Eval's `subject_mapping.json`: English name, name in prompts, category. */

@@ -1,10 +1,10 @@
 /** Fetches a benchmark once from where its authors publish it, and checks what came. */
 
 import { dirname } from "node:path";
-import { UserError } from "../kernels/user-error.ts";
-import { exists } from "../model/exists.ts";
-import { messageOf } from "../data/error-message.ts";
-import { makeFolder } from "../data/make-folder.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { exists } from "../data/files/exists.ts";
+import { messageOf } from "../data/files/error-message.ts";
+import { makeFolder } from "../data/files/make-folder.ts";
 import type { Benchmark } from "./benchmarks/benchmark.ts";
 import { openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
 import { readQuestions } from "./benchmarks/read-questions.ts";

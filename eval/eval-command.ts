@@ -2,12 +2,12 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { runCommand, UserError } from "../kernels/user-error.ts";
-import { deviceOptions } from "../model/device-flags.ts";
-import { type LanguageModel, loadModel } from "../model/language-model.ts";
-import { numberFlag } from "../model/number-flag.ts";
+import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { deviceOptions } from "../model/command-line/device-flags.ts";
+import { type LanguageModel, loadModel } from "../model/inference/language-model.ts";
+import { numberFlag } from "../model/command-line/number-flag.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
-import { newestCheckpoint } from "../model/run-folder.ts";
+import { newestCheckpoint } from "../model/checkpoint/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, DEMO_DATA, publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import { isLetter, type Letter, type Split } from "./benchmarks/benchmark.ts";

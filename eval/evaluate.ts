@@ -1,8 +1,8 @@
 /** Asks a model a benchmark's questions, one batch after the other. */
 
 import { Random } from "../data/random.ts";
-import { UserError } from "../kernels/user-error.ts";
-import { sharedLength } from "../model/shared-length.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { sharedLength } from "../model/inference/shared-length.ts";
 import type { Answer } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { type Benchmark, type Letter, LETTERS, type Question } from "./benchmarks/benchmark.ts";

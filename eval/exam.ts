@@ -1,7 +1,7 @@
 /** What is asked in an evaluation: the questions and examples that its settings choose. */
 
 import { closest } from "fastest-levenshtein";
-import { UserError } from "../kernels/user-error.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import { benchmarkNamed } from "./benchmarks/benchmarks.ts";
 import { type BenchmarkFiles, openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
 import type { Benchmark, Question, Split } from "./benchmarks/benchmark.ts";

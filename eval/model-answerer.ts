@@ -2,9 +2,9 @@
 
 import { Random } from "../data/random.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
-import { Decoder } from "../model/decoder.ts";
-import type { LanguageModel } from "../model/language-model.ts";
-import { roomForTokens } from "../model/plan-sizes.ts";
+import { Decoder } from "../model/inference/decoder.ts";
+import type { LanguageModel } from "../model/inference/language-model.ts";
+import { roomForTokens } from "../model/inference/plan-sizes.ts";
 import type { Answerer } from "./answerer.ts";
 import type { Decoding } from "./protocols/protocol.ts";
 

@@ -1,7 +1,7 @@
 /** Puts a recipe's words together and makes them fit. */
 
-import { UserError } from "../kernels/user-error.ts";
-import { renderChat } from "../model/chat-template.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { renderChat } from "../model/tokenizer/chat-template.ts";
 import { LETTERS, type Question, type Subject } from "./benchmarks/benchmark.ts";
 import type { LetterAnswer, Recipe } from "./protocols/protocol.ts";
 

@@ -2,11 +2,11 @@
 
 import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
-import { UserError } from "../kernels/user-error.ts";
-import { exists } from "../model/exists.ts";
-import { formatJson, readJson, writeText } from "../model/json-file.ts";
-import { makeFolder } from "../data/make-folder.ts";
-import { WholeFile } from "../data/whole-file.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { exists } from "../data/files/exists.ts";
+import { formatJson, readJson, writeText } from "../data/files/json-file.ts";
+import { makeFolder } from "../data/files/make-folder.ts";
+import { WholeFile } from "../data/files/whole-file.ts";
 import type { Answer } from "./answer-log.ts";
 import { type Benchmark, LETTERS, type Question, type Split } from "./benchmarks/benchmark.ts";
 import type { Scores } from "./scores.ts";

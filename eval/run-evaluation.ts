@@ -2,8 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { parseObject, readIfThere } from "../model/json-file.ts";
-import { makeFolder } from "../data/make-folder.ts";
+import { parseObject, readIfThere } from "../data/files/json-file.ts";
+import { makeFolder } from "../data/files/make-folder.ts";
 import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { evaluate } from "./evaluate.ts";

@@ -1,4 +1,4 @@
-import { UserError } from "../kernels/user-error.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 
 /** The bytes of a file. @throws {UserError} when it cannot be read */
 export async function readBytes(path: string): Promise<Uint8Array> {

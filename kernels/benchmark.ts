@@ -1,13 +1,13 @@
-import { attention } from "./attention.ts";
-import type { Gpu } from "./device.ts";
-import { Graph, read, write } from "./graph.ts";
-import { type Layout, matmul } from "./matmul.ts";
-import { Draft } from "./plan.ts";
-import { type LabelTime, profile } from "./profile.ts";
-import { layOutSequences, sequenceInputs } from "./sequences.ts";
-import type { Tensor } from "./tensor.ts";
-import { download, upload } from "./transfer.ts";
-import { UserError } from "./user-error.ts";
+import { attention } from "./attention/attention.ts";
+import type { Gpu } from "./runtime/device.ts";
+import { Graph, read, write } from "./runtime/graph.ts";
+import { type Layout, matmul } from "./matmul/matmul.ts";
+import { Draft } from "./runtime/plan.ts";
+import { type LabelTime, profile } from "./runtime/profile.ts";
+import { layOutSequences, sequenceInputs } from "./layers/sequences.ts";
+import type { Tensor } from "./runtime/tensor.ts";
+import { download, upload } from "./runtime/transfer.ts";
+import { UserError } from "./runtime/user-error.ts";
 
 /** Sizes of the model whose kernels are timed. */
 export interface KernelShapes {

@@ -2,13 +2,13 @@
 import { parseArgs } from "@std/cli/parse-args";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { runCommand, UserError } from "../kernels/user-error.ts";
-import { Chat } from "./chat.ts";
-import { converse } from "./converse.ts";
-import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./device-flags.ts";
-import { loadModel } from "./language-model.ts";
-import { print } from "./print.ts";
-import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./sampling-flags.ts";
+import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { Chat } from "./inference/chat.ts";
+import { converse } from "./command-line/converse.ts";
+import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
+import { loadModel } from "./inference/language-model.ts";
+import { print } from "./command-line/print.ts";
+import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./command-line/sampling-flags.ts";
 
 const HELP = `deno task chat --model DIR [options]
 

@@ -1,7 +1,7 @@
 /** `deno task export --model DIR --output DIR`: writes a checkpoint for other programs. */
 import { parseArgs } from "@std/cli/parse-args";
-import { runCommand, UserError } from "../kernels/user-error.ts";
-import { exportModel } from "./export.ts";
+import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { exportModel } from "./checkpoint/export.ts";
 
 const HELP = `deno task export --model DIR --output DIR [--dtype f32|f16|bf16]
 

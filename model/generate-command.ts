@@ -1,10 +1,10 @@
 /** `deno task generate --model DIR --prompt TEXT`: streams a continuation to the terminal. */
 import { parseArgs } from "@std/cli/parse-args";
-import { runCommand, UserError } from "../kernels/user-error.ts";
-import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./device-flags.ts";
-import { loadModel } from "./language-model.ts";
-import { print } from "./print.ts";
-import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./sampling-flags.ts";
+import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
+import { loadModel } from "./inference/language-model.ts";
+import { print } from "./command-line/print.ts";
+import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./command-line/sampling-flags.ts";
 
 const HELP = `deno task generate --model DIR --prompt TEXT [options]
 

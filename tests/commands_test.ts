@@ -1,7 +1,7 @@
 /** What the command lines say to a mistake: one line, status 1, no stack trace. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { UserError } from "../kernels/user-error.ts";
-import { samplingOptions } from "../model/sampling-flags.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { samplingOptions } from "../model/command-line/sampling-flags.ts";
 import { writePruned } from "./model/pruned-model.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
 import { tinyRun } from "./train/tiny-run.ts";

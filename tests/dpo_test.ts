@@ -1,16 +1,16 @@
 /** Losses over pairs of answers: their values, what they report, and their gradients. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import type { PreferenceLoss } from "../kernels/preference-loss.ts";
-import { download, upload } from "../kernels/transfer.ts";
-import { UserError } from "../kernels/user-error.ts";
-import { parseConfig } from "../model/config.ts";
-import { Parameters } from "../model/parameters.ts";
-import { SafetensorsFile } from "../model/safetensors.ts";
-import { type Item, packed, padded } from "../train/example-batches.ts";
-import { NextTokenObjective } from "../train/objective.ts";
-import { PreferenceObjective } from "../train/preference-objective.ts";
-import { SequenceScorer } from "../train/sequence-scorer.ts";
-import { TrainingStep } from "../train/training-step.ts";
+import type { PreferenceLoss } from "../kernels/loss/preference-loss.ts";
+import { download, upload } from "../kernels/runtime/transfer.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { parseConfig } from "../model/network/config.ts";
+import { Parameters } from "../model/network/parameters.ts";
+import { SafetensorsFile } from "../model/checkpoint/safetensors.ts";
+import { type Item, packed, padded } from "../train/batches/example-batches.ts";
+import { NextTokenObjective } from "../train/step/objective.ts";
+import { PreferenceObjective } from "../train/step/preference-objective.ts";
+import { SequenceScorer } from "../train/step/sequence-scorer.ts";
+import { TrainingStep } from "../train/step/training-step.ts";
 import { cosine, gradients } from "./gradients.ts";
 import { gpu, precisions } from "./kernels/harness.ts";
 

@@ -3,14 +3,14 @@
  * AdamW steps, and a run of 120 steps. The figures reached are printed.
  */
 import { assert, assertEquals } from "@std/assert";
-import { download } from "../kernels/transfer.ts";
-import { sizeOf } from "../kernels/tensor.ts";
-import { parseConfig } from "../model/config.ts";
-import { LanguageModel } from "../model/language-model.ts";
-import { Parameters, type Part } from "../model/parameters.ts";
-import { SafetensorsFile } from "../model/safetensors.ts";
-import { learningRate } from "../train/schedule.ts";
-import { TrainingStep } from "../train/training-step.ts";
+import { download } from "../kernels/runtime/transfer.ts";
+import { sizeOf } from "../kernels/runtime/tensor.ts";
+import { parseConfig } from "../model/network/config.ts";
+import { LanguageModel } from "../model/inference/language-model.ts";
+import { Parameters, type Part } from "../model/network/parameters.ts";
+import { SafetensorsFile } from "../model/checkpoint/safetensors.ts";
+import { learningRate } from "../train/step/schedule.ts";
+import { TrainingStep } from "../train/step/training-step.ts";
 import { cosine } from "./gradients.ts";
 import { gpu, precisions, relativeError } from "./kernels/harness.ts";
 

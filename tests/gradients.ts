@@ -1,6 +1,6 @@
-import type { Gpu } from "../kernels/device.ts";
-import { download } from "../kernels/transfer.ts";
-import type { Parameters } from "../model/parameters.ts";
+import type { Gpu } from "../kernels/runtime/device.ts";
+import { download } from "../kernels/runtime/transfer.ts";
+import type { Parameters } from "../model/network/parameters.ts";
 
 /** Every gradient, one behind the other. */
 export async function gradients(gpu: Gpu, parameters: Parameters): Promise<number[]> {

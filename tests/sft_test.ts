@@ -3,7 +3,7 @@
  * alone.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { UserError } from "../kernels/user-error.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import {
   ExampleBatches,
   type Item,
@@ -11,13 +11,13 @@ import {
   padded,
   requireSameItems,
   tokensOf,
-} from "../train/example-batches.ts";
-import { digestOf } from "../train/examples-digest.ts";
-import type { MicroBatch } from "../train/micro-batch.ts";
-import { roomFor } from "../train/micro-batch-room.ts";
-import { SequenceScorer } from "../train/sequence-scorer.ts";
-import { sequenceOf, unseenAnswerItem } from "../train/sequences.ts";
-import { TrainingStep } from "../train/training-step.ts";
+} from "../train/batches/example-batches.ts";
+import { digestOf } from "../train/batches/examples-digest.ts";
+import type { MicroBatch } from "../train/step/micro-batch.ts";
+import { roomFor } from "../train/batches/micro-batch-room.ts";
+import { SequenceScorer } from "../train/step/sequence-scorer.ts";
+import { sequenceOf, unseenAnswerItem } from "../train/batches/sequences.ts";
+import { TrainingStep } from "../train/step/training-step.ts";
 import { gradients } from "./gradients.ts";
 import { relativeError } from "./kernels/harness.ts";
 import { goldenModel, gpu } from "./model/golden-model.ts";

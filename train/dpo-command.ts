@@ -1,8 +1,8 @@
 /** `deno task dpo`: trains a model on pairs of answers. */
-import { runCommand } from "../kernels/user-error.ts";
+import { runCommand } from "../kernels/runtime/user-error.ts";
 import { optimizePreferences } from "./dpo.ts";
-import { dpoHelp, loadDpoSettings } from "./dpo-settings.ts";
-import { INTERRUPTED } from "./interruption.ts";
+import { dpoHelp, loadDpoSettings } from "./settings/dpo-settings.ts";
+import { INTERRUPTED } from "./run/interruption.ts";
 
 await runCommand(async () => {
   if (Deno.args.includes("--help")) {

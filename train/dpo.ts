@@ -5,19 +5,19 @@ import { ExampleStore } from "../data/instructions/example-store.ts";
 import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
-import type { Gpu } from "../kernels/device.ts";
-import { readsReference } from "../kernels/preference-loss.ts";
-import { chatRenderer } from "../model/chat-template.ts";
-import type { LanguageModel } from "../model/language-model.ts";
-import { type Base, runFromBase } from "./base.ts";
-import type { DpoSettings } from "./dpo-settings.ts";
+import type { Gpu } from "../kernels/runtime/device.ts";
+import { readsReference } from "../kernels/loss/preference-loss.ts";
+import { chatRenderer } from "../model/tokenizer/chat-template.ts";
+import type { LanguageModel } from "../model/inference/language-model.ts";
+import { type Base, runFromBase } from "./run/base.ts";
+import type { DpoSettings } from "./settings/dpo-settings.ts";
 import { fineTune } from "./fine-tuning.ts";
-import { type Examples, takeExamples } from "./instructions.ts";
-import { PreferenceObjective } from "./preference-objective.ts";
-import { withReferences } from "./reference-log-probs.ts";
-import { accuracyCurve, logProbCurve, rewardCurve } from "./reward-curves.ts";
-import { keepSettings } from "./run-settings.ts";
-import { sequenceOf } from "./sequences.ts";
+import { type Examples, takeExamples } from "./batches/instructions.ts";
+import { PreferenceObjective } from "./step/preference-objective.ts";
+import { withReferences } from "./batches/reference-log-probs.ts";
+import { accuracyCurve, logProbCurve, rewardCurve } from "./run/reward-curves.ts";
+import { keepSettings } from "./settings/run-settings.ts";
+import { sequenceOf } from "./batches/sequences.ts";
 
 /**
  * Direct preference optimization: trains a model to prefer the better of two answers, or goes on

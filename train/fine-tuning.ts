@@ -3,19 +3,19 @@ import { embeddedExam } from "../data/exam/embedded-instructions.ts";
 import { type LanguageShares, sharesInWords } from "../data/instructions/language-shares.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
-import { WholeFile } from "../data/whole-file.ts";
-import type { Gpu } from "../kernels/device.ts";
-import { describeMemory } from "../kernels/memory.ts";
-import { UserError } from "../kernels/user-error.ts";
-import { openCheckpoint } from "../model/checkpoint.ts";
-import { readIfThere } from "../model/json-file.ts";
-import { LanguageModel } from "../model/language-model.ts";
-import { Parameters } from "../model/parameters.ts";
-import { newestCheckpoint } from "../model/run-folder.ts";
-import { VOCABULARY_FILE } from "../model/vocabulary.ts";
-import type { Base } from "./base.ts";
-import { Evaluation } from "./evaluation.ts";
-import { examAccuracy } from "./exam-accuracy.ts";
+import { WholeFile } from "../data/files/whole-file.ts";
+import type { Gpu } from "../kernels/runtime/device.ts";
+import { describeMemory } from "../kernels/runtime/memory.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
+import { readIfThere } from "../data/files/json-file.ts";
+import { LanguageModel } from "../model/inference/language-model.ts";
+import { Parameters } from "../model/network/parameters.ts";
+import { newestCheckpoint } from "../model/checkpoint/run-folder.ts";
+import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
+import type { Base } from "./run/base.ts";
+import { Evaluation } from "./step/evaluation.ts";
+import { examAccuracy } from "./run/exam-accuracy.ts";
 import {
   each,
   ExampleBatches,
@@ -24,17 +24,21 @@ import {
   padded,
   requireSameItems,
   stepsPerEpoch,
-} from "./example-batches.ts";
-import { digestOf } from "./examples-digest.ts";
-import type { FineTuningSettings } from "./fine-tuning-settings.ts";
-import { type Run, train } from "./loop.ts";
-import type { Room } from "./micro-batch.ts";
-import { roomFor } from "./micro-batch-room.ts";
-import type { Objective } from "./objective.ts";
-import { keepFacts } from "./run-facts.ts";
-import { writeAnswers } from "./samples.ts";
-import { readTrainingState, restoreTraining, type TrainingState } from "./training-checkpoint.ts";
-import { TrainingStep } from "./training-step.ts";
+} from "./batches/example-batches.ts";
+import { digestOf } from "./batches/examples-digest.ts";
+import type { FineTuningSettings } from "./settings/fine-tuning-settings.ts";
+import { type Run, train } from "./run/loop.ts";
+import type { Room } from "./step/micro-batch.ts";
+import { roomFor } from "./batches/micro-batch-room.ts";
+import type { Objective } from "./step/objective.ts";
+import { keepFacts } from "./run/run-facts.ts";
+import { writeAnswers } from "./run/samples.ts";
+import {
+  readTrainingState,
+  restoreTraining,
+  type TrainingState,
+} from "./run/training-checkpoint.ts";
+import { TrainingStep } from "./step/training-step.ts";
 
 /** What a stage brings to the run that all fine-tuning shares. */
 export interface FineTuning {

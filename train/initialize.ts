@@ -1,6 +1,6 @@
 import { Random } from "../data/random.ts";
-import { sizeOf } from "../kernels/tensor.ts";
-import type { Part } from "../model/parameters.ts";
+import { sizeOf } from "../kernels/runtime/tensor.ts";
+import type { Part } from "../model/network/parameters.ts";
 
 /** Standard deviation of linear and embedding weights. */
 const WEIGHT_DEVIATION = 0.02;

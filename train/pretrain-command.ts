@@ -1,9 +1,9 @@
 /** `deno task pretrain`: trains a model, then lets it write. */
-import { runCommand } from "../kernels/user-error.ts";
-import { INTERRUPTED } from "./interruption.ts";
+import { runCommand } from "../kernels/runtime/user-error.ts";
+import { INTERRUPTED } from "./run/interruption.ts";
 import { pretrain } from "./pretrain.ts";
-import { loadPretrainSettings, pretrainHelp } from "./pretrain-settings.ts";
-import { writeSamples } from "./samples.ts";
+import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings.ts";
+import { writeSamples } from "./run/samples.ts";
 
 await runCommand(async () => {
   if (Deno.args.includes("--help")) {

@@ -1,26 +1,30 @@
 import { join } from "node:path";
-import type { Gpu } from "../kernels/device.ts";
-import { describeMemory, requireRoom, totalBytes } from "../kernels/memory.ts";
-import { UserError } from "../kernels/user-error.ts";
-import { openCheckpoint } from "../model/checkpoint.ts";
-import { type ModelConfig, parseConfig } from "../model/config.ts";
-import { readIfThere } from "../model/json-file.ts";
-import { LanguageModel } from "../model/language-model.ts";
-import { Parameters } from "../model/parameters.ts";
-import { newestCheckpoint } from "../model/run-folder.ts";
-import { VOCABULARY_FILE } from "../model/vocabulary.ts";
-import { BlockBatches } from "./block-batches.ts";
+import type { Gpu } from "../kernels/runtime/device.ts";
+import { describeMemory, requireRoom, totalBytes } from "../kernels/runtime/memory.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
+import { type ModelConfig, parseConfig } from "../model/network/config.ts";
+import { readIfThere } from "../data/files/json-file.ts";
+import { LanguageModel } from "../model/inference/language-model.ts";
+import { Parameters } from "../model/network/parameters.ts";
+import { newestCheckpoint } from "../model/checkpoint/run-folder.ts";
+import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
+import { BlockBatches } from "./batches/block-batches.ts";
 import { initialValues } from "./initialize.ts";
-import { train } from "./loop.ts";
-import type { PretrainSettings } from "./pretrain-settings.ts";
-import { corpusText, type PretrainingText } from "./pretraining-text.ts";
-import { keepFacts } from "./run-facts.ts";
-import { runOnGpu } from "./run-on-gpu.ts";
-import { keepSettings } from "./run-settings.ts";
-import { namesShards, shardText } from "./shard-text.ts";
-import { readTrainingState, restoreTraining, type TrainingState } from "./training-checkpoint.ts";
-import { TrainingStep } from "./training-step.ts";
-import { unigramEntropy, validationLoss } from "./validation.ts";
+import { train } from "./run/loop.ts";
+import type { PretrainSettings } from "./settings/pretrain-settings.ts";
+import { corpusText, type PretrainingText } from "./batches/pretraining-text.ts";
+import { keepFacts } from "./run/run-facts.ts";
+import { runOnGpu } from "./run/run-on-gpu.ts";
+import { keepSettings } from "./settings/run-settings.ts";
+import { namesShards, shardText } from "./batches/shard-text.ts";
+import {
+  readTrainingState,
+  restoreTraining,
+  type TrainingState,
+} from "./run/training-checkpoint.ts";
+import { TrainingStep } from "./step/training-step.ts";
+import { unigramEntropy, validationLoss } from "./run/validation.ts";
 
 /**
  * Trains a model from nothing, or goes on where the run's folder says that it was stopped.

@@ -1,8 +1,8 @@
 /** `deno task sft`: fine-tunes a model on conversations. */
-import { runCommand } from "../kernels/user-error.ts";
-import { INTERRUPTED } from "./interruption.ts";
+import { runCommand } from "../kernels/runtime/user-error.ts";
+import { INTERRUPTED } from "./run/interruption.ts";
 import { superviseFineTuning } from "./sft.ts";
-import { loadSftSettings, sftHelp } from "./sft-settings.ts";
+import { loadSftSettings, sftHelp } from "./settings/sft-settings.ts";
 
 await runCommand(async () => {
   if (Deno.args.includes("--help")) {

@@ -5,18 +5,18 @@ import { ExampleStore } from "../data/instructions/example-store.ts";
 import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
 import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
-import type { Gpu } from "../kernels/device.ts";
-import { UserError } from "../kernels/user-error.ts";
-import { chatRenderer } from "../model/chat-template.ts";
-import type { LanguageModel } from "../model/language-model.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
-import { type Base, runFromBase } from "./base.ts";
+import type { Gpu } from "../kernels/runtime/device.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { chatRenderer } from "../model/tokenizer/chat-template.ts";
+import type { LanguageModel } from "../model/inference/language-model.ts";
+import type { Tokenizer } from "../model/tokenizer/tokenizer.ts";
+import { type Base, runFromBase } from "./run/base.ts";
 import { fineTune } from "./fine-tuning.ts";
-import { type Examples, takeExamples } from "./instructions.ts";
-import { NextTokenObjective } from "./objective.ts";
-import { keepSettings } from "./run-settings.ts";
-import { sequenceOf, unseenAnswerItem } from "./sequences.ts";
-import type { SftSettings } from "./sft-settings.ts";
+import { type Examples, takeExamples } from "./batches/instructions.ts";
+import { NextTokenObjective } from "./step/objective.ts";
+import { keepSettings } from "./settings/run-settings.ts";
+import { sequenceOf, unseenAnswerItem } from "./batches/sequences.ts";
+import type { SftSettings } from "./settings/sft-settings.ts";
 
 /**
  * Supervised fine-tuning: trains a model on the assistant's part of conversations, or goes on where

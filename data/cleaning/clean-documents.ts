@@ -1,6 +1,6 @@
 import { languageOf, LANGUAGES } from "./language.ts";
 import type { Filter } from "../operators/operator.ts";
-import { joined } from "../joined.ts";
+import { joined } from "../files/joined.ts";
 import { codePointLength } from "../operators/unicode.ts";
 import type { ReadDocument } from "../readers/documents.ts";
 import type { PreparedStep } from "../recipe.ts";

@@ -4,9 +4,9 @@ import { addJob, type CleanReport, emptyReport } from "./clean-report.ts";
 import { addProblem, describeProblem, type Problem } from "../readers/problems.ts";
 import { type RecordJob, recordJobs } from "../readers/record-jobs.ts";
 import type { PreparedStep } from "../recipe.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { WholeFile } from "../whole-file.ts";
-import type { WorkFolder } from "../work-folder.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { WholeFile } from "../files/whole-file.ts";
+import type { WorkFolder } from "../files/work-folder.ts";
 import type { Threads } from "../threads.ts";
 
 /** One input, cleaned: its documents are files of the work folder, all else is here. */

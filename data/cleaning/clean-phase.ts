@@ -1,7 +1,7 @@
 import type { PreparedStep } from "../recipe.ts";
-import { FileProgress, type OnProgress } from "../progress.ts";
-import { WholeFile } from "../whole-file.ts";
-import type { WorkFolder } from "../work-folder.ts";
+import { FileProgress, type OnProgress } from "../progress/progress.ts";
+import { WholeFile } from "../files/whole-file.ts";
+import type { WorkFolder } from "../files/work-folder.ts";
 import { Threads } from "../threads.ts";
 import { type CleanedFile, cleanFile } from "./clean-file.ts";
 import { ENTRY } from "./clean-documents.ts";

@@ -1,9 +1,9 @@
 import type { CleanedFile } from "./clean-file.ts";
 import { ENTRY } from "./clean-documents.ts";
 import type { Fingerprints } from "./near-duplicates.ts";
-import { readFully } from "../read-fully.ts";
-import type { WholeFile } from "../whole-file.ts";
-import type { WorkFolder } from "../work-folder.ts";
+import { readFully } from "../files/read-fully.ts";
+import type { WholeFile } from "../files/whole-file.ts";
+import type { WorkFolder } from "../files/work-folder.ts";
 
 /** Bytes that are read or copied at a time, a whole number of entries. */
 const CHUNK = ENTRY.length * 4 * 50_000;

@@ -1,6 +1,6 @@
 import { Tokenizer as AnyTokenizer } from "@huggingface/tokenizers";
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
 import { BytePairEncoder, type TokenizerJson } from "../tokenizing/byte-pair-encoder.ts";
 import type { Models } from "../operators/operator.ts";
 import { ArpaModel } from "../perplexity/arpa-model.ts";

@@ -1,6 +1,6 @@
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
-import { isRecord } from "../is-record.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
+import { isRecord } from "../files/is-record.ts";
 import type { CleanReport } from "./clean-report.ts";
 
 /** Reads a report from its JSON. Throws UserError if there is none, or not all that is shown of it. */

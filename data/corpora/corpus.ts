@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Document } from "../document.ts";
-import { fileIdentity } from "../file-identity.ts";
+import { fileIdentity } from "../files/file-identity.ts";
 import { DEFAULT_READING } from "../readers/documents.ts";
 import { describeProblem, type Problem } from "../readers/problems.ts";
 import { readDocuments } from "../readers/read-file.ts";

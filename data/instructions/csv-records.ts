@@ -1,6 +1,6 @@
 import { parse } from "csv-parse/sync";
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
 import type { ReadRecord } from "./records.ts";
 
 /** The columns of MMLU's files, which have no header. */

@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { shuffled } from "../random.ts";
 
 /** The name of a set, and how much of it is wanted. */

@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { alpacaConversation, alpacaPreference } from "./alpaca.ts";
 import { type Conversation, type Preference, UnusableExample } from "./conversation.ts";
 import { conversationsOfExamRow, type ExamStyle, isExamRow } from "./exam.ts";

@@ -1,7 +1,7 @@
 import { closest } from "fastest-levenshtein";
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
-import { isRecord } from "../is-record.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
+import { isRecord } from "../files/is-record.ts";
 import { declaredFormat, type SetFormat } from "./set-format.ts";
 
 /** A set of instructions in a file of this machine. */

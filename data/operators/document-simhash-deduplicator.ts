@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { md5Words } from "./md5.ts";
 import { requirePositive } from "./arguments.ts";
 import { type Deduplicator, defineOperator } from "./operator.ts";

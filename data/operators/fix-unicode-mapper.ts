@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { decodeEntities } from "./fix-unicode/entities.ts";
 import { fixC1Controls, fixMojibake, SUSPICIOUS } from "./fix-unicode/mojibake.ts";
 import { defineOperator, mapper } from "./operator.ts";

@@ -1,5 +1,5 @@
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
 import { SPACE, WORD } from "./unicode.ts";
 
 /**

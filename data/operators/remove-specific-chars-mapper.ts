@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { defineOperator, mapper } from "./operator.ts";
 
 /**

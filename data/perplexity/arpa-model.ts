@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readBytes } from "../readers/files/bytes.ts";
 import { BEGIN, END, UNKNOWN } from "./kneser-ney.ts";
 import { NgramTrie, ROOT } from "./ngram-trie.ts";

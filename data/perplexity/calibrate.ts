@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { DEFAULT_READING, type ReadingRules } from "../readers/documents.ts";
 import { DamagedFile } from "../readers/files/bytes.ts";
 import { readDocuments } from "../readers/read-file.ts";

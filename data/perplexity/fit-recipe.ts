@@ -1,10 +1,10 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { loadModels, type ModelFiles, type PerplexityModel } from "../cleaning/models.ts";
 import { perplexityFilter } from "../operators/perplexity-filter.ts";
 import type { ReadingRules } from "../readers/documents.ts";
 import { prepareSteps, type Recipe } from "../recipe.ts";
-import { WholeFile } from "../whole-file.ts";
-import type { WorkFolder } from "../work-folder.ts";
+import { WholeFile } from "../files/whole-file.ts";
+import type { WorkFolder } from "../files/work-folder.ts";
 import { percentileOfPerplexity, trainOnReference } from "./calibrate.ts";
 
 /** By what perplexity is measured, and how much of it is allowed. */

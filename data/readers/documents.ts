@@ -1,5 +1,5 @@
 import { closest } from "fastest-levenshtein";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Document } from "../document.ts";
 import { CORPORA, corpusOf } from "./corpora/corpora.ts";
 import type { Corpus, TextRules } from "./corpora/corpus.ts";

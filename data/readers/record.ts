@@ -1,4 +1,4 @@
-import { isRecord } from "../is-record.ts";
+import { isRecord } from "../files/is-record.ts";
 import { parseExactly } from "./exact-json.ts";
 
 /** A record that lacks what its corpus promises; the message says what. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
-import { WholeFile } from "../whole-file.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
+import { WholeFile } from "../files/whole-file.ts";
 import { Shard, type ShardFormat } from "./shard-file.ts";
 
 export const MANIFEST = "manifest.json";

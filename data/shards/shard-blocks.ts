@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { BlockPosition, BlockSource } from "../blocks.ts";
 import { Random, shuffle } from "../random.ts";
 import { readManifest, verifyShards } from "./manifest.ts";

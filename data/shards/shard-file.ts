@@ -1,6 +1,6 @@
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
-import { readFully } from "../read-fully.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
+import { readFully } from "../files/read-fully.ts";
 
 /**
  * The formats of a shard's header; after it, both hold the tokens as little-endian int32.

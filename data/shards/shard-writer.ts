@@ -1,8 +1,8 @@
 import { basename } from "node:path";
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
-import { refuseForeign } from "../overwriting.ts";
-import { WholeFile } from "../whole-file.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
+import { refuseForeign } from "../files/overwriting.ts";
+import { WholeFile } from "../files/whole-file.ts";
 import { MANIFEST, type Manifest, md5OfFile, type ShardEntry, writeManifest } from "./manifest.ts";
 import { type ShardFormat, shardHeader } from "./shard-file.ts";
 

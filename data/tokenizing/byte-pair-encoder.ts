@@ -1,6 +1,6 @@
 import { SplitPreTokenizer } from "@huggingface/tokenizers";
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import { Merger } from "./merger.ts";
 

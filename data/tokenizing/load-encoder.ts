@@ -1,5 +1,5 @@
-import { UserError } from "../../kernels/user-error.ts";
-import { messageOf } from "../error-message.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../files/error-message.ts";
 import { BytePairEncoder, type TokenizerJson } from "./byte-pair-encoder.ts";
 
 /** The import's name is no literal, so that Deno does not fetch it before anyone asks for it. */

@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isHighSurrogate, isLowSurrogate } from "../operators/unicode.ts";
 import type { TokenizerJson } from "./byte-pair-encoder.ts";
 

@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 
 /** A source of documents, of which the lengths are known. */
 export interface MixtureSource {

@@ -1,5 +1,5 @@
-import { readFully } from "../read-fully.ts";
-import type { WorkFolder } from "../work-folder.ts";
+import { readFully } from "../files/read-fully.ts";
+import type { WorkFolder } from "../files/work-folder.ts";
 import type { TokenizedFile } from "./tokenize-file.ts";
 
 /** The tokens of a source's documents, one document after another. */

@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import {
   addProblem,
   describeProblem,
@@ -7,8 +7,8 @@ import {
   type ProblemReport,
 } from "../readers/problems.ts";
 import { type RecordJob, recordJobs } from "../readers/record-jobs.ts";
-import { WholeFile } from "../whole-file.ts";
-import type { WorkFolder } from "../work-folder.ts";
+import { WholeFile } from "../files/whole-file.ts";
+import type { WorkFolder } from "../files/work-folder.ts";
 import type { Threads } from "../threads.ts";
 import type { TokenizeJobResult } from "./tokenize-job.ts";
 

@@ -2,7 +2,7 @@
 
 import { unzipSync } from "fflate";
 import { parseTar } from "nanotar";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { decodeUtf8, readBytes } from "../utf8-file.ts";
 
 export interface BenchmarkFiles {

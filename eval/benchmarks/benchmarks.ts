@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { type BenchmarkFiles, findPath } from "./benchmark-files.ts";
 import { ceval, cevalWithSubjects } from "./ceval.ts";

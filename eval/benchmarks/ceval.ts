@@ -4,8 +4,8 @@
  * its own `subject_mapping.json`, is read by {@linkcode cevalWithSubjects}.
  */
 
-import { UserError } from "../../kernels/user-error.ts";
-import { parseObject } from "../../model/json-file.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { parseObject } from "../../data/files/json-file.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { handlesOf, namedSubjects, type SubjectTable } from "./subjects.ts";
 

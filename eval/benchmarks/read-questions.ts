@@ -1,7 +1,7 @@
 /** Turns a benchmark's tables into questions, and says exactly which row is wrong. */
 
 import { parse } from "csv-parse/sync";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Benchmark, isLetter, LETTERS, type Question, type Split } from "./benchmark.ts";
 import { type BenchmarkFiles, findPath } from "./benchmark-files.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { strip } from "../../data/operators/unicode.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Benchmark, Question, Subject } from "../benchmarks/benchmark.ts";
 import { optionLines, type Recipe } from "./protocol.ts";
 

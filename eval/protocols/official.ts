@@ -8,7 +8,7 @@
  * - MMLU: github.com/hendrycks/test, `evaluate.py` (two spaces before the subject, as it prints)
  */
 
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Benchmark } from "../benchmarks/benchmark.ts";
 import { letterOfCevalReasoning } from "../extraction/ceval-reasoning.ts";
 import { letterOfCmmluAnswer } from "../extraction/cmmlu-answer.ts";

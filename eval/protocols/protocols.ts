@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { harness } from "./harness.ts";
 import { official } from "./official.ts";
 import type { Protocol } from "./protocol.ts";

@@ -5,7 +5,7 @@
  */
 
 import { examPrompt } from "../../data/instructions/exam.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Benchmark } from "../benchmarks/benchmark.ts";
 import type { Recipe } from "./protocol.ts";
 

@@ -6,7 +6,7 @@
  * have no such script for MMLU.
  */
 
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Benchmark, isLetter } from "../benchmarks/benchmark.ts";
 import { official } from "./official.ts";
 import { optionLines, type Recipe } from "./protocol.ts";

@@ -7,7 +7,7 @@
  * missing and the authors' script prints "nan"; here it stays what it is.
  */
 
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Benchmark, Question } from "../benchmarks/benchmark.ts";
 import { letterOfCevalAnswer } from "../extraction/ceval-answer.ts";
 import { letterOfCmmluAnswer } from "../extraction/cmmlu-answer.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { cutIntoBlocks, ShuffledBlocks } from "../../data/blocks.ts";
 
 const tokens = Int32Array.from({ length: 103 }, (_, i) => i);

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { BytePairEncoder, type TokenizerJson } from "../../data/tokenizing/byte-pair-encoder.ts";
 import { Random } from "../../data/random.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { qwenTokenizerFiles } from "../../model/tokenizer-files.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { qwenTokenizerFiles } from "../../model/tokenizer/tokenizer-files.ts";
 
 const { tokenizer, config } = await qwenTokenizerFiles();
 const encoder = new BytePairEncoder(tokenizer as unknown as TokenizerJson);

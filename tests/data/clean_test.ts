@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { clean, type CleanSettings } from "../../data/clean.ts";
-import type { Progress } from "../../data/progress.ts";
+import type { Progress } from "../../data/progress/progress.ts";
 import { parseRecipe } from "../../data/recipe.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const RECIPE = parseRecipe(

@@ -5,7 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { plainEnglish } from "../../data/corpora/brown.ts";
 import { loadCorpus } from "../../data/corpora/corpus.ts";
 import { embedded } from "../../data/corpora/embedded.ts";

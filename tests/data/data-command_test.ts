@@ -5,7 +5,7 @@ import { readCleanReport } from "../../data/cleaning/read-clean-report.ts";
 import { number, readFlags } from "../../data/data-flags.ts";
 import { cleanSummary, inspectFile } from "../../data/data-summary.ts";
 import { parseRecipe } from "../../data/recipe.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const COMMAND = new URL("../../data/data-command.ts", import.meta.url).pathname;

@@ -5,7 +5,7 @@ import { trainNgrams } from "../../data/perplexity/kneser-ney.ts";
 import { characterPerplexity, charactersOf } from "../../data/perplexity/perplexity.ts";
 import { loadSentencePiece } from "../../data/perplexity/sentence-piece.ts";
 import { parseRecipe } from "../../data/recipe.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 async function arpaModel(text: string): Promise<ArpaModel> {

@@ -4,7 +4,7 @@ import { drawDocuments } from "../../data/tokenizing/mixture.ts";
 import { prepare, readPrepareSettings } from "../../data/prepare.ts";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
 import { Shard } from "../../data/shards/shard-file.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const SETTINGS = `

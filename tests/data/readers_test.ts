@@ -4,7 +4,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import type { ReadingRules } from "../../data/readers/documents.ts";
 import type { Problem } from "../../data/readers/problems.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const AS_PUBLISHED: ReadingRules = { asPublished: true, textKey: "text" };

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { firstOfEachGroup } from "../../data/cleaning/near-duplicates.ts";
 import type { Deduplicator } from "../../data/operators/operator.ts";
 import { createOperator, parseRecipe, prepareSteps } from "../../data/recipe.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readJsonLines } from "./fixtures.ts";
 
 /** A document on its way through the text recipe, as Data-Juicer takes it. */

@@ -3,7 +3,7 @@ import { adoptShards, readManifest, verifyShards } from "../../data/shards/manif
 import { ShardBlocks, type ShardPosition } from "../../data/shards/shard-blocks.ts";
 import { Shard, type ShardFormat } from "../../data/shards/shard-file.ts";
 import { ShardWriter } from "../../data/shards/shard-writer.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const BLOCK = 4;

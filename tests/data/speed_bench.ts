@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 import { embedded } from "../../data/corpora/embedded.ts";
 import { loadEncoder } from "../../data/tokenizing/load-encoder.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
-import { runCommand, UserError } from "../../kernels/user-error.ts";
-import { qwenTokenizerFiles } from "../../model/tokenizer-files.ts";
+import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
+import { qwenTokenizerFiles } from "../../model/tokenizer/tokenizer-files.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** So much that starting, about half a second, hardly counts. */

@@ -1,11 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import type { Progress } from "../../data/progress.ts";
+import type { Progress } from "../../data/progress/progress.ts";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
 import { Shard } from "../../data/shards/shard-file.ts";
 import { tokenize, type TokenizeSettings } from "../../data/tokenize.ts";
 import type { TokenizerJson } from "../../data/tokenizing/byte-pair-encoder.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { qwenTokenizerFiles } from "../../model/tokenizer-files.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { qwenTokenizerFiles } from "../../model/tokenizer/tokenizer-files.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** Writes a document; returns the settings that make one shard of it. */

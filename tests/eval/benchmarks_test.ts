@@ -8,7 +8,7 @@ import { ceval, cevalWithSubjects } from "../../eval/benchmarks/ceval.ts";
 import { cmmlu } from "../../eval/benchmarks/cmmlu.ts";
 import { mmlu } from "../../eval/benchmarks/mmlu.ts";
 import { readQuestions } from "../../eval/benchmarks/read-questions.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** A folder of the given files, removed after `use`. */

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { ceval } from "../../eval/benchmarks/ceval.ts";
 import type { Benchmark } from "../../eval/benchmarks/benchmark.ts";
 import { downloadBenchmark } from "../../eval/download.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const SMALL: Benchmark = {

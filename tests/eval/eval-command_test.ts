@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
 import { readResults } from "../../eval/results.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { TEXT, writePruned } from "../model/pruned-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { writeMadeUpCeval } from "./made-up-ceval.ts";

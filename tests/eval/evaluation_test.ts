@@ -4,7 +4,7 @@ import { type EvaluationSettings, runEvaluation } from "../../eval/run-evaluatio
 import { categoryTable, subjectTable } from "../../eval/result-tables.ts";
 import { readResults, type Results } from "../../eval/results.ts";
 import { textTable } from "../../eval/table.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { SUBJECTS, writeMadeUpCeval } from "./made-up-ceval.ts";
 

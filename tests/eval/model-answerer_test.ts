@@ -2,12 +2,12 @@ import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
 import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { letterIds } from "../../eval/prompt.ts";
-import { openGpu } from "../../kernels/device.ts";
-import { parseConfig } from "../../model/config.ts";
-import { LanguageModel } from "../../model/language-model.ts";
-import { parameterShapes } from "../../model/parameter-shapes.ts";
-import { Parameters } from "../../model/parameters.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
+import { openGpu } from "../../kernels/runtime/device.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { LanguageModel } from "../../model/inference/language-model.ts";
+import { parameterShapes } from "../../model/network/parameter-shapes.ts";
+import { Parameters } from "../../model/network/parameters.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 
 const gpu = await openGpu();
 const qwen = await Tokenizer.qwen();

@@ -1,8 +1,8 @@
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { END_OF_DOCUMENT } from "../../data/tokenizing/tokenize-job.ts";
 import { perplexity, type Predictor, readDocuments } from "../../eval/perplexity.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 /** Gives every letter a probability by its place in the alphabet: a 1/2, b 1/4, c 1/8. */

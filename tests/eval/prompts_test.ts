@@ -8,8 +8,8 @@ import { mmlu } from "../../eval/benchmarks/mmlu.ts";
 import { buildPrompt, type Encoder, letterIds } from "../../eval/prompt.ts";
 import type { LetterAnswer } from "../../eval/protocols/protocol.ts";
 import { protocolNamed } from "../../eval/protocols/protocols.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 
 const tokenizer = await Tokenizer.qwen();
 

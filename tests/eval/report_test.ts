@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { alwaysLetter } from "../../eval/answerer.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
 import { runEvaluation } from "../../eval/run-evaluation.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { SUBJECTS, writeMadeUpCeval } from "./made-up-ceval.ts";
 

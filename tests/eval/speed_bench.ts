@@ -13,22 +13,22 @@ import { type Exam, readExam } from "../../eval/exam.ts";
 import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { buildPrompt } from "../../eval/prompt.ts";
 import { benchmarkCopy } from "../../kernels/benchmark.ts";
-import { openGpu } from "../../kernels/device.ts";
-import { runCommand, UserError } from "../../kernels/user-error.ts";
-import { Decoder } from "../../model/decoder.ts";
-import { deviceOptions } from "../../model/device-flags.ts";
-import { exists } from "../../model/exists.ts";
-import { LanguageModel } from "../../model/language-model.ts";
-import { numberFlag } from "../../model/number-flag.ts";
+import { openGpu } from "../../kernels/runtime/device.ts";
+import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
+import { Decoder } from "../../model/inference/decoder.ts";
+import { deviceOptions } from "../../model/command-line/device-flags.ts";
+import { exists } from "../../data/files/exists.ts";
+import { LanguageModel } from "../../model/inference/language-model.ts";
+import { numberFlag } from "../../model/command-line/number-flag.ts";
 import { atLeastOne } from "../../model/number-range.ts";
-import { Parameters } from "../../model/parameters.ts";
-import { roomForTokens } from "../../model/plan-sizes.ts";
-import { isMixed } from "../../model/precision.ts";
-import type { SamplingOptions } from "../../model/sampling.ts";
-import { samplingOptions } from "../../model/sampling-flags.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
-import { benchmarkModel, randomWeights } from "../../train/benchmark-model.ts";
-import { benchmarkForward } from "../../train/forward-benchmark.ts";
+import { Parameters } from "../../model/network/parameters.ts";
+import { roomForTokens } from "../../model/inference/plan-sizes.ts";
+import { isMixed } from "../../model/network/precision.ts";
+import type { SamplingOptions } from "../../model/inference/sampling.ts";
+import { samplingOptions } from "../../model/command-line/sampling-flags.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { benchmarkModel, randomWeights } from "../../train/bench/benchmark-model.ts";
+import { benchmarkForward } from "../../train/bench/forward-benchmark.ts";
 
 const HELP = `deno task bench:eval DATA [options]
 

@@ -9,7 +9,7 @@ import {
 } from "../../data/instructions/encode.ts";
 import { ExampleStore } from "../../data/instructions/example-store.ts";
 import { UnusableExample } from "../../data/instructions/conversation.ts";
-import { chatRenderer, renderChat } from "../../model/chat-template.ts";
+import { chatRenderer, renderChat } from "../../model/tokenizer/chat-template.ts";
 
 /** Marks are one token each, as in Qwen's vocabulary; so is every other character. */
 const tokenizer = {

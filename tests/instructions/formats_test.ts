@@ -11,7 +11,7 @@ import type { ExamStyle } from "../../data/instructions/exam.ts";
 import { chooseExamples, parseSetChoice } from "../../data/instructions/mix-sets.ts";
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets, type InstructionSet } from "../../data/instructions/registry.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const OPTIONS = { name: "小钢", author: "炼钢者", exams: "reasoning" as ExamStyle | "both" };

@@ -9,8 +9,8 @@ import { encodeConversation, encodePreference } from "../../data/instructions/en
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets } from "../../data/instructions/registry.ts";
 import { fastEncoder } from "../../data/tokenizing/load-encoder.ts";
-import { type ChatMessage, chatRenderer, renderChat } from "../../model/chat-template.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
+import { type ChatMessage, chatRenderer, renderChat } from "../../model/tokenizer/chat-template.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 
 const samples = Deno.env.get("STEEL_LLM_SAMPLES");
 const folders = ["sft", "dpo"].map((name) => `${samples}/../${name}`);

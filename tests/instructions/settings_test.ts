@@ -1,9 +1,9 @@
 /** The settings of fine-tuning: what sets are asked for, and the recipes of the paper. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { parseSetChoice } from "../../data/instructions/mix-sets.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { loadDpoSettings } from "../../train/dpo-settings.ts";
-import { loadSftSettings } from "../../train/sft-settings.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
+import { loadSftSettings } from "../../train/settings/sft-settings.ts";
 
 const train = new URL("../../train/", import.meta.url).pathname;
 

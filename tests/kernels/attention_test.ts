@@ -1,7 +1,7 @@
-import { attention } from "../../kernels/attention.ts";
-import { prefixAttention } from "../../kernels/prefix-attention.ts";
-import { type HeadLayout } from "../../kernels/rope.ts";
-import { layOutSequences } from "../../kernels/sequences.ts";
+import { attention } from "../../kernels/attention/attention.ts";
+import { prefixAttention } from "../../kernels/attention/prefix-attention.ts";
+import { type HeadLayout } from "../../kernels/layers/rope.ts";
+import { layOutSequences } from "../../kernels/layers/sequences.ts";
 import { checkOperator } from "./harness.ts";
 
 const cases: { layout: HeadLayout; lengths: number[]; tokens: number }[] = [

@@ -1,9 +1,9 @@
-import { add } from "../../kernels/add.ts";
-import { embedding, orderTokens } from "../../kernels/embedding.ts";
-import { linear } from "../../kernels/linear.ts";
-import { rmsNorm } from "../../kernels/rms-norm.ts";
-import { rope, ropeTable } from "../../kernels/rope.ts";
-import { swiglu } from "../../kernels/swiglu.ts";
+import { add } from "../../kernels/layers/add.ts";
+import { embedding, orderTokens } from "../../kernels/layers/embedding.ts";
+import { linear } from "../../kernels/layers/linear.ts";
+import { rmsNorm } from "../../kernels/layers/rms-norm.ts";
+import { rope, ropeTable } from "../../kernels/layers/rope.ts";
+import { swiglu } from "../../kernels/layers/swiglu.ts";
 import { checkOperator } from "./harness.ts";
 
 Deno.test("a sum used twice passes every gradient on", () =>

@@ -1,10 +1,10 @@
 import { assert } from "@std/assert";
-import { type Gpu, type Implementation, openGpu } from "../../kernels/device.ts";
-import { Graph, read, write } from "../../kernels/graph.ts";
-import { allocate } from "../../kernels/memory.ts";
-import { Draft } from "../../kernels/plan.ts";
-import { persistent, sizeOf, type Tensor } from "../../kernels/tensor.ts";
-import { download, upload } from "../../kernels/transfer.ts";
+import { type Gpu, type Implementation, openGpu } from "../../kernels/runtime/device.ts";
+import { Graph, read, write } from "../../kernels/runtime/graph.ts";
+import { allocate } from "../../kernels/runtime/memory.ts";
+import { Draft } from "../../kernels/runtime/plan.ts";
+import { persistent, sizeOf, type Tensor } from "../../kernels/runtime/tensor.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
 
 /**
  * Largest ‖ours − reference‖ / ‖reference‖ in f32. A sum of n rounded terms errs by about

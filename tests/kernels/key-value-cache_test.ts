@@ -1,9 +1,9 @@
 /** Attention of a new row over a cache against its definition in float64. */
-import { Graph } from "../../kernels/graph.ts";
-import { attendToCache, storeInCache } from "../../kernels/key-value-cache.ts";
-import { Draft } from "../../kernels/plan.ts";
-import { fusedWidth } from "../../kernels/rope.ts";
-import { download, upload } from "../../kernels/transfer.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
+import { attendToCache, storeInCache } from "../../kernels/decoding/key-value-cache.ts";
+import { Draft } from "../../kernels/runtime/plan.ts";
+import { fusedWidth } from "../../kernels/layers/rope.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
 import {
   assertClose,
   gpu,

@@ -1,17 +1,21 @@
 /** The tokens that the GPU picks from rows of logits, against a sort of the whole row. */
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
-import { Graph } from "../../kernels/graph.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
 import {
   FOUND_WORDS,
   likeliestOf,
   likeliestToken,
   likeliestTokens,
-} from "../../kernels/likeliest.ts";
-import { Draft } from "../../kernels/plan.ts";
-import type { Tensor } from "../../kernels/tensor.ts";
-import { penalizeTokens, rememberTokens, suppressTokens } from "../../kernels/token-penalties.ts";
-import { download, downloadWords, upload } from "../../kernels/transfer.ts";
+} from "../../kernels/decoding/likeliest.ts";
+import { Draft } from "../../kernels/runtime/plan.ts";
+import type { Tensor } from "../../kernels/runtime/tensor.ts";
+import {
+  penalizeTokens,
+  rememberTokens,
+  suppressTokens,
+} from "../../kernels/decoding/token-penalties.ts";
+import { download, downloadWords, upload } from "../../kernels/runtime/transfer.ts";
 import { gpu } from "./harness.ts";
 
 /** Runs the kernels for software drivers and those for GPUs on rows of logits. */

@@ -1,4 +1,4 @@
-import { linear } from "../../kernels/linear.ts";
+import { linear } from "../../kernels/layers/linear.ts";
 import { checkOperator } from "./harness.ts";
 
 const shapes = [

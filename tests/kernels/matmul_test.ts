@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { Graph, read, write } from "../../kernels/graph.ts";
-import { type Layout, matmul, type Product } from "../../kernels/matmul.ts";
-import { Draft } from "../../kernels/plan.ts";
-import { download, upload } from "../../kernels/transfer.ts";
+import { Graph, read, write } from "../../kernels/runtime/graph.ts";
+import { type Layout, matmul, type Product } from "../../kernels/matmul/matmul.ts";
+import { Draft } from "../../kernels/runtime/plan.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { assertClose, gpu, precisions, randomNumbers } from "./harness.ts";
 
 type Case = Omit<Product, "layout"> & { half?: boolean };

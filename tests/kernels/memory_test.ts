@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Graph, read, write } from "../../kernels/graph.ts";
-import { allocate } from "../../kernels/memory.ts";
-import { Draft } from "../../kernels/plan.ts";
-import { persistent } from "../../kernels/tensor.ts";
-import { UserError } from "../../kernels/user-error.ts";
+import { Graph, read, write } from "../../kernels/runtime/graph.ts";
+import { allocate } from "../../kernels/runtime/memory.ts";
+import { Draft } from "../../kernels/runtime/plan.ts";
+import { persistent } from "../../kernels/runtime/tensor.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { gpu } from "./harness.ts";
 
 Deno.test("a tensor too large to bind is refused before anything is allocated", () => {

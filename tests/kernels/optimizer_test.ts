@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { adamW, adamWRates } from "../../kernels/adamw.ts";
-import { gradientNorm, REPORT } from "../../kernels/gradient-norm.ts";
-import { Graph } from "../../kernels/graph.ts";
-import { allocate } from "../../kernels/memory.ts";
-import { Draft } from "../../kernels/plan.ts";
-import { persistent } from "../../kernels/tensor.ts";
-import { download, upload } from "../../kernels/transfer.ts";
+import { adamW, adamWRates } from "../../kernels/optimizer/adamw.ts";
+import { gradientNorm, REPORT } from "../../kernels/optimizer/gradient-norm.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
+import { allocate } from "../../kernels/runtime/memory.ts";
+import { Draft } from "../../kernels/runtime/plan.ts";
+import { persistent } from "../../kernels/runtime/tensor.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { assertClose, gpu, precisions, randomNumbers } from "./harness.ts";
 
 const options = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05 };

@@ -1,6 +1,6 @@
-import { linear } from "../../kernels/linear.ts";
-import { layOutSequences } from "../../kernels/sequences.ts";
-import { combineSlots, dispatchToSlots } from "../../kernels/soft-moe.ts";
+import { linear } from "../../kernels/layers/linear.ts";
+import { layOutSequences } from "../../kernels/layers/sequences.ts";
+import { combineSlots, dispatchToSlots } from "../../kernels/soft-moe/soft-moe.ts";
 import { type Arrays, checkOperator } from "./harness.ts";
 
 const cases = [

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { sizeOf } from "../../kernels/tensor.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { currentFolder, writeFolderAtomically } from "../../model/atomic-folder.ts";
-import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint.ts";
-import { parseConfig } from "../../model/config.ts";
-import { parameterShapes } from "../../model/parameter-shapes.ts";
-import { type TensorEntry, writeSafetensors } from "../../model/safetensors.ts";
+import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { currentFolder, writeFolderAtomically } from "../../data/files/atomic-folder.ts";
+import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint/checkpoint.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { parameterShapes } from "../../model/network/parameter-shapes.ts";
+import { type TensorEntry, writeSafetensors } from "../../model/checkpoint/safetensors.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 
 const JSON_CONFIG = {

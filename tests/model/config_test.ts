@@ -1,8 +1,8 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { sizeOf } from "../../kernels/tensor.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { configToJson, parseConfig } from "../../model/config.ts";
-import { parameterShapes } from "../../model/parameter-shapes.ts";
+import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { configToJson, parseConfig } from "../../model/network/config.ts";
+import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 
 const STEEL_1B = {
   architectures: ["Qwen2ForCausalLM"],

@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
-import { converse } from "../../model/converse.ts";
+import { converse } from "../../model/command-line/converse.ts";
 
 Deno.test("Ctrl-C stops an answer and not the talk; where there is none it ends the talk", async () => {
   const keys = new PassThrough();

@@ -1,8 +1,8 @@
 /** Cached decoding against its definition, computed in float64 without a cache. */
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
-import { Decoder } from "../../model/decoder.ts";
-import { chooseToken } from "../../model/sampling.ts";
+import { Decoder } from "../../model/inference/decoder.ts";
+import { chooseToken } from "../../model/inference/sampling.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { goldenModel, gpu } from "./golden-model.ts";
 import { networkInFloat64 } from "./network-in-float64.ts";

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
-import { openCheckpoint } from "../../model/checkpoint.ts";
-import { exportModel } from "../../model/export.ts";
-import { loadModel } from "../../model/language-model.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
+import { exportModel } from "../../model/checkpoint/export.ts";
+import { loadModel } from "../../model/inference/language-model.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { FULL_SIZE, qwen, TEXT, writePruned } from "./pruned-model.ts";

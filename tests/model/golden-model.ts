@@ -1,8 +1,8 @@
-import { type Gpu, openGpu } from "../../kernels/device.ts";
-import { parseConfig } from "../../model/config.ts";
-import { LanguageModel } from "../../model/language-model.ts";
-import { Parameters } from "../../model/parameters.ts";
-import { SafetensorsFile } from "../../model/safetensors.ts";
+import { type Gpu, openGpu } from "../../kernels/runtime/device.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { LanguageModel } from "../../model/inference/language-model.ts";
+import { Parameters } from "../../model/network/parameters.ts";
+import { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
 
 /** The small models whose weights are kept in `tests/golden`. */
 export type GoldenName = "steel-tiny" | "steel-gqa" | "dense-swiglu";

@@ -1,4 +1,4 @@
-import type { ModelConfig } from "../../model/config.ts";
+import type { ModelConfig } from "../../model/network/config.ts";
 
 /** Gives a parameter's values by its published name. */
 export type Weights = (name: string) => ArrayLike<number>;

@@ -1,13 +1,13 @@
 /** Choosing from what the GPU leaves of a row against choosing from the whole row. */
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
-import { openGpu } from "../../kernels/device.ts";
-import { Graph } from "../../kernels/graph.ts";
-import { Draft } from "../../kernels/plan.ts";
-import { upload } from "../../kernels/transfer.ts";
-import { batchInputs, uploadBatch } from "../../model/batch.ts";
-import { NextTokens } from "../../model/next-tokens.ts";
-import { chooseAmong, chooseToken, type SamplingOptions } from "../../model/sampling.ts";
+import { openGpu } from "../../kernels/runtime/device.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
+import { Draft } from "../../kernels/runtime/plan.ts";
+import { upload } from "../../kernels/runtime/transfer.ts";
+import { batchInputs, uploadBatch } from "../../model/network/batch.ts";
+import { NextTokens } from "../../model/inference/next-tokens.ts";
+import { chooseAmong, chooseToken, type SamplingOptions } from "../../model/inference/sampling.ts";
 import { penalized } from "./penalized.ts";
 
 const gpu = await openGpu();

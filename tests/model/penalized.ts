@@ -1,4 +1,4 @@
-import type { SamplingOptions } from "../../model/sampling.ts";
+import type { SamplingOptions } from "../../model/inference/sampling.ts";
 
 /**
  * Logits as the GPU is to leave them before a token is chosen, in the order of Hugging Face's

@@ -1,11 +1,11 @@
 /** A model as a training run with a pruned vocabulary leaves one. */
 import { Random } from "../../data/random.ts";
-import { sizeOf } from "../../kernels/tensor.ts";
-import { writeCheckpoint } from "../../model/checkpoint.ts";
-import { parseConfig } from "../../model/config.ts";
-import { parameterShapes } from "../../model/parameter-shapes.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
-import { VOCABULARY_FILE } from "../../model/vocabulary.ts";
+import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { writeCheckpoint } from "../../model/checkpoint/checkpoint.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { parameterShapes } from "../../model/network/parameter-shapes.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { VOCABULARY_FILE } from "../../model/tokenizer/vocabulary.ts";
 
 export const FULL_SIZE = 151936;
 export const TEXT = "静夜思\n唐·李白\n床前明月光，疑是地上霜。";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint.ts";
-import { loadModel } from "../../model/language-model.ts";
+import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint/checkpoint.ts";
+import { loadModel } from "../../model/inference/language-model.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { goldenModel } from "./golden-model.ts";

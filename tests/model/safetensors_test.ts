@@ -1,6 +1,10 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
-import { type FloatDtype, SafetensorsFile, writeSafetensors } from "../../model/safetensors.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import {
+  type FloatDtype,
+  SafetensorsFile,
+  writeSafetensors,
+} from "../../model/checkpoint/safetensors.ts";
 
 /** A file with this header and this many bytes of data, all zero. */
 async function handMade(header: string, dataSize: number, claimed?: bigint): Promise<string> {

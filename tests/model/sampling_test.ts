@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
-import { chooseToken, type SamplingOptions } from "../../model/sampling.ts";
+import { chooseToken, type SamplingOptions } from "../../model/inference/sampling.ts";
 
 /** Logits with the probabilities 0.4, 0.05, 0.3, 0.05, 0.2. */
 const LOGITS = [0.4, 0.05, 0.3, 0.05, 0.2].map(Math.log);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
-import { type ChatMessage, renderChat } from "../../model/chat-template.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { type ChatMessage, renderChat } from "../../model/tokenizer/chat-template.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 
 const tokenizer = await Tokenizer.qwen();
 

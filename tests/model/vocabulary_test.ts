@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
-import { Vocabulary } from "../../model/vocabulary.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { Vocabulary } from "../../model/tokenizer/vocabulary.ts";
 
 const FULL_SIZE = 151936;
 const CORPUS =

@@ -7,15 +7,15 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
-import { Chat } from "../../model/chat.ts";
-import { exists } from "../../model/exists.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { Chat } from "../../model/inference/chat.ts";
+import { exists } from "../../data/files/exists.ts";
 import { optimizePreferences } from "../../train/dpo.ts";
-import { loadDpoSettings } from "../../train/dpo-settings.ts";
-import { readMetrics } from "../../model/step-metrics.ts";
+import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
+import { readMetrics } from "../../model/checkpoint/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { superviseFineTuning } from "../../train/sft.ts";
-import { loadSftSettings } from "../../train/sft-settings.ts";
+import { loadSftSettings } from "../../train/settings/sft-settings.ts";
 import { qwen, writePruned } from "../model/pruned-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { killAt, result, startRun } from "./child-run.ts";

@@ -1,9 +1,9 @@
 /** What a stage takes of the sets that its settings name. */
 import { assertRejects, assertStringIncludes } from "@std/assert";
 import { UnusableExample } from "../../data/instructions/conversation.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { takeExamples } from "../../train/instructions.ts";
-import { loadSftSettings } from "../../train/sft-settings.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { takeExamples } from "../../train/batches/instructions.ts";
+import { loadSftSettings } from "../../train/settings/sft-settings.ts";
 
 Deno.test("an example that cannot be used is told by its number in the set", async () => {
   for (const set of ["embedded", "embedded: 0.99"]) {

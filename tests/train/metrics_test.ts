@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
-import { readMetrics } from "../../model/step-metrics.ts";
-import { MetricsLog } from "../../train/metrics-log.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { readMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { MetricsLog } from "../../train/run/metrics-log.ts";
 
 function withFile(use: (path: string) => void): void {
   const dir = Deno.makeTempDirSync();

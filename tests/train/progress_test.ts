@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { parseConfig } from "../../model/config.ts";
-import { flopsPerToken } from "../../train/flops.ts";
-import { lossCurve } from "../../train/loss-curve.ts";
-import { statusText, StepClock, timeText } from "../../train/progress.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { flopsPerToken } from "../../train/step/flops.ts";
+import { lossCurve } from "../../train/run/loss-curve.ts";
+import { statusText, StepClock, timeText } from "../../train/run/progress.ts";
 
 Deno.test("progress: the status of a step", () => {
   const status = { loss: 5.12345, learningRate: 3e-4, tokensPerSecond: 12344.6 };

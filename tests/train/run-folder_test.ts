@@ -1,9 +1,9 @@
 /** What a run's folder and text may be found to be, each named in one line. */
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
-import { openCheckpoint } from "../../model/checkpoint.ts";
-import { checkpointsOf } from "../../model/run-folder.ts";
-import { readMetrics } from "../../model/step-metrics.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
+import { checkpointsOf } from "../../model/checkpoint/run-folder.ts";
+import { readMetrics } from "../../model/checkpoint/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { learningRate } from "../../train/schedule.ts";
+import { learningRate } from "../../train/step/schedule.ts";
 
 Deno.test("schedule: the figures of PyTorch's LambdaLR, to the last bit", () => {
   const schedule = { steps: 120, warmupSteps: 10, learningRate: 3e-3, minimumLearningRate: 0 };

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { UserError } from "../../kernels/user-error.ts";
-import { loadDpoSettings } from "../../train/dpo-settings.ts";
-import { loadPretrainSettings, pretrainHelp } from "../../train/pretrain-settings.ts";
-import { settingsToYaml } from "../../train/settings.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
+import { loadPretrainSettings, pretrainHelp } from "../../train/settings/pretrain-settings.ts";
+import { settingsToYaml } from "../../train/settings/settings.ts";
 
 async function withYaml<T>(yaml: string, use: (path: string) => Promise<T>): Promise<T> {
   const path = await Deno.makeTempFile({ suffix: ".yaml" });

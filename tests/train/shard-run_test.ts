@@ -4,11 +4,11 @@ import { dirname, join } from "node:path";
 import { readManifest, writeManifest } from "../../data/shards/manifest.ts";
 import { ShardBlocks } from "../../data/shards/shard-blocks.ts";
 import { ShardWriter } from "../../data/shards/shard-writer.ts";
-import { UserError } from "../../kernels/user-error.ts";
-import { Tokenizer } from "../../model/tokenizer.ts";
-import { microBatchOf } from "../../train/block-batches.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { microBatchOf } from "../../train/batches/block-batches.ts";
 import { pretrain } from "../../train/pretrain.ts";
-import type { PretrainSettings } from "../../train/pretrain-settings.ts";
+import type { PretrainSettings } from "../../train/settings/pretrain-settings.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { tinySettings } from "./tiny-run.ts";
 

@@ -1,4 +1,7 @@
-import { loadPretrainSettings, type PretrainSettings } from "../../train/pretrain-settings.ts";
+import {
+  loadPretrainSettings,
+  type PretrainSettings,
+} from "../../train/settings/pretrain-settings.ts";
 
 /** Arguments of a pretraining run of a few seconds on made-up text, all of it in the folder `dir`. */
 export async function tinyRun(dir: string, ...more: string[]): Promise<string[]> {

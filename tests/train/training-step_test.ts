@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { openGpu } from "../../kernels/device.ts";
-import { parseConfig } from "../../model/config.ts";
-import { Parameters } from "../../model/parameters.ts";
+import { openGpu } from "../../kernels/runtime/device.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { Parameters } from "../../model/network/parameters.ts";
 import { initialValues } from "../../train/initialize.ts";
-import type { MicroBatch } from "../../train/micro-batch.ts";
-import { TrainingStep } from "../../train/training-step.ts";
+import type { MicroBatch } from "../../train/step/micro-batch.ts";
+import { TrainingStep } from "../../train/step/training-step.ts";
 import { relativeError } from "../kernels/harness.ts";
 
 const gpu = await openGpu();

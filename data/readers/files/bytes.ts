@@ -2,8 +2,8 @@ import { Decompress } from "fzstd";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { UserError } from "../../../kernels/user-error.ts";
-import { messageOf } from "../../error-message.ts";
+import { UserError } from "../../../kernels/runtime/user-error.ts";
+import { messageOf } from "../../files/error-message.ts";
 
 /** A file that is not what its ending says, or that ends too early. */
 export class DamagedFile extends UserError {

@@ -1,5 +1,5 @@
 import { type OnRead, readBytes } from "./bytes.ts";
-import { joined } from "../../joined.ts";
+import { joined } from "../../files/joined.ts";
 import { LONGEST_RECORD, type RecordBatch, type ReportRecord, TOO_LONG } from "./record-batch.ts";
 
 const NEWLINE = 0x0A;

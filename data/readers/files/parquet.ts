@@ -1,6 +1,6 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { UserError } from "../../../kernels/user-error.ts";
+import { UserError } from "../../../kernels/runtime/user-error.ts";
 import { DamagedFile, type OnRead } from "./bytes.ts";
 import { batchOf, type RecordBatch } from "./record-batch.ts";
 

@@ -1,4 +1,4 @@
-import { joined } from "../../joined.ts";
+import { joined } from "../../files/joined.ts";
 import { exactBigInt } from "../exact-json.ts";
 
 /** Some records of a file, each as JSON, fit to be handed over to a worker, buffers and all. */

@@ -1,5 +1,5 @@
 import { type OnRead, readBytes } from "./bytes.ts";
-import { joined } from "../../joined.ts";
+import { joined } from "../../files/joined.ts";
 import {
   batchOf,
   LONGEST_RECORD,

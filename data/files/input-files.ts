@@ -1,0 +1,51 @@
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "./error-message.ts";
+import { holds, realPath } from "./overwriting.ts";
+
+/**
+ * The files of a list of files and folders: a folder stands for all that is in it, by name, but for
+ * hidden files, such as what tools that fetch a corpus leave there.
+ *
+ * @param output where what is made of them goes
+ * @throws UserError if one of them is not there or a folder that holds the output, or none holds a
+ * file
+ */
+export async function filesOf(paths: string[], output?: string): Promise<string[]> {
+  const found = await filesIn(paths);
+  if (output !== undefined) await refuseFolderOf(output, paths);
+  if (found.length === 0) throw new UserError(`${paths.join(" ")}: there is no file in it`);
+  return found;
+}
+
+async function filesIn(paths: string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    let stat: Deno.FileInfo;
+    try {
+      stat = await Deno.stat(path);
+    } catch (error) {
+      const reason = messageOf(error);
+      throw new UserError(`${path} cannot be read: ${reason}`);
+    }
+    if (!stat.isDirectory) {
+      found.push(path);
+      continue;
+    }
+    const names = await Array.fromAsync(Deno.readDir(path), ({ name }) => name);
+    const shown = names.filter((name) => !name.startsWith(".")).toSorted();
+    for (const file of await filesIn(shown.map((name) => `${path}/${name}`))) found.push(file);
+  }
+  return found;
+}
+
+/** An output among its own inputs would be an input of the next run. */
+async function refuseFolderOf(output: string, paths: string[]): Promise<void> {
+  const target = await realPath(output);
+  for (const path of paths) {
+    if ((await Deno.stat(path)).isDirectory && holds(await realPath(path), target)) {
+      throw new UserError(
+        `the output ${output} lies in the input folder ${path}: choose one outside of it`,
+      );
+    }
+  }
+}

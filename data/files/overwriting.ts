@@ -1,0 +1,70 @@
+import { basename, dirname, join, resolve } from "node:path";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { isRecord } from "./is-record.ts";
+
+/**
+ * Refuses outputs that would destroy an input or another output, by whichever path each is named.
+ *
+ * @param outputs files or folders that are written over or removed, there already or not
+ * @throws UserError naming the two
+ */
+export async function refuseOverwriting(inputs: string[], outputs: string[]): Promise<void> {
+  const taken = await Promise.all(
+    inputs.map(async (path) => ({ path, real: await realPath(path) })),
+  );
+  for (const path of outputs) {
+    const real = await realPath(path);
+    const lost = taken.find((other) => holds(real, other.real) || holds(other.real, real));
+    if (lost !== undefined) {
+      throw new UserError(
+        `the output ${path} would take the place of ${lost.path}: choose another`,
+      );
+    }
+    taken.push({ path, real });
+  }
+}
+
+/**
+ * Refuses to write over a JSON file that is not of this program.
+ *
+ * @param keys those that every file of ours has
+ * @throws UserError if something else is there
+ */
+export async function refuseForeign(path: string, keys: string[]): Promise<void> {
+  let content: unknown;
+  try {
+    content = JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    const { NotADirectory, NotFound } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) return;
+  }
+  const isOurs = isRecord(content) && keys.every((key) => key in content);
+  if (!isOurs) throw foreign(path);
+}
+
+/** Throws UserError if a file is there, of which nothing shows that it is of this program. */
+export async function refuseReplacing(path: string): Promise<void> {
+  const isThere = await Deno.lstat(path).then(() => true, () => false);
+  if (isThere) throw foreign(path);
+}
+
+function foreign(path: string): UserError {
+  return new UserError(
+    `${path} is someone else's and would be written over: move it away, or choose another output`,
+  );
+}
+
+/** Whether a folder holds a path, or is it; both as {@linkcode realPath} gives them. */
+export function holds(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(folder === "/" ? folder : `${folder}/`);
+}
+
+/** A path without links, also of what is not there yet. */
+export async function realPath(path: string): Promise<string> {
+  try {
+    return await Deno.realPath(path);
+  } catch {
+    const whole = resolve(path);
+    return join(await realPath(dirname(whole)), basename(whole));
+  }
+}

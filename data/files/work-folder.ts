@@ -1,0 +1,78 @@
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { makeFolder } from "./make-folder.ts";
+import { unfinishedName, WholeFile } from "./whole-file.ts";
+
+/** What work folders are called, or what their names end in: nobody else's are. */
+export const WORK_FOLDER = ".steel-work";
+
+/** Tells what the folder's files are for, and so that they are ours. */
+const TASK = "task.json";
+
+/** Its name before it is whole, and again while the folder is emptied. */
+const MARK = unfinishedName(TASK);
+
+/**
+ * A folder of intermediate results that a run killed midway leaves for the next one: files appear in
+ * it only when they are whole. It belongs to one task; another task finds it empty.
+ */
+export class WorkFolder {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /**
+   * Opens the folder, and empties it if it was another task's.
+   *
+   * @param task what results depend on; JSON
+   * @throws UserError if the folder cannot be made, or holds files but no task: they are not ours
+   */
+  static async open(path: string, task: unknown): Promise<WorkFolder> {
+    const folder = new WorkFolder(path);
+    const key = JSON.stringify(task);
+    if (await folder.readText(TASK) === key) return folder;
+    await makeFolder(path);
+    const names = await folder.#names();
+    if (names.length > 0 && !names.includes(TASK) && !names.includes(MARK)) {
+      throw new UserError(
+        `${path} is the name of this command's work folder, but ${names[0]} in it is someone ` +
+          `else's: move it away, or choose another output`,
+      );
+    }
+    await folder.#empty();
+    await WholeFile.write(folder.file(TASK), key);
+    return folder;
+  }
+
+  file(name: string): string {
+    return `${this.path}/${name}`;
+  }
+
+  /** A file's content, or undefined if it is not there. */
+  async readText(name: string): Promise<string | undefined> {
+    try {
+      return await Deno.readTextFile(this.file(name));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.#empty();
+    await Deno.remove(this.path);
+  }
+
+  async #names(): Promise<string[]> {
+    return await Array.fromAsync(Deno.readDir(this.path), ({ name }) => name);
+  }
+
+  /** Killed in its midst, the folder is still ours, but no task's. */
+  async #empty(): Promise<void> {
+    const names = await this.#names();
+    const others = names.filter((name) => name !== TASK && name !== MARK);
+    if (names.includes(TASK)) await Deno.rename(this.file(TASK), this.file(MARK));
+    for (const name of others) await Deno.remove(this.file(name), { recursive: true });
+    if (others.length < names.length) await Deno.remove(this.file(MARK));
+  }
+}

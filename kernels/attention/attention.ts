@@ -1,0 +1,92 @@
+import { AttentionRows } from "./attention-rows.ts";
+import { read, write } from "../runtime/graph.ts";
+import type { HeadLayout } from "../layers/rope.ts";
+import type { Sequences } from "../layers/sequences.ts";
+import { attendsOnTensorCores, onTensorCores } from "./tensor-cores/attention.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+
+/**
+ * Causal attention, grouped-query where there are fewer key heads than query heads, as flash
+ * attention (Dao et al., arXiv 2205.14135): scores never leave the chip, the backward recomputes
+ * them from the saved log-sum-exp.
+ *
+ * @param qkv [tokens, (heads + 2 · keyValueHeads) · headDim] f32 or f16, rope applied
+ * @returns [tokens, heads · headDim], of the same type
+ */
+export function attention(qkv: Tensor, sequences: Sequences, layout: HeadLayout): Tensor {
+  const graph = qkv.graph;
+  const tokens = qkv.shape[0];
+  const y = graph.tensor("attention", [tokens, layout.heads * layout.headDim], qkv.dtype);
+  const logSumExp = graph.tensor("attention.logSumExp", [layout.heads, tokens]);
+  const saved = { qkv, y, logSumExp };
+  const { forward, backward } = attendsOnTensorCores(graph, qkv, layout) ? onTensorCores : inRows;
+  forward(saved, sequences, layout);
+
+  graph.onBackward(y, (dy) => {
+    const target = graph.gradientTarget(qkv);
+    if (!target) return;
+    if (target.accumulate) throw new Error("attention must be the only reader of its projection");
+    backward(saved, sequences, layout, dy, target.tensor);
+  });
+  return y;
+}
+
+/** What the forward leaves: `logSumExp` [heads, tokens] f32 of each row's scores. */
+export interface Saved {
+  readonly qkv: Tensor;
+  readonly y: Tensor;
+  readonly logSumExp: Tensor;
+}
+
+export interface AttentionVariant {
+  forward(saved: Saved, sequences: Sequences, layout: HeadLayout): void;
+  backward(
+    saved: Saved,
+    sequences: Sequences,
+    layout: HeadLayout,
+    dy: Tensor,
+    dqkv: Tensor,
+  ): void;
+}
+
+const inRows: AttentionVariant = {
+  forward({ qkv, y, logSumExp }, { starts }, layout) {
+    const text = new AttentionRows(qkv.graph, qkv.shape[0], layout);
+    const { vector } = text;
+    qkv.graph.dispatch(
+      "attention",
+      {
+        qkv: read(qkv, vector),
+        starts: read(starts),
+        y: write(y, vector),
+        log_sum_exp: write(logSumExp),
+      },
+      text.forward(),
+      [text.rowGroups, layout.heads],
+    );
+  },
+  backward({ qkv, y, logSumExp }, { starts, ends }, layout, dy, dqkv) {
+    const graph = qkv.graph;
+    const text = new AttentionRows(graph, qkv.shape[0], layout);
+    const { vector } = text;
+    const rowDot = graph.tensor("attention.rowDot", logSumExp.shape);
+    const common = {
+      qkv: read(qkv, vector),
+      dy: read(dy, vector),
+      log_sum_exp: read(logSumExp),
+      dqkv: write(dqkv, vector),
+    };
+    graph.dispatch(
+      "attention dQ",
+      { ...common, starts: read(starts), y: read(y, vector), row_dot: write(rowDot) },
+      text.backwardQueries(),
+      [text.rowGroups, layout.heads],
+    );
+    graph.dispatch(
+      "attention dKV",
+      { ...common, ends: read(ends), row_dot: read(rowDot) },
+      text.backwardKeysValues(),
+      [text.rowGroups, layout.keyValueHeads],
+    );
+  },
+};

@@ -1,0 +1,102 @@
+import { UserError } from "../runtime/user-error.ts";
+
+const PACKAGES = ["libvulkan1", "mesa-vulkan-drivers"];
+const APT_GET = "/usr/bin/apt-get";
+
+/** Where drivers register themselves with the Vulkan loader. */
+const DRIVER_FOLDERS = [
+  "/etc/vulkan/icd.d",
+  "/usr/local/share/vulkan/icd.d",
+  "/usr/share/vulkan/icd.d",
+];
+
+/**
+ * Makes WebGPU usable on a bare Linux machine; to be called before the first `requestAdapter()`.
+ * Where there is no Vulkan driver at all, it installs Mesa's, which also runs on the CPU, if this is
+ * Debian or Ubuntu and the user is root. Elsewhere nothing happens, and no adapter will be found.
+ *
+ * It does what its permissions allow and asks for none: `--allow-env=XDG_RUNTIME_DIR,
+ * VK_DRIVER_FILES,VK_ICD_FILENAMES`, `--allow-read=/etc,/usr`, `--allow-sys=uid` and
+ * `--allow-run=/usr/bin/apt-get`.
+ *
+ * @throws UserError with the command to run by hand if the installation fails
+ */
+export async function ensureVulkanDriver(): Promise<void> {
+  if (Deno.build.os !== "linux") return;
+  await silenceWayland();
+  if (await mayInstall() && !hasDriver()) await installMesa();
+}
+
+/**
+ * Without the variable, libwayland writes an error to the terminal whenever a driver looks for a
+ * display. It wants an absolute path, and finding nothing there is no error.
+ */
+async function silenceWayland(): Promise<void> {
+  if (!await isGranted({ name: "env", variable: "XDG_RUNTIME_DIR" })) return;
+  if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/nonexistent");
+}
+
+async function mayInstall(): Promise<boolean> {
+  const needed: Deno.PermissionDescriptor[] = [
+    { name: "env", variable: "VK_DRIVER_FILES" },
+    { name: "env", variable: "VK_ICD_FILENAMES" },
+    { name: "read", path: "/etc" },
+    { name: "read", path: "/usr" },
+    { name: "sys", kind: "uid" },
+    { name: "run", command: APT_GET },
+  ];
+  const granted = await Promise.all(needed.map(isGranted));
+  return granted.every(Boolean) && Deno.uid() === 0 && exists(APT_GET);
+}
+
+function hasDriver(): boolean {
+  // The loader then looks nowhere else: whoever set one of these has chosen a driver.
+  if (Deno.env.has("VK_DRIVER_FILES") || Deno.env.has("VK_ICD_FILENAMES")) return true;
+  return hasLoader() &&
+    DRIVER_FOLDERS.some((folder) =>
+      exists(folder) && [...Deno.readDirSync(folder)].some(({ name }) => name.endsWith(".json"))
+    );
+}
+
+/** Whether the dynamic linker knows the Vulkan loader: its cache holds the names as plain text. */
+function hasLoader(): boolean {
+  const cache = "/etc/ld.so.cache";
+  return exists(cache) &&
+    new TextDecoder("latin1").decode(Deno.readFileSync(cache)).includes("libvulkan.so.1");
+}
+
+async function installMesa(): Promise<void> {
+  console.error(`No Vulkan driver found: installing ${PACKAGES.join(" and ")} by apt-get ...`);
+  await aptGet("update"); // a source that fails matters only if the packages are not found
+  const { success, output } = await aptGet("install", "--no-install-recommends", ...PACKAGES);
+  if (success) return;
+  throw new UserError(
+    `The Vulkan driver that WebGPU needs could not be installed:\n${output}\nInstall it by hand: ` +
+      `apt-get update && apt-get install -y --no-install-recommends ${PACKAGES.join(" ")}`,
+  );
+}
+
+async function aptGet(...args: string[]): Promise<{ success: boolean; output: string }> {
+  const { success, stderr } = await new Deno.Command(APT_GET, {
+    args: ["-qq", "-y", "-o", "DPkg::Lock::Timeout=120", ...args],
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  return { success, output: new TextDecoder().decode(stderr).trim() };
+}
+
+async function isGranted(permission: Deno.PermissionDescriptor): Promise<boolean> {
+  return (await Deno.permissions.query(permission)).state === "granted";
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,25 @@
+import { read, write } from "../runtime/graph.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+
+/**
+ * y = a + b, element by element: the residual connection. Both sides receive the gradient of y as
+ * it is, without a copy.
+ *
+ * @param a any shape, f32 or f16
+ * @param b the same shape
+ * @returns f32
+ */
+export function add(a: Tensor, b: Tensor): Tensor {
+  const graph = a.graph;
+  const y = graph.tensor("sum", a.shape);
+  graph.parallel(
+    "add",
+    { a: read(a), b: read(b), y: write(y) },
+    "y[i] = number(a[i]) + number(b[i]);",
+  );
+  graph.onBackward(y, (dy) => {
+    graph.passGradient(dy, a);
+    graph.passGradient(dy, b);
+  });
+  return y;
+}

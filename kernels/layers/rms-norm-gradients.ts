@@ -1,0 +1,113 @@
+import { addPartialSums } from "../wgsl/column-sums.ts";
+import {
+  type GradientTarget,
+  numberType,
+  read,
+  update,
+  vectorOf,
+  write,
+} from "../runtime/graph.ts";
+import { range } from "../wgsl/range.ts";
+import { foldPartials, total } from "../wgsl/row-reduction.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+
+/** Rows that the same lanes walk over, summing the weight's gradient in registers. */
+const ROWS = 16;
+/** Most vectors of a row that one lane of a GPU holds, and invocations of a workgroup. */
+const VECTORS = 8;
+const INVOCATIONS = 256;
+
+/** What the forward read and left: x [rows, width] f32, weight [width], 1 / rms [rows]. */
+export interface Saved {
+  readonly x: Tensor;
+  readonly weight: Tensor;
+  readonly inverse: Tensor;
+}
+
+/**
+ * Both gradients of y = x · inverse · weight in one pass over x and dy:
+ * dx = inverse · (dy · weight − x · mean(dy · weight · x) · inverse²), dweight += Σ over rows of
+ * dy · x · inverse, in a fixed order.
+ *
+ * @param dy [rows, width] f32 or f16
+ */
+export function rmsNormGradients(
+  { x, weight, inverse }: Saved,
+  dy: Tensor,
+  dx: GradientTarget,
+  dweight: Tensor,
+): void {
+  const graph = x.graph;
+  const { cpu } = graph.capabilities;
+  const [width] = weight.shape;
+  const rows = inverse.size;
+  const vector = vectorOf(width);
+  const steps = width / vector;
+  // A software driver runs a workgroup on one core: there, one SIMD register of lanes is enough.
+  const lanes = cpu ? 8 : Math.min(INVOCATIONS, 32 * Math.ceil(steps / (32 * VECTORS)));
+  // Rows that a workgroup has in hand at a time, one for each line of lanes.
+  const lines = cpu ? 1 : Math.floor(INVOCATIONS / lanes);
+  const groups = Math.ceil(rows / (lines * ROWS));
+  const partial = graph.tensor(`${weight.name}.gradient.partial`, [groups * lines, width]);
+  const parts = range(Math.ceil(steps / lanes)).map((part) => {
+    const offset = `${part * lanes}u`;
+    const guard = (part + 1) * lanes > steps ? `if (lane + ${offset} < ${steps}u) ` : "";
+    return { part, offset, guard };
+  });
+  const each = (statement: (part: typeof parts[number]) => string) =>
+    parts.map(statement).join("\n      ");
+  graph.dispatch(
+    "rms-norm gradients",
+    {
+      x: read(x, vector),
+      weight: read(weight, vector),
+      inverse: read(inverse),
+      dy: read(dy, vector),
+      dx: (dx.accumulate ? update : write)(dx.tensor, vector),
+      partial: write(partial, vector),
+    },
+    `
+alias number = ${numberType(vector)};
+var<workgroup> projection: array<array<f32, ${lanes}>, ${lines}>;
+
+@compute @workgroup_size(${lanes}, ${lines})
+fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
+  let lane = local.x;
+  ${parts.map(({ part }) => `var dweight${part} = number();`).join(" ")}
+  for (var turn = 0u; turn < ${ROWS}u; turn++) {
+    let row = (group.x * ${ROWS}u + turn) * ${lines}u + local.y;
+    let first = row * ${steps}u + lane;
+    var scale = 0f;
+    ${parts.map(({ part }) => `var x${part} = number(); var slope${part} = number();`).join(" ")}
+    if (row < ${rows}u) {
+      scale = inverse[row];
+      ${
+      each(({ part, offset, guard }) =>
+        `${guard}{ x${part} = x[first + ${offset}]; slope${part} = number(dy[first + ${offset}]); }`
+      )
+    }
+      ${each(({ part }) => `dweight${part} += slope${part} * x${part} * scale;`)}
+      ${each(({ part, offset, guard }) => `${guard}{ slope${part} *= weight[lane + ${offset}]; }`)}
+    }
+    projection[local.y][lane] = ${
+      total(parts.map(({ part }) => `slope${part} * x${part}`).join(" + "), vector)
+    };
+    ${foldPartials(["projection[local.y]"], lanes)}
+    let along = projection[local.y][0] * scale * scale / ${width}f;
+    if (row < ${rows}u) {
+      ${
+      each(({ part, offset, guard }) =>
+        `${guard}{ dx[first + ${offset}] ${dx.accumulate ? "+=" : "="} scale * ` +
+        `(slope${part} - x${part} * along); }`
+      )
+    }
+    }
+    workgroupBarrier();
+  }
+  let line = (group.x * ${lines}u + local.y) * ${steps}u + lane;
+  ${each(({ part, offset, guard }) => `${guard}{ partial[line + ${offset}] = dweight${part}; }`)}
+}`,
+    [groups],
+  );
+  addPartialSums(partial, dweight);
+}

@@ -1,0 +1,54 @@
+import { read, vectorOf, write } from "../runtime/graph.ts";
+import { rmsNormGradients } from "./rms-norm-gradients.ts";
+import { reduceRows } from "../wgsl/row-reduction.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+
+/**
+ * y = x / sqrt(mean(x²) + epsilon) · weight, row by row (Zhang and Sennrich, arXiv 1910.07467).
+ *
+ * @param x [rows, width] f32
+ * @param weight [width]
+ * @param dtype of the result; the type that matrix products take when left out
+ * @returns [rows, width]
+ */
+export function rmsNorm(
+  x: Tensor,
+  weight: Tensor,
+  epsilon: number,
+  dtype: "f32" | "f16" = x.graph.operand,
+): Tensor {
+  const graph = x.graph;
+  const [width] = weight.shape;
+  const rows = x.size / width;
+  const vector = vectorOf(width);
+  const y = graph.tensor("rms-norm", x.shape, dtype);
+  const inverse = graph.tensor("rms-norm.inverse", [rows]);
+  reduceRows(
+    graph,
+    "rms-norm",
+    {
+      x: read(x, vector),
+      weight: read(weight, vector),
+      y: write(y, vector),
+      inverse: write(inverse),
+    },
+    {
+      rows,
+      width,
+      vector,
+      sums: { square: "x[at] * x[at]" },
+      between: `let scale = inverseSqrt(square / ${width}f + ${epsilon});
+  if (lane == 0u) { inverse[row] = scale; }`,
+      each: "y[at] = y_type(x[at] * scale * weight[column]);",
+    },
+  );
+
+  graph.onBackward(y, (dy) => {
+    const dx = graph.gradientTarget(x);
+    const dweight = graph.gradientTarget(weight);
+    if (!dx && !dweight) return;
+    if (!dx || !dweight) throw new Error("rms-norm makes both of its gradients or none");
+    rmsNormGradients({ x, weight, inverse }, dy, dx, dweight.tensor);
+  });
+  return y;
+}

@@ -1,0 +1,85 @@
+import type { Graph } from "../runtime/graph.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+
+/** Value of `index` for a row of padding. */
+export const NO_SEQUENCE = 0xffffffff;
+
+/**
+ * A batch is one flat list of token rows, cut into sequences that never see each other. Padded,
+ * packed and single sequences are all the same thing to the operators: rows after the last
+ * sequence are padding.
+ */
+export interface Sequences {
+  /** How many; unused ones are empty. */
+  readonly count: number;
+  /** The most tokens that one of them has. */
+  readonly longest: number;
+  /** [count, 2] u32: first row and the row after the last. */
+  readonly bounds: Tensor;
+  /** [tokens] u32: which sequence a row belongs to, or NO_SEQUENCE. */
+  readonly index: Tensor;
+  /** [tokens] u32: first row of the row's sequence; a row of padding is alone. */
+  readonly starts: Tensor;
+  /** [tokens] u32: the row after the last of the row's sequence. */
+  readonly ends: Tensor;
+}
+
+/** Declares the inputs that describe up to `count` sequences in `tokens` rows. */
+export function sequenceInputs(
+  graph: Graph,
+  tokens: number,
+  count: number,
+  longest = tokens,
+): Sequences {
+  return {
+    count,
+    longest,
+    bounds: graph.input("sequence bounds", [count, 2], "u32"),
+    index: graph.input("sequence index", [tokens], "u32"),
+    starts: graph.input("sequence starts", [tokens], "u32"),
+    ends: graph.input("sequence ends", [tokens], "u32"),
+  };
+}
+
+/** The numbers for those inputs, and each row's position in its sequence. */
+export interface SequenceRows {
+  readonly bounds: Uint32Array<ArrayBuffer>;
+  readonly index: Uint32Array<ArrayBuffer>;
+  readonly starts: Uint32Array<ArrayBuffer>;
+  readonly ends: Uint32Array<ArrayBuffer>;
+  readonly positions: Uint32Array<ArrayBuffer>;
+}
+
+/**
+ * Lays sequences of the given lengths one behind the other in `tokens` rows.
+ *
+ * @param lengths at most `count` of them, together at most `tokens`
+ */
+export function layOutSequences(
+  lengths: readonly number[],
+  tokens: number,
+  count: number,
+): SequenceRows {
+  const rows = {
+    bounds: new Uint32Array(2 * count),
+    index: new Uint32Array(tokens).fill(NO_SEQUENCE),
+    starts: new Uint32Array(tokens),
+    ends: new Uint32Array(tokens),
+    positions: new Uint32Array(tokens),
+  };
+  for (let row = 0; row < tokens; row++) {
+    rows.starts[row] = row;
+    rows.ends[row] = row + 1;
+  }
+  let start = 0;
+  lengths.forEach((length, sequence) => {
+    const end = start + length;
+    rows.bounds.set([start, end], 2 * sequence);
+    rows.index.fill(sequence, start, end);
+    rows.starts.fill(start, start, end);
+    rows.ends.fill(end, start, end);
+    for (let row = start; row < end; row++) rows.positions[row] = row - start;
+    start = end;
+  });
+  return rows;
+}

@@ -1,0 +1,185 @@
+import { numberType, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { matmul } from "../matmul/matmul.ts";
+import { foldPartials, total } from "../wgsl/row-reduction.ts";
+import { bytesOf, type Tensor } from "../runtime/tensor.ts";
+
+/** Label of a row that takes no part in the loss. */
+export const IGNORED = 0xffffffff;
+
+/** The most bytes of logits that exist at a time: 4,096 rows of Steel-LLM's vocabulary in f16. */
+const LOGITS_BYTES = 1280 * 1024 * 1024;
+/** Rows of a chunk come in multiples of this, so that every slice starts on a 256-byte border. */
+const ROW_UNIT = 128;
+
+/**
+ * The head and its cross-entropy as one operator in chunks of rows: logits never exist whole.
+ *
+ * With `lossWeights` it also leaves the gradients of Σ over rows of weight · (−log-probability) in
+ * `hidden` and `weight`: as the weights are known beforehand, each chunk's logits become their own
+ * gradient in place and are multiplied on at once.
+ *
+ * @param hidden [tokens, width] f32 or f16
+ * @param weight [vocabulary, width] f32, with a copy in f16 where hidden is f16
+ * @param labels [tokens] u32: the token that should follow, or IGNORED
+ * @param lossWeights [tokens] f32
+ * @returns log-probability of each label, [tokens]; 0 where ignored
+ */
+export function head(
+  hidden: Tensor,
+  weight: Tensor,
+  labels: Tensor,
+  lossWeights?: Tensor,
+): Tensor {
+  const graph = hidden.graph;
+  const [tokens, width] = hidden.shape;
+  const [vocabulary] = weight.shape;
+  const logProbs = graph.tensor("log-probabilities", [tokens]);
+  const dhidden = lossWeights && graph.gradientTarget(hidden);
+  const dweight = lossWeights && graph.gradientTarget(weight);
+  const operand = hidden.dtype === "f16" ? weight.half ?? weight : weight;
+  const budget = Math.min(LOGITS_BYTES, graph.capabilities.maxBindingBytes);
+  const fitting = Math.floor(budget / (bytesOf[hidden.dtype] * vocabulary) / ROW_UNIT) * ROW_UNIT;
+  const chunks = Math.ceil(tokens / Math.max(ROW_UNIT, fitting));
+  const chunk = Math.ceil(tokens / chunks / ROW_UNIT) * ROW_UNIT;
+
+  for (let first = 0; first < tokens; first += chunk) {
+    const rows = Math.min(chunk, tokens - first);
+    const hiddenRows = { first: first * width, count: rows * width };
+    const logits = graph.tensor("logits", [rows, vocabulary], hidden.dtype);
+    const common = { batch: 1, bias: false } as const;
+    matmul(
+      graph,
+      "head",
+      { ...common, layout: "nt", m: rows, n: vocabulary, k: width, accumulate: false },
+      { a: hidden, sliceA: hiddenRows, b: operand, c: logits },
+    );
+    crossEntropy(logits, labels, logProbs, { first, count: rows }, lossWeights);
+    if (dhidden) {
+      matmul(
+        graph,
+        "head dX",
+        {
+          ...common,
+          layout: "nn",
+          m: rows,
+          n: width,
+          k: vocabulary,
+          accumulate: dhidden.accumulate,
+        },
+        { a: logits, b: operand, c: dhidden.tensor, sliceC: hiddenRows },
+      );
+    }
+    if (dweight) {
+      matmul(
+        graph,
+        "head dW",
+        { ...common, layout: "tn", m: vocabulary, n: width, k: rows, accumulate: true },
+        { a: logits, b: hidden, sliceB: hiddenRows, c: dweight.tensor },
+      );
+    }
+  }
+  return logProbs;
+}
+
+/** Log-probabilities of the labels; with weights, logits become weight · (softmax − label). */
+function crossEntropy(
+  logits: Tensor,
+  labels: Tensor,
+  logProbs: Tensor,
+  rows: { first: number; count: number },
+  lossWeights?: Tensor,
+): void {
+  const graph = logits.graph;
+  const vocabulary = logits.shape[1];
+  const vector = vectorOf(vocabulary);
+  const columns = vocabulary / vector;
+  const lanes = graph.capabilities.cpu ? 8 : 256;
+  const gradient = `
+  // Every lane has read the label's logit before one of them overwrites it.
+  storageBarrier();
+  // The label's own term is set afterwards, by the lane that wrote the others of its vector.
+  let weight = select(loss_weights[row], 0f, ignored);
+  for (var i = lane; i < ${columns}u; i += ${lanes}u) {
+    logits[start + i] = logits_type(weight * exp(number(logits[start + i]) - normalizer));
+  }
+  if (lane == label / ${vector}u % ${lanes}u && !ignored) {
+    let probability = exp(label_logit - normalizer);
+    logits[start + label / ${vector}u]${vector === 1 ? "" : "[label % 4u]"} =
+      ${logits.dtype}(weight * (probability - 1f));
+  }`;
+  graph.dispatch(
+    "cross-entropy",
+    {
+      labels: read(labels, 1, rows),
+      log_probs: (rows.first === 0 ? write : update)(logProbs, 1, rows),
+      logits: lossWeights ? update(logits, vector) : read(logits, vector),
+      ...(lossWeights && { loss_weights: read(lossWeights, 1, rows) }),
+    },
+    `
+alias number = ${numberType(vector)};
+var<workgroup> partial: array<f32, ${lanes}>;
+
+@compute @workgroup_size(${lanes})
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
+  let row = group.x;
+  let start = row * ${columns}u;
+  let ignored = labels[row] == ${IGNORED}u;
+  let label = select(labels[row], 0u, ignored);
+  let label_logit = f32(logits[start + label / ${vector}u]${vector === 1 ? "" : "[label % 4u]"});
+  // A running maximum, and the sum of exponentials under it, in one pass over the row.
+  var highest = -1e30f;
+  var sum = 0f;
+  for (var i = lane; i < ${columns}u; i += ${lanes}u) {
+    let value = number(logits[start + i]);
+    let higher = max(highest, ${
+      vector === 1 ? "value" : "max(max(value.x, value.y), max(value.z, value.w))"
+    });
+    sum = sum * exp(highest - higher) + ${total("exp(value - higher)", vector)};
+    highest = higher;
+  }
+  partial[lane] = highest;
+  workgroupBarrier();
+  var top = -1e30f;
+  for (var i = 0u; i < ${lanes}u; i++) { top = max(top, partial[i]); }
+  workgroupBarrier();
+  partial[lane] = sum * exp(highest - top);
+  ${foldPartials(["partial"], lanes)}
+  let normalizer = top + log(partial[0]);
+  if (lane == 0u) { log_probs[row] = select(label_logit - normalizer, 0f, ignored); }
+  ${lossWeights ? gradient : ""}
+}`,
+    [rows.count],
+  );
+}
+
+/**
+ * loss[0] += Σ over rows of weight · (−log-probability), in a fixed order.
+ *
+ * @param logProbs [tokens] f32
+ * @param weights [tokens] f32
+ * @param loss [1] f32
+ */
+export function addLoss(logProbs: Tensor, weights: Tensor, loss: Tensor): void {
+  const graph = logProbs.graph;
+  const lanes = 64;
+  graph.dispatch(
+    "loss",
+    { log_probs: read(logProbs), weights: read(weights), loss: update(loss) },
+    `
+var<workgroup> partial: array<f32, ${lanes}>;
+
+@compute @workgroup_size(${lanes})
+fn main(@builtin(local_invocation_index) lane: u32) {
+  var sum = 0f;
+  for (var row = lane; row < ${logProbs.size}u; row += ${lanes}u) {
+    sum -= weights[row] * log_probs[row];
+  }
+  partial[lane] = sum;
+  workgroupBarrier();
+  if (lane == 0u) {
+    for (var i = 0u; i < ${lanes}u; i++) { loss[0] += partial[i]; }
+  }
+}`,
+    [1],
+  );
+}

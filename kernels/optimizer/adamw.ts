@@ -1,0 +1,92 @@
+import { REPORT } from "./gradient-norm.ts";
+import { type Graph, read, update, vectorOf, write } from "../runtime/graph.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+
+export interface AdamWOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+}
+
+/** A parameter, its gradient and its two moments, all of one shape, f32. */
+export interface Trained {
+  readonly value: Tensor;
+  readonly gradient: Tensor;
+  readonly mean: Tensor;
+  readonly square: Tensor;
+  /** The copy in f16 that matrix products read, in mixed precision. */
+  readonly half?: Tensor;
+}
+
+/**
+ * One AdamW step (Loshchilov and Hutter, arXiv 1711.05101, with PyTorch's rounding order), weight
+ * decay on every parameter. Gradients are scaled by the report's clipping scale and left at zero for
+ * the next step; when the report says that the step is not finite, weights and moments stay as they
+ * are. A weight that comes out as NaN or infinite, in f16 where there is a copy in it, sets the
+ * report's `weightsFinite` to 0.
+ *
+ * @param rates [4] f32, of `adamWRates`
+ * @param report of `gradientNorm`
+ */
+export function adamW(
+  graph: Graph,
+  { value, gradient, mean, square, half }: Trained,
+  rates: Tensor,
+  report: Tensor,
+  { beta1, beta2, epsilon, weightDecay }: AdamWOptions,
+): void {
+  const bits = vectorOf(value.size) === 1 ? "u32" : "vec4u";
+  // Bits, as a compiler may assume that no number is NaN: those of 65520, which f16 rounds to
+  // infinity, and of infinity. Any magnitude's bits order as it does, with NaN above all.
+  const tooLarge = half ? "0x477ff000u" : "0x7f800000u";
+  graph.parallel(
+    "adamw",
+    {
+      value: update(value),
+      gradient: update(gradient),
+      mean: update(mean),
+      square: update(square),
+      ...(half && { half: write(half) }),
+    },
+    // Everything is loaded before anything is decided, so that no load waits for another.
+    `let slope = gradient[i] * report[${REPORT.scale}];
+    let m = mean[i] + (slope - mean[i]) * ${1 - beta1}f;
+    let v = square[i] * ${beta2}f + slope * slope * ${1 - beta2}f;
+    var weight = value[i];
+    if (report[${REPORT.finite}] == 1f) {
+      weight = weight * (1f - rates[0] * ${weightDecay}f) -
+        rates[1] * m / (sqrt(v) * rates[2] + ${epsilon}f);
+      mean[i] = m;
+      square[i] = v;
+      value[i] = weight;
+      if (any((bitcast<${bits}>(weight) & ${bits}(0x7fffffffu)) >= ${bits}(${tooLarge}))) {
+        report[${REPORT.weightsFinite}] = 0f; // by any lane: all that write it write the same
+      }
+    }
+    ${half ? "half[i] = half_type(weight);" : ""}
+    gradient[i] = number();`,
+    { rates: read(rates), report: update(report) },
+  );
+}
+
+/**
+ * The numbers of a step: learning rate, learning rate / (1 − beta1^step), 1 / sqrt(1 − beta2^step),
+ * 1 / lossScale.
+ *
+ * @param step counted from 1
+ * @param lossScale what the loss was multiplied by to keep small gradients from vanishing in f16
+ */
+export function adamWRates(
+  learningRate: number,
+  step: number,
+  { beta1, beta2 }: AdamWOptions,
+  lossScale = 1,
+): Float32Array<ArrayBuffer> {
+  return new Float32Array([
+    learningRate,
+    learningRate / (1 - beta1 ** step),
+    1 / Math.sqrt(1 - beta2 ** step),
+    1 / lossScale,
+  ]);
+}

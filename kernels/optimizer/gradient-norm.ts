@@ -1,0 +1,102 @@
+import { type Graph, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { foldPartials, total } from "../wgsl/row-reduction.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
+
+/** Elements that one workgroup squares and sums. */
+const SHARE = 1 << 16;
+
+/** Where a training step reports to the host. */
+export const REPORT = {
+  loss: 0,
+  gradientNorm: 1,
+  scale: 2,
+  finite: 3,
+  weightsFinite: 4,
+  length: 5,
+} as const;
+
+/**
+ * The norm of all gradients together, as if they were one vector, and what clipping makes of it:
+ * report = [loss, norm, scale, finite, 1], scale = min(1, clip / (norm + 1e-6)) as in PyTorch's
+ * `clip_grad_norm_`; finite is 0 if loss or norm is not a finite number; the last, `weightsFinite`,
+ * is `adamW`'s to take back. The loss is then set back to 0 for the next step. Sums are taken in a
+ * fixed order. Loss and gradients arrive multiplied by the loss scale; loss and norm are reported
+ * without it, and `scale` takes it out of the gradients.
+ *
+ * @param gradients f32, any shapes
+ * @param loss [1] f32
+ * @param rates [4] f32, of `adamWRates`
+ * @param clip the longest norm allowed
+ * @returns report, [REPORT.length] f32
+ */
+export function gradientNorm(
+  graph: Graph,
+  gradients: readonly Tensor[],
+  loss: Tensor,
+  rates: Tensor,
+  clip: number,
+): Tensor {
+  const shares = gradients.map((gradient) => Math.ceil(gradient.size / SHARE));
+  const count = shares.reduce((sum, share) => sum + share, 0);
+  const partial = graph.tensor("squares", [count]);
+  const lanes = graph.capabilities.cpu ? 8 : 256;
+  let first = 0;
+  gradients.forEach((gradient, index) => {
+    const vector = vectorOf(gradient.size);
+    const share = SHARE / vector;
+    const every = { first: `group.x * ${share}u + lane`, end: "end", step: lanes };
+    graph.dispatch(
+      "squared gradient",
+      {
+        gradient: read(gradient, vector),
+        partial: first === 0 ? write(partial) : update(partial),
+      },
+      `
+var<workgroup> sums: array<f32, ${lanes}>;
+
+@compute @workgroup_size(${lanes})
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
+  var sum = gradient_type();
+  let end = min((group.x + 1u) * ${share}u, ${gradient.size / vector}u);
+  ${unrolledLoop(graph.capabilities, "i", every, "let slope = gradient[i]; sum += slope * slope;")}
+  sums[lane] = ${total("sum", vector)};
+  ${foldPartials(["sums"], lanes)}
+  if (lane == 0u) { partial[${first}u + group.x] = sums[0]; }
+}`,
+      [shares[index]],
+    );
+    first += shares[index];
+  });
+
+  const report = graph.output("report", [REPORT.length]);
+  graph.dispatch(
+    "gradient norm",
+    { partial: read(partial), rates: read(rates), loss: update(loss), report: write(report) },
+    `
+var<workgroup> sums: array<f32, ${lanes}>;
+
+// Arithmetic on NaN and infinity may be assumed away by a compiler; their bits may not.
+fn is_finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
+
+@compute @workgroup_size(${lanes})
+fn main(@builtin(local_invocation_index) lane: u32) {
+  var sum = 0f;
+  for (var i = lane; i < ${count}u; i += ${lanes}u) { sum += partial[i]; }
+  sums[lane] = sum;
+  ${foldPartials(["sums"], lanes)}
+  if (lane == 0u) {
+    let unscale = rates[3];
+    let norm = sqrt(sums[0]) * unscale;
+    report[${REPORT.loss}] = loss[0] * unscale;
+    report[${REPORT.gradientNorm}] = norm;
+    report[${REPORT.scale}] = min(1f, ${clip}f / (norm + 1e-6f)) * unscale;
+    report[${REPORT.finite}] = select(0f, 1f, is_finite(loss[0]) && is_finite(sums[0]));
+    report[${REPORT.weightsFinite}] = 1f;
+    loss[0] = 0f;
+  }
+}`,
+    [1],
+  );
+  return report;
+}

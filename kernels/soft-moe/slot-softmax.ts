@@ -1,0 +1,132 @@
+import { read, write } from "../runtime/graph.ts";
+import { foldPartials } from "../wgsl/row-reduction.ts";
+import type { Sequences } from "../layers/sequences.ts";
+import type { SlotLayout } from "./slots.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+
+/*
+ * The two softmaxes of Soft MoE, over the same logits [tokens, S] with S = experts · slotsPerExpert:
+ * what the tokens of a sequence send to a slot, and what a token takes back from all slots.
+ */
+
+/**
+ * Softmax over the tokens of each sequence, slot by slot: one workgroup a sequence and slot.
+ *
+ * @returns [tokens, S] f32; rows of padding are left as they were, and nothing reads them
+ */
+export function softmaxOverTokens(logits: Tensor, { bounds, count }: Sequences): Tensor {
+  const graph = logits.graph;
+  const [, total] = logits.shape;
+  const dispatch = graph.tensor("dispatch", logits.shape);
+  const lanes = graph.capabilities.cpu ? 8 : 256;
+  graph.dispatch(
+    "softmax over tokens",
+    { logits: read(logits), bounds: read(bounds, 2), dispatch: write(dispatch) },
+    `
+var<workgroup> partial: array<f32, ${lanes}>;
+
+@compute @workgroup_size(${lanes})
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
+  let slot = group.x;
+  let limits = bounds[group.y];
+  var highest = -1e30f;
+  for (var token = limits.x + lane; token < limits.y; token += ${lanes}u) {
+    highest = max(highest, logits[token * ${total}u + slot]);
+  }
+  partial[lane] = highest;
+  workgroupBarrier();
+  for (var i = 0u; i < ${lanes}u; i++) { highest = max(highest, partial[i]); }
+  workgroupBarrier();
+  var sum = 0f;
+  for (var token = limits.x + lane; token < limits.y; token += ${lanes}u) {
+    sum += exp(logits[token * ${total}u + slot] - highest);
+  }
+  partial[lane] = sum;
+  ${foldPartials(["partial"], lanes)}
+  sum = partial[0];
+  for (var token = limits.x + lane; token < limits.y; token += ${lanes}u) {
+    dispatch[token * ${total}u + slot] = exp(logits[token * ${total}u + slot] - highest) / sum;
+  }
+}`,
+    [total, count],
+  );
+  return dispatch;
+}
+
+/** Softmax over all slots, token by token: [tokens, S] f32. */
+export function softmaxOverSlots(logits: Tensor): Tensor {
+  const graph = logits.graph;
+  const [tokens, total] = logits.shape;
+  const combine = graph.tensor("combine", logits.shape);
+  graph.elementwise(
+    "softmax over slots",
+    tokens,
+    { logits: read(logits), combine: write(combine) },
+    `let row = i * ${total}u;
+    var highest = logits[row];
+    for (var slot = 1u; slot < ${total}u; slot++) { highest = max(highest, logits[row + slot]); }
+    var sum = 0f;
+    for (var slot = 0u; slot < ${total}u; slot++) { sum += exp(logits[row + slot] - highest); }
+    for (var slot = 0u; slot < ${total}u; slot++) {
+      combine[row + slot] = exp(logits[row + slot] - highest) / sum;
+    }`,
+  );
+  return combine;
+}
+
+/**
+ * Both softmaxes' gradients of the logits they share, and x̂ · dx̂ token by token. The sum that the
+ * dispatch needs over the tokens of a sequence, Σ dispatch · ddispatch, is slot · dslot: `slotDots`.
+ * As logits are x̂ · key and ddispatch is x̂ · dslot, x̂ · dx̂ needs no pass over x̂.
+ */
+export function softmaxGradients(
+  { logits, dispatch, combine, inverseNorm }: Record<
+    "logits" | "dispatch" | "combine" | "inverseNorm",
+    Tensor
+  >,
+  { dunscaled, dcombine, slotDots }: Record<"dunscaled" | "dcombine" | "slotDots", Tensor>,
+  { index, count }: Sequences,
+  { slotsPerExpert }: SlotLayout,
+): { dlogits: Tensor; projection: Tensor } {
+  const graph = dispatch.graph;
+  const [tokens, total] = dispatch.shape;
+  const dlogits = graph.tensor("slot logits.gradient", [tokens, total]);
+  const projection = graph.tensor("token projections", [tokens]);
+  graph.elementwise(
+    "slot softmax gradients",
+    tokens,
+    {
+      logits: read(logits),
+      dispatch: read(dispatch),
+      combine: read(combine),
+      dunscaled: read(dunscaled),
+      dcombine: read(dcombine),
+      slot_dots: read(slotDots),
+      inverse_norm: read(inverseNorm),
+      index: read(index),
+      dlogits: write(dlogits),
+      projection: write(projection),
+    },
+    `let sequence = index[i];
+    let row = i * ${total}u;
+    var along = 0f;
+    var mean = 0f;
+    for (var slot = 0u; slot < ${total}u; slot++) {
+      mean += combine[row + slot] * dcombine[row + slot];
+    }
+    for (var slot = 0u; slot < ${total}u; slot++) {
+      var slope = 0f;
+      if (sequence < ${count}u) {
+        let own = (slot / ${slotsPerExpert}u * ${count}u + sequence) * ${slotsPerExpert}u +
+          slot % ${slotsPerExpert}u;
+        let ddispatch = dunscaled[row + slot] * inverse_norm[i];
+        slope = combine[row + slot] * (dcombine[row + slot] - mean) +
+          dispatch[row + slot] * (ddispatch - slot_dots[own]);
+        along += dispatch[row + slot] * ddispatch + slope * logits[row + slot];
+      }
+      dlogits[row + slot] = slope;
+    }
+    projection[i] = along;`,
+  );
+  return { dlogits, projection };
+}

@@ -1,0 +1,247 @@
+import { type Binding, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { range } from "../wgsl/range.ts";
+import { reduceRows } from "../wgsl/row-reduction.ts";
+import type { Sequences } from "../layers/sequences.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
+
+/*
+ * The three products between the tokens of a sequence and its slots. Soft MoE needs nothing else,
+ * forward or backward.
+ *
+ * Slots are laid out [experts, sequences, slotsPerExpert, width], so that the rows of one expert lie
+ * together for a batched matrix product. Slots that all sequences share have 1 for `sequences`.
+ * Weights are [tokens, S] with S = experts · slotsPerExpert.
+ */
+
+/** Experts, and slots of each. */
+export interface SlotLayout {
+  readonly experts: number;
+  readonly slotsPerExpert: number;
+}
+
+/** Slots that one invocation accumulates at a time. */
+const SLOTS_AT_A_TIME = 8;
+/** Parts of a sequence that are summed side by side on a GPU, to keep all of it busy. */
+const SPLITS = 32;
+
+/**
+ * Scores of each token with each slot of its sequence: (x / ‖x‖) · slot where `norm` is given, which
+ * then receives 1 / ‖x‖, and x · slot otherwise.
+ *
+ * @param x [tokens, width] f32 or f16
+ * @param slots [experts, sequences or 1, slotsPerExpert, width] f32
+ * @param norm inverse norms to write, [tokens] f32, and the smallest norm to divide by
+ * @returns [tokens, S] f32; rows of padding hold numbers without meaning
+ */
+export function tokenSlotScores(
+  x: Tensor,
+  slots: Tensor,
+  { index, count }: Sequences,
+  norm?: { inverse: Tensor; smallest: number },
+): Tensor {
+  const graph = x.graph;
+  const [tokens, width] = x.shape;
+  const total = slotCount(slots);
+  const vector = vectorOf(width);
+  const scores = graph.tensor("slot scores", [tokens, total]);
+  for (const [number, chunk] of slotChunks(total).entries()) {
+    const terms = chunk.map((slot) => {
+      const at = slotRow(slots, `${slot}u`, `min(index[row], ${count - 1}u)`);
+      return [`score${slot}`, `number(x[at]) * number(slots[${at} * ${width / vector}u + column])`];
+    });
+    const scale = norm ? " * scale" : "";
+    const stores = chunk.map((slot) =>
+      `scores[row * ${total}u + ${slot}u] = score${slot}${scale};`
+    );
+    if (norm) stores.push("inverse_norm[row] = scale;");
+    const again = number > 0 ? update : write;
+    reduceRows(
+      graph,
+      "token slot scores",
+      {
+        x: read(x, vector),
+        slots: read(slots, vector),
+        index: read(index),
+        scores: again(scores),
+        ...(norm && { inverse_norm: again(norm.inverse) }),
+      },
+      {
+        rows: tokens,
+        width,
+        vector,
+        sums: {
+          ...Object.fromEntries(terms),
+          ...(norm && { square: "number(x[at]) * number(x[at])" }),
+        },
+        between: `${norm ? `let scale = 1f / max(sqrt(square), ${norm.smallest}f);` : ""}
+  if (lane == 0u) { ${stores.join(" ")} }`,
+      },
+    );
+  }
+  return scores;
+}
+
+/**
+ * Sums the tokens of each sequence into its slots: slot s = Σ over tokens of weights[t, s] · x[t], in
+ * a fixed order.
+ *
+ * @param weights [tokens, S] f32
+ * @param x [tokens, width] f32 or f16
+ * @param scale a further factor of each token, [tokens] f32
+ * @returns [experts, sequences, slotsPerExpert, width] f32; zeros for empty sequences
+ */
+export function gatherTokens(
+  weights: Tensor,
+  x: Tensor,
+  { bounds, count, longest }: Sequences,
+  { experts, slotsPerExpert }: SlotLayout,
+  scale?: Tensor,
+): Tensor {
+  const graph = x.graph;
+  const width = x.shape[1];
+  const vector = vectorOf(width);
+  const columns = width / vector;
+  const total = experts * slotsPerExpert;
+  const splits = graph.capabilities.cpu ? 1 : Math.min(SPLITS, longest);
+  const partial = graph.tensor("partial slots", [count, splits, total, width]);
+  for (const [number, chunk] of slotChunks(total).entries()) {
+    const add = [
+      `let value = number(x[token * ${columns}u + column])${scale ? " * scale[token]" : ""};`,
+      ...chunk.map((slot) => `sum${slot} += weights[token * ${total}u + ${slot}u] * value;`),
+    ].join(" ");
+    graph.dispatch(
+      "gather tokens",
+      {
+        weights: read(weights),
+        x: read(x, vector),
+        bounds: read(bounds, 2),
+        partial: (number > 0 ? update : write)(partial, vector),
+        ...(scale && { scale: read(scale) }),
+      },
+      `
+alias number = partial_type;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let column = id.x;
+  let sequence = id.y;
+  if (column >= ${columns}u) { return; }
+  let limits = bounds[sequence];
+  let share = (limits.y - limits.x + ${splits - 1}u) / ${splits}u;
+  let first = limits.x + id.z * share;
+  ${chunk.map((slot) => `var sum${slot} = number();`).join(" ")}
+  ${
+        unrolledLoop(graph.capabilities, "token", {
+          first: "first",
+          end: "min(first + share, limits.y)",
+        }, add)
+      }
+  let row = (sequence * ${splits}u + id.z) * ${total}u;
+  ${
+        chunk.map((slot) => `partial[(row + ${slot}u) * ${columns}u + column] = sum${slot};`)
+          .join("\n  ")
+      }
+}`,
+      [Math.ceil(columns / 64), count, splits],
+    );
+  }
+  const slots = graph.tensor("slots", [experts, count, slotsPerExpert, width]);
+  graph.elementwise(
+    "add gathered tokens",
+    slots.size / vector,
+    { partial: read(partial, vector), slots: write(slots, vector) },
+    `let row = i / ${columns}u;
+    let sequence = row / ${slotsPerExpert}u % ${count}u;
+    let slot = row / ${slotsPerExpert * count}u * ${slotsPerExpert}u + row % ${slotsPerExpert}u;
+    var sum = number();
+    let first = (sequence * ${splits * total}u + slot) * ${columns}u + i % ${columns}u;
+    ${
+      unrolledLoop(
+        graph.capabilities,
+        "part",
+        { first: "0u", end: `${splits}u` },
+        `sum += partial[first + part * ${total * columns}u];`,
+      )
+    }
+    slots[i] = sum;`,
+    vector,
+  );
+  return slots;
+}
+
+/** A sum of slots: `weights` [tokens, S] f32, `slots` [experts, sequences or 1, perExpert, width]. */
+export interface WeightedSlots {
+  readonly weights: Tensor;
+  readonly slots: Tensor;
+}
+
+/**
+ * Gives each token sums of slots: y[t] = Σ over terms, Σ over s of weights[t, s] · slots[s].
+ *
+ * @param terms at least one
+ * @param y [tokens, width] f32 or f16
+ * @param finish WGSL expression for what is stored, from `sum`, which is 0 in rows of padding,
+ *   `token` and `at`, the vector's index
+ * @param further bindings for that expression
+ */
+export function scatterSlots(
+  terms: readonly WeightedSlots[],
+  { index, count }: Sequences,
+  y: Binding,
+  finish: string,
+  further: Record<string, Binding>,
+): void {
+  const [{ weights, slots }] = terms;
+  const graph = weights.graph;
+  const width = slots.shape.at(-1)!;
+  const vector = vectorOf(width);
+  const columns = width / vector;
+  const total = slotCount(slots);
+  const sums = range(total).flatMap((slot) =>
+    terms.map(({ slots }, term) =>
+      `sum += weights${term}[token * ${total}u + ${slot}u] *
+        number(slots${term}[${
+        slotRow(slots, `${slot}u`, "sequence")
+      } * ${columns}u + at % ${columns}u]);`
+    )
+  );
+  const bindings = terms.flatMap(({ weights, slots }, term) => [
+    [`weights${term}`, read(weights)],
+    [`slots${term}`, read(slots, vector)],
+  ]);
+  graph.elementwise(
+    "scatter slots",
+    y.tensor.size / vector,
+    { ...Object.fromEntries(bindings), index: read(index), y: { ...y, vector }, ...further },
+    `let at = i;
+    let token = at / ${columns}u;
+    let sequence = index[token];
+    var sum = number();
+    if (sequence < ${count}u) {
+      ${sums.join("\n      ")}
+    }
+    y[at] ${y.access === "update" ? "+=" : "="} y_type(${finish});`,
+    vector,
+  );
+}
+
+function slotCount(slots: Tensor): number {
+  return slots.shape[0] * slots.shape[2];
+}
+
+/** WGSL for the row of a slot of a sequence. */
+function slotRow(
+  { shape: [, sequences, perExpert] }: Tensor,
+  slot: string,
+  sequence: string,
+) {
+  const own = sequences === 1 ? "0u" : sequence;
+  return `((${slot} / ${perExpert}u * ${sequences}u + ${own}) * ${perExpert}u + ${slot} % ${perExpert}u)`;
+}
+
+function slotChunks(total: number): number[][] {
+  return range(Math.ceil(total / SLOTS_AT_A_TIME)).map((chunk) =>
+    range(total).slice(chunk * SLOTS_AT_A_TIME, (chunk + 1) * SLOTS_AT_A_TIME)
+  );
+}

@@ -1,0 +1,35 @@
+/** Where a training run keeps its checkpoints: RUN/checkpoints/step-NNNNNNN. */
+import { join } from "node:path";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+
+const NAME = /^step-(\d+)$/;
+
+/** The folder of a run's checkpoints. */
+export function checkpointFolder(run: string): string {
+  return join(run, "checkpoints");
+}
+
+/** The name of a checkpoint's folder, such as step-0001500. */
+export function checkpointName(step: number): string {
+  return `step-${String(step).padStart(7, "0")}`;
+}
+
+/** A run's checkpoints, oldest first. */
+export async function checkpointsOf(run: string): Promise<string[]> {
+  const folder = checkpointFolder(run);
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(folder));
+    return entries.filter(({ name }) => NAME.test(name))
+      .sort((a, b) => Number(NAME.exec(a.name)![1]) - Number(NAME.exec(b.name)![1]))
+      .map(({ name }) => join(folder, name));
+  } catch (error) {
+    const { NotFound, NotADirectory } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory) return [];
+    throw new UserError(`${folder}: cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** A run's newest checkpoint, or undefined. */
+export async function newestCheckpoint(run: string): Promise<string | undefined> {
+  return (await checkpointsOf(run)).at(-1);
+}

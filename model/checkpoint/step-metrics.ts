@@ -1,0 +1,56 @@
+import { UserError } from "../../kernels/runtime/user-error.ts";
+
+/** What was measured at a training step; one line of a run's `metrics.jsonl`. */
+export interface StepMetrics {
+  /** Optimizer steps done, counted from 1. */
+  step: number;
+  [name: string]: number;
+}
+
+/** A line of the file. */
+interface Line {
+  readonly metrics: StepMetrics;
+  /** Bytes of the file to the end of this line. */
+  readonly end: number;
+}
+
+/**
+ * All measurements of a run's file, in order; none if there is no file. What came out as no number,
+ * such as a loss that overflowed, is left out of its step.
+ *
+ * @throws UserError if the file cannot be read, or naming the line if it holds anything else
+ */
+export function readMetrics(path: string): StepMetrics[] {
+  return readMetricLines(path).map(({ metrics }) => metrics);
+}
+
+/** The same with their places. Of lines that are complete: the last may be cut off, or being written. */
+export function readMetricLines(path: string): Line[] {
+  let end = 0;
+  return readIfThere(path).split("\n").slice(0, -1).map((line, index) => {
+    end += new TextEncoder().encode(line).length + 1;
+    return { metrics: parseLine(line, `${path}:${index + 1}`), end };
+  });
+}
+
+function parseLine(line: string, where: string): StepMetrics {
+  try {
+    const metrics: Record<string, unknown> = JSON.parse(line);
+    if (Number.isInteger(metrics.step)) {
+      const numbers = Object.entries(metrics).filter(([, value]) => typeof value === "number");
+      return Object.fromEntries(numbers) as StepMetrics;
+    }
+  } catch {
+    // said below
+  }
+  throw new UserError(`${where}: not a measurement of this program; move the file elsewhere`);
+}
+
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw new UserError(`${path}: cannot be read: ${(error as Error).message}`);
+  }
+}

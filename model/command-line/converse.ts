@@ -1,0 +1,87 @@
+import type { Interface } from "node:readline";
+import { messageOf } from "../../data/files/error-message.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { Chat } from "../inference/chat.ts";
+
+/** Who answers, and remembers what was said. */
+type Partner = Pick<Chat, "say" | "reset" | "messages">;
+
+/**
+ * Talks in lines until /exit, or until there are no more: each is said to the chat, or is a command.
+ * A line that ends in \ goes on in the next. On a terminal, Ctrl-C stops an answer; where none is
+ * being given it ends the talk.
+ *
+ * @param write shows a piece of an answer
+ */
+export async function converse(
+  chat: Partner,
+  lines: Interface,
+  write: (text: string) => void,
+): Promise<void> {
+  let open = true;
+  let answering: AbortController | undefined;
+  lines.once("close", () => open = false);
+  lines.on("SIGINT", () => answering ? answering.abort() : lines.close());
+  lines.prompt();
+  for await (const text of textsOf(lines)) {
+    if (text === "/exit") break;
+    answering = new AbortController();
+    try {
+      if (text !== "") await respond(chat, text, write, answering.signal);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      write(`${error.message}\n`);
+    }
+    answering = undefined;
+    if (open) lines.prompt(); // what was piped in may have ended long before it is answered
+  }
+  lines.close();
+}
+
+/** What is typed, line by line, but that one which ends in \ goes on in the next. */
+async function* textsOf(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let begun = "";
+  for await (const line of lines) {
+    if (line.endsWith("\\")) {
+      begun += line.slice(0, -1) + "\n";
+    } else {
+      yield (begun + line).trim();
+      begun = "";
+    }
+  }
+  if (begun !== "") yield begun.trim(); // what was piped in ended with it
+}
+
+async function respond(
+  chat: Partner,
+  text: string,
+  write: (text: string) => void,
+  stop: AbortSignal,
+): Promise<void> {
+  const [command, ...rest] = text.split(" ");
+  if (command === "/reset") return chat.reset();
+  if (command === "/save") return write(await save(chat, rest.join(" ")));
+  if (text.startsWith("/")) {
+    throw new UserError(`${command} is unknown: there are /reset, /save FILE and /exit`);
+  }
+  for await (const piece of chat.say(text)) {
+    write(piece);
+    if (stop.aborted) {
+      write("\n(Stopped: the chat goes on as if this had not been said.)");
+      break;
+    }
+  }
+  write("\n");
+}
+
+/** Adds the chat to a file as a line; returns what to say of it. */
+async function save({ messages }: Partner, path: string): Promise<string> {
+  if (path === "") throw new UserError("/save needs a file's name, as in /save chat.jsonl");
+  if (messages.every(({ role }) => role === "system")) throw new UserError("nothing was said yet");
+  try {
+    await Deno.writeTextFile(path, JSON.stringify({ messages }) + "\n", { append: true });
+  } catch (error) {
+    throw new UserError(`${path} cannot be written: ${messageOf(error)}`);
+  }
+  return `Saved as a line of ${path}.\n`;
+}

@@ -1,0 +1,24 @@
+import type { Implementation } from "../../kernels/runtime/device.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { Precision } from "../network/precision.ts";
+
+/** What a command line says of the device, for its help text. */
+export const DEVICE_HELP = `\
+  --gpu                 auto, dawn or deno [auto]
+  --precision           auto, f32 or mixed [auto: mixed on a GPU with f16]`;
+
+/** The names of these arguments. */
+export const DEVICE_FLAGS = ["gpu", "precision"];
+
+/** The device and its numbers, by the arguments. @throws UserError for other values */
+export function deviceOptions(
+  { gpu = "auto", precision = "auto" }: { gpu?: string; precision?: string },
+): { gpu: Implementation; precision: Precision } {
+  if (gpu !== "auto" && gpu !== "dawn" && gpu !== "deno") {
+    throw new UserError(`--gpu=${gpu}: expected auto, dawn or deno`);
+  }
+  if (precision !== "auto" && precision !== "f32" && precision !== "mixed") {
+    throw new UserError(`--precision=${precision}: expected auto, f32 or mixed`);
+  }
+  return { gpu, precision };
+}

@@ -1,0 +1,52 @@
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { type ChatMessage, renderChat } from "../tokenizer/chat-template.ts";
+import type { GenerateOptions, LanguageModel } from "./language-model.ts";
+
+export interface ChatOptions extends GenerateOptions {
+  /** What the assistant is told before; the chat template has a default. */
+  system?: string;
+}
+
+/** A conversation with a model, in its chat template. */
+export class Chat {
+  #messages: ChatMessage[] = [];
+
+  constructor(private readonly model: LanguageModel, private readonly options: ChatOptions = {}) {
+    this.reset();
+  }
+
+  /** What was said so far, the system message included if there is one. */
+  get messages(): readonly ChatMessage[] {
+    return this.#messages;
+  }
+
+  /**
+   * Says something and streams the answer. Only an answer that was read to its end becomes part of
+   * the conversation.
+   *
+   * @throws UserError if the conversation has grown longer than the model can read
+   */
+  async *say(text: string): AsyncGenerator<string> {
+    const messages: ChatMessage[] = [...this.#messages, { role: "user", content: text }];
+    const { tokenizer, config: { maxPositions } } = this.model;
+    const prompt = tokenizer.encode(renderChat(messages, { addGenerationPrompt: true }));
+    if (prompt.length >= maxPositions) {
+      throw new UserError(
+        `This makes the chat ${prompt.length} tokens long, of at most ${maxPositions} ` +
+          `(max_position_embeddings), and leaves none for an answer: say less, or reset the chat.`,
+      );
+    }
+    let answer = "";
+    for await (const token of this.model.generate(prompt, this.options)) {
+      answer += token.text;
+      yield token.text;
+    }
+    this.#messages = [...messages, { role: "assistant", content: answer }];
+  }
+
+  /** Forgets all that was said. */
+  reset(): void {
+    const { system } = this.options;
+    this.#messages = system === undefined ? [] : [{ role: "system", content: system }];
+  }
+}

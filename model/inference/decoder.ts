@@ -1,0 +1,185 @@
+import type { Random } from "../../data/random.ts";
+import { attention } from "../../kernels/attention/attention.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import { gatherRows } from "../../kernels/decoding/gather-rows.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
+import { attendToCache, storeInCache } from "../../kernels/decoding/key-value-cache.ts";
+import { linear } from "../../kernels/layers/linear.ts";
+import { allocate } from "../../kernels/runtime/memory.ts";
+import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
+import { persistent, type Tensor } from "../../kernels/runtime/tensor.ts";
+import { upload } from "../../kernels/runtime/transfer.ts";
+import { type Batch, batchInputs, uploadBatch } from "../network/batch.ts";
+import { NextTokens } from "./next-tokens.ts";
+import type { Parameters } from "../network/parameters.ts";
+import { roomForTokens } from "./plan-sizes.ts";
+import type { SamplingOptions } from "./sampling.ts";
+import { transformer } from "../network/steel.ts";
+
+/** A planned pass over new tokens of each text, which leaves the logits of the one after them. */
+interface Pass {
+  readonly batch: Batch;
+  /** [texts] u32. */
+  readonly lastRows: Tensor;
+  readonly plan: Plan;
+}
+
+/**
+ * Decoding with a cache of keys and values, as Hugging Face's cache does it: the prompts are one
+ * forward pass; then each new token passes the network alone, so that a Soft MoE's dispatch sees
+ * that token only.
+ */
+export class Decoder {
+  #lengths: number[] = [];
+  /** The next step, made ready while the GPU is at work. */
+  #commands: GPUCommandBuffer;
+
+  private constructor(
+    private readonly gpu: Gpu,
+    private readonly parameters: Parameters,
+    /** One a layer: [texts, capacity, 2 · keyValueHeads · headDim]. */
+    private readonly caches: readonly Tensor[],
+    private readonly next: NextTokens,
+    private readonly pass: Pass,
+  ) {
+    this.#commands = pass.plan.encode();
+  }
+
+  /**
+   * Plans decoding of `texts` texts of at most `capacity` tokens each, prompt included.
+   *
+   * @param sampling how the next tokens are chosen
+   */
+  static async plan(
+    gpu: Gpu,
+    parameters: Parameters,
+    texts: number,
+    capacity: number,
+    sampling: SamplingOptions = {},
+  ): Promise<Decoder> {
+    const { config } = parameters;
+    const width = 2 * config.keyValueHeads * config.headDim;
+    const caches = parameters.layers.map((_, layer) =>
+      persistent("cache", `cache ${layer}`, [texts, capacity, width])
+    );
+    await allocate(gpu, caches.map(({ storage }) => storage));
+    const next = await NextTokens.allocate(gpu, texts, config.vocabSize, sampling);
+    const pass = await planPass(gpu, parameters, caches, next);
+    // Only ids and positions change from step to step.
+    uploadBatch(gpu, pass.batch, Array(texts).fill([0]));
+    upload(gpu, pass.lastRows, Uint32Array.from({ length: texts }, (_, text) => text));
+    return new Decoder(gpu, parameters, caches, next, pass);
+  }
+
+  /** Starts reading the prompts, one for each text. */
+  async prefill(prompts: readonly (readonly number[])[]): Promise<void> {
+    const { gpu, parameters, caches, next } = this;
+    const tokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
+    const { batch, lastRows, plan } = await planPass(
+      gpu,
+      parameters,
+      caches,
+      next,
+      roomForTokens(tokens),
+    );
+    let end = 0;
+    uploadBatch(gpu, batch, prompts);
+    upload(gpu, lastRows, Uint32Array.from(prompts, ({ length }) => (end += length) - 1));
+    plan.run();
+    plan.destroy();
+    this.#lengths = prompts.map(({ length }) => length);
+  }
+
+  /**
+   * Starts adding a token to each text. One that is full goes on without growing: its last token is
+   * replaced.
+   *
+   * @param ids those that were chosen, when left out
+   */
+  step(ids?: readonly number[]): void {
+    const { gpu, caches, pass, parameters: { config } } = this;
+    const last = Math.min(caches[0].shape[1], config.maxPositions) - 1;
+    if (ids) upload(gpu, this.next.ids, Uint32Array.from(ids));
+    upload(
+      gpu,
+      pass.batch.positions,
+      Uint32Array.from(this.#lengths, (length) => Math.min(length, last)),
+    );
+    pass.plan.submit(this.#commands);
+    this.#commands = pass.plan.encode();
+    this.#lengths = this.#lengths.map((length) => length + 1);
+  }
+
+  /** Logits of each text's next token, [texts][vocabulary], penalties applied. */
+  logits(): Promise<Float32Array[]> {
+    return this.next.logits();
+  }
+
+  /**
+   * Continues the prompts, all of them until no more is asked for.
+   *
+   * @param randoms one a text
+   * @returns of each step the texts' new ids, [texts]; at most `count` of them
+   */
+  async *generate(
+    prompts: readonly (readonly number[])[],
+    randoms: readonly Random[],
+    count: number,
+  ): AsyncGenerator<number[]> {
+    if (count < 1) return;
+    const { next } = this;
+    const choose = () => {
+      const ids = next.choose(randoms);
+      ids.catch(() => {}); // thrown where they are awaited, which may be much later
+      return ids;
+    };
+    await this.prefill(prompts);
+    let chosen = choose();
+    try {
+      for (let step = 1; step < count; step++) {
+        // What the GPU has chosen it goes on with at once: no step waits for the host.
+        const ids = next.chosenOnGpu ? chosen : await chosen;
+        this.step();
+        chosen = choose();
+        yield await ids;
+      }
+      yield await chosen;
+    } finally {
+      await Promise.allSettled([chosen]); // nothing is being read once this is over
+    }
+  }
+
+  destroy(): void {
+    this.pass.plan.destroy();
+    this.next.destroy();
+    for (const { storage } of this.caches) storage.buffer?.destroy();
+  }
+}
+
+/**
+ * @param room tokens of the prompts that are read; when left out, one of each text, which sees what
+ *   the cache holds
+ */
+async function planPass(
+  gpu: Gpu,
+  parameters: Parameters,
+  caches: readonly Tensor[],
+  next: NextTokens,
+  room?: number,
+): Promise<Pass> {
+  const { config } = parameters;
+  const [texts] = caches[0].shape;
+  const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
+  const inputs = batchInputs(graph, room ?? texts, texts, room ?? 1);
+  const batch = room ? inputs : { ...inputs, ids: graph.overwritten(next.ids) };
+  const lastRows = graph.input("last rows", [texts], "u32");
+  const { positions, sequences } = batch;
+  const hidden = transformer(batch, parameters, (queryKeyValue, layer) => {
+    storeInCache(queryKeyValue, caches[layer], sequences.index, positions, config);
+    return room
+      ? attention(queryKeyValue, sequences, config)
+      : attendToCache(queryKeyValue, caches[layer], positions, config);
+  });
+  next.record(linear(gatherRows(hidden, lastRows), parameters.head), batch, { first: !!room });
+  return { batch, lastRows, plan: await new Draft(graph).build(gpu) };
+}

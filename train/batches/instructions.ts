@@ -1,0 +1,77 @@
+import { UnusableExample } from "../../data/instructions/conversation.ts";
+import { chooseExamples, parseSetChoice, wantsAll } from "../../data/instructions/mix-sets.ts";
+import { Problems } from "../../data/instructions/read-set.ts";
+import { findSets, type InstructionSet } from "../../data/instructions/registry.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { FineTuningSettings } from "../settings/fine-tuning-settings.ts";
+
+/** Where a stage has its examples from. */
+export interface Examples<T> {
+  /** Makes the embedded set. */
+  embedded: () => Promise<T[]>;
+  /** Reads a set from its file; what is no example is counted as a problem. */
+  read: (set: InstructionSet, problems: Problems) => AsyncIterable<T>;
+}
+
+/** A set that the settings name, to be gone through as often as one likes. */
+interface NamedSet<T> {
+  name: string;
+  examples: (problems: Problems) => AsyncIterable<T> | Iterable<T>;
+}
+
+/**
+ * Goes through the examples of the sets that the settings name, mixed as they say, one at a time:
+ * sets may be larger than memory. What cannot be used is counted and printed.
+ *
+ * @param take uses an example; throws UnusableExample for one that cannot be
+ * @throws UserError for a set that is not there or of no use, or if nothing could be taken
+ */
+export async function takeExamples<T>(
+  data: FineTuningSettings["data"],
+  { embedded, read }: Examples<T>,
+  take: (example: T) => void,
+): Promise<void> {
+  const choices = data.sets.map(parseSetChoice);
+  const names = choices.map(({ name }) => name).filter((name) => name !== "embedded");
+  const files = new Map(findSets(names, data.dir).map((set) => [set.name, set]));
+  const sets: NamedSet<T>[] = [];
+  for (const { name } of choices) {
+    const file = files.get(name);
+    const made = file ? [] : await embedded();
+    sets.push({ name, examples: (problems) => file ? read(file, problems) : made });
+  }
+  const chosen = wantsAll(choices, data.mix) ? undefined : chooseExamples(
+    await Promise.all(sets.map(async (set, i) => ({
+      choice: choices[i],
+      examples: await count(set.examples(new Problems())),
+    }))),
+    data.mix,
+    data.seed,
+  );
+  const problems = new Problems();
+  let taken = 0;
+  for (const [index, { name, examples }] of sets.entries()) {
+    let number = 0;
+    for await (const example of examples(problems)) {
+      number++;
+      if (chosen?.[index][number - 1] === 0) continue;
+      try {
+        take(example);
+        taken++;
+      } catch (error) {
+        if (!(error instanceof UnusableExample)) throw error;
+        problems.add(`${name}, example ${number}`, error.message);
+      }
+    }
+  }
+  if (taken === 0) {
+    throw new UserError(`no example is left to learn from; raise data.cutoff. ${problems}`);
+  }
+  if (problems.count > 0) console.log(String(problems));
+}
+
+async function count(examples: AsyncIterable<unknown> | Iterable<unknown>): Promise<number> {
+  let count = 0;
+  for await (const _ of examples) count++;
+  return count;
+}

@@ -1,0 +1,152 @@
+import { basename, dirname } from "node:path";
+import { isFolder } from "../../data/files/is-folder.ts";
+import { type Manifest, readManifest } from "../../data/shards/manifest.ts";
+import { ShardBlocks, type ShardPosition } from "../../data/shards/shard-blocks.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { roundUp } from "../../model/inference/plan-sizes.ts";
+import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import type { PretrainSettings } from "../settings/pretrain-settings.ts";
+import { evenlySpaced, type PretrainingText, QWEN_VOCABULARY_SIZE } from "./pretraining-text.ts";
+
+/**
+ * Whether `data.source` names folders, which hold shards, and not files.
+ *
+ * @throws UserError if it names both
+ */
+export async function namesShards(source: readonly string[]): Promise<boolean> {
+  const areFolders = await Promise.all(source.map(isFolder));
+  if (areFolders.every((is) => is === areFolders[0])) return areFolders[0];
+  throw new UserError(
+    `data.source: ${source[areFolders.indexOf(true)]} is a folder and ` +
+      `${source[areFolders.indexOf(false)]} is not: give folders of shards alone, or files alone`,
+  );
+}
+
+/**
+ * Opens the shards of a run: those of `data.source`, those that were appended to it before, and now
+ * those of `data.append`.
+ *
+ * @param position where a run goes on
+ * @throws UserError for shards that changed, that the run holds already, or of another tokenizer, and
+ *   for more than every second block held out
+ */
+export async function shardText(
+  { data, train }: PretrainSettings,
+  position: unknown,
+): Promise<PretrainingText> {
+  if (data.heldOut > 0.5) {
+    throw new UserError(
+      `data.heldOut is ${data.heldOut}, but of shards at most every second block can be held out: ` +
+        `give at most 0.5`,
+    );
+  }
+  const saved = position as ShardPosition | undefined;
+  const dirs = [...data.source, ...(saved?.appended ?? []).map(({ dir }) => dir)];
+  const manifests = await Promise.all([...dirs, ...data.append].map(readManifest));
+  requireWholeVocabulary(data.vocabulary, manifests[0]);
+  const vocabulary = await vocabularyOf(manifests[0], dirs[0]);
+  const blocks = await ShardBlocks.open({
+    dirs,
+    blockLength: data.sequence + 1,
+    seed: data.seed,
+    heldOutEvery: Math.round(1 / data.heldOut),
+  });
+  try {
+    if (saved) blocks.seek(saved);
+    for (const dir of data.append) await append(blocks, dir);
+    const validation = validationBlocks(blocks, data.heldOut, train.validationBlocks);
+    requireKnownTokens(validation, vocabulary.vocabularySize, manifests[0]);
+    return {
+      ...vocabulary,
+      files: vocabulary.tokenizer.files(),
+      blocks,
+      tokens: blocks.length * blocks.blockLength,
+      tokensBySource: sumOfSources(manifests),
+      validation,
+      padding: blocks.paddingToken,
+      [Symbol.dispose]: () => blocks.close(),
+    };
+  } catch (error) {
+    blocks.close();
+    throw error;
+  }
+}
+
+async function append(blocks: ShardBlocks, dir: string): Promise<void> {
+  const { epoch, index, blocks: before } = blocks.position();
+  const added = await blocks.append(dir);
+  console.log(
+    `Appended ${dir}: ${added} blocks, mixed with the ${before - index} of ${before} that epoch ` +
+      `${epoch + 1} has not seen yet.`,
+  );
+}
+
+/** A token left out of the vocabulary would be several others: no block would keep its length. */
+function requireWholeVocabulary(vocabulary: number, { tokenizer }: Manifest): void {
+  if (vocabulary === 0) return;
+  throw new UserError(
+    `data.vocabulary is ${vocabulary}, but shards keep the ids of their tokenizer, ${tokenizer}: ` +
+      `give --data.vocabulary=0, or tokenize the text again with a smaller tokenizer.json`,
+  );
+}
+
+/** The tokenizer that the manifest names: Qwen1.5's, or the path of a `tokenizer.json`. */
+async function vocabularyOf(manifest: Manifest, dir: string) {
+  const { tokenizer: name, endToken, paddingToken } = manifest;
+  if (name !== "Qwen1.5" && basename(name) !== "tokenizer.json") {
+    throw new UserError(
+      `${dir} was made with the tokenizer ${name}; expected Qwen1.5 or a file tokenizer.json`,
+    );
+  }
+  const isQwen = name === "Qwen1.5";
+  const tokenizer = isQwen ? await Tokenizer.qwen() : await Tokenizer.fromFolder(dirname(name));
+  if (tokenizer.imEnd !== endToken || tokenizer.endOfText !== paddingToken) {
+    throw new UserError(
+      `${dir}: its documents end with token ${endToken} and padding is ${paddingToken}, but in the ` +
+        `tokenizer ${name} these are ${tokenizer.imEnd} and ${tokenizer.endOfText}: it is not the ` +
+        `one that made the shards; tokenize the text again`,
+    );
+  }
+  const vocabularySize = isQwen ? QWEN_VOCABULARY_SIZE : roundUp(tokenizer.size, 64);
+  return { tokenizer, vocabularySize };
+}
+
+/** Some of the blocks that are held out, from every shard in proportion; all of them for 0. */
+function validationBlocks(blocks: ShardBlocks, share: number, count: number): Int32Array[] {
+  const indices = Array.from({ length: blocks.heldOutLength }, (_, index) => index);
+  const validation = evenlySpaced(indices, count).map((index) => blocks.heldOut(index));
+  const withText = validation.filter((block) =>
+    block.subarray(1).some((token) => token !== blocks.paddingToken)
+  );
+  if (withText.length > 0) return withText;
+  throw new UserError(
+    `no block is held out for validation: data.heldOut is ${share}, and there are ` +
+      `${blocks.length} blocks; raise data.heldOut, or add text`,
+  );
+}
+
+/** What is held out stands for the rest: reading all of a terabyte would take too long. */
+function requireKnownTokens(
+  validation: readonly Int32Array[],
+  vocabularySize: number,
+  { tokenizer }: Manifest,
+): void {
+  for (const block of validation) {
+    const unknown = block.find((token) => token < 0 || token >= vocabularySize);
+    if (unknown === undefined) continue;
+    throw new UserError(
+      `the shards hold the token ${unknown}, but the tokenizer that their manifest names, ` +
+        `${tokenizer}, has no more than ${vocabularySize}: tokenize the text again`,
+    );
+  }
+}
+
+function sumOfSources(manifests: readonly Manifest[]): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const { sources } of manifests) {
+    for (const [source, { tokens }] of Object.entries(sources)) {
+      sum[source] = (sum[source] ?? 0) + tokens;
+    }
+  }
+  return sum;
+}

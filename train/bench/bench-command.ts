@@ -1,0 +1,106 @@
+/** `deno task bench`: how fast kernels, training steps and forward passes are on this machine. */
+import { parseArgs } from "@std/cli/parse-args";
+import { benchmarkKernels } from "../../kernels/benchmark.ts";
+import { openGpu } from "../../kernels/runtime/device.ts";
+import { totalBytes } from "../../kernels/runtime/memory.ts";
+import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
+import { deviceOptions } from "../../model/command-line/device-flags.ts";
+import { numberFlag } from "../../model/command-line/number-flag.ts";
+import { atLeastOne } from "../../model/number-range.ts";
+import { isMixed } from "../../model/network/precision.ts";
+import { Parameters } from "../../model/network/parameters.ts";
+import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
+import { flopsPerToken } from "../step/flops.ts";
+import { benchmarkForward } from "./forward-benchmark.ts";
+import { profileTable } from "./profile-table.ts";
+import { benchmarkStep, profileStep } from "./step-benchmark.ts";
+
+const HELP = `deno task bench [options]
+
+  --gpu            auto, dawn or deno [auto]
+  --precision      auto, f32 or mixed [auto]
+  --micro-batches  sequences at once, one or several [1,2,4,8; 2 on a software driver]
+  --steps          steps to time for each [8; 2 on a software driver]
+  --json           one JSON object instead of tables`;
+
+await runCommand(async () => {
+  const flags = parseArgs(Deno.args, {
+    string: ["gpu", "precision", "micro-batches", "steps"],
+    boolean: ["json", "help"],
+    unknown: (name: string) => {
+      throw new UserError(`Unknown argument ${name}.\n\n${HELP}`);
+    },
+  });
+  if (flags.help) return console.log(HELP);
+  const device = deviceOptions(flags);
+  const asked = {
+    microBatches: flags["micro-batches"]?.split(",").map((each: string) =>
+      numberFlag("micro-batches", each, atLeastOne)!
+    ),
+    steps: numberFlag("steps", flags.steps, atLeastOne),
+  };
+  const gpu = await openGpu(device.gpu);
+  const { cpu, name, implementation } = gpu.capabilities;
+  const mixed = isMixed(device.precision, gpu.capabilities);
+  const { config, sequence } = benchmarkModel(cpu);
+  const microBatches = asked.microBatches ?? (cpu ? [2] : [1, 2, 4, 8]);
+  const steps = asked.steps ?? (cpu ? 2 : 8);
+  const say = (line: string) => flags.json || console.log(line);
+
+  say(`${name}, ${implementation}, ${mixed ? "mixed" : "f32"}\n`);
+  const kernels = await benchmarkKernels(gpu, {
+    microBatch: Math.max(...microBatches),
+    sequence,
+    hidden: config.hiddenSize,
+    heads: config.heads,
+    headDim: config.headDim,
+    vocabulary: config.vocabSize,
+  }, mixed);
+  for (const { name, shape, milliseconds, rate, unit } of kernels) {
+    say(
+      `${name.padEnd(19)} ${shape.padEnd(28)} ${milliseconds.toFixed(3).padStart(9)} ms ` +
+        (rate < 1 && unit === "TFLOP/s"
+          ? `${(1000 * rate).toFixed(1).padStart(8)} GFLOP/s`
+          : `${rate.toFixed(1).padStart(8)} ${unit}`),
+    );
+  }
+  const flops = flopsPerToken(config, sequence);
+  const best = Math.max(...kernels.filter(({ unit }) => unit === "TFLOP/s").map((k) => k.rate));
+  const parameters = new Parameters(config, mixed);
+  await parameters.load(gpu, randomWeights);
+  const rows = [];
+  say(`\nwhole steps, 2 micro-batches of sequences of ${sequence}, clipping and AdamW included`);
+  for (const microBatch of microBatches) {
+    const shape = { microBatch, sequence };
+    const { tokensPerSecond, memory } = await benchmarkStep(gpu, parameters, shape, steps);
+    const teraflops = tokensPerSecond * flops / 1e12;
+    const row = {
+      microBatch,
+      tokensPerSecond,
+      teraflops,
+      shareOfBestProduct: teraflops / best,
+      gigabytes: totalBytes(memory) / 1e9,
+    };
+    rows.push(row);
+    say(
+      `micro-batch ${microBatch}: ${tokensPerSecond.toFixed(0)} tokens/s, ` +
+        `${teraflops.toPrecision(3)} TFLOP/s, ${
+          (100 * row.shareOfBestProduct).toFixed(0)
+        } % of the ` +
+        `fastest product above, ${row.gigabytes.toFixed(1)} GB`,
+    );
+  }
+  const most = Math.max(...microBatches);
+  const largest = { microBatch: most, sequence };
+  const profile = await profileStep(gpu, parameters, largest);
+  say("");
+  profileTable(`a micro-batch of ${most}, kernel by kernel`, profile.microBatch).forEach(say);
+  profileTable("clipping and AdamW", profile.update).forEach(say);
+  const forwardTokensPerSecond = await benchmarkForward(gpu, parameters, largest, steps);
+  say(`\nforward pass alone, below the head: ${forwardTokensPerSecond.toFixed(0)} tokens/s`);
+  if (flags.json) {
+    const figures = { name, implementation, mixed, kernels, steps: rows, profile };
+    console.log(JSON.stringify({ ...figures, forwardTokensPerSecond }));
+  }
+  gpu.close();
+});

@@ -1,0 +1,86 @@
+import { parse } from "@std/yaml";
+import { join } from "node:path";
+import { isRecord } from "../../data/files/is-record.ts";
+import { makeFolder } from "../../data/files/make-folder.ts";
+import { WholeFile } from "../../data/files/whole-file.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { readIfThere } from "../../data/files/json-file.ts";
+import { newestCheckpoint } from "../../model/checkpoint/run-folder.ts";
+import type { Schema, SettingsOf } from "./settings-schema.ts";
+import { settingsToYaml } from "./settings.ts";
+
+/**
+ * What may change when a run goes on: none of it changes what is computed. Another `train.gpu`, like
+ * another machine, does round otherwise: the run goes on as well, but not to the same bits. Sets may
+ * have been moved to another `data.dir`: by their examples it is seen that they are the same.
+ */
+const FREE = new Set([
+  "run.dir",
+  "data.dir",
+  "train.gpu",
+  "train.recompute",
+  "train.validateEvery",
+  "train.validationBlocks",
+  "train.checkpointEvery",
+  "train.keepCheckpoints",
+]);
+
+/**
+ * Writes the resolved settings into the run's folder, `settings.yaml`.
+ *
+ * @throws UserError if the folder holds a run that was started with others, naming each
+ */
+export async function keepSettings(dir: string, settings: SettingsOf<Schema>): Promise<void> {
+  const path = join(dir, "settings.yaml");
+  const before = await keptSettings(dir);
+  if (before) {
+    const changed = Object.entries(settings).flatMap(([section, values]) =>
+      Object.entries(values)
+        .filter(([key]) => section !== "sample" && !FREE.has(`${section}.${key}`))
+        .map(([key, now]) => ({ name: `${section}.${key}`, now, was: before[section]?.[key] }))
+        .filter(({ now, was }) => JSON.stringify(now) !== JSON.stringify(was))
+    );
+    if (changed.length > 0) {
+      const list = changed.map(({ name, was, now }) =>
+        `${name} was ${JSON.stringify(was)} and is now ${JSON.stringify(now)}`
+      );
+      throw new UserError(
+        `${dir} holds a run with other settings: ${list.join("; ")}. Go on with the settings it ` +
+          `was started with, or start another run with --run.dir.`,
+      );
+    }
+  }
+  await makeFolder(dir);
+  await WholeFile.write(path, settingsToYaml(settings));
+}
+
+/**
+ * The settings that the run in the folder `dir` was started with; undefined if it has no checkpoint
+ * yet.
+ *
+ * @throws UserError if they are missing or damaged
+ */
+export async function keptSettings(
+  dir: string,
+): Promise<Record<string, Record<string, unknown>> | undefined> {
+  if (await newestCheckpoint(dir) === undefined) return undefined;
+  return await readSettings(join(dir, "settings.yaml"));
+}
+
+async function readSettings(path: string): Promise<Record<string, Record<string, unknown>>> {
+  const refuse = (reason: string) =>
+    new UserError(
+      `${path}: the settings that this run was started with ${reason}. Put the file back, or ` +
+        `start another run with --run.dir.`,
+    );
+  const text = await readIfThere(path);
+  if (text === undefined) throw refuse("are missing");
+  let settings: unknown;
+  try {
+    settings = parse(text);
+  } catch (error) {
+    throw refuse(`are damaged: ${(error as Error).message.split("\n")[0]}`);
+  }
+  if (!isRecord(settings) || !Object.values(settings).every(isRecord)) throw refuse("are damaged");
+  return settings as Record<string, Record<string, unknown>>;
+}

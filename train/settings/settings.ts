@@ -1,0 +1,190 @@
+import { parseArgs } from "node:util";
+import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, stringify } from "yaml";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { Field, Schema, SettingsOf } from "./settings-schema.ts";
+import { nearest } from "./spelling.ts";
+
+/** One value that a file or an argument gives. */
+interface Entry {
+  /** `section.key`, known to the schema. */
+  name: string;
+  value: unknown;
+  /** How to name it in an error: `FILE:LINE: section.key` or `--section.key`. */
+  label: string;
+}
+
+/**
+ * Reads a stage's settings in layers, each over the one before: the stage's own YAML file, the files
+ * that `--config FILE.yaml` names in their order, and arguments such as `--train.steps=200` or
+ * `--train.steps 200`.
+ *
+ * @param defaults the stage's YAML file, which gives every setting of the schema
+ * @throws UserError naming file and line, or argument, for a setting that is unknown, mistyped or
+ *   out of range
+ */
+export async function loadSettings<S extends Schema>(
+  schema: S,
+  defaults: URL,
+  argv: string[],
+): Promise<SettingsOf<S>> {
+  const { configs, entries } = readArguments(schema, argv);
+  const files = await Promise.all([defaults, ...configs].map((file) => readFile(schema, file)));
+  return assemble(schema, [...files.flat(), ...entries], fileName(defaults));
+}
+
+/** The settings as YAML that `--config` reads back to the same values. */
+export function settingsToYaml(settings: SettingsOf<Schema>): string {
+  return stringify(settings, { lineWidth: 0 });
+}
+
+/** A line for every setting: how it is written as an argument, its default, its meaning. */
+export async function settingsHelp(schema: Schema, defaults: URL): Promise<string> {
+  const settings = await loadSettings(schema, defaults, []);
+  const rows = [...fieldsByName(schema)].map(([name, field]) => {
+    const [section, key] = name.split(".");
+    return { name: `--${name}`, value: inHelp(settings[section][key]), meaning: field.meaning };
+  });
+  const nameWidth = Math.max(...rows.map((row) => row.name.length));
+  const lines = rows.map(({ name, value, meaning }) =>
+    `  ${name.padEnd(nameWidth)}  ${meaning} [${value}]`
+  );
+  return [
+    `  ${
+      "--config FILE.yaml".padEnd(nameWidth)
+    }  settings to lay over the defaults; may be repeated`,
+    ...lines,
+  ].join("\n");
+}
+
+function assemble<S extends Schema>(schema: S, entries: Entry[], source: string): SettingsOf<S> {
+  const latest = new Map(entries.map((entry) => [entry.name, entry]));
+  const settings: Record<string, Record<string, unknown>> = {};
+  for (const [name, field] of fieldsByName(schema)) {
+    const entry = latest.get(name);
+    if (entry === undefined) throw new UserError(`${source}: the setting ${name} is missing`);
+    const value = field.accept(entry.value);
+    if (value === undefined) {
+      throw new UserError(
+        `${entry.label} is ${JSON.stringify(entry.value)}; expected ${field.expected}`,
+      );
+    }
+    const [section, key] = name.split(".");
+    (settings[section] ??= {})[key] = value;
+  }
+  // Every field of the schema is there, and holds what its `accept` returned.
+  return settings as SettingsOf<S>;
+}
+
+async function readFile(schema: Schema, path: string | URL): Promise<Entry[]> {
+  const source = fileName(path);
+  const lines = new LineCounter();
+  const document = parseDocument(await readText(path), { lineCounter: lines, prettyErrors: false });
+  const lineOf = (offset: number) => `${source}:${lines.linePos(offset).line}`;
+  const [error] = document.errors;
+  if (error !== undefined) throw new UserError(`${lineOf(error.pos[0])}: ${error.message}`);
+
+  const entries: Entry[] = [];
+  if (document.contents === null) return entries;
+  for (const section of pairsOf(document.contents, source, "sections")) {
+    const where = lineOf(section.offset);
+    if (!Object.hasOwn(schema, section.key)) {
+      const found = nearest(section.key, Object.keys(schema));
+      throw new UserError(`${where}: unknown section "${section.key}"; did you mean "${found}"?`);
+    }
+    if (section.value === null || (isScalar(section.value) && section.value.value === null)) {
+      continue;
+    }
+    for (const { key, value, offset } of pairsOf(section.value, where, "settings")) {
+      const name = `${section.key}.${key}`;
+      requireKnown(schema, name, lineOf(offset));
+      entries.push({ name, value: value?.toJS(document), label: `${lineOf(offset)}: ${name}` });
+    }
+  }
+  return entries;
+}
+
+/** The keys of a YAML mapping with their values, and where in the file each stands. */
+function pairsOf(node: ParsedNode | null, where: string, what: string) {
+  if (!isMap<ParsedNode, ParsedNode | null>(node)) {
+    throw new UserError(`${where}: expected ${what}, as "name: value" lines`);
+  }
+  return node.items.map(({ key, value }) => ({
+    key: String(key),
+    value,
+    offset: key.range[0],
+  }));
+}
+
+function readArguments(schema: Schema, argv: string[]): { configs: string[]; entries: Entry[] } {
+  const fields = fieldsByName(schema);
+  const takesValue = { type: "string" } as const;
+  const { tokens } = parseArgs({
+    args: argv,
+    strict: false,
+    tokens: true,
+    options: Object.fromEntries(["config", ...fields.keys()].map((name) => [name, takesValue])),
+  });
+
+  const configs: string[] = [];
+  const entries = new Map<string, Entry>();
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") continue;
+    if (token.kind === "positional") {
+      throw new UserError(
+        `unexpected argument "${token.value}"; settings are given as --section.key=value`,
+      );
+    }
+    const { name, value } = token;
+    const label = token.rawName;
+    if (name !== "config") requireKnown(schema, name, label);
+    const field = fields.get(name);
+    if (value === undefined || (!token.inlineValue && value.startsWith("--"))) {
+      throw new UserError(`${label} needs a value: ${field?.expected ?? "a YAML file"}`);
+    }
+    if (field === undefined) {
+      configs.push(value);
+    } else if (field.isList) {
+      const before = entries.get(name)?.value ?? [];
+      entries.set(name, { name, value: [before, value].flat(), label });
+    } else {
+      entries.set(name, { name, value: field.parse(value), label });
+    }
+  }
+  return { configs, entries: [...entries.values()] };
+}
+
+function requireKnown(schema: Schema, name: string, where: string): void {
+  const fields = fieldsByName(schema);
+  if (fields.has(name)) return;
+  const found = nearest(name, [...fields.keys()]);
+  throw new UserError(
+    `${where}: unknown setting "${name}"; did you mean "${found}"? (--help lists all)`,
+  );
+}
+
+/** The fields under their full names, `section.key`. */
+function fieldsByName(schema: Schema): Map<string, Field<unknown>> {
+  return new Map(
+    Object.entries(schema).flatMap(([section, fields]) =>
+      Object.entries(fields).map(([key, field]) => [`${section}.${key}`, field] as const)
+    ),
+  );
+}
+
+async function readText(path: string | URL): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${fileName(path)}: the settings file cannot be read: ${reason}`);
+  }
+}
+
+function fileName(path: string | URL): string {
+  return typeof path === "string" ? path : decodeURIComponent(path.pathname.split("/").pop() ?? "");
+}
+
+function inHelp(value: unknown): string {
+  const text = Array.isArray(value) ? value.join(", ") : String(value);
+  return text.replaceAll("\n", "\\n");
+}

@@ -1,0 +1,58 @@
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
+import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
+import type { Tensor } from "../../kernels/runtime/tensor.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
+import type { Parameters } from "../../model/network/parameters.ts";
+import { transformer } from "../../model/network/steel.ts";
+import {
+  type MicroBatch,
+  type MicroBatchInputs,
+  microBatchInputs,
+  type Room,
+  uploadMicroBatch,
+} from "./micro-batch.ts";
+import type { Objective } from "./objective.ts";
+
+/** The forward half of a training step: an objective over what is not trained on. */
+export class Evaluation {
+  private constructor(
+    private readonly gpu: Gpu,
+    private readonly objective: Objective,
+    private readonly inputs: MicroBatchInputs,
+    private readonly loss: Tensor,
+    private readonly plan: Plan,
+  ) {}
+
+  /** @param objective one of its own: an objective is recorded once */
+  static async plan(
+    gpu: Gpu,
+    parameters: Parameters,
+    room: Room,
+    objective: Objective,
+  ): Promise<Evaluation> {
+    const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
+    const inputs = microBatchInputs(graph, room);
+    const loss = graph.output("loss", [1]);
+    const hidden = transformer(inputs.batch, parameters);
+    objective.record({ ...inputs, hidden, head: parameters.head }, loss);
+    return new Evaluation(gpu, objective, inputs, loss, await new Draft(graph).build(gpu));
+  }
+
+  /** Means over the targets of the micro-batches, by the parameters as they are now. */
+  async run(microBatches: readonly MicroBatch[]): Promise<Record<string, number>> {
+    const targets = microBatches.reduce((sum, each) => sum + this.objective.targets(each), 0);
+    upload(this.gpu, this.loss, new Float32Array(1));
+    for (const microBatch of microBatches) {
+      uploadMicroBatch(this.gpu, this.inputs, microBatch);
+      this.objective.upload(this.gpu, microBatch, 1 / Math.max(1, targets));
+      this.plan.run();
+    }
+    const [loss] = await download(this.gpu, this.loss);
+    return { loss, ...await this.objective.measures(this.gpu) };
+  }
+
+  destroy(): void {
+    this.plan.destroy();
+  }
+}

@@ -1,0 +1,61 @@
+import { IGNORED_LABEL } from "../../data/instructions/encode.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import { addLoss, head } from "../../kernels/loss/head.ts";
+import type { Tensor } from "../../kernels/runtime/tensor.ts";
+import { upload } from "../../kernels/runtime/transfer.ts";
+import type { MicroBatch, MicroBatchInputs } from "./micro-batch.ts";
+
+/** The network's end, where a loss begins. */
+export interface NetworkEnd extends MicroBatchInputs {
+  /** [tokens, hidden]. */
+  readonly hidden: Tensor;
+  /** [vocabulary, hidden]. */
+  readonly head: Tensor;
+}
+
+/** What a stage minimizes: a mean over targets, each of which weighs the same in a step. */
+export interface Objective {
+  /** Records the loss, added to `loss` [1], and in training the gradients of what it reads. */
+  record(end: NetworkEnd, loss: Tensor): void;
+  /** How many targets a micro-batch holds. */
+  targets(microBatch: MicroBatch): number;
+  /** Writes what the recorded loss reads, each target weighing `weight`. */
+  upload(gpu: Gpu, microBatch: MicroBatch, weight: number): void;
+  /** Means over the targets of the micro-batches since the last call. */
+  measures(gpu: Gpu): Promise<Record<string, number>>;
+}
+
+/** Mean of −ln p over every label: what pretraining and supervised fine-tuning minimize. */
+export class NextTokenObjective implements Objective {
+  /** [tokens] f32. */
+  #weights?: Tensor;
+
+  record({ hidden, head: table, labels }: NetworkEnd, loss: Tensor): void {
+    const { graph } = hidden;
+    const weights = this.#weights = graph.input("loss weights", labels.shape);
+    addLoss(head(hidden, table, labels, graph.training ? weights : undefined), weights, loss);
+  }
+
+  targets({ labels }: MicroBatch): number {
+    let count = 0;
+    for (const sequence of labels) {
+      for (let i = 0; i < sequence.length; i++) count += Number(sequence[i] !== IGNORED_LABEL);
+    }
+    return count;
+  }
+
+  upload(gpu: Gpu, { labels }: MicroBatch, weight: number): void {
+    const rows = new Float32Array(this.#weights!.size);
+    let row = 0;
+    for (const sequence of labels) {
+      for (let i = 0; i < sequence.length; i++, row++) {
+        if (sequence[i] !== IGNORED_LABEL) rows[row] = weight;
+      }
+    }
+    upload(gpu, this.#weights!, rows);
+  }
+
+  measures(): Promise<Record<string, number>> {
+    return Promise.resolve({});
+  }
+}

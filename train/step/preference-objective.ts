@@ -1,0 +1,71 @@
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import { head } from "../../kernels/loss/head.ts";
+import {
+  PREFERENCE_MEASURES,
+  type PreferenceLoss,
+  preferenceLoss,
+} from "../../kernels/loss/preference-loss.ts";
+import { sequenceLogProbs, spreadOverRows } from "../../kernels/loss/sequence-log-probs.ts";
+import { persistent, type Tensor } from "../../kernels/runtime/tensor.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { NetworkEnd, Objective } from "./objective.ts";
+import type { MicroBatch } from "./micro-batch.ts";
+
+/**
+ * A loss over pairs of answers (see `preferenceLoss`). Sequence 2p of a micro-batch is the chosen
+ * answer of pair p, 2p + 1 the rejected one.
+ *
+ * What a label weighs is known only after the forward pass: the head runs once for the
+ * log-probabilities, and once more, with the weights that these lead to, for the gradients. Its
+ * logits still never exist whole.
+ */
+export class PreferenceObjective implements Objective {
+  readonly #measures = persistent("outputs", "measures", [PREFERENCE_MEASURES.length]);
+  #reference?: Tensor;
+  #weights?: Tensor;
+
+  /** @throws UserError if the constants do not go with the loss */
+  constructor(private readonly loss: PreferenceLoss) {
+    if (loss.labelSmoothing > 0 && loss.kind !== "sigmoid") {
+      throw new UserError(
+        `loss.labelSmoothing is ${loss.labelSmoothing}, but only the sigmoid loss has a smoothed ` +
+          `form; loss.kind is ${loss.kind}`,
+      );
+    }
+  }
+
+  record({ batch: { sequences }, hidden, head: table, labels }: NetworkEnd, loss: Tensor): void {
+    const { graph } = hidden;
+    const pairs = Math.floor(sequences.count / 2);
+    this.#reference = graph.input("reference log-probabilities", [2 * pairs]);
+    this.#weights = graph.input("pair weights", [pairs]);
+    const logProbs = sequenceLogProbs(head(hidden, table, labels), labels, sequences);
+    const inputs = { logProbs, reference: this.#reference, weights: this.#weights };
+    const slopes = preferenceLoss(this.loss, inputs, loss, this.#measures);
+    if (graph.training) head(hidden, table, labels, spreadOverRows(slopes, sequences));
+  }
+
+  targets({ inputs }: MicroBatch): number {
+    return inputs.length / 2;
+  }
+
+  upload(gpu: Gpu, microBatch: MicroBatch, weight: number): void {
+    const pairs = this.targets(microBatch);
+    const references = new Float32Array(this.#reference!.size);
+    references.set(microBatch.references ?? []);
+    upload(gpu, this.#reference!, references);
+    upload(gpu, this.#weights!, new Float32Array(this.#weights!.size).fill(weight, 0, pairs));
+  }
+
+  /** Rewards, their margin, the share of pairs with the larger reward for the chosen answer. */
+  async measures(gpu: Gpu): Promise<Record<string, number>> {
+    const [pairs, ...sums] = await download(gpu, this.#measures);
+    upload(gpu, this.#measures, new Float32Array(PREFERENCE_MEASURES.length));
+    const means = Object.fromEntries(
+      PREFERENCE_MEASURES.slice(1).map((name, i) => [name, sums[i] / Math.max(1, pairs)]),
+    );
+    const { loss: _, ...rest } = means;
+    return { ...rest, margin: means.chosenReward - means.rejectedReward };
+  }
+}

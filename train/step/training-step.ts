@@ -1,0 +1,186 @@
+import {
+  adamW,
+  type AdamWOptions,
+  adamWRates,
+  type Trained,
+} from "../../kernels/optimizer/adamw.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import { gradientNorm, REPORT } from "../../kernels/optimizer/gradient-norm.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
+import { allocate, type MemoryReport, memoryReport } from "../../kernels/runtime/memory.ts";
+import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
+import { persistent, type Tensor } from "../../kernels/runtime/tensor.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
+import type { Parameters } from "../../model/network/parameters.ts";
+import { transformer } from "../../model/network/steel.ts";
+import { LossScale } from "./loss-scale.ts";
+import {
+  type MicroBatch,
+  type MicroBatchInputs,
+  microBatchInputs,
+  type Room,
+  uploadMicroBatch,
+} from "./micro-batch.ts";
+import { NextTokenObjective, type Objective } from "./objective.ts";
+
+export interface StepOptions extends AdamWOptions, Room {
+  /** The longest norm of all gradients together. */
+  readonly clip: number;
+  /** Compute each layer again for its gradients instead of keeping its activations. */
+  readonly recompute?: boolean;
+  /** What to minimize; the mean of −ln p over every label when left out. */
+  readonly objective?: Objective;
+}
+
+/** What a step did. */
+export interface StepReport {
+  /** Mean over the step's targets. */
+  readonly loss: number;
+  /** What else the objective measured, by name. */
+  readonly measures: Record<string, number>;
+  /** Norm of the gradient before clipping. */
+  readonly gradientNorm: number;
+  /** False if loss or gradient was NaN or infinite: then nothing was updated. */
+  readonly finite: boolean;
+  /** False if moreover no smaller loss scale can help. */
+  readonly usable: boolean;
+  /** False if the update made a weight NaN or infinite (in mixed precision, in f16). */
+  readonly weightsFinite: boolean;
+  /** What the loss was multiplied by during the step. */
+  readonly lossScale: number;
+}
+
+/**
+ * A whole training step, planned once: forward and backward of a micro-batch, as often as gradients
+ * are accumulated, then clipping and AdamW.
+ */
+export class TrainingStep {
+  #staged?: { microBatch: MicroBatch; commands: GPUCommandBuffer };
+
+  private constructor(
+    private readonly gpu: Gpu,
+    private readonly options: StepOptions,
+    private readonly objective: Objective,
+    private readonly inputs: MicroBatchInputs & { readonly rates: Tensor },
+    private readonly report: Tensor,
+    readonly plans: { microBatch: Plan; update: Plan },
+    readonly lossScale: LossScale,
+    /** AdamW's state, by parameter tensor. */
+    readonly trained: readonly Trained[],
+    /** What the whole step takes. */
+    readonly memory: MemoryReport,
+  ) {}
+
+  /**
+   * Plans a step, tells what memory it takes and only then allocates it.
+   *
+   * @param announce called with the memory needed, before anything is allocated
+   * @throws UserError if the device has too little memory
+   */
+  static async plan(
+    gpu: Gpu,
+    parameters: Parameters,
+    options: StepOptions,
+    announce: (memory: MemoryReport) => void = () => {},
+  ): Promise<TrainingStep> {
+    const trained = parameters.tensors.map((value) => ({
+      value,
+      gradient: value.gradient = persistent("gradients", `${value.name}.gradient`, value.shape),
+      mean: persistent("optimizer", `${value.name}.mean`, value.shape),
+      square: persistent("optimizer", `${value.name}.square`, value.shape),
+      half: value.half,
+    }));
+    const loss = persistent("outputs", "loss", [1]);
+
+    const forward = new Graph(gpu.capabilities, {
+      training: true,
+      mixed: parameters.mixed,
+      recompute: options.recompute,
+    });
+    const inputs = microBatchInputs(forward, options);
+    const hidden = transformer(inputs.batch, parameters);
+    const objective = options.objective ?? new NextTokenObjective();
+    objective.record({ ...inputs, hidden, head: parameters.head }, loss);
+    forward.backward();
+
+    const update = new Graph(gpu.capabilities);
+    const rates = update.input("rates", [4]);
+    const gradients = trained.map(({ gradient }) => gradient);
+    const report = gradientNorm(update, gradients, loss, rates, options.clip);
+    for (const parameter of trained) adamW(update, parameter, rates, report, options);
+
+    const drafts = { microBatch: new Draft(forward), update: new Draft(update) };
+    const memory = memoryReport(Object.values(drafts));
+    announce(memory);
+    // Everything that lasts comes first, so that too little memory shows before pipelines are built.
+    const lasting = trained.flatMap((each) => Object.values(each)).filter((t) => t !== undefined);
+    await allocate(gpu, lasting.map(({ storage }) => storage));
+    const plans = {
+      microBatch: await drafts.microBatch.build(gpu),
+      update: await drafts.update.build(gpu),
+    };
+    const all = { ...inputs, rates };
+    const scale = new LossScale(parameters.mixed);
+    return new TrainingStep(gpu, options, objective, all, report, plans, scale, trained, memory);
+  }
+
+  /**
+   * Makes a micro-batch ready while the GPU still works on what came before: everything but the
+   * weights of its targets, which depend on the step before. Needless, but the GPU waits less.
+   */
+  stage(microBatch: MicroBatch): void {
+    uploadMicroBatch(this.gpu, this.inputs, microBatch);
+    this.#staged = { microBatch, commands: this.plans.microBatch.encode() };
+  }
+
+  /** Adds a micro-batch's gradients to those already there, each target weighing `weight`. */
+  accumulate(microBatch: MicroBatch, weight: number): void {
+    if (this.#staged?.microBatch !== microBatch) this.stage(microBatch);
+    this.objective.upload(this.gpu, microBatch, weight * this.lossScale.value);
+    this.plans.microBatch.submit(this.#staged!.commands);
+    this.#staged = undefined;
+  }
+
+  /**
+   * Clips the gathered gradients, updates the weights and leaves the gradients at zero.
+   *
+   * @param step counted from 1
+   */
+  async update(learningRate: number, step: number): Promise<StepReport> {
+    const lossScale = this.lossScale.value;
+    const rates = adamWRates(learningRate, step, this.options, lossScale);
+    upload(this.gpu, this.inputs.rates, rates);
+    this.plans.update.run();
+    const report = await download(this.gpu, this.report);
+    const finite = report[REPORT.finite] === 1;
+    return {
+      loss: report[REPORT.loss],
+      measures: await this.objective.measures(this.gpu),
+      gradientNorm: report[REPORT.gradientNorm],
+      finite,
+      usable: this.lossScale.update(finite),
+      weightsFinite: report[REPORT.weightsFinite] === 1,
+      lossScale,
+    };
+  }
+
+  /**
+   * A whole step over some micro-batches. Every target weighs the same, so that 8 × 1 and
+   * 4 × 2 are the same step.
+   */
+  run(microBatches: readonly MicroBatch[], learningRate: number, step: number) {
+    const targets = microBatches.reduce((sum, batch) => sum + this.objective.targets(batch), 0);
+    for (const batch of microBatches) this.accumulate(batch, 1 / Math.max(1, targets));
+    return this.update(learningRate, step);
+  }
+
+  /** Frees all that training takes; the parameters stay. */
+  destroy(): void {
+    this.plans.microBatch.destroy();
+    this.plans.update.destroy();
+    for (const { value, gradient, mean, square } of this.trained) {
+      value.gradient = undefined;
+      for (const { storage } of [gradient, mean, square]) storage.buffer?.destroy();
+    }
+  }
+}
