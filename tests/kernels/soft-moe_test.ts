@@ -1,7 +1,7 @@
 import { linear } from "../../kernels/layers/linear.ts";
 import { layOutSequences } from "../../kernels/layers/sequences.ts";
 import { combineSlots, dispatchToSlots } from "../../kernels/soft-moe/soft-moe.ts";
-import { type Arrays, checkOperator } from "./harness.ts";
+import { type Arrays, checkOperator, randomNumbers } from "./harness.ts";
 
 const cases = [
   { experts: 1, slotsPerExpert: 1, width: 3, lengths: [1], tokens: 1 },
@@ -34,6 +34,40 @@ for (const { experts, slotsPerExpert, width, lengths, tokens } of cases) {
     }));
 }
 
+Deno.test("soft moe: a token and a slot of zeros are divided by the smallest norm, not by zero", () => {
+  const [experts, slotsPerExpert, width, tokens] = [2, 2, 5, 4];
+  const lengths = [tokens];
+  const rows = layOutSequences(lengths, tokens, 1);
+  const random = randomNumbers(3);
+  const x = random(tokens * width).fill(0, width, 2 * width); // token 1
+  const phi = random(width * 4).map((value, at) => at % 4 === 2 ? 0 : value); // slot 2
+  return checkOperator({
+    inputs: {
+      // Constants: at zero, a direction has no gradient that a difference quotient could measure.
+      x: { shape: [tokens, width], data: x, constant: true },
+      phi: {
+        shape: [width, experts, slotsPerExpert],
+        data: phi,
+        parameter: true,
+        constant: true,
+      },
+      residual: { shape: [tokens, width] },
+      scale: { shape: [1], data: new Float32Array([1.7]), parameter: true },
+      expert: { shape: [experts, width, width], parameter: true },
+      bounds: { shape: [1, 2], data: rows.bounds },
+      index: { shape: [tokens], data: rows.index },
+      starts: { shape: [tokens], data: rows.starts },
+      ends: { shape: [tokens], data: rows.ends },
+    },
+    record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
+      const sequences = { count: 1, longest: tokens, bounds, index, starts, ends };
+      const routing = dispatchToSlots(x, phi, scale, sequences);
+      return combineSlots(linear(routing.slots, expert), routing, sequences, residual);
+    },
+    reference: (inputs) => softMoeReference(inputs, { experts, slotsPerExpert, width, lengths }),
+  });
+});
+
 /** Each expert is one matrix here; what an expert is does not matter to the router. */
 function softMoeReference(
   { x, residual, phi, scale, expert }: Arrays,
@@ -42,7 +76,7 @@ function softMoeReference(
   const total = experts * slotsPerExpert;
   const y = Float64Array.from(residual);
   const norm = (numbers: ArrayLike<number>) =>
-    Math.sqrt(Array.from(numbers).reduce((sum, number) => sum + number * number, 0));
+    Math.max(1e-12, Math.sqrt(Array.from(numbers).reduce((sum, n) => sum + n * n, 0)));
   const columns = Array.from(
     { length: total },
     (_, slot) => Array.from({ length: width }, (_, d) => phi[d * total + slot]),
