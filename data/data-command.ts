@@ -58,7 +58,7 @@ async function cleanCommand(flags: Flags): Promise<void> {
   const path = recipePath(needed(flags, "recipe"));
   const recipe = await readRecipe(path);
   refuseUnused(flags, recipe);
-  for (const key of recipe.ignored) console.log(`${key} of the recipe means nothing here`);
+  for (const key of recipe.ignored) console.log(`the recipe's key ${key} has no effect here`);
   const benchmarks = flags.options.decontaminate as string[];
   const steps: RecipeStep[] = benchmarks.length === 0
     ? []
@@ -72,14 +72,16 @@ function refuseUnused(flags: Flags, { steps }: Recipe): void {
     .map(({ name }) => name);
   const [letters, ...words] = ["alphanumeric_filter", "words_num_filter", "word_repetition_filter"];
   if (text(flags, "tokenizer") !== undefined && !counting.includes(letters)) {
-    throw new UserError(`--tokenizer is for ${letters} with tokenization: the recipe has none`);
+    throw new UserError(
+      `--tokenizer is only used by ${letters} with tokenization: true, and the recipe has none`,
+    );
   }
   const measuring = text(flags, "perplexity-model") !== undefined;
   const unused = !measuring && !words.some((name) => counting.includes(name));
   if (text(flags, "sentencepiece") !== undefined && unused) {
     throw new UserError(
-      `--sentencepiece is for --perplexity-model, or for ${words.join(" or ")} with ` +
-        `tokenization: the recipe has none`,
+      `--sentencepiece is only used by --perplexity-model, or by ${words.join(" or ")} with ` +
+        `tokenization: true, and the recipe has none`,
     );
   }
 }
@@ -149,12 +151,12 @@ async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefine
       return { arpa, sentencePiece, percentile };
     }
     throw new UserError(
-      "--perplexity-model wants --sentencepiece, and no --perplexity-reference beside it",
+      "--perplexity-model needs --sentencepiece, and excludes --perplexity-reference",
     );
   }
   if (reference.length === 0) {
     if (percentile === undefined) return undefined;
-    throw new UserError("--percentile wants --perplexity-model or --perplexity-reference");
+    throw new UserError("--percentile needs --perplexity-model or --perplexity-reference");
   }
   return { reference: await filesOf(reference), percentile };
 }
@@ -231,14 +233,16 @@ async function prepareCommand(flags: Flags): Promise<void> {
 
 async function inspectCommand(flags: Flags): Promise<void> {
   const { paths, options } = flags;
-  if (paths.length === 0) throw new UserError(`inspect wants files or folders.\n\n${HELP}`);
+  if (paths.length === 0) {
+    throw new UserError("inspect needs files or folders to look at; see --help");
+  }
   for (const path of paths) {
     const { isDirectory } = await Deno.stat(path).catch(() => {
-      throw new UserError(`there is no ${path}`);
+      throw new UserError(`${path}: there is no such file or folder`);
     });
     if (options.adopt) {
       if (!isDirectory) {
-        throw new UserError(`--adopt is for folders of shards, and ${path} is none`);
+        throw new UserError(`--adopt is for folders of shards, and ${path} is a file`);
       }
       await adoptShards(path, (number(flags, "sequence") ?? 2048) + 1);
     }
@@ -248,7 +252,7 @@ async function inspectCommand(flags: Flags): Promise<void> {
 }
 
 async function reportCommand({ paths }: Flags): Promise<void> {
-  if (paths.length === 0) throw new UserError(`report wants a FILE.report.json.\n\n${HELP}`);
+  if (paths.length === 0) throw new UserError("report needs a FILE.report.json; see --help");
   for (const path of paths) {
     const report = await readCleanReport(path);
     const page = path.replace(/\.json$/, "") + ".html";

@@ -3,51 +3,78 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { filesOf } from "./files/input-files.ts";
 import { wholeNumber } from "./whole-number.ts";
 
-export const HELP = `deno task data COMMAND [options]
+export const HELP =
+  `Prepares text for training: cleans, deduplicates, tokenizes and packs documents into shards.
+A shard is a file of token ids that deno task pretrain reads. A command that was stopped goes on
+when it is given again.
 
-  prepare   --settings FILE.yaml --output DIR
-            published files into shards: read, clean, mix, tokenize, pack
-  clean     --recipe NAME|FILE.yaml --input FILE… --output FILE.jsonl
-            Data-Juicer's recipes as they are; steel-text, steel-code and steel-zh come along
-  dedup     --input FILE… --output FILE.jsonl
-            drop documents like earlier ones, over all files; those of fewer than six tokens,
-            such as characters, all stay
-  tokenize  --input FILE… --output DIR
-            documents into shards
-  inspect   FILE|DIR… [--adopt [--sequence N]]
-            what a file of documents or a folder of shards holds; --adopt writes a manifest
-            for shards that came without, such as the authors'
-  report    FILE.report.json
-            a report again, as a page beside it
+Usage:
+  deno task data prepare  --settings FILE.yaml --output DIR [options]
+  deno task data clean    --recipe NAME --input FILE... --output FILE.jsonl [options]
+  deno task data dedup    --input FILE... --output FILE.jsonl [options]
+  deno task data tokenize --input FILE... --output DIR [options]
+  deno task data inspect  PATH... [--adopt [--sequence N]]
+  deno task data report   FILE.report.json...
 
-clean and dedup
-  --corpus NAME           which of the paper's corpora, if the records do not show it
-  --as-published          texts as the authors' scripts made them, slips included
-clean
-  --stats FILE.jsonl      statistics of every document, dropped ones too
-  --trace FILE.jsonl      samples that each mapper changed and each filter dropped
-  --traced N              how many of each [10]
-  --tokenizer FILE        a tokenizer.json, for filters that count tokens
-  --sentencepiece FILE.model
-                          for filters that count its pieces, and for a model of pieces:
-  --perplexity-model FILE.arpa
-                          a KenLM model, by which documents are measured as Data-Juicer
-                          does; the recipe's threshold holds, or --percentile
-  --perplexity-reference FILE…
-                          good text, by a model of which documents are measured instead
-  --percentile N          how many percent of them to keep by it [30]
-  --decontaminate DIR…    drop documents that hold a question of these benchmarks (CSV files)
-dedup
-  --exact                 equal documents only
-  --tokenization WHAT     character, space or punctuation [character]
-prepare and tokenize
-  --tokenizer FILE        a tokenizer.json [Qwen1.5's]
-  --format steel|litpkds  of the shards [steel]
-  --sequence N            tokens of a sequence [2048]
-  --blocks-per-shard N    [204800]
-prepare, clean, dedup and tokenize
-  --workers N             threads [all cores]
-  --strict                refuse whatever cannot be read, instead of counting it`;
+Examples:
+  deno task data clean --recipe steel-zh --input sky/*.jsonl.gz --output clean.jsonl
+  deno task data tokenize --input clean.jsonl --output shards
+  deno task pretrain --data.source=shards --data.vocabulary=0 --run.dir=runs/mine
+
+Commands:
+  prepare                  clean, mix, tokenize and pack several sources, as FILE.yaml describes
+  clean                    apply a recipe of filters and mappers to documents
+  dedup                    drop documents that are near-duplicates of earlier ones, over all files;
+                           documents of fewer than six tokens (characters by default) are all kept
+  tokenize                 turn documents into shards
+  inspect                  show what files of documents or folders of shards hold
+  report                   write the page of a cleaning report again, beside its JSON file
+
+Input and output:
+  --input FILE...          files (.jsonl, .txt, .parquet, also .gz or .zst) or folders of such files
+  --output PATH            clean and dedup: the file to write; prepare and tokenize: the folder to
+                           write
+  --settings FILE.yaml     prepare: the sources, with recipe and weight of each
+
+Options of prepare, clean, dedup and tokenize, with defaults in brackets:
+  --workers N              number of threads [one for each CPU core]
+  --strict                 stop at the first record that cannot be read, instead of counting it
+  --help                   show this text
+
+Options of clean and dedup:
+  --corpus NAME            the corpus of the paper that the files are from [known by its fields]
+  --as-published           make the texts exactly as the authors' scripts did, mistakes included
+
+Options of clean:
+  --recipe NAME            steel-text, steel-code, steel-zh, or a recipe of Data-Juicer as FILE.yaml
+  --decontaminate DIR...   drop documents that contain a question of these benchmarks (CSV files)
+  --stats FILE.jsonl       write the statistics of every document, also of dropped ones
+  --trace FILE.jsonl       write samples of what each mapper changed and each filter dropped
+  --traced N               number of samples for each operator [10]
+  --tokenizer FILE         a tokenizer.json for filters that count tokens
+  --sentencepiece FILE     a SentencePiece model, for filters that count its pieces and for
+                           --perplexity-model
+  --perplexity-model FILE  a KenLM model (.arpa) that measures perplexity as Data-Juicer does; needs
+                           --sentencepiece; documents are kept by the recipe's threshold or by
+                           --percentile
+  --perplexity-reference FILE...
+                           good text; perplexity is measured by a character model made from it
+  --percentile N           keep the N percent of documents with the lowest perplexity
+                           [30 with --perplexity-reference]
+
+Options of dedup:
+  --exact                  drop equal documents only
+  --tokenization NAME      units of comparison: character, space or punctuation [character]
+
+Options of prepare and tokenize:
+  --tokenizer FILE         a tokenizer.json [that of Qwen1.5]
+  --format NAME            format of the shards: steel, or litpkds (that of the authors) [steel]
+  --sequence N             sequence length, in tokens [2048]
+  --blocks-per-shard N     sequences in one shard [204800]
+
+Options of inspect:
+  --adopt                  write a manifest for shards that have none, such as the authors'
+  --sequence N             with --adopt: sequence length of these shards, in tokens [2048]`;
 
 const STRINGS = [
   ...["settings", "output", "recipe", "stats", "trace", "corpus", "tokenization", "tokenizer"],
@@ -98,13 +125,15 @@ export function readFlags(args: string[]): Flags {
     boolean: BOOLEANS,
     collect: LISTS,
     unknown: (name: string, key?: string) => {
-      if (key !== undefined) throw new UserError(`Unknown argument ${name}.\n\n${HELP}`);
+      if (key !== undefined) throw new UserError(`Unknown argument ${name}; see --help`);
       return true;
     },
   });
   const [command, ...paths] = _.map(String);
-  if (command === undefined) throw new UserError(`Say what to do.\n\n${HELP}`);
-  if (!isCommand(command)) throw new UserError(`There is no command "${command}".\n\n${HELP}`);
+  if (command === undefined) {
+    throw new UserError("Say what to do, as in deno task data inspect FILE; see --help");
+  }
+  if (!isCommand(command)) throw new UserError(`There is no command "${command}"; see --help`);
   const taken: string[] = OPTIONS[command];
   const other = Object.keys(options).find((name) =>
     isGiven(options[name]) && !taken.includes(name)
@@ -120,17 +149,17 @@ export function readFlags(args: string[]): Flags {
 /** Refuses options that would change nothing as they are given. */
 function refuseIdle(command: Command, args: string[], given: (name: string) => boolean): void {
   const empty = LISTS.find((name) => args.includes(`--${name}`) && !given(name));
-  if (empty !== undefined) throw new UserError(`--${empty} wants a value`);
+  if (empty !== undefined) throw new UserError(`--${empty} needs a value`);
   if (given("traced") && !given("trace")) {
-    throw new UserError("--traced N is of what --trace FILE.jsonl writes: give that too");
+    throw new UserError("--traced N needs --trace FILE.jsonl: it sets how many samples that gets");
   }
   if (given("exact") && given("tokenization")) {
     throw new UserError(
-      "--exact compares whole documents, without --tokenization: give one of them",
+      "--exact compares whole documents, --tokenization their parts: give one of them",
     );
   }
   if (command === "inspect" && given("sequence") && !given("adopt")) {
-    throw new UserError("--sequence N is of what --adopt writes: give that too");
+    throw new UserError("--sequence N needs --adopt: it describes the shards that --adopt reads");
   }
 }
 
@@ -157,13 +186,13 @@ function spreadLists(args: string[]): string[] {
 
 export function text({ options }: Flags, name: string): string | undefined {
   const value = options[name];
-  if (value === "") throw new UserError(`--${name} wants a value`);
+  if (value === "") throw new UserError(`--${name} needs a value`);
   return value as string | undefined;
 }
 
 export function needed(flags: Flags, name: string): string {
   const value = text(flags, name);
-  if (value === undefined) throw new UserError(`--${name} is needed.\n\n${HELP}`);
+  if (value === undefined) throw new UserError(`--${name} is needed; see --help`);
   return value;
 }
 
@@ -175,6 +204,6 @@ export function number(flags: Flags, name: string): number | undefined {
 /** The files of `--input`, from which `output` is made. */
 export async function inputs({ options }: Flags, output: string): Promise<string[]> {
   const paths = options.input as string[];
-  if (paths.length === 0) throw new UserError(`--input is needed.\n\n${HELP}`);
+  if (paths.length === 0) throw new UserError("--input is needed; see --help");
   return await filesOf(paths, output);
 }

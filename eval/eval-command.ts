@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
-import { deviceOptions } from "../model/command-line/device-flags.ts";
+import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.ts";
 import { type LanguageModel, loadModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
@@ -24,34 +24,54 @@ import { readResults } from "./results.ts";
 import { type EvaluationSettings, runEvaluation } from "./run-evaluation.ts";
 import { textTable } from "./table.ts";
 
-const HELP = `deno task eval BENCHMARK --model DIR --data PATH [options]
-deno task eval demo [--model DIR] [options]
-deno task eval compare DIR...
-deno task eval ppl FILE --model DIR [--window N] [--batch N]
+const HELP =
+  `Evaluates a model: answers multiple-choice exams, or measures the perplexity of a text.
 
-BENCHMARK is ${BENCHMARK_NAMES.join(", ")}; exam: questions of your own in C-Eval's layout
-demo: the exam of facts about the embedded poems; asks the model of runs/dpo, or else runs/sft
+Usage:
+  deno task eval demo [--model DIR] [options]
+  deno task eval BENCHMARK --model DIR --data PATH [options]
+  deno task eval compare RESULTS...
+  deno task eval ppl FILE --model DIR [--window N] [--batch N]
 
-  --model DIR       folder of a checkpoint or of a training run; always:A (B, C, D) checks the
-                    tables
-  --data PATH       the benchmark as its authors publish it: folder, zip or tar
-                    [cache/BENCHMARK]
-  --download        fetch it from its authors into the cache, once
-  --protocol NAME   ${PROTOCOL_NAMES.join(", ")}
-                    [official; demo: sft]
-  --split NAME      dev, val or test [the one published scores are of]
-  --shots N         examples before each question [the protocol's number]
-  --subjects A,B    only these
-  --limit N         at most N questions, from all subjects in turn
-  --cot             let it reason step by step, where the protocol has such a prompt
-  --batch N         questions at once; in f32 it changes no answer [as many as suit the device]
-  --seed N          of sampling, and of guesses where a source guesses [0]
-  --keep-going      leave out missing subjects, broken files and bad rows instead of stopping
-  --out DIR         answers and results; a stopped run goes on from there
-                    [runs/eval/MODEL/BENCHMARK-PROTOCOL]
-  --gpu NAME        auto, dawn or deno [auto]
-  --precision NAME  auto, f32 or mixed [auto: mixed on a GPU with f16]
-  --window N        tokens seen at once by ppl [the model's most, up to 1024]`;
+Examples:
+  deno task eval demo
+  deno task eval ceval --model runs/steel-1b --data ceval-exam.zip
+  deno task eval compare runs/eval/sft-step-0000224/exam-sft runs/eval/dpo-step-0000061/exam-sft
+
+Commands:
+  demo                     the exam about the embedded poems; needs no data
+  BENCHMARK                ceval, cmmlu, mmlu, or exam for your own questions in C-Eval's layout
+  compare                  one table from several folders of results
+  ppl                      perplexity and bits per byte of FILE: .jsonl with "text", or plain text
+
+Options, with defaults in brackets:
+  --model DIR              folder of a checkpoint, or of a run for its newest one; always:A, B, C or
+                           D answers that letter without a model [demo: runs/dpo, else runs/sft]
+  --data PATH              the benchmark as its authors publish it: a folder, .zip or .tar
+                           [cache/BENCHMARK]
+  --download               download the benchmark from its authors into cache/, once
+  --out DIR                folder for answers and results; a stopped evaluation goes on from there
+                           [runs/eval/MODEL/BENCHMARK-PROTOCOL]
+  --keep-going             skip missing subjects, broken files and bad rows instead of stopping
+  --help                   show this text
+
+What is asked:
+  --protocol NAME          prompt and scoring: ${PROTOCOL_NAMES.join(", ")}
+                           [official; demo: sft]
+  --split NAME             dev, val or test [the split that published scores use]
+  --shots N                number of solved examples before each question [as the protocol says]
+  --subjects A,B           only these subjects
+  --limit N                at most N questions, spread over the subjects
+  --cot                    ask for step-by-step reasoning, if the protocol has such a prompt
+
+How it is computed:
+  --batch N                questions (ppl: windows) in one forward pass; in f32 it changes no answer
+                           [as many as suit the device; ppl: 8]
+  --window N               ppl: longest text in one forward pass, in tokens
+                           [max_position_embeddings of the model, at most 1024]
+  --seed N                 seed for sampling, and for guesses in protocols that guess [0]
+
+${DEVICE_HELP}`;
 
 const MODEL_OPTIONS = ["model", "batch", "gpu", "precision"];
 const EXAM_OPTIONS = [
@@ -72,7 +92,9 @@ export async function evalCommand(argv: string[]): Promise<void> {
   const { values, positionals } = parse(argv);
   const [what, ...rest] = positionals;
   if (values.help) return console.log(HELP);
-  if (what === undefined) throw new UserError(`Say what to evaluate.\n\n${HELP}`);
+  if (what === undefined) {
+    throw new UserError("Say what to evaluate, as in deno task eval demo; see --help");
+  }
   checkOptions(what, values);
   if (what === "compare") {
     if (rest.length === 0) throw new UserError("compare: give folders of results; see --help");

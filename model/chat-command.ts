@@ -10,15 +10,30 @@ import { loadModel } from "./inference/language-model.ts";
 import { print } from "./command-line/print.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./command-line/sampling-flags.ts";
 
-const HELP = `deno task chat --model DIR [options]
+const HELP = `Starts a chat with a fine-tuned model on the terminal.
 
-  --model               folder of a checkpoint or of a training run
-  --system              what the assistant is told before
+Usage:
+  deno task chat --model DIR [options]
+
+Examples:
+  deno task chat --model runs/sft
+  deno task chat --model runs/dpo --temperature=0 --system "You answer in one sentence."
+
+Options, with defaults in brackets:
+  --model DIR              folder of a checkpoint, or of a run for its newest one; required
+  --system TEXT            system message [You are a helpful assistant.]
+  --help                   show this text
+
 ${SAMPLING_HELP}
+
 ${DEVICE_HELP}
 
-In the chat: a line that ends in \\ goes on in the next; /reset forgets what was said, /save FILE
-keeps it as a JSON line that deno task sft reads, Ctrl-C stops an answer, /exit or Ctrl-D ends it.`;
+In the chat:
+  /reset                   forget the conversation and start a new one
+  /save FILE               add the conversation to FILE as a JSON line, which deno task sft can read
+  /exit or Ctrl-D          end the chat
+  Ctrl-C                   stop the answer that is being written
+  a line that ends in \\    goes on in the next line`;
 
 await runCommand(async () => {
   const flags = parseArgs(Deno.args, {

@@ -3,11 +3,19 @@ import { parseArgs } from "@std/cli/parse-args";
 import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
 import { exportModel } from "./checkpoint/export.ts";
 
-const HELP = `deno task export --model DIR --output DIR [--dtype f32|f16|bf16]
+const HELP = `Writes a checkpoint as a model folder for other programs, in Hugging Face's layout.
 
-  --model   folder of a checkpoint or of a training run
-  --output  folder to write, in Hugging Face's layout; it must not exist yet
-  --dtype   type of the weights [f32]`;
+Usage:
+  deno task export --model DIR --output DIR [options]
+
+Example:
+  deno task export --model runs/pretrain --output steel-tang --dtype bf16
+
+Options, with defaults in brackets:
+  --model DIR              folder of a checkpoint, or of a run for its newest one; required
+  --output DIR             folder to write; it must not exist yet; required
+  --dtype NAME             number format of the weights: f32, f16 or bf16 [f32]
+  --help                   show this text`;
 
 const DTYPES = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 

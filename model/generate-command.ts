@@ -6,11 +6,22 @@ import { loadModel } from "./inference/language-model.ts";
 import { print } from "./command-line/print.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./command-line/sampling-flags.ts";
 
-const HELP = `deno task generate --model DIR --prompt TEXT [options]
+const HELP = `Continues a text with a trained model and prints it as it is written.
 
-  --model               folder of a checkpoint or of a training run
-  --prompt              text to continue
+Usage:
+  deno task generate --model DIR --prompt TEXT [options]
+
+Examples:
+  deno task generate --model runs/pretrain --prompt "明月"
+  deno task generate --model runs/pretrain --prompt "春日" --temperature=0 --max-tokens=64
+
+Options, with defaults in brackets:
+  --model DIR              folder of a checkpoint, or of a run for its newest one; required
+  --prompt TEXT            text to continue; required
+  --help                   show this text
+
 ${SAMPLING_HELP}
+
 ${DEVICE_HELP}`;
 
 await runCommand(async () => {

@@ -36,8 +36,8 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
     complaint("train/pretrain", ["--train.stepz=3"]),
     complaint("model/generate", ["--model=/nonexistent", "--prompt=steel"]),
     complaint("model/export", ["--model=/nonexistent", "--output=/none", "--dtype=int8"]),
-    complaint("train/profile", ["--gpu=cuda"]),
-    complaint("train/bench", ["--steps=few"]),
+    complaint("train/bench/profile", ["--gpu=cuda"]),
+    complaint("train/bench/bench", ["--steps=few"]),
   ]);
   assertMatch(setting, /--train\.stepz: unknown setting .* did you mean "train\.steps"\?/);
   assertEquals(
@@ -47,6 +47,27 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
   assertEquals(type, "error: --dtype is int8; expected f32, f16, bf16");
   assertEquals(gpu, "error: --gpu=cuda: expected auto, dawn or deno");
   assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");
+});
+
+Deno.test("every task's --help says what it does, with usage and an example, in 100 columns", async () => {
+  const { tasks }: { tasks: Record<string, { command: string }> } = JSON.parse(
+    await Deno.readTextFile(`${ROOT}deno.json`),
+  );
+  const scripts = Object.entries(tasks).filter(([, { command }]) => command.startsWith("deno run"));
+  const helps = await Promise.all(scripts.map(async ([task, { command }]) => {
+    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [...command.split(" ").slice(1), "--help"],
+      cwd: ROOT,
+    }).output();
+    assert(success, task);
+    return { task, help: new TextDecoder().decode(stdout) };
+  }));
+  for (const { task, help } of helps) {
+    assertMatch(help, /^[A-Z][^\n]+[.:,\w]\n/, task);
+    assertMatch(help, new RegExp(`\nUsage:\n  deno task ${task}\\b`), task);
+    assertMatch(help, new RegExp(`\nExamples?:\n  deno task ${task}\\b`), task);
+    assertEquals(help.split("\n").filter((line) => line.length > 100), [], task);
+  }
 });
 
 Deno.test("arguments of sampling that are out of range, and an empty prompt, before a model is read", async () => {

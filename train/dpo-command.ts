@@ -4,9 +4,21 @@ import { optimizePreferences } from "./dpo.ts";
 import { dpoHelp, loadDpoSettings } from "./settings/dpo-settings.ts";
 import { INTERRUPTED } from "./run/interruption.ts";
 
+const ABOUT =
+  `Trains a model to prefer the better of two answers (direct preference optimization, DPO).
+A run that was stopped goes on when the same command is given again.
+
+Usage:
+  deno task dpo [--SECTION.KEY=VALUE ...] [--config FILE.yaml ...]
+
+Examples:
+  deno task dpo
+  deno task dpo --model.path=runs/identity --data.dir=DIR --data.sets=dpo_zh_demo
+  deno task dpo --loss.kind=simpo --loss.beta=2`;
+
 await runCommand(async () => {
   if (Deno.args.includes("--help")) {
-    console.log(`deno task dpo [--section.key=value ...]\n\n${await dpoHelp()}`);
+    console.log(`${ABOUT}\n\n${await dpoHelp()}`);
     return;
   }
   const model = await optimizePreferences(await loadDpoSettings(Deno.args));

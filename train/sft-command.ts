@@ -4,9 +4,20 @@ import { INTERRUPTED } from "./run/interruption.ts";
 import { superviseFineTuning } from "./sft.ts";
 import { loadSftSettings, sftHelp } from "./settings/sft-settings.ts";
 
+const ABOUT = `Fine-tunes a model on questions and answers (supervised fine-tuning, SFT).
+A run that was stopped goes on when the same command is given again.
+
+Usage:
+  deno task sft [--SECTION.KEY=VALUE ...] [--config FILE.yaml ...]
+
+Examples:
+  deno task sft
+  deno task sft --data.dir=DIR --data.sets=alpaca_zh --data.sets="alpaca_en: 0.2"
+  deno task sft --config train/sft-steel-1b.yaml --config train/mixtures/fifth-english.yaml`;
+
 await runCommand(async () => {
   if (Deno.args.includes("--help")) {
-    console.log(`deno task sft [--section.key=value ...]\n\n${await sftHelp()}`);
+    console.log(`${ABOUT}\n\n${await sftHelp()}`);
     return;
   }
   const model = await superviseFineTuning(await loadSftSettings(Deno.args));

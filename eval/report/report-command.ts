@@ -9,16 +9,27 @@ import { toMarkdown } from "./markdown.ts";
 import { report } from "./report.ts";
 import { readReportData } from "./report-data.ts";
 
-const HELP = `deno task report RUN
+const HELP =
+  `Writes a report about training runs and evaluations: RUN/report.html and RUN/report.md.
 
-RUN is the folder of a run, or of several: every metrics.jsonl below it is a stage of training, every
-results.json an evaluation. Writes RUN/report.html and RUN/report.md.`;
+Usage:
+  deno task report RUN
+
+Example:
+  deno task report runs
+
+Options:
+  RUN                      folder of one run or of several; each metrics.jsonl in it is a stage of
+                           training, each results.json an evaluation
+  --help                   show this text`;
 
 /** Runs the command line. @throws {UserError} with a message for the person who typed it */
 export async function reportCommand(argv: string[]): Promise<void> {
   const { help, folders: [folder, ...rest] } = parse(argv);
   if (help) return console.log(HELP);
-  if (folder === undefined) throw new UserError(`Say which RUN.\n\n${HELP}`);
+  if (folder === undefined) {
+    throw new UserError("Give the folder of a run, as in deno task report runs; see --help");
+  }
   if (rest.length > 0) throw new UserError(`report: one folder at a time, not ${rest.join(" ")}`);
   const document = report(await readReportData(folder));
   for (
@@ -38,7 +49,7 @@ function parse(argv: string[]): { help: boolean; folders: string[] } {
     });
     return { help: values.help ?? false, folders: positionals };
   } catch {
-    throw new UserError(`report takes a folder and no options.\n\n${HELP}`);
+    throw new UserError("report takes one folder and no options; see --help");
   }
 }
 

@@ -2,10 +2,13 @@ import type { Implementation } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Precision } from "../network/precision.ts";
 
-/** What a command line says of the device, for its help text. */
+/** The section of a help text about the device. */
 export const DEVICE_HELP = `\
-  --gpu                 auto, dawn or deno [auto]
-  --precision           auto, f32 or mixed [auto: mixed on a GPU with f16]`;
+Device:
+  --gpu NAME               WebGPU implementation: auto, dawn or deno; auto takes dawn on a GPU with
+                           tensor cores, else deno [auto]
+  --precision NAME         number format: auto, f32 or mixed; auto takes mixed on a GPU with f16,
+                           else f32 [auto]`;
 
 /** The names of these arguments. */
 export const DEVICE_FLAGS = ["gpu", "precision"];

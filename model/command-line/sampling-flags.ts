@@ -3,14 +3,15 @@ import type { GenerateOptions } from "../inference/language-model.ts";
 import { numberFlag } from "./number-flag.ts";
 import { atLeastOne } from "../number-range.ts";
 
-/** What a command line says of sampling, for its help text. */
+/** The section of a help text about sampling. */
 export const SAMPLING_HELP = `\
-  --max-tokens          the most tokens to add [256]
-  --temperature         divides the logits; 0 takes the likeliest token [0.8]
-  --top-p               likeliest tokens that together have this probability [0.9]
-  --top-k               number of likeliest tokens to draw from; 0 for all [0]
-  --repetition-penalty  divides the logits of tokens already there [1]
-  --seed                makes the choices repeatable`;
+Sampling:
+  --max-tokens N           write at most N tokens [256]
+  --temperature X          sampling temperature; 0 always takes the most likely token [0.8]
+  --top-p X                sample from the most likely tokens that together have probability X [0.9]
+  --top-k N                sample from the N most likely tokens; 0 for all [0]
+  --repetition-penalty X   make tokens of the text so far less likely; 1 is off [1]
+  --seed N                 seed for sampling: the same seed gives the same text [a random one]`;
 
 /** The names of these arguments. */
 export const SAMPLING_FLAGS = [

@@ -34,7 +34,7 @@ Deno.test("clean writes documents, statistics, traces and a report, and says wha
     assert(success, stderr);
     for (
       const told of [
-        "np of the recipe means nothing here",
+        "the recipe's key np has no effect here",
         "1 of 2 documents stay",
         "warning: perplexity_filter was left out: it wants a model (--perplexity-model",
         "in.jsonl, line 3: it is not JSON",
@@ -88,7 +88,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
         ["clean", "--recipe", recipe, ...clean, "--stats", `${dir}/out.jsonl.report.json`],
         "out.jsonl.report.json would take the place of",
       ],
-      [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile wants"],
+      [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile needs"],
       [["clean", "--recipe", "steel-text", ...clean, "--tokenizer", "t"], "the recipe has none"],
       [
         ["clean", "--recipe", "steel-text", ...clean, "--sentencepiece", "m"],
@@ -124,9 +124,9 @@ Deno.test("what a command does not take, or what would change nothing, is refuse
     [["dedup", ...files, "--trace", "d"], "dedup takes no --trace"],
     [["--strict"], "Say what to do"],
     [["clean", ...files, "--traced", "5"], "--trace FILE.jsonl"],
-    [["clean", ...files, "--decontaminate"], "--decontaminate wants a value"],
+    [["clean", ...files, "--decontaminate"], "--decontaminate needs a value"],
     [["dedup", ...files, "--exact", "--tokenization", "space"], "give one of them"],
-    [["inspect", "a", "--sequence", "64"], "what --adopt writes"],
+    [["inspect", "a", "--sequence", "64"], "--sequence N needs --adopt"],
   ];
   for (const [args, message] of mistakes) assertThrows(() => readFlags(args), UserError, message);
   assertEquals(readFlags(["dedup", ...files, "--exact"]).options.input, ["a", "b"]);

@@ -16,7 +16,7 @@ import { benchmarkCopy } from "../../kernels/benchmark.ts";
 import { openGpu } from "../../kernels/runtime/device.ts";
 import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
 import { Decoder } from "../../model/inference/decoder.ts";
-import { deviceOptions } from "../../model/command-line/device-flags.ts";
+import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
 import { exists } from "../../data/files/exists.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { numberFlag } from "../../model/command-line/number-flag.ts";
@@ -30,11 +30,22 @@ import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { benchmarkModel, randomWeights } from "../../train/bench/benchmark-model.ts";
 import { benchmarkForward } from "../../train/bench/forward-benchmark.ts";
 
-const HELP = `deno task bench:eval DATA [options]
+const HELP =
+  `Measures how fast a model with the sizes of Steel-LLM and random weights answers C-Eval, CMMLU and
+MMLU with five shots, and how fast it writes. On a software driver it takes a small model.
 
-  --seconds    most to spend on each benchmark [60]
-  --gpu        auto, dawn or deno [auto]
-  --precision  auto, f32 or mixed [auto]`;
+Usage:
+  deno task bench:eval DATA [options]
+
+Example:
+  deno task bench:eval cache --seconds=30
+
+Options, with defaults in brackets:
+  DATA                     folder that holds ceval, cmmlu and mmlu, or the same with .zip or .tar
+  --seconds N              longest time for each benchmark, in seconds [60]
+  --help                   show this text
+
+${DEVICE_HELP}`;
 
 /** What is timed beside the evaluations: micro-batch 8 on a GPU, as in deno task bench. */
 const CEILING = { gpu: { microBatch: 8, passes: 8 }, cpu: { microBatch: 2, passes: 2 } };
@@ -51,7 +62,9 @@ await runCommand(async () => {
     string: ["seconds", "gpu", "precision"],
     boolean: ["help"],
     unknown: (argument: string, name?: string) => {
-      if (name !== undefined) throw new UserError(`Unknown argument ${argument}.\n\n${HELP}`);
+      if (name !== undefined) {
+        throw new UserError(`unknown option ${argument}; --help lists all options`);
+      }
     },
   });
   if (flags.help) return console.log(HELP);

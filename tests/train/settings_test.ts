@@ -1,4 +1,10 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
 import { loadPretrainSettings, pretrainHelp } from "../../train/settings/pretrain-settings.ts";
@@ -111,10 +117,16 @@ Deno.test("settings: a mistake in a file is named with its line", async () => {
 
 Deno.test("settings: the help lists every setting with its default", async () => {
   const help = await pretrainHelp();
-  assertStringIncludes(help, "--train.warmupSteps");
-  const settings = await loadPretrainSettings([]);
-  const names = Object.values(settings).flatMap((section) => Object.keys(section));
-  assertEquals(help.split("\n").length, 1 + names.length);
+  const lines = help.split("\n");
+  for (const [section, fields] of Object.entries(await loadPretrainSettings([]))) {
+    const [heading, ...options] = lines.slice(lines.indexOf(`${section}:`));
+    assertEquals(heading, `${section}:`);
+    for (const key of Object.keys(fields)) {
+      assert(options.some((line) => line.startsWith(`  --${section}.${key} `)), key);
+    }
+  }
+  assertMatch(help, /--train\.steps +number of optimizer steps of the whole run \[1500\]/);
+  assertEquals(lines.filter((line) => line.length > 100), []);
 });
 
 Deno.test("settings: steel-1b has the sizes of the paper's Table 1", async () => {

@@ -8,14 +8,24 @@ const dpoSchema = {
   ...fineTuningSchema,
   loss: {
     kind: oneOf("loss over pairs of answers", ["sigmoid", "hinge", "ipo", "orpo", "simpo"]),
-    beta: number("how strongly the reference holds", positive),
-    labelSmoothing: number("how unsure the preferences are; sigmoid only", {
-      least: 0,
-      below: 0.5,
-    }),
-    gamma: number("by how much a reward is to be larger; simpo only", notNegative),
-    sftWeight: number("weight of the chosen answers' own loss", notNegative),
-    ipoMeans: flag("ipo: mean log-probabilities of the tokens, not sums"),
+    beta: number(
+      "beta in the formula of the loss; with a reference model (sigmoid, hinge, ipo), a larger beta " +
+        "keeps the model nearer to it",
+      positive,
+    ),
+    labelSmoothing: number(
+      "assumed probability that the two answers of a pair are swapped; sigmoid only",
+      {
+        least: 0,
+        below: 0.5,
+      },
+    ),
+    gamma: number("target for the difference of the two rewards; simpo only", notNegative),
+    sftWeight: number(
+      "weight of the SFT loss on chosen answers, added to the loss; 0 is off",
+      notNegative,
+    ),
+    ipoMeans: flag("take the mean log-probability per token, not the sum; ipo only"),
   },
 } satisfies Schema;
 
@@ -28,7 +38,7 @@ export function loadDpoSettings(argv: string[]): Promise<DpoSettings> {
   return loadSettings(dpoSchema, defaults, argv);
 }
 
-/** What `--help` lists. */
+/** The options that `--help` lists. */
 export function dpoHelp(): Promise<string> {
   return settingsHelp(dpoSchema, defaults);
 }

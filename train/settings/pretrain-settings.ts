@@ -22,64 +22,110 @@ import { loadSettings, settingsHelp } from "./settings.ts";
 /** Every setting of pretraining; the values are in `pretrain.yaml`. */
 const pretrainSchema = {
   model: {
-    hidden_size: wholeNumber("width of the residual stream", atLeastOne),
-    num_hidden_layers: wholeNumber("transformer blocks", atLeastOne),
-    num_attention_heads: wholeNumber("attention heads; divides hidden_size", atLeastOne),
-    num_key_value_heads: wholeNumber("key and value heads; divides the above", atLeastOne),
-    intermediate_size: wholeNumber("width inside the feed-forward layer", atLeastOne),
-    FFN_type: oneOf("Soft MoE over experts, or a single expert", ["softmoe_v3", "raw"]),
-    mlp_type: oneOf("expert with SwiGLU on both layers, or the usual one", ["senet", "raw"]),
-    n_experts: wholeNumber("experts of a Soft MoE layer", atLeastOne),
-    slots_per_expert: wholeNumber("slots of each expert", atLeastOne),
-    mlp_div_ratio: wholeNumber("divides intermediate_size inside each expert", atLeastOne),
-    rope_theta: number("base of the rotary position embedding", positive),
-    rms_norm_eps: number("added to the mean square inside RMSNorm", positive),
-    max_position_embeddings: wholeNumber("longest text the model is meant for", atLeastOne),
+    hidden_size: wholeNumber("size of a token's hidden state", atLeastOne),
+    num_hidden_layers: wholeNumber("number of transformer layers", atLeastOne),
+    num_attention_heads: wholeNumber(
+      "number of attention heads; must divide hidden_size",
+      atLeastOne,
+    ),
+    num_key_value_heads: wholeNumber(
+      "number of key and value heads; must divide num_attention_heads",
+      atLeastOne,
+    ),
+    intermediate_size: wholeNumber("inner size of the feed-forward layer", atLeastOne),
+    FFN_type: oneOf("feed-forward layer: Soft MoE, or one expert for all tokens", [
+      "softmoe_v3",
+      "raw",
+    ]),
+    mlp_type: oneOf("expert: SwiGLU on both of its layers, or the usual SwiGLU", ["senet", "raw"]),
+    n_experts: wholeNumber("number of experts in a Soft MoE layer", atLeastOne),
+    slots_per_expert: wholeNumber(
+      "number of slots of each expert; a slot is a weighted mean of all tokens of a sequence",
+      atLeastOne,
+    ),
+    mlp_div_ratio: wholeNumber(
+      "inner size of an expert is intermediate_size divided by this",
+      atLeastOne,
+    ),
+    rope_theta: number("base of the rotary position embedding (RoPE)", positive),
+    rms_norm_eps: number("epsilon of RMSNorm, added to the mean square", positive),
+    max_position_embeddings: wholeNumber(
+      "longest sequence the model accepts, in tokens",
+      atLeastOne,
+    ),
   },
   data: {
-    source: texts("embedded, files that deno task data reads, or folders of shards"),
-    append: texts("folders of shards to add to a run that goes on, mixed with what it has left"),
-    tokens: wholeNumber("tokens to take from the source; 0 takes all of a file; shards: all"),
+    source: texts(
+      "training text: embedded, files (.jsonl, .txt, .parquet, also .gz or .zst), or folders of " +
+        "shards from deno task data",
+    ),
+    append: texts(
+      "folders of shards to add when a run on shards is resumed; their blocks are mixed with those " +
+        "the epoch has left",
+    ),
+    tokens: wholeNumber("tokens to take from the text; 0 takes all; shards are always taken whole"),
     heldOut: number(
-      "share of the documents kept for validation; of shards, every (1 / share)th block, at most half",
+      "share of the documents held out for validation; with shards, share of the blocks, at most 0.5",
       properShare,
     ),
-    sequence: wholeNumber("tokens the model sees at once", atLeastOne),
-    seed: wholeNumber("seed of the order of the blocks", anySeed),
-    vocabulary: wholeNumber("most frequent tokens to keep of Qwen's; 0 keeps all, as shards need"),
+    sequence: wholeNumber("sequence length, in tokens", atLeastOne),
+    seed: wholeNumber("seed for the order of the training blocks", anySeed),
+    vocabulary: wholeNumber(
+      "keep this many of the most frequent tokens of Qwen's vocabulary; 0 keeps all, which shards " +
+        "need",
+    ),
   },
   train: {
-    steps: wholeNumber("optimizer steps of the whole run", atLeastOne),
-    microBatch: wholeNumber("sequences computed at once", atLeastOne),
-    accumulation: wholeNumber("micro-batches a step", atLeastOne),
+    steps: wholeNumber("number of optimizer steps of the whole run", atLeastOne),
+    microBatch: wholeNumber("sequences in one forward and backward pass", atLeastOne),
+    accumulation: wholeNumber(
+      "micro-batches per optimizer step (gradient accumulation)",
+      atLeastOne,
+    ),
     learningRate: number("peak learning rate", positive),
-    minimumLearningRate: number("learning rate at the end of the cosine", notNegative),
-    warmupSteps: wholeNumber("steps of linear warm-up"),
-    weightDecay: number("AdamW's decay, on all parameters", notNegative),
-    beta1: number("AdamW's memory of the gradient", share),
-    beta2: number("AdamW's memory of the squared gradient", share),
-    epsilon: number("added to AdamW's denominator", positive),
-    clip: number("largest norm of all gradients together", positive),
-    seed: wholeNumber("seed of the initial weights", anySeed),
-    recompute: flag("compute layers again for their gradients: less memory, more time"),
-    precision: oneOf("arithmetic; auto is mixed on a GPU with f16", ["auto", "f32", "mixed"]),
-    gpu: oneOf("WebGPU implementation", ["auto", "dawn", "deno"]),
+    minimumLearningRate: number("learning rate at the end of the cosine schedule", notNegative),
+    warmupSteps: wholeNumber("steps of linear learning-rate warm-up"),
+    weightDecay: number("weight decay of AdamW, on all parameters", notNegative),
+    beta1: number("beta1 of AdamW: decay rate of the mean gradient", share),
+    beta2: number("beta2 of AdamW: decay rate of the mean squared gradient", share),
+    epsilon: number("epsilon of AdamW, added to the denominator", positive),
+    clip: number(
+      "largest allowed norm of the whole gradient; a larger one is scaled down",
+      positive,
+    ),
+    seed: wholeNumber("seed for the initial weights", anySeed),
+    recompute: flag(
+      "compute each layer's activations again in the backward pass: less memory, more time",
+    ),
+    precision: oneOf("number format; auto is mixed on a GPU with f16, else f32", [
+      "auto",
+      "f32",
+      "mixed",
+    ]),
+    gpu: oneOf("WebGPU implementation; auto is dawn on a GPU with tensor cores, else deno", [
+      "auto",
+      "dawn",
+      "deno",
+    ]),
     validateEvery: wholeNumber("steps between validations", atLeastOne),
-    validationBlocks: wholeNumber("held-out blocks in a validation; 0 takes all"),
+    validationBlocks: wholeNumber("held-out blocks used in each validation; 0 uses all"),
     checkpointEvery: wholeNumber("steps between checkpoints", atLeastOne),
-    keepCheckpoints: wholeNumber("newest checkpoints to keep", atLeastOne),
+    keepCheckpoints: wholeNumber("number of newest checkpoints to keep", atLeastOne),
   },
   run: {
-    dir: text("folder for checkpoints, metrics and the loss curve"),
+    dir: text("folder of the run: settings, checkpoints, metrics, loss curve, samples"),
   },
   sample: {
-    prompts: texts("beginnings that the trained model goes on from"),
-    tokens: wholeNumber("tokens to add to each; 0 for no samples"),
-    temperature: number("divides the logits; 0 takes the likeliest token", notNegative),
-    topP: number("likeliest tokens that together have this probability", someShare),
-    topK: wholeNumber("number of likeliest tokens to draw from; 0 for all"),
-    repetitionPenalty: number("divides the logits of tokens already there", positive),
-    seed: wholeNumber("seed of the draws", anySeed),
+    prompts: texts("texts that the trained model continues"),
+    tokens: wholeNumber("tokens to write for each prompt; 0 writes no samples"),
+    temperature: number("sampling temperature; 0 always takes the most likely token", notNegative),
+    topP: number(
+      "sample from the most likely tokens that together have this probability",
+      someShare,
+    ),
+    topK: wholeNumber("sample from this many of the most likely tokens; 0 for all"),
+    repetitionPenalty: number("makes tokens of the text so far less likely; 1 is off", positive),
+    seed: wholeNumber("seed for sampling", anySeed),
   },
 } satisfies Schema;
 
@@ -92,7 +138,7 @@ export function loadPretrainSettings(argv: string[]): Promise<PretrainSettings> 
   return loadSettings(pretrainSchema, defaults, argv);
 }
 
-/** What `--help` lists. */
+/** The options that `--help` lists. */
 export function pretrainHelp(): Promise<string> {
   return settingsHelp(pretrainSchema, defaults);
 }

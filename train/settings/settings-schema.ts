@@ -53,7 +53,7 @@ export function flag(meaning: string): Field<boolean> {
 export function oneOf<const T extends string>(meaning: string, choices: readonly T[]): Field<T> {
   const expected = choices.join(" or ");
   return {
-    meaning: `${meaning}: ${expected}`,
+    meaning: `${meaning} (${choices.join(", ")})`,
     expected,
     accept: (value) => choices.find((choice) => choice === value),
     parse: (argument) => argument,

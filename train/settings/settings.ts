@@ -4,6 +4,9 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Field, Schema, SettingsOf } from "./settings-schema.ts";
 import { nearest } from "./spelling.ts";
 
+/** Columns of a help text. */
+const HELP_WIDTH = 100;
+
 /** One value that a file or an argument gives. */
 interface Entry {
   /** `section.key`, known to the schema. */
@@ -37,23 +40,37 @@ export function settingsToYaml(settings: SettingsOf<Schema>): string {
   return stringify(settings, { lineWidth: 0 });
 }
 
-/** A line for every setting: how it is written as an argument, its default, its meaning. */
+/** The options for a help text, by section: each setting as an argument, its meaning, its default. */
 export async function settingsHelp(schema: Schema, defaults: URL): Promise<string> {
   const settings = await loadSettings(schema, defaults, []);
-  const rows = [...fieldsByName(schema)].map(([name, field]) => {
-    const [section, key] = name.split(".");
-    return { name: `--${name}`, value: inHelp(settings[section][key]), meaning: field.meaning };
-  });
-  const nameWidth = Math.max(...rows.map((row) => row.name.length));
-  const lines = rows.map(({ name, value, meaning }) =>
-    `  ${name.padEnd(nameWidth)}  ${meaning} [${value}]`
-  );
+  const nameWidth = Math.max(...[...fieldsByName(schema).keys()].map((name) => name.length)) + 2;
+  const row = (name: string, meaning: string) =>
+    wrapped(meaning, HELP_WIDTH - nameWidth - 4).map((line, index) =>
+      `  ${(index === 0 ? name : "").padEnd(nameWidth)}  ${line}`
+    );
+  const sections = Object.entries(schema).flatMap(([section, fields]) => [
+    `\n${section}:`,
+    ...Object.entries(fields).flatMap(([key, { meaning }]) =>
+      row(`--${section}.${key}`, `${meaning} [${inHelp(settings[section][key])}]`)
+    ),
+  ]);
   return [
-    `  ${
-      "--config FILE.yaml".padEnd(nameWidth)
-    }  settings to lay over the defaults; may be repeated`,
-    ...lines,
+    `Options, with defaults in brackets (from ${fileName(defaults)}):`,
+    ...row("--config FILE.yaml", "settings that replace the defaults; may be repeated"),
+    ...row("--help", "show this text"),
+    ...sections,
   ].join("\n");
+}
+
+/** A text as lines of at most `width` characters, cut between words. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (lines.length > 0 && longer.length <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function assemble<S extends Schema>(schema: S, entries: Entry[], source: string): SettingsOf<S> {
@@ -185,6 +202,6 @@ function fileName(path: string | URL): string {
 }
 
 function inHelp(value: unknown): string {
-  const text = Array.isArray(value) ? value.join(", ") : String(value);
+  const text = Array.isArray(value) ? value.join(", ") || "none" : String(value);
   return text.replaceAll("\n", "\\n");
 }

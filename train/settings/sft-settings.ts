@@ -7,14 +7,17 @@ const sftSchema = {
   ...fineTuningSchema,
   data: {
     ...fineTuningSchema.data,
-    exams: oneOf("how exam questions with a worked solution are put", [
+    exams: oneOf("what to learn from an exam question with a worked solution", [
       "reasoning",
       "answer",
       "both",
     ]),
-    trainOnPrompt: flag("learn the prompts too"),
-    maskHistory: flag("learn the last answer of a conversation only"),
-    unseenAnswers: flag("learn an answer's first token from the prompt alone"),
+    trainOnPrompt: flag("compute the loss on prompts too, not on answers alone"),
+    maskHistory: flag("compute the loss on the last answer of a conversation only"),
+    unseenAnswers: flag(
+      "train the first token of the last answer on the prompt alone, because a Soft MoE sees the " +
+        "whole sequence; twice the work",
+    ),
   },
 } satisfies Schema;
 
@@ -27,7 +30,7 @@ export function loadSftSettings(argv: string[]): Promise<SftSettings> {
   return loadSettings(sftSchema, defaults, argv);
 }
 
-/** What `--help` lists. */
+/** The options that `--help` lists. */
 export function sftHelp(): Promise<string> {
   return settingsHelp(sftSchema, defaults);
 }
