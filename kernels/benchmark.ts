@@ -1,11 +1,12 @@
 import { attention } from "./attention/attention.ts";
+import { matmul } from "./matmul/matmul.ts";
+import type { MatrixLayout } from "./matmul/product.ts";
 import type { Gpu } from "./runtime/device.ts";
-import { Graph, read, write } from "./runtime/graph.ts";
-import { type Layout, matmul } from "./matmul/matmul.ts";
+import { read, write } from "./runtime/dispatch.ts";
+import { Graph, type Tensor } from "./runtime/graph.ts";
 import { Draft } from "./runtime/plan.ts";
 import { type LabelTime, profile } from "./runtime/profile.ts";
 import { layOutSequences, sequenceInputs } from "./layers/sequences.ts";
-import type { Tensor } from "./runtime/tensor.ts";
 import { download, upload } from "./runtime/transfer.ts";
 import { UserError } from "./runtime/user-error.ts";
 
@@ -51,7 +52,7 @@ export async function benchmarkKernels(
   const { microBatch, sequence, hidden, vocabulary } = shapes;
   const tokens = microBatch * sequence;
   const rows = Math.min(HEAD_ROWS, tokens);
-  const products: [string, Layout, number, number, number][] = [
+  const products: [string, MatrixLayout, number, number, number][] = [
     ["qkv", "nt", tokens, 3 * hidden, hidden],
     ["out", "nt", tokens, hidden, hidden],
     ["head", "nt", rows, vocabulary, hidden],
@@ -87,7 +88,7 @@ export async function benchmarkCopy(gpu: Gpu, elements: number): Promise<KernelR
 export async function benchmarkProduct(
   gpu: Gpu,
   name: string,
-  layout: Layout,
+  layout: MatrixLayout,
   m: number,
   n: number,
   k: number,
@@ -172,7 +173,7 @@ function fillRandom(gpu: Gpu, tensor: Tensor): void {
   }
 }
 
-async function checkProduct(gpu: Gpu, layout: Layout, mixed: boolean): Promise<void> {
+async function checkProduct(gpu: Gpu, layout: MatrixLayout, mixed: boolean): Promise<void> {
   const [m, n, k] = [136, 200, 264];
   const graph = new Graph(gpu.capabilities, { mixed });
   const a = graph.input("a", [m * k], graph.operand);

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { download } from "../kernels/runtime/transfer.ts";
-import { sizeOf } from "../kernels/runtime/tensor.ts";
+import { sizeOf } from "../kernels/runtime/storage.ts";
 import { parseConfig } from "../model/network/config.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters, type Part } from "../model/network/parameters.ts";

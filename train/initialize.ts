@@ -1,5 +1,5 @@
 import { Random } from "../data/random.ts";
-import { sizeOf } from "../kernels/runtime/tensor.ts";
+import { sizeOf } from "../kernels/runtime/storage.ts";
 import type { Part } from "../model/network/parameters.ts";
 
 /** Standard deviation of linear and embedding weights. */

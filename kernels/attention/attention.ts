@@ -1,9 +1,10 @@
 import { AttentionRows } from "./attention-rows.ts";
-import { read, write } from "../runtime/graph.ts";
+import { read, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
+import type { AttentionVariant } from "./variant.ts";
 import type { HeadLayout } from "../layers/rope.ts";
 import type { Sequences } from "../layers/sequences.ts";
 import { attendsOnTensorCores, onTensorCores } from "./tensor-cores/attention.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 
 /**
  * Causal attention, grouped-query where there are fewer key heads than query heads, as flash
@@ -29,24 +30,6 @@ export function attention(qkv: Tensor, sequences: Sequences, layout: HeadLayout)
     backward(saved, sequences, layout, dy, target.tensor);
   });
   return y;
-}
-
-/** What the forward leaves: `logSumExp` [heads, tokens] f32 of each row's scores. */
-export interface Saved {
-  readonly qkv: Tensor;
-  readonly y: Tensor;
-  readonly logSumExp: Tensor;
-}
-
-export interface AttentionVariant {
-  forward(saved: Saved, sequences: Sequences, layout: HeadLayout): void;
-  backward(
-    saved: Saved,
-    sequences: Sequences,
-    layout: HeadLayout,
-    dy: Tensor,
-    dqkv: Tensor,
-  ): void;
 }
 
 const inRows: AttentionVariant = {

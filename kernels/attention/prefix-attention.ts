@@ -1,8 +1,8 @@
 import { AttentionRows } from "./attention-rows.ts";
-import { read, write } from "../runtime/graph.ts";
+import { read, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import type { HeadLayout } from "../layers/rope.ts";
 import type { Sequences } from "../layers/sequences.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 
 /**
  * Causal attention of sequences that all go on from the first one: every row also attends to the

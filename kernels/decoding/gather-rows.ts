@@ -1,5 +1,5 @@
-import { read, write } from "../runtime/graph.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import { read, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 
 /**
  * y[i] = x[rows[i]], without a gradient.

@@ -1,6 +1,6 @@
-import { numberType, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import { fusedWidth, type HeadLayout } from "../layers/rope.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /**

@@ -1,6 +1,6 @@
-import { numberType, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import { total } from "../wgsl/row-reduction.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /** Parts of a row, interleaved, each with a workgroup of its own. */

@@ -1,6 +1,6 @@
-import { read, update } from "../runtime/graph.ts";
+import { read, update } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import { SUPPRESSED } from "./likeliest.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 
 /**
  * Notes which tokens the sequences hold.

@@ -1,5 +1,5 @@
-import { read, write } from "../runtime/graph.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import { read, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 
 /**
  * y = a + b, element by element: the residual connection. Both sides receive the gradient of y as

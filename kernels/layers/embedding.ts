@@ -1,5 +1,5 @@
-import { read, update, write } from "../runtime/graph.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import { read, update, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 
 /**
  * The places of a batch's tokens, sorted by token, so that the gradient of a row of the table is

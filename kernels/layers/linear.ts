@@ -1,6 +1,6 @@
 import { addColumnSums } from "../wgsl/column-sums.ts";
 import { matmul } from "../matmul/matmul.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import type { Tensor } from "../runtime/graph.ts";
 
 /**
  * y = x · weightᵀ + bias, or a batch of them.

@@ -1,15 +1,8 @@
 import { addPartialSums } from "../wgsl/column-sums.ts";
-import {
-  type GradientTarget,
-  numberType,
-  read,
-  update,
-  vectorOf,
-  write,
-} from "../runtime/graph.ts";
+import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { GradientTarget, Tensor } from "../runtime/graph.ts";
 import { range } from "../wgsl/range.ts";
 import { foldPartials, total } from "../wgsl/row-reduction.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 
 /** Rows that the same lanes walk over, summing the weight's gradient in registers. */
 const ROWS = 16;
@@ -18,7 +11,7 @@ const VECTORS = 8;
 const INVOCATIONS = 256;
 
 /** What the forward read and left: x [rows, width] f32, weight [width], 1 / rms [rows]. */
-export interface Saved {
+interface SavedNorm {
   readonly x: Tensor;
   readonly weight: Tensor;
   readonly inverse: Tensor;
@@ -32,7 +25,7 @@ export interface Saved {
  * @param dy [rows, width] f32 or f16
  */
 export function rmsNormGradients(
-  { x, weight, inverse }: Saved,
+  { x, weight, inverse }: SavedNorm,
   dy: Tensor,
   dx: GradientTarget,
   dweight: Tensor,

@@ -1,7 +1,7 @@
-import { read, vectorOf, write } from "../runtime/graph.ts";
+import { read, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import { rmsNormGradients } from "./rms-norm-gradients.ts";
 import { reduceRows } from "../wgsl/row-reduction.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 
 /**
  * y = x / sqrt(mean(x²) + epsilon) · weight, row by row (Zhang and Sennrich, arXiv 1910.07467).

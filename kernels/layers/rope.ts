@@ -1,5 +1,5 @@
-import { type Graph, read, update, vectorOf } from "../runtime/graph.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import { read, update, vectorOf } from "../runtime/dispatch.ts";
+import type { Graph, Tensor } from "../runtime/graph.ts";
 
 /** How the heads lie in a row of the fused projection: query heads, key heads, value heads. */
 export interface HeadLayout {

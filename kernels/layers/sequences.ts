@@ -1,5 +1,4 @@
-import type { Graph } from "../runtime/graph.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import type { Graph, Tensor } from "../runtime/graph.ts";
 
 /** Value of `index` for a row of padding. */
 export const NO_SEQUENCE = 0xffffffff;

@@ -1,5 +1,5 @@
-import { read, update, vectorOf, write } from "../runtime/graph.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 
 /**
  * y = silu(gate) ⊙ up, where a row of x holds the gate first and then up, as one linear layer over

@@ -1,7 +1,8 @@
-import { numberType, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
+import { bytesOf } from "../runtime/storage.ts";
 import { matmul } from "../matmul/matmul.ts";
 import { foldPartials, total } from "../wgsl/row-reduction.ts";
-import { bytesOf, type Tensor } from "../runtime/tensor.ts";
 
 /** Label of a row that takes no part in the loss. */
 export const IGNORED = 0xffffffff;

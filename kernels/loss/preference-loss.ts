@@ -1,5 +1,5 @@
-import { read, update, write } from "../runtime/graph.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import { read, update, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 
 /** A loss over pairs of answers, with the constants of its formula. */
 export interface PreferenceLoss {

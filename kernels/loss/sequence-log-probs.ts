@@ -1,7 +1,7 @@
-import { read, write } from "../runtime/graph.ts";
+import { read, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import { IGNORED } from "./head.ts";
 import { NO_SEQUENCE, type Sequences } from "../layers/sequences.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 
 /**
  * What each sequence's labels come to, in an order that does not depend on where it lies.

@@ -1,5 +1,5 @@
-import { numberType, vectorOf } from "../runtime/graph.ts";
-import type { MatmulKernel, Product } from "./matmul.ts";
+import { numberType, vectorOf } from "../runtime/dispatch.ts";
+import type { MatmulKernel, MatrixProduct } from "./product.ts";
 import { range } from "../wgsl/range.ts";
 
 /** Invocations of a workgroup, side by side along n: one SIMD register of a CPU core. */
@@ -16,12 +16,12 @@ const COLUMN_VECTORS = 4;
  * registers, loads in vectors of 4 where the shape allows. Mesa's llvmpipe turns a load at an
  * address that the lanes do not share into one scalar load a lane, so vectors quarter their number.
  */
-export function registerKernel(product: Product): MatmulKernel {
+export function registerKernel(product: MatrixProduct): MatmulKernel {
   return product.layout === "nt" ? alongK(product) : alongN(product);
 }
 
 /** Both operands hold k contiguously: vectors run along k. */
-function alongK({ batch, m, n, k, accumulate, bias }: Product): MatmulKernel {
+function alongK({ batch, m, n, k, accumulate, bias }: MatrixProduct): MatmulKernel {
   const width = vectorOf(k);
   const type = numberType(width);
   const rows = range(ROWS);
@@ -73,7 +73,7 @@ fn main(@builtin(local_invocation_id) lane: vec3u, @builtin(workgroup_id) group:
 }
 
 /** `b` holds n contiguously: vectors run along the columns of c. */
-function alongN({ layout, batch, m, n, k, accumulate, bias }: Product): MatmulKernel {
+function alongN({ layout, batch, m, n, k, accumulate, bias }: MatrixProduct): MatmulKernel {
   const width = vectorOf(n);
   const type = numberType(width);
   const columnsPerLane = width === 4 ? COLUMN_VECTORS : COLUMNS;
@@ -125,7 +125,7 @@ fn main(@builtin(local_invocation_id) lane: vec3u, @builtin(workgroup_id) group:
 }
 
 /** The rows of `a` that an invocation needs at `k`, clamped to the last one. */
-function loadsOfA(layout: Product["layout"], width: 1 | 4, m: number, k: number): string[] {
+function loadsOfA(layout: MatrixProduct["layout"], width: 1 | 4, m: number, k: number): string[] {
   const type = numberType(width);
   if (layout === "nn") {
     return range(ROWS).map((i) =>
@@ -141,7 +141,12 @@ function loadsOfA(layout: Product["layout"], width: 1 | 4, m: number, k: number)
   );
 }
 
-function elementOfA(layout: Product["layout"], width: 1 | 4, row: number, step: number): string {
+function elementOfA(
+  layout: MatrixProduct["layout"],
+  width: 1 | 4,
+  row: number,
+  step: number,
+): string {
   if (width === 1) return `x${row}`;
   return layout === "nn" ? `x${row}[${step}]` : `x${Math.floor(row / 4)}[${row % 4}]`;
 }

@@ -1,5 +1,6 @@
-import { type Graph, read, update, write } from "../runtime/graph.ts";
-import type { Operands, Product } from "./matmul.ts";
+import { read, update, write } from "../runtime/dispatch.ts";
+import type { Graph } from "../runtime/graph.ts";
+import type { MatrixOperands, MatrixProduct } from "./product.ts";
 import { range } from "../wgsl/range.ts";
 
 /** Rows of c that a workgroup computes. */
@@ -21,7 +22,7 @@ const DEPTH = 64;
  *
  * @param most rows for which a tile is no better
  */
-export function isSkinny({ layout, m, n, k, bias }: Product, most: number): boolean {
+export function isSkinny({ layout, m, n, k, bias }: MatrixProduct, most: number): boolean {
   const known = layout === "nt" || layout === "nn" && !bias;
   return known && m <= most && k % 4 === 0 && n % 4 === 0;
 }
@@ -30,8 +31,8 @@ export function isSkinny({ layout, m, n, k, bias }: Product, most: number): bool
 export function skinnyProduct(
   graph: Graph,
   label: string,
-  product: Product,
-  operands: Operands,
+  product: MatrixProduct,
+  operands: MatrixOperands,
 ): void {
   if (product.layout === "nt") alongK(graph, label, product, operands);
   else alongN(graph, label, product, operands);
@@ -41,8 +42,8 @@ export function skinnyProduct(
 function alongK(
   graph: Graph,
   label: string,
-  { batch, m, n, k, accumulate, bias: hasBias }: Product,
-  { a, b, c, bias, sliceA, sliceB, sliceC }: Operands,
+  { batch, m, n, k, accumulate, bias: hasBias }: MatrixProduct,
+  { a, b, c, bias, sliceA, sliceB, sliceC }: MatrixOperands,
 ): void {
   const { groups, rows, row } = rowGroups(m);
   const columns = range(COLUMNS);
@@ -98,8 +99,8 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
 function alongN(
   graph: Graph,
   label: string,
-  { batch, m, n, k, accumulate }: Product,
-  { a, b, c, sliceA, sliceB, sliceC }: Operands,
+  { batch, m, n, k, accumulate }: MatrixProduct,
+  { a, b, c, sliceA, sliceB, sliceC }: MatrixOperands,
 ): void {
   const { groups, rows, row } = rowGroups(m);
   const splits = Math.ceil(k / DEPTH);

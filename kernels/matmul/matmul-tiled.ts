@@ -1,5 +1,5 @@
-import { vectorOf } from "../runtime/graph.ts";
-import type { MatmulKernel, Product } from "./matmul.ts";
+import { vectorOf } from "../runtime/dispatch.ts";
+import type { MatmulKernel, MatrixProduct } from "./product.ts";
 import { range } from "../wgsl/range.ts";
 
 /** Depth of the slab of k that a workgroup stages at a time. */
@@ -14,12 +14,12 @@ const ENOUGH_TILES = 128;
  * [k][row / 4], the next slab fetched into registers while the current one is multiplied, every
  * loop inside a slab unrolled.
  */
-export function tiledKernel(product: Product): MatmulKernel {
+export function tiledKernel(product: MatrixProduct): MatmulKernel {
   const { layout, batch, m, n, k } = product;
   const tiles = (tile: number) => Math.ceil(m / tile) * Math.ceil(n / tile) * batch;
   const tile = tiles(128) >= ENOUGH_TILES ? 128 : 64;
-  const a = new StagedOperand("a", m, k, layout !== "tn", tile);
-  const b = new StagedOperand("b", n, k, layout === "nt", tile);
+  const a = new TiledOperand("a", m, k, layout !== "tn", tile);
+  const b = new TiledOperand("b", n, k, layout === "nt", tile);
   const vectorC = vectorOf(n);
   // Tile 64 gives each invocation one quad of 4 × 4 results, tile 128 two by two of them.
   const quads = range(tile / 64);
@@ -69,7 +69,7 @@ fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) gro
 }
 
 /** An operand of `rows` × k, and the part of the WGSL that brings its tiles into workgroup memory. */
-class StagedOperand {
+class TiledOperand {
   /** Blocks of 4 rows by 4 k in a tile; an invocation carries one. */
   readonly blocks: number;
   readonly vector: 1 | 4;
@@ -142,7 +142,7 @@ function multiply(depth: number, tile: number, quads: number[]): string {
 
 /** Writes four neighbouring results of one row, where they lie inside c. */
 function store(
-  { m, n, accumulate, bias }: Product,
+  { m, n, accumulate, bias }: MatrixProduct,
   vector: 1 | 4,
   quad: number,
   row: number,

@@ -1,6 +1,6 @@
 import { REPORT } from "./gradient-norm.ts";
-import { type Graph, read, update, vectorOf, write } from "../runtime/graph.ts";
-import type { Tensor } from "../runtime/tensor.ts";
+import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Graph, Tensor } from "../runtime/graph.ts";
 
 export interface AdamWOptions {
   readonly beta1: number;

@@ -1,6 +1,6 @@
-import { type Graph, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Graph, Tensor } from "../runtime/graph.ts";
 import { foldPartials, total } from "../wgsl/row-reduction.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /** Elements that one workgroup squares and sums. */

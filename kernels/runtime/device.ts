@@ -1,5 +1,5 @@
 import { openDawn } from "../host/dawn.ts";
-import { FRAGMENT, SUBGROUP_SIZE, WORKGROUP_BYTES } from "../wgsl/fragment.ts";
+import { FRAGMENT, SUBGROUP_SIZE, WORKGROUP_BYTES } from "./fragment.ts";
 import { ensureVulkanDriver } from "../host/vulkan-driver.ts";
 import { UserError } from "./user-error.ts";
 

@@ -1,62 +1,91 @@
 import type { Capabilities } from "./device.ts";
-import { type DType, type Storage, storageBytes, Tensor } from "./tensor.ts";
-import { UserError } from "./user-error.ts";
+import {
+  type Binding,
+  type Dispatch,
+  dispatchOf,
+  numberType,
+  read,
+  update,
+  type Vector,
+  vectorOf,
+  write,
+} from "./dispatch.ts";
+import { type Arena, type DType, sizeOf, type Storage, storageBytes, View } from "./storage.ts";
 
-/** How a dispatch uses a tensor: `write` covers every element, `update` reads and writes. */
-export type Access = "read" | "write" | "update";
+/**
+ * A view that operators compute with: it knows the graph that records its operators, and its
+ * gradient. It holds no numbers until a plan is built.
+ */
+export class Tensor extends View {
+  /** Where the gradient of this tensor is gathered. Parameters own one for ever. */
+  gradient?: Tensor;
+  /** In mixed precision, a parameter's copy in f16, which matrix products read. */
+  half?: Tensor;
+  /**
+   * Index on the tape of the operator that made this tensor: -1 for parameters and inputs, infinite
+   * once the operator's backward has been recorded.
+   */
+  producer = -1;
 
-/** Width of the vectors through which a kernel sees a tensor. */
-export type Vector = 1 | 2 | 4;
+  /**
+   * Views a storage as a tensor; `Graph` and `persistent` make those that a program needs.
+   *
+   * @param owner graph of an activation, input or output; a parameter has none
+   */
+  constructor(
+    storage: Storage,
+    shape: readonly number[],
+    dtype: DType,
+    private readonly owner?: Graph,
+  ) {
+    super(storage, shape, dtype);
+  }
 
-/** A part of a tensor, in elements; `first` on a 256-byte border. */
-export interface Slice {
-  readonly first: number;
-  readonly count: number;
+  /**
+   * The graph that this activation, input or output belongs to.
+   *
+   * @throws Error on a parameter: many graphs may use it
+   */
+  get graph(): Graph {
+    if (!this.owner) throw new Error(`${this.name} is a parameter: it belongs to no graph`);
+    return this.owner;
+  }
+
+  /**
+   * The same memory under another shape of the same size, without a gradient of its own.
+   *
+   * @throws Error where the sizes differ
+   */
+  reshape(shape: readonly number[]): Tensor {
+    if (sizeOf(shape) !== this.size) {
+      throw new Error(`${this.name} [${this.shape}] cannot be viewed as [${shape}]`);
+    }
+    return new Tensor(this.storage, shape, this.dtype, this.owner);
+  }
 }
 
-/** A tensor as a WGSL array of scalars or vectors. */
-export interface Binding {
-  readonly tensor: Tensor;
-  readonly access: Access;
-  readonly vector: Vector;
-  readonly slice?: Slice;
-  /** WGSL type of an element, where it is not the tensor's own. */
-  readonly type?: string;
-}
-
-export interface Dispatch {
-  readonly label: string;
-  readonly bindings: readonly Binding[];
-  readonly code: string;
-  readonly workgroups: readonly [number, number, number];
-}
-
-/** Binds a tensor for reading. */
-export function read(tensor: Tensor, vector: Vector = 1, slice?: Slice): Binding {
-  return { tensor, access: "read", vector, slice };
-}
-
-/** Binds a tensor of which the dispatch writes every element. */
-export function write(tensor: Tensor, vector: Vector = 1, slice?: Slice): Binding {
-  return { tensor, access: "write", vector, slice };
-}
-
-/** Binds a tensor that the dispatch reads and writes. */
-export function update(tensor: Tensor, vector: Vector = 1, slice?: Slice): Binding {
-  return { tensor, access: "update", vector, slice };
-}
-
-/** The widest vector that divides rows of this length. */
-export function vectorOf(width: number): 1 | 4 {
-  return width % 4 === 0 ? 4 : 1;
+/**
+ * A tensor that outlives every plan: a parameter, a gradient, an optimizer's moment. `allocate`
+ * makes its buffer, or the first plan that uses it does.
+ */
+export function persistent(
+  arena: Arena,
+  name: string,
+  shape: readonly number[],
+  dtype: DType = "f32",
+): Tensor {
+  return new Tensor({ name, arena, bytes: storageBytes(shape, dtype) }, shape, dtype);
 }
 
 /** Where a backward writes a gradient, and whether it adds to what is there. */
 export interface GradientTarget {
+  /** The gradient. */
   readonly tensor: Tensor;
+  /** True where the backward must add to the gradient, false where it must write all of it. */
   readonly accumulate: boolean;
 }
 
+/** How a graph records operators. */
 export interface GraphOptions {
   /** Record backward passes too. */
   readonly training?: boolean;
@@ -67,12 +96,14 @@ export interface GraphOptions {
 }
 
 /**
- * Operators called on symbolic tensors record their dispatches here and, in training, push their
- * backward on a tape. `backward()` then records the gradients. A `Plan` places the tensors in
- * memory and replays the list.
+ * The record of a computation. Operators called on symbolic tensors record their dispatches here
+ * and, in training, push their backward on a tape. `backward()` then records the gradients. A `Plan`
+ * places the tensors in memory and replays the list.
  */
 export class Graph {
+  /** All that was recorded, in order. */
   readonly dispatches: Dispatch[] = [];
+  /** Whether backward passes are recorded too. */
   readonly training: boolean;
   /** Type of what is multiplied: layers' inputs and outputs, queries, keys and values. */
   readonly operand: "f32" | "f16";
@@ -83,6 +114,7 @@ export class Graph {
   /** What is being recorded will be recorded again before its gradients. */
   #forgetting = false;
 
+  /** @param capabilities of the device that will run it: they choose the variants of kernels */
   constructor(readonly capabilities: Capabilities, options: GraphOptions = {}) {
     this.training = options.training ?? false;
     this.operand = options.mixed ? "f16" : "f32";
@@ -121,7 +153,11 @@ export class Graph {
 
   /**
    * Records one dispatch. Each binding is declared under its name, in order, and its element type
-   * under `NAME_type`; `code` is the rest of the WGSL, with the entry point `main`.
+   * under `NAME_type`.
+   *
+   * @param code the rest of the WGSL, with the entry point `main`
+   * @param directives further lines for the beginning of the WGSL
+   * @throws UserError where a side has more workgroups than WebGPU starts
    */
   dispatch(
     label: string,
@@ -130,30 +166,16 @@ export class Graph {
     workgroups: readonly [number, number?, number?],
     directives: readonly string[] = [],
   ): void {
-    const declarations = Object.entries(bindings).map(([name, binding], index) => {
-      const mode = binding.access === "read" ? "read" : "read_write";
-      const type = binding.type ?? elementType(binding);
-      return `alias ${name}_type = ${type};
-@group(0) @binding(${index}) var<storage, ${mode}> ${name}: array<${name}_type>;`;
-    });
-    const half = Object.values(bindings).some(({ tensor }) => tensor.dtype === "f16");
-    const enabled = [...half ? ["enable f16;"] : [], ...directives];
-    const [x, y = 1, z = 1] = workgroups;
-    if (Math.max(x, y, z) > 65535) {
-      throw new UserError(
-        `${label}: ${x}×${y}×${z} workgroups, but WebGPU starts at most 65535 a side. Use a ` +
-          `smaller micro-batch, sequence or model.`,
-      );
-    }
-    this.dispatches.push({
-      label,
-      bindings: Object.values(bindings),
-      code: [...enabled, ...declarations, code].join("\n"),
-      workgroups: [x, y, z],
-    });
+    this.dispatches.push(dispatchOf(label, bindings, code, workgroups, directives));
   }
 
-  /** In training, remembers how to get from the gradient of `output` to those of its inputs. */
+  /**
+   * In training, remembers how to get from the gradient of `output` to those of its inputs. In
+   * between the operator asks `gradientTarget` where to write, or hands on what it has by
+   * `passGradient`.
+   *
+   * @param backward records the dispatches; called by {@linkcode Graph.backward}, with the gradient
+   */
   onBackward(output: Tensor, backward: (outputGradient: Tensor) => void): void {
     if (!this.training || this.#forgetting) return;
     output.producer = this.#tape.length;
@@ -161,9 +183,9 @@ export class Graph {
   }
 
   /**
-   * A part of the network from one activation to the next. With `recompute`, only its input is kept:
-   * its operators are recorded again, followed by their gradients, when the backward reaches it
-   * (Chen et al., arXiv 1604.06174). Operators that overwrite `x` must not be among them.
+   * Records a part of the network, from one activation to the next. With `recompute`, only its input
+   * is kept: its operators are recorded again, followed by their gradients, when the backward reaches
+   * it (Chen et al., arXiv 1604.06174). None of its operators may overwrite `x`.
    */
   segment(x: Tensor, build: (x: Tensor) => Tensor): Tensor {
     if (!this.training || !this.#recompute) return build(x);
@@ -175,7 +197,10 @@ export class Graph {
     return y;
   }
 
-  /** Records the backward pass: every operator on the tape, last first. */
+  /**
+   * Records the backward pass: every operator on the tape, last first. The tensor that is
+   * differentiated must have its `gradient` set before, all ones for a plain sum.
+   */
   backward(): void {
     for (let entry = this.#tape.pop(); entry; entry = this.#tape.pop()) {
       if (entry.output.gradient) entry.backward(entry.output.gradient);
@@ -184,8 +209,8 @@ export class Graph {
   }
 
   /**
-   * Where to write the gradient of `tensor`; undefined if nobody asks for it. An activation's
-   * gradient has its type, a parameter's is f32.
+   * Where a backward writes the gradient of `tensor`; undefined if nobody needs it. An activation's
+   * gradient has the activation's type, a parameter's gradient is f32.
    */
   gradientTarget(tensor: Tensor): GradientTarget | undefined {
     if (tensor.producer < 0) {
@@ -203,7 +228,10 @@ export class Graph {
     return { tensor: tensor.gradient, accumulate: true };
   }
 
-  /** Hands `gradient` on to `tensor`: without a copy when it is the first one and of its type. */
+  /**
+   * Hands `gradient` on to `tensor` as its gradient or a part of it: without a copy where it is the
+   * first part and has the tensor's type.
+   */
   passGradient(gradient: Tensor, tensor: Tensor): void {
     if (tensor.producer >= 0 && !tensor.gradient) {
       const same = gradient.dtype === tensor.dtype;
@@ -227,7 +255,7 @@ export class Graph {
     return owners.some((owner) => owner !== tensor && owner.producer !== Infinity);
   }
 
-  /** A copy, in another type where asked. */
+  /** Records a copy of a tensor in a type, its own or another. */
   convert(source: Tensor, dtype: DType): Tensor {
     const copy = this.tensor(`${source.name}.copy`, source.shape, dtype);
     this.parallel(
@@ -239,9 +267,11 @@ export class Graph {
   }
 
   /**
-   * One statement for every element of arrays of one size, four at a time where they divide:
-   * `number` is the f32 type to compute in.
+   * Records statements that run for every element of arrays of one size, four elements at a time
+   * where the size allows. In `body`, `i` is the index and `number` the type to compute in, f32 or
+   * `vec4f`.
    *
+   * @param arrays bindings of one size, seen as scalars or as vectors of 4
    * @param side further bindings, seen as they are
    */
   parallel(
@@ -256,7 +286,12 @@ export class Graph {
     this.elementwise(label, size / vector, { ...Object.fromEntries(wide), ...side }, body, vector);
   }
 
-  /** Statements for each `i` below `count`, any number of them; `number` is f32 or a vector of it. */
+  /**
+   * Records statements that run for each `i` below `count`, however large it is. In `body`, `number`
+   * is f32, or a vector of it.
+   *
+   * @param vector width of `number`; the bindings say themselves how they are seen
+   */
   elementwise(
     label: string,
     count: number,
@@ -279,13 +314,4 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       [workgroups],
     );
   }
-}
-
-/** f32, or a vector of it. */
-export function numberType(vector: Vector): string {
-  return vector === 1 ? "f32" : `vec${vector}f`;
-}
-
-function elementType({ tensor, vector }: Binding): string {
-  return vector === 1 ? tensor.dtype : `vec${vector}<${tensor.dtype}>`;
 }

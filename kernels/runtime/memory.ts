@@ -1,5 +1,5 @@
 import type { Gpu } from "./device.ts";
-import type { Arena, Storage } from "./tensor.ts";
+import type { Arena, Storage } from "./storage.ts";
 import { UserError } from "./user-error.ts";
 
 /** A storage with the first and last dispatch that touch it. */

@@ -1,5 +1,7 @@
 import type { Capabilities, Gpu } from "./device.ts";
-import type { Binding, Dispatch, Graph } from "./graph.ts";
+import type { Binding, Dispatch } from "./dispatch.ts";
+import type { Graph } from "./graph.ts";
+import { bytesOf, type Storage } from "./storage.ts";
 import {
   allocate,
   createBuffer,
@@ -9,7 +11,6 @@ import {
   shareSlots,
   type Slot,
 } from "./memory.ts";
-import { bytesOf, type Storage } from "./tensor.ts";
 import { UserError } from "./user-error.ts";
 
 /** A dispatch ready to be encoded. */

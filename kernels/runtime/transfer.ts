@@ -1,5 +1,6 @@
 import type { Gpu } from "./device.ts";
-import { bytesOf, type Tensor } from "./tensor.ts";
+import type { Tensor } from "./graph.ts";
+import { bytesOf } from "./storage.ts";
 
 /** The most bytes that pass through one staging buffer. */
 const STAGING_BYTES = 64 * 1024 * 1024;

@@ -1,8 +1,8 @@
-import { read, write } from "../runtime/graph.ts";
+import { read, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import { foldPartials } from "../wgsl/row-reduction.ts";
 import type { Sequences } from "../layers/sequences.ts";
 import type { SlotLayout } from "./slots.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 
 /*
  * The two softmaxes of Soft MoE, over the same logits [tokens, S] with S = experts · slotsPerExpert:

@@ -1,8 +1,8 @@
-import { type Binding, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { type Binding, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import { range } from "../wgsl/range.ts";
 import { reduceRows } from "../wgsl/row-reduction.ts";
 import type { Sequences } from "../layers/sequences.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /*

@@ -1,9 +1,9 @@
-import { type Graph, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Graph, Tensor } from "../runtime/graph.ts";
 import { reduceRows } from "../wgsl/row-reduction.ts";
 import type { Sequences } from "../layers/sequences.ts";
 import { softmaxGradients, softmaxOverSlots, softmaxOverTokens } from "./slot-softmax.ts";
 import { gatherTokens, scatterSlots, tokenSlotScores } from "./slots.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 
 /*
  * The router of a Soft Mixture of Experts (Puigcerver et al., arXiv 2308.00951), as Steel-LLM's

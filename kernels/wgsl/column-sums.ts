@@ -1,6 +1,6 @@
-import { numberType, read, update, vectorOf, write } from "../runtime/graph.ts";
+import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
 import { foldPartials } from "./row-reduction.ts";
-import type { Tensor } from "../runtime/tensor.ts";
 import { unrolledLoop } from "./unrolled-loop.ts";
 
 /** Rows that one invocation sums before the partial sums are added up. */

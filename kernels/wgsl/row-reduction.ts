@@ -1,4 +1,5 @@
-import { type Binding, type Graph, numberType, type Vector } from "../runtime/graph.ts";
+import { type Binding, numberType, type Vector } from "../runtime/dispatch.ts";
+import type { Graph } from "../runtime/graph.ts";
 import { unrolledLoop } from "./unrolled-loop.ts";
 
 export interface RowReduction {

@@ -1,5 +1,5 @@
 import { isRecord } from "../../data/files/is-record.ts";
-import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
 const BYTES_PER_VALUE = {

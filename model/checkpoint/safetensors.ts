@@ -2,7 +2,7 @@
  * The safetensors format: 8 bytes of header length (little-endian), a JSON header, then the
  * tensors' bytes without gaps. https://github.com/huggingface/safetensors#format
  */
-import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import {
   bfloat16ToFloat32,

@@ -1,9 +1,8 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { Graph } from "../../kernels/runtime/graph.ts";
+import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { head } from "../../kernels/loss/head.ts";
 import { linear } from "../../kernels/layers/linear.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
 import { copy, download } from "../../kernels/runtime/transfer.ts";
 import { type Batch, batchInputs } from "../network/batch.ts";
 import type { Parameters } from "../network/parameters.ts";

@@ -2,7 +2,7 @@ import { Random } from "../../data/random.ts";
 import { type Gpu, type Implementation, openGpu } from "../../kernels/runtime/device.ts";
 import { isMixed, type Precision } from "../network/precision.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
+import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { download } from "../../kernels/runtime/transfer.ts";
 import { checkChoices, checkGeneration, checkLabels, checkSequences } from "./check-inputs.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";

@@ -1,11 +1,10 @@
 import { attention } from "../../kernels/attention/attention.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { gatherRows } from "../../kernels/decoding/gather-rows.ts";
-import { Graph } from "../../kernels/runtime/graph.ts";
+import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { linear } from "../../kernels/layers/linear.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { prefixAttention } from "../../kernels/attention/prefix-attention.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { type Batch, batchInputs, uploadBatch } from "../network/batch.ts";
 import type { Parameters } from "../network/parameters.ts";

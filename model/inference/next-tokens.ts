@@ -1,6 +1,7 @@
 import type { Random } from "../../data/random.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { read, write } from "../../kernels/runtime/graph.ts";
+import { read, write } from "../../kernels/runtime/dispatch.ts";
+import { persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import {
   FOUND_WORDS,
   likeliestOf,
@@ -8,7 +9,6 @@ import {
   likeliestTokens,
 } from "../../kernels/decoding/likeliest.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
-import { persistent, type Tensor } from "../../kernels/runtime/tensor.ts";
 import {
   penalizeTokens,
   rememberTokens,

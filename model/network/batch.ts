@@ -1,8 +1,7 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { orderTokens, type TokenOrder } from "../../kernels/layers/embedding.ts";
-import type { Graph } from "../../kernels/runtime/graph.ts";
+import type { Graph, Tensor } from "../../kernels/runtime/graph.ts";
 import { layOutSequences, sequenceInputs, type Sequences } from "../../kernels/layers/sequences.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 
 /** What the model reads: token rows, one sequence behind the other. */

@@ -1,7 +1,7 @@
 import { IGNORED_LABEL } from "../../data/instructions/encode.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { IGNORED } from "../../kernels/loss/head.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
+import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 
 /**

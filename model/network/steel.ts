@@ -11,7 +11,7 @@ import { rope } from "../../kernels/layers/rope.ts";
 import type { Sequences } from "../../kernels/layers/sequences.ts";
 import { combineSlots, dispatchToSlots } from "../../kernels/soft-moe/soft-moe.ts";
 import { swiglu } from "../../kernels/layers/swiglu.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
+import type { Tensor } from "../../kernels/runtime/graph.ts";
 import type { Batch } from "./batch.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Layer, Parameters } from "./parameters.ts";

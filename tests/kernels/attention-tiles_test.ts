@@ -1,13 +1,14 @@
 /** Attention at sizes that cross tiles, with an analytic gradient: differences would take too long. */
 import { assertEquals } from "@std/assert";
 import { attention } from "../../kernels/attention/attention.ts";
-import { Graph, read, write } from "../../kernels/runtime/graph.ts";
+import { WORKGROUP_BYTES } from "../../kernels/runtime/fragment.ts";
+import { read, write } from "../../kernels/runtime/dispatch.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
 import { layOutSequences, sequenceInputs } from "../../kernels/layers/sequences.ts";
 import { keyValueGradient } from "../../kernels/attention/tensor-cores/attention-key-value-gradient-text.ts";
 import { queryGradient } from "../../kernels/attention/tensor-cores/attention-query-gradient-text.ts";
 import { tensorCoreAttentionForward } from "../../kernels/attention/tensor-cores/attention-forward-text.ts";
-import { WORKGROUP_BYTES } from "../../kernels/wgsl/fragment.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { assertClose, gpu, randomNumbers } from "./harness.ts";
 

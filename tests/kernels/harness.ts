@@ -1,9 +1,10 @@
 import { assert } from "@std/assert";
 import { type Gpu, type Implementation, openGpu } from "../../kernels/runtime/device.ts";
-import { Graph, read, write } from "../../kernels/runtime/graph.ts";
+import { read, write } from "../../kernels/runtime/dispatch.ts";
+import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
-import { persistent, sizeOf, type Tensor } from "../../kernels/runtime/tensor.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { Graph, read, write } from "../../kernels/runtime/graph.ts";
+import { read, write } from "../../kernels/runtime/dispatch.ts";
+import { Graph, persistent } from "../../kernels/runtime/graph.ts";
 import { addLoss, head, IGNORED } from "../../kernels/loss/head.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
-import { persistent } from "../../kernels/runtime/tensor.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { assertClose, gpu, randomNumbers } from "./harness.ts";
 

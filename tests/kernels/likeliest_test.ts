@@ -1,7 +1,7 @@
 /** The tokens that the GPU picks from rows of logits, against a sort of the whole row. */
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
-import { Graph } from "../../kernels/runtime/graph.ts";
+import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import {
   FOUND_WORDS,
   likeliestOf,
@@ -9,7 +9,6 @@ import {
   likeliestTokens,
 } from "../../kernels/decoding/likeliest.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
 import {
   penalizeTokens,
   rememberTokens,

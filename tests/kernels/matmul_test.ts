@@ -1,11 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { Graph, read, write } from "../../kernels/runtime/graph.ts";
-import { type Layout, matmul, type Product } from "../../kernels/matmul/matmul.ts";
+import { read, write } from "../../kernels/runtime/dispatch.ts";
+import { Graph } from "../../kernels/runtime/graph.ts";
+import { matmul } from "../../kernels/matmul/matmul.ts";
+import type { MatrixLayout, MatrixProduct } from "../../kernels/matmul/product.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { assertClose, gpu, precisions, randomNumbers } from "./harness.ts";
 
-type Case = Omit<Product, "layout"> & { half?: boolean };
+type Case = Omit<MatrixProduct, "layout"> & { half?: boolean };
 
 const plain = { batch: 1, accumulate: false, bias: false };
 const cases: Case[] = [
@@ -58,7 +60,7 @@ Deno.test("a row of a product with few rows has the same bits wherever it stands
 });
 
 /** Every variant of the kernel that the device has, against a product in float64. */
-async function checkProduct(product: Product, half = false) {
+async function checkProduct(product: MatrixProduct, half = false) {
   const { batch, m, n, k } = product;
   const random = randomNumbers(7);
   const exact = (length: number) => Float32Array.from(Float16Array.from(random(length)));
@@ -106,13 +108,13 @@ async function checkProduct(product: Product, half = false) {
 }
 
 function reference(
-  { layout, batch, m, n, k, accumulate, bias: biased }: Product,
+  { layout, batch, m, n, k, accumulate, bias: biased }: MatrixProduct,
   a: Float32Array,
   b: Float32Array,
   before: Float32Array,
   bias: Float32Array,
 ): Float64Array {
-  const at: Record<Layout, (row: number, column: number, i: number) => [number, number]> = {
+  const at: Record<MatrixLayout, (row: number, column: number, i: number) => [number, number]> = {
     nt: (row, column, i) => [row * k + i, column * k + i],
     nn: (row, column, i) => [row * k + i, i * n + column],
     tn: (row, column, i) => [i * m + row, i * n + column],

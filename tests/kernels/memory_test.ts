@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Graph, read, write } from "../../kernels/runtime/graph.ts";
+import { read, write } from "../../kernels/runtime/dispatch.ts";
+import { Graph, persistent } from "../../kernels/runtime/graph.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
-import { persistent } from "../../kernels/runtime/tensor.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { gpu } from "./harness.ts";
 

@@ -1,10 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { adamW, adamWRates } from "../../kernels/optimizer/adamw.ts";
 import { gradientNorm, REPORT } from "../../kernels/optimizer/gradient-norm.ts";
-import { Graph } from "../../kernels/runtime/graph.ts";
+import { Graph, persistent } from "../../kernels/runtime/graph.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
-import { persistent } from "../../kernels/runtime/tensor.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { assertClose, gpu, precisions, randomNumbers } from "./harness.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { currentFolder, writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint/checkpoint.ts";

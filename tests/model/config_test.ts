@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { configToJson, parseConfig } from "../../model/network/config.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";

@@ -1,6 +1,6 @@
 /** A model as a training run with a pruned vocabulary leaves one. */
 import { Random } from "../../data/random.ts";
-import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { writeCheckpoint } from "../../model/checkpoint/checkpoint.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";

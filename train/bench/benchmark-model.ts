@@ -1,4 +1,4 @@
-import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { type ModelConfig, parseConfig } from "../../model/network/config.ts";
 import type { Part } from "../../model/network/parameters.ts";
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
+import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";

@@ -1,7 +1,6 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { Graph } from "../../kernels/runtime/graph.ts";
+import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/steel.ts";

@@ -1,6 +1,6 @@
 import { benchmarkProduct } from "../../kernels/benchmark.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { sizeOf } from "../../kernels/runtime/tensor.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { ModelConfig } from "../../model/network/config.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";

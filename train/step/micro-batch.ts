@@ -1,6 +1,5 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import type { Graph } from "../../kernels/runtime/graph.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
+import type { Graph, Tensor } from "../../kernels/runtime/graph.ts";
 import { type Batch, batchInputs, uploadBatch } from "../../model/network/batch.ts";
 import { uploadLabels } from "../../model/network/labels.ts";
 import type { Extent } from "../batches/first-fit.ts";

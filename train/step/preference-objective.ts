@@ -6,7 +6,7 @@ import {
   preferenceLoss,
 } from "../../kernels/loss/preference-loss.ts";
 import { sequenceLogProbs, spreadOverRows } from "../../kernels/loss/sequence-log-probs.ts";
-import { persistent, type Tensor } from "../../kernels/runtime/tensor.ts";
+import { persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { NetworkEnd, Objective } from "./objective.ts";

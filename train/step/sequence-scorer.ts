@@ -1,9 +1,8 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { Graph } from "../../kernels/runtime/graph.ts";
+import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { head } from "../../kernels/loss/head.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { sequenceLogProbs } from "../../kernels/loss/sequence-log-probs.ts";
-import type { Tensor } from "../../kernels/runtime/tensor.ts";
 import { download } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/steel.ts";

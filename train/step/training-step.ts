@@ -6,10 +6,9 @@ import {
 } from "../../kernels/optimizer/adamw.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { gradientNorm, REPORT } from "../../kernels/optimizer/gradient-norm.ts";
-import { Graph } from "../../kernels/runtime/graph.ts";
+import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import { allocate, type MemoryReport, memoryReport } from "../../kernels/runtime/memory.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
-import { persistent, type Tensor } from "../../kernels/runtime/tensor.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/steel.ts";

@@ -1,6 +1,6 @@
 import type { AttentionKernel, TensorCoreAttention } from "./attention-kernel.ts";
 import { WorkPartition } from "./attention-partition.ts";
-import { loadOwn, Product } from "./attention-product.ts";
+import { loadOwn, TileProduct } from "./attention-product.ts";
 import { attentionSides } from "./attention-sides.ts";
 import { Sums } from "./attention-sums.ts";
 import { PassingTiles } from "./attention-tiles.ts";
@@ -38,7 +38,7 @@ export function tensorCoreAttentionForward(options: TensorCoreAttention): Attent
   const { queries, keys, values, outputs } = attentionSides(options);
   const keyTiles = new PassingTiles(partition, keys);
   const valueTiles = new PassingTiles(partition, values);
-  const scores = new Product(partition);
+  const scores = new TileProduct(partition);
   const sums = new Sums(partition, "sum");
   const scale = Math.LOG2E / Math.sqrt(headDim);
   const every = (line: (v: number) => string) => scores.vectors.map(line).join("\n");

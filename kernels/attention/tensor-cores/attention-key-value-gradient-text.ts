@@ -1,6 +1,6 @@
 import type { AttentionGradients, AttentionKernel } from "./attention-kernel.ts";
 import { WorkPartition } from "./attention-partition.ts";
-import { loadOwn, Product } from "./attention-product.ts";
+import { loadOwn, TileProduct } from "./attention-product.ts";
 import { ScoreGradients } from "./attention-score-gradients.ts";
 import { attentionSides } from "./attention-sides.ts";
 import { Sums } from "./attention-sums.ts";
@@ -26,7 +26,7 @@ export function keyValueGradient(options: AttentionGradients): AttentionKernel {
   const queryTiles = new PassingTiles(partition, queries);
   const outputTiles = new PassingTiles(partition, outputs);
   // Side by side in the scratch: scores, and the gradients of their weights.
-  const scores = new Product(partition, 0), changes = new Product(partition, 1);
+  const scores = new TileProduct(partition, 0), changes = new TileProduct(partition, 1);
   const keySums = new Sums(partition, "key_sum"), valueSums = new Sums(partition, "value_sum");
   const stored = new ScoreGradients(options);
   const scale = 1 / Math.sqrt(headDim);

@@ -1,6 +1,6 @@
 import { range } from "../../wgsl/range.ts";
 import type { TensorCoreAttention } from "./attention-kernel.ts";
-import { FRAGMENT, SUBGROUP_SIZE } from "../../wgsl/fragment.ts";
+import { FRAGMENT, SUBGROUP_SIZE } from "../../runtime/fragment.ts";
 
 const SUBGROUPS = 4;
 

@@ -2,7 +2,7 @@ import { range } from "../../wgsl/range.ts";
 import { LANE_COLUMNS, LEFT, RESULT, type WorkPartition } from "./attention-partition.ts";
 import type { Side } from "./attention-sides.ts";
 import type { PassingTiles } from "./attention-tiles.ts";
-import { FRAGMENT, SUBGROUP_SIZE } from "../../wgsl/fragment.ts";
+import { FRAGMENT, SUBGROUP_SIZE } from "../../runtime/fragment.ts";
 
 /** Columns of a head that own rows are loaded by: what the shortest scratch rows hold, as halves. */
 const LOADED_COLUMNS = 32;
@@ -41,7 +41,7 @@ ${
  * there a lane reads sixteen numbers of one row, and there it leaves what it makes of them as
  * halves, to be taken as fragments again.
  */
-export class Product {
+export class TileProduct {
   /** Vectors of four numbers that a lane reads. */
   readonly vectors = range(LANE_COLUMNS / 4);
   /** The first of its vectors in a scratch row. */

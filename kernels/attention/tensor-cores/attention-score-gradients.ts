@@ -1,7 +1,7 @@
 import { range } from "../../wgsl/range.ts";
 import type { AttentionGradients } from "./attention-kernel.ts";
 import { LEFT, type WorkPartition } from "./attention-partition.ts";
-import { FRAGMENT, SUBGROUP_SIZE } from "../../wgsl/fragment.ts";
+import { FRAGMENT, SUBGROUP_SIZE } from "../../runtime/fragment.ts";
 
 /** Queries whose gradients of scores lie side by side. */
 const QUERIES = 16;

@@ -1,8 +1,9 @@
-import type { AttentionVariant } from "../attention.ts";
-import { type Binding, type Graph, read, update, write } from "../../runtime/graph.ts";
+import type { AttentionVariant } from "../variant.ts";
+import { MATRIX_DIRECTIVES } from "../../wgsl/matrix-directives.ts";
+import { type Binding, read, update, write } from "../../runtime/dispatch.ts";
+import type { Graph, Tensor } from "../../runtime/graph.ts";
 import { range } from "../../wgsl/range.ts";
 import type { HeadLayout } from "../../layers/rope.ts";
-import type { Tensor } from "../../runtime/tensor.ts";
 import { keyValueGradient } from "./attention-key-value-gradient-text.ts";
 import type {
   AttentionGradients,
@@ -13,7 +14,6 @@ import { queryGradient } from "./attention-query-gradient-text.ts";
 import { attentionRowDot } from "./attention-row-dot-text.ts";
 import { ScoreGradients } from "./attention-score-gradients.ts";
 import { tensorCoreAttentionForward } from "./attention-forward-text.ts";
-import { MATRIX_DIRECTIVES } from "../../wgsl/fragment.ts";
 
 /** Widest head of which a subgroup can hold its rows' sums in registers. */
 const WIDEST_HEAD = 128;

@@ -1,5 +1,5 @@
 import { range } from "../../wgsl/range.ts";
-import type { TensorCoreMatmul } from "./matmul-text.ts";
+import type { TensorCoreMatmul } from "./matmul-kernel.ts";
 import { HALVES } from "./staged-tile.ts";
 
 /** How sums leave the registers: the element type bound as C, and what runs around the loop. */

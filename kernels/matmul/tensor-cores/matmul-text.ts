@@ -4,43 +4,12 @@
  * tensor cores", has the measurements behind the structure.
  */
 
-import type { Layout } from "../matmul.ts";
 import { range } from "../../wgsl/range.ts";
-import type { FragmentShape } from "../../wgsl/fragment.ts";
 import { epilogueOf } from "./matmul-epilogue.ts";
 import { doubleBuffered, singleBuffered } from "./matmul-loop.ts";
-import type { MatmulTile } from "./matmul-tile.ts";
+import type { TensorCoreKernel, TensorCoreMatmul } from "./matmul-kernel.ts";
 import { StagedOperand } from "./staged-operand.ts";
 import { HALVES, stagedTile } from "./staged-tile.ts";
-
-/** What to multiply and how to store the result. */
-export interface TensorCoreMatmul {
-  layout: Layout;
-  m: number;
-  n: number;
-  k: number;
-  /** Element type of C. */
-  output: "f32" | "f16";
-  /** Adds to what C holds (f32 output only). */
-  accumulate?: boolean;
-  /** Adds a bias [n] of f32, bound after C. */
-  bias?: boolean;
-  /** Parts of the inner dimension computed apart: C becomes [splits, m, n], to be summed. */
-  splits?: number;
-  tile: MatmulTile;
-  fragment: FragmentShape;
-  subgroupSize: number;
-}
-
-/** A kernel's text and how to launch it. */
-export interface TensorCoreKernel {
-  /** Everything but extensions and bindings. */
-  code: string;
-  /** WGSL type of an element of C. */
-  resultType: string;
-  /** Workgroups to dispatch in x and y. */
-  workgroups: [number, number];
-}
 
 /** Workgroups take tiles in bands of this many rows of tiles, so that a band's operands stay in L2. */
 const BAND = 8;

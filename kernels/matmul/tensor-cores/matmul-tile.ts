@@ -1,4 +1,4 @@
-import type { Layout } from "../matmul.ts";
+import type { MatrixLayout } from "../product.ts";
 
 /** How the product is cut up. Rows and columns are those of the result. */
 export interface MatmulTile {
@@ -20,7 +20,7 @@ export interface MatmulTile {
 const SUBGROUPS = { rows: 128, columns: 128, subgroupRows: 64, subgroupColumns: 64 };
 
 /** The tile of a layout, chosen on an H200 (TFLOP/s of both in `kernels/README.md`). */
-export const MATMUL_TILES: Record<Layout, MatmulTile> = {
+export const MATMUL_TILES: Record<MatrixLayout, MatmulTile> = {
   // 295 (two buffers of depth 16: 231) at 16384 x 5376 x 1792
   nt: { ...SUBGROUPS, depth: 32, buffers: 1 },
   // 309 (283) at 16384 x 5376 x 1792

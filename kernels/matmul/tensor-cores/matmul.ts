@@ -1,7 +1,8 @@
-import { type Binding, type Graph, read, update, write } from "../../runtime/graph.ts";
-import type { Operands, Product } from "../matmul.ts";
-import type { Tensor } from "../../runtime/tensor.ts";
-import { FRAGMENT, MATRIX_DIRECTIVES, SUBGROUP_SIZE } from "../../wgsl/fragment.ts";
+import { type Binding, read, update, write } from "../../runtime/dispatch.ts";
+import type { Graph, Tensor } from "../../runtime/graph.ts";
+import type { MatrixOperands, MatrixProduct } from "../product.ts";
+import { FRAGMENT, SUBGROUP_SIZE } from "../../runtime/fragment.ts";
+import { MATRIX_DIRECTIVES } from "../../wgsl/matrix-directives.ts";
 import { tensorCoreMatmul } from "./matmul-text.ts";
 import { MATMUL_TILES } from "./matmul-tile.ts";
 
@@ -16,8 +17,8 @@ const MOST_SPLITS = 8;
 /** Whether a product can be computed on tensor cores. */
 export function fitsTensorCores(
   graph: Graph,
-  { layout, batch, m, n, k, accumulate }: Product,
-  { a, b, c }: Operands,
+  { layout, batch, m, n, k, accumulate }: MatrixProduct,
+  { a, b, c }: MatrixOperands,
 ): boolean {
   // Whole vectors along every contiguous dimension, and along the one that is staged in slabs.
   const lengths = [n, k, layout === "tn" ? m : k];
@@ -30,8 +31,8 @@ export function fitsTensorCores(
 export function tensorCoreProduct(
   graph: Graph,
   label: string,
-  product: Product,
-  operands: Operands,
+  product: MatrixProduct,
+  operands: MatrixOperands,
 ): void {
   const splits = splitsOf(product);
   if (splits === 1) return record(graph, label, product, operands, 1);
@@ -56,8 +57,8 @@ export function tensorCoreProduct(
 function record(
   graph: Graph,
   label: string,
-  { layout, m, n, k, accumulate, bias: hasBias }: Product,
-  { a, b, c, bias, sliceA, sliceB, sliceC }: Operands,
+  { layout, m, n, k, accumulate, bias: hasBias }: MatrixProduct,
+  { a, b, c, bias, sliceA, sliceB, sliceC }: MatrixOperands,
   splits: number,
 ): void {
   const { code, resultType, workgroups } = tensorCoreMatmul({
@@ -92,7 +93,7 @@ function outputType({ dtype }: Tensor): "f16" | "f32" {
   return dtype === "f16" ? "f16" : "f32";
 }
 
-function splitsOf({ layout, m, n, k, bias }: Product): number {
+function splitsOf({ layout, m, n, k, bias }: MatrixProduct): number {
   const { rows, columns } = MATMUL_TILES[layout];
   const tiles = Math.ceil(m / rows) * Math.ceil(n / columns);
   if (bias) return 1;

@@ -1,5 +1,5 @@
 import { range } from "../../wgsl/range.ts";
-import type { FragmentShape } from "../../wgsl/fragment.ts";
+import type { FragmentShape } from "../../runtime/fragment.ts";
 import { HALVES, laneRow, type StagedTile } from "./staged-tile.ts";
 
 /** The matrix of which a workgroup stages tiles. */

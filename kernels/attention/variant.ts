@@ -1,0 +1,27 @@
+import type { HeadLayout } from "../layers/rope.ts";
+import type { Sequences } from "../layers/sequences.ts";
+import type { Tensor } from "../runtime/graph.ts";
+
+/** What attention's forward reads and leaves for its backward. */
+export interface SavedAttention {
+  /** [tokens, (heads + 2 · keyValueHeads) · headDim] f32 or f16. */
+  readonly qkv: Tensor;
+  /** [tokens, heads · headDim], of the same type: the result. */
+  readonly y: Tensor;
+  /** [heads, tokens] f32: logarithm of the sum of exponentials of each row's scores. */
+  readonly logSumExp: Tensor;
+}
+
+/** One way to compute attention: the dispatches of its forward and of its gradients. */
+export interface AttentionVariant {
+  /** Records what writes `y` and `logSumExp`. */
+  forward(saved: SavedAttention, sequences: Sequences, layout: HeadLayout): void;
+  /** Records what writes `dqkv`, shaped and typed like `qkv`, from `dy`, shaped and typed like `y`. */
+  backward(
+    saved: SavedAttention,
+    sequences: Sequences,
+    layout: HeadLayout,
+    dy: Tensor,
+    dqkv: Tensor,
+  ): void;
+}

@@ -1,0 +1,54 @@
+import type { Slice } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
+
+/**
+ * How the operands of c = a · b lie in memory, row-major; the sum runs over k.
+ * - `nt`: c[m, n] = a[m, k] · b[n, k]ᵀ: a linear layer forward, weights stored [out, in].
+ * - `nn`: c[m, n] = a[m, k] · b[k, n]: the gradient of its input.
+ * - `tn`: c[m, n] = a[k, m]ᵀ · b[k, n]: the gradient of its weights.
+ */
+export type MatrixLayout = "nt" | "nn" | "tn";
+
+/** A matrix product, or `batch` of them one behind the other in all three operands. */
+export interface MatrixProduct {
+  /** How the operands lie. */
+  readonly layout: MatrixLayout;
+  /** Number of products. */
+  readonly batch: number;
+  /** Rows of c. */
+  readonly m: number;
+  /** Columns of c. */
+  readonly n: number;
+  /** Terms of each sum. */
+  readonly k: number;
+  /** c += instead of c =. */
+  readonly accumulate: boolean;
+  /** A bias [batch, n] is added to every row. */
+  readonly bias: boolean;
+}
+
+/** What a product reads and writes; slices are in elements. */
+export interface MatrixOperands {
+  /** f32 or f16. */
+  readonly a: Tensor;
+  /** Of the type of a. */
+  readonly b: Tensor;
+  /** Receives the product, f32 or f16. */
+  readonly c: Tensor;
+  /** [batch, n] f32. */
+  readonly bias?: Tensor;
+  /** The part of a tensor that is a. */
+  readonly sliceA?: Slice;
+  /** The part of a tensor that is b. */
+  readonly sliceB?: Slice;
+  /** The part of a tensor that is c. */
+  readonly sliceC?: Slice;
+}
+
+/** A kernel that computes a whole product in one dispatch. */
+export interface MatmulKernel {
+  readonly code: string;
+  readonly workgroups: readonly [number, number, number];
+  /** Width of the vectors through which each operand is bound. */
+  readonly vectors: { a: 1 | 4; b: 1 | 4; c: 1 | 4 };
+}

@@ -1,0 +1,32 @@
+import type { FragmentShape } from "../../runtime/fragment.ts";
+import type { MatrixLayout } from "../product.ts";
+import type { MatmulTile } from "./matmul-tile.ts";
+
+/** What to multiply and how to store the result. */
+export interface TensorCoreMatmul {
+  layout: MatrixLayout;
+  m: number;
+  n: number;
+  k: number;
+  /** Element type of C. */
+  output: "f32" | "f16";
+  /** Adds to what C holds (f32 output only). */
+  accumulate?: boolean;
+  /** Adds a bias [n] of f32, bound after C. */
+  bias?: boolean;
+  /** Parts of the inner dimension computed apart: C becomes [splits, m, n], to be summed. */
+  splits?: number;
+  tile: MatmulTile;
+  fragment: FragmentShape;
+  subgroupSize: number;
+}
+
+/** A kernel's text and how to launch it. */
+export interface TensorCoreKernel {
+  /** Everything but extensions and bindings. */
+  code: string;
+  /** WGSL type of an element of C. */
+  resultType: string;
+  /** Workgroups to dispatch in x and y. */
+  workgroups: [number, number];
+}
