@@ -54,7 +54,7 @@ export { exportModel } from "./model/checkpoint/export.ts";
 export { pretrain } from "./train/pretrain.ts";
 export { loadPretrainSettings, type PretrainSettings } from "./train/settings/pretrain-settings.ts";
 export { writeSamples } from "./train/run/samples.ts";
-export { readMetrics, type StepMetrics } from "./model/checkpoint/step-metrics.ts";
+export { readMetrics, type StepMetrics } from "./model/host/step-metrics.ts";
 
 // `deno task sft` and `deno task dpo`.
 export { superviseFineTuning } from "./train/sft.ts";

@@ -4,7 +4,8 @@
  */
 
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { parseObject, readIfThere } from "../data/files/json-file.ts";
+import { parseObject } from "../data/files/json.ts";
+import { readIfThere } from "../data/files/json-file.ts";
 import { writeError } from "../data/files/write-error.ts";
 import type { Letter } from "./benchmarks/benchmark.ts";
 import type { Outcome } from "./scores.ts";

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { embeddedExam, embeddedExamples } from "../data/exam/embedded-instructions.ts";
 import type { PoemQuestion } from "../data/exam/poem-questions.ts";
-import { formatJson, writeText } from "../data/files/json-file.ts";
+import { formatJson } from "../data/files/json.ts";
+import { writeText } from "../data/files/json-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
 import { LETTERS } from "./benchmarks/benchmark.ts";
 

@@ -7,7 +7,7 @@ import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.t
 import { type LanguageModel, loadModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
-import { newestCheckpoint } from "../model/checkpoint/run-folder.ts";
+import { newestCheckpoint } from "../model/host/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, DEMO_DATA, publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import { isLetter, type Letter, type Split } from "./benchmarks/benchmark.ts";

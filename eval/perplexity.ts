@@ -1,7 +1,7 @@
 /** How well a model predicts a text: perplexity, and bits per byte, which no tokenizer changes. */
 
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { parseObject } from "../data/files/json-file.ts";
+import { parseObject } from "../data/files/json.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
 import { decodeUtf8, readBytes } from "./utf8-file.ts";
 

@@ -2,7 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { parseObject, readIfThere } from "../data/files/json-file.ts";
+import { parseObject } from "../data/files/json.ts";
+import { readIfThere } from "../data/files/json-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
 import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";

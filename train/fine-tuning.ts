@@ -11,7 +11,7 @@ import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
 import { readIfThere } from "../data/files/json-file.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
-import { newestCheckpoint } from "../model/checkpoint/run-folder.ts";
+import { newestCheckpoint } from "../model/host/run-folder.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
 import type { Base } from "./run/base.ts";
 import { Evaluation } from "./step/evaluation.ts";

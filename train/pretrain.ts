@@ -7,7 +7,7 @@ import { type ModelConfig, parseConfig } from "../model/network/config.ts";
 import { readIfThere } from "../data/files/json-file.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
-import { newestCheckpoint } from "../model/checkpoint/run-folder.ts";
+import { newestCheckpoint } from "../model/host/run-folder.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
 import { BlockBatches } from "./batches/block-batches.ts";
 import { initialValues } from "./initialize.ts";

@@ -1,4 +1,4 @@
-import { isRecord } from "./is-record.ts";
+import { parseObject } from "./json.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { writeError } from "./write-error.ts";
 
@@ -9,18 +9,6 @@ export async function readJson(path: string): Promise<Record<string, unknown>> {
   return parseObject(text, path);
 }
 
-/** Parses the text of the file `path`. @throws UserError if it is not a JSON object */
-export function parseObject(text: string, path: string): Record<string, unknown> {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${path}: not valid JSON: ${(error as Error).message}`);
-  }
-  if (!isRecord(json)) throw new UserError(`${path}: expected a JSON object`);
-  return json;
-}
-
 /** The text of a file; undefined if there is none. @throws UserError if it cannot be read */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
@@ -29,11 +17,6 @@ export async function readIfThere(path: string): Promise<string | undefined> {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new UserError(`${path}: cannot be read: ${(error as Error).message}`);
   }
-}
-
-/** Indented, as Hugging Face writes its files. */
-export function formatJson(value: unknown): string {
-  return JSON.stringify(value, null, 2) + "\n";
 }
 
 /** Writes a text file. @throws UserError if it cannot be written */

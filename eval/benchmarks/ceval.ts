@@ -5,7 +5,7 @@
  */
 
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { parseObject } from "../../data/files/json-file.ts";
+import { parseObject } from "../../data/files/json.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { handlesOf, namedSubjects, type SubjectTable } from "./subjects.ts";
 

@@ -4,8 +4,9 @@ import { parse } from "@std/yaml";
 import { join } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { parseObject, readIfThere } from "../../data/files/json-file.ts";
-import { readMetrics, type StepMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { parseObject } from "../../data/files/json.ts";
+import { readIfThere } from "../../data/files/json-file.ts";
+import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { readResults, type Results, RESULTS_FILE } from "../results.ts";
 
 /** A stage of training: a folder with `metrics.jsonl`. */

@@ -1,6 +1,6 @@
 /** Says in order what a run was, how it went and what came of it. */
 
-import type { StepMetrics } from "../../model/checkpoint/step-metrics.ts";
+import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
 import { comparisonTable } from "../compare.ts";
 import { categoryTable, heading, headline, percent, subjectTable } from "../result-tables.ts";

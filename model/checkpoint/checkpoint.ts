@@ -5,9 +5,10 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { currentFolder, writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import { configToJson, type ModelConfig, parseConfig } from "../network/config.ts";
 import { exists } from "../../data/files/exists.ts";
-import { formatJson, readJson, writeText } from "../../data/files/json-file.ts";
+import { formatJson } from "../../data/files/json.ts";
+import { readJson, writeText } from "../../data/files/json-file.ts";
 import { parameterShapes } from "../network/parameter-shapes.ts";
-import { newestCheckpoint } from "./run-folder.ts";
+import { newestCheckpoint } from "../host/run-folder.ts";
 import type { FloatDtype, SafetensorsFile, TensorInfo } from "./safetensors.ts";
 import { openWeights, writeWeights } from "./weight-files.ts";
 

@@ -5,7 +5,8 @@ import { type Checkpoint, openCheckpoint, writeCheckpoint } from "./checkpoint.t
 import { configToJson, type ModelConfig } from "../network/config.ts";
 import { exists } from "../../data/files/exists.ts";
 import { GENERATION_CONFIG_FILE } from "./generation-config.ts";
-import { formatJson, readIfThere } from "../../data/files/json-file.ts";
+import { formatJson } from "../../data/files/json.ts";
+import { readIfThere } from "../../data/files/json-file.ts";
 import type { FloatDtype } from "./safetensors.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Vocabulary, VOCABULARY_FILE } from "../tokenizer/vocabulary.ts";

@@ -3,7 +3,8 @@ import { basename, join } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { exists } from "../../data/files/exists.ts";
-import { formatJson, readJson, writeText } from "../../data/files/json-file.ts";
+import { formatJson } from "../../data/files/json.ts";
+import { readJson, writeText } from "../../data/files/json-file.ts";
 import { SafetensorsFile, type TensorEntry, writeSafetensors } from "./safetensors.ts";
 import { byteSize } from "./safetensors-header.ts";
 

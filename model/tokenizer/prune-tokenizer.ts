@@ -9,7 +9,7 @@
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { BYTE_TOKENS } from "./byte-level.ts";
-import { formatJson } from "../../data/files/json-file.ts";
+import { formatJson } from "../../data/files/json.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 

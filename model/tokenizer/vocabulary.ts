@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { parseObject } from "../../data/files/json-file.ts";
+import { parseObject } from "../../data/files/json.ts";
 
 /** The file beside a checkpoint's weights that says which tokens its rows stand for. */
 export const VOCABULARY_FILE = "vocabulary.json";

@@ -1,6 +1,6 @@
 /** Runs of commands as processes of their own, to be killed at a chosen moment. */
 import { assert } from "@std/assert";
-import { readMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { readMetrics } from "../../model/host/step-metrics.ts";
 
 /** What starts `train/COMMAND-command.ts`. */
 export function commandOf(command: string, args: string[]): string[] {

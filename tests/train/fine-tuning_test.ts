@@ -12,7 +12,7 @@ import { Chat } from "../../model/inference/chat.ts";
 import { exists } from "../../data/files/exists.ts";
 import { optimizePreferences } from "../../train/dpo.ts";
 import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
-import { readMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { readMetrics } from "../../model/host/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { superviseFineTuning } from "../../train/sft.ts";
 import { loadSftSettings } from "../../train/settings/sft-settings.ts";

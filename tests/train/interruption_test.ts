@@ -1,7 +1,7 @@
 /** A run that is killed or stopped goes on as if nothing had happened, bit for bit. */
 import { assert, assertEquals } from "@std/assert";
 import { exists } from "../../data/files/exists.ts";
-import { newestCheckpoint } from "../../model/checkpoint/run-folder.ts";
+import { newestCheckpoint } from "../../model/host/run-folder.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { commandOf, isPartial, killAt, result, startRun } from "./child-run.ts";
 import { tinyRun } from "./tiny-run.ts";

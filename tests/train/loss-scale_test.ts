@@ -1,7 +1,7 @@
 /** Loss scaling: the rule itself, one overflow through the whole loop, and a resume that keeps it. */
 import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { readMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { readMetrics } from "../../model/host/step-metrics.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { Parameters } from "../../model/network/parameters.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { readMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { readMetrics } from "../../model/host/step-metrics.ts";
 import { MetricsLog } from "../../train/run/metrics-log.ts";
 
 function withFile(use: (path: string) => void): void {

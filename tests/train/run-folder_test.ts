@@ -2,8 +2,8 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
-import { checkpointsOf } from "../../model/checkpoint/run-folder.ts";
-import { readMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { checkpointsOf } from "../../model/host/run-folder.ts";
+import { readMetrics } from "../../model/host/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";

@@ -3,7 +3,7 @@ import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Checkpoint, openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
-import { checkpointsOf } from "../../model/checkpoint/run-folder.ts";
+import { checkpointsOf } from "../../model/host/run-folder.ts";
 import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import type { FineTuningSettings } from "../settings/fine-tuning-settings.ts";
 import { runOnGpu } from "./run-on-gpu.ts";

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
-import { readMetrics, type StepMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { flopsPerToken, peakRate } from "../step/flops.ts";
 import { Interruption } from "./interruption.ts";
 import { lossCurve } from "./loss-curve.ts";

@@ -1,4 +1,4 @@
-import { readMetricLines, type StepMetrics } from "../../model/checkpoint/step-metrics.ts";
+import { readMetricLines, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { writeError } from "../../data/files/write-error.ts";
 
 /**

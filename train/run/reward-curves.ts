@@ -1,4 +1,4 @@
-import type { StepMetrics } from "../../model/checkpoint/step-metrics.ts";
+import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import { type Line, lineChart } from "./line-chart.ts";
 
 const CHOSEN = { name: "chosen", color: "#3b7d4f" };

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import project from "../../deno.json" with { type: "json" };
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { describeMemory, formatBytes, type MemoryReport } from "../../kernels/runtime/memory.ts";
-import { formatJson } from "../../data/files/json-file.ts";
+import { formatJson } from "../../data/files/json.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 
 /** Tokens of a run's text by where it is from. */

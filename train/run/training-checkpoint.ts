@@ -9,11 +9,7 @@ import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import { writeCheckpointFiles } from "../../model/checkpoint/checkpoint.ts";
 import { readJson } from "../../data/files/json-file.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
-import {
-  checkpointFolder,
-  checkpointName,
-  checkpointsOf,
-} from "../../model/checkpoint/run-folder.ts";
+import { checkpointFolder, checkpointName, checkpointsOf } from "../../model/host/run-folder.ts";
 import { SafetensorsFile, writeSafetensors } from "../../model/checkpoint/safetensors.ts";
 import type { LossScaleState } from "../step/loss-scale.ts";
 import type { TrainingStep } from "../step/training-step.ts";

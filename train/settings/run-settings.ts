@@ -5,7 +5,7 @@ import { makeFolder } from "../../data/files/make-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readIfThere } from "../../data/files/json-file.ts";
-import { newestCheckpoint } from "../../model/checkpoint/run-folder.ts";
+import { newestCheckpoint } from "../../model/host/run-folder.ts";
 import type { Schema, SettingsOf } from "./settings-schema.ts";
 import { settingsToYaml } from "./settings.ts";
 
