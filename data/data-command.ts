@@ -28,7 +28,7 @@ import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare } from "./prepare.ts";
 import { readPrepareSettings } from "./prepare-settings.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
-import { ProgressBar } from "./progress/progress-bar.ts";
+import { ProgressDisplay } from "./progress/progress-display.ts";
 import { readRecipe, type Recipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
@@ -112,7 +112,7 @@ async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Pr
   const written = [output, ...reportsOf(output), trace, statistics]
     .filter((path) => path !== undefined);
   await refuseOverwriting([...files, ...recipeFiles], written);
-  using progress = new ProgressBar();
+  using display = new ProgressDisplay("stderr");
   const report = await clean({
     recipe,
     inputs: files,
@@ -130,9 +130,9 @@ async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Pr
     tokenizer: text(flags, "tokenizer"),
     sentencePiece: text(flags, "sentencepiece"),
     perplexity: await perplexityOf(flags),
-    onProgress: (at) => progress.show(at),
+    onProgress: (progress) => display.show(progress),
   });
-  progress.stop();
+  display.stop();
   await writeReport(report, output);
   console.log(cleanSummary(report));
   console.log(["", ...written].join("\n"));
@@ -190,14 +190,14 @@ function shardOptions(flags: Flags) {
 async function tokenizeCommand(flags: Flags): Promise<void> {
   const output = needed(flags, "output");
   const files = await inputs(flags, output);
-  using progress = new ProgressBar();
+  using display = new ProgressDisplay("stderr");
   const { manifest, problems, seconds } = await tokenize({
     sources: files.map((file) => ({ name: file, files: [file] })),
     output,
     ...shardOptions(flags),
-    onProgress: (at) => progress.show(at),
+    onProgress: (progress) => display.show(progress),
   });
-  progress.stop();
+  display.stop();
   console.log(mixtureTable(manifest.sources));
   for (const line of problemSummary(problems)) console.log(line);
   console.log(
@@ -209,14 +209,14 @@ async function prepareCommand(flags: Flags): Promise<void> {
   const output = needed(flags, "output");
   const settings = await readPrepareSettings(needed(flags, "settings"), output);
   const given = Object.entries(shardOptions(flags)).filter(([, value]) => value !== undefined);
-  using progress = new ProgressBar();
+  using display = new ProgressDisplay("stderr");
   const { cleaned, tokenized } = await prepare({
     ...settings,
     output,
     ...Object.fromEntries(given),
-    onProgress: (at) => progress.show(at),
+    onProgress: (progress) => display.show(progress),
   });
-  progress.stop();
+  display.stop();
   for (const [source, report] of Object.entries(cleaned)) {
     await writeReport(report, `${output}/clean/${source}.jsonl`);
     console.log(`${source}\n${cleanSummary(report)}\n`);

@@ -4,7 +4,8 @@ import type { BytePairEncoder } from "./tokenizing/byte-pair-encoder.ts";
 import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
 import { refuseOverwriting } from "./files/overwriting.ts";
-import { FileProgress, type OnProgress } from "./progress/progress.ts";
+import { FileProgress, fileStatus } from "./progress/file-progress.ts";
+import type { OnProgress, Progress } from "./progress/progress.ts";
 import { DEFAULT_READING } from "./readers/documents.ts";
 import { addProblems, firstProblems, noProblems, type ProblemReport } from "./readers/problems.ts";
 import type { Manifest } from "./shards/manifest.ts";
@@ -91,17 +92,18 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
     tokens: streams[i].tokens,
     lengths: streams[i].lengths(),
   }));
-  const totalBytes = 4 * streams.reduce((sum, { tokens }) => sum + tokens, 0);
-  const packed = { task: "packing", file: output, documents: 0, bytes: 0, totalBytes };
+  const total = 4 * streams.reduce((sum, { tokens }) => sum + tokens, 0);
+  const packed: Progress = { task: "packing", done: 0, total, unit: "bytes", status: "" };
+  let documents = 0;
   const order = drawDocuments(mixture);
   for (const path of earlier) await Deno.remove(path);
   try {
     for (const source of order) {
       const tokens = streams[source].next();
       await writer.add(tokens, sources[source].name);
-      packed.documents++;
-      packed.bytes += tokens.byteLength;
-      onProgress(packed);
+      packed.done += tokens.byteLength;
+      packed.status = fileStatus(output, ++documents);
+      onProgress({ ...packed });
     }
   } finally {
     streams.forEach((stream) => stream.close());
@@ -137,8 +139,8 @@ async function tokenizeSources(
     for (const { files } of sources) {
       const own: TokenizedFile[] = [];
       for (const file of files) {
-        const tell = progress.tell.bind(progress);
-        const result = await tokenizeFile(file, `${++number}`, threads, work, strict, tell);
+        const report = progress.report.bind(progress);
+        const result = await tokenizeFile(file, `${++number}`, threads, work, strict, report);
         own.push(result);
         progress.finish(result.documents);
       }

@@ -7,6 +7,7 @@ import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.t
 import { type LanguageModel, loadModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
+import { ProgressDisplay } from "../data/progress/progress-display.ts";
 import { newestCheckpoint } from "../model/host/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, DEMO_DATA, publishedBenchmark } from "./benchmarks/benchmarks.ts";
@@ -17,7 +18,6 @@ import { downloadBenchmark } from "./download.ts";
 import { readExam } from "./exam.ts";
 import { modelAnswerer } from "./model-answerer.ts";
 import { perplexity, readDocuments } from "./perplexity.ts";
-import { ProgressLine } from "./progress-line.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
 import { categoryTable, subjectTable } from "./result-tables.ts";
 import { readResults } from "./results.ts";
@@ -165,8 +165,8 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   const settings = await settingsOf(benchmark, protocol, name, values);
   await readExam(settings); // whose mistakes are told before a model is loaded
   const evaluate = async (answerer: Answerer) => {
-    using line = new ProgressLine(benchmark);
-    return await runEvaluation(settings, answerer, (progress) => line.show(progress));
+    using display = new ProgressDisplay("stderr");
+    return await runEvaluation(settings, answerer, (progress) => display.show(progress));
   };
   const results = letter
     ? await evaluate(alwaysLetter(letter))

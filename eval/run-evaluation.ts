@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { parseObject } from "../data/files/json.ts";
 import { readIfThere } from "../data/files/json-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
+import type { OnProgress } from "../data/progress/progress.ts";
 import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { evaluate } from "./evaluate.ts";
@@ -22,16 +23,6 @@ export interface EvaluationSettings extends ExamSettings {
   seed: number;
 }
 
-/** How far an evaluation is. */
-export interface Progress {
-  answered: number;
-  questions: number;
-  /** Of this run, in seconds, questions and prompt tokens. */
-  seconds: number;
-  asked: number;
-  tokens: number;
-}
-
 /**
  * Evaluates a model and writes the results. Answers already in `out` are not asked again.
  *
@@ -40,7 +31,7 @@ export interface Progress {
 export async function runEvaluation(
   settings: EvaluationSettings,
   answerer: Answerer,
-  onProgress: (progress: Progress) => void = () => {},
+  onProgress: OnProgress = () => {},
 ): Promise<Results> {
   const exam = await readExam(settings);
   await makeFolder(settings.out);
@@ -68,20 +59,23 @@ async function askMissing(
   { benchmark, recipe, questions, examples }: Exam,
   answerer: Answerer,
   log: AnswerLog,
-  onProgress: (progress: Progress) => void,
+  onProgress: OnProgress,
 ): Promise<Results["speed"]> {
   const known = new Set(log.answers.map(keyOf));
   const missing = questions.filter((question) => !known.has(keyOf(question)));
   const began = performance.now();
   let [asked, tokens, seconds] = [0, 0, 0];
+  const progress = { task: benchmark.key, total: questions.length, unit: "questions" };
+  onProgress({ ...progress, done: questions.length - missing.length, status: "" });
   const evaluation = { benchmark, recipe, questions: missing, shots: examples, batch, seed };
   for await (const answers of evaluate(evaluation, answerer)) {
     await log.add(answers);
     asked += answers.length;
     tokens += answers.reduce((sum, answer) => sum + answer.tokens, 0);
     seconds = (performance.now() - began) / 1000;
-    const answered = questions.length - missing.length + asked;
-    onProgress({ answered, questions: questions.length, seconds, asked, tokens });
+    const done = questions.length - missing.length + asked;
+    const status = `${Math.round(tokens / seconds).toLocaleString("en")} tokens/s`;
+    onProgress({ ...progress, done, status });
   }
   if (asked === 0) return undefined;
   return { questionsPerSecond: asked / seconds, tokensPerSecond: tokens / seconds };

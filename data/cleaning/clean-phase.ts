@@ -1,5 +1,6 @@
 import type { PreparedStep } from "../recipe.ts";
-import { FileProgress, type OnProgress } from "../progress/progress.ts";
+import { FileProgress } from "../progress/file-progress.ts";
+import type { OnProgress } from "../progress/progress.ts";
 import { WholeFile } from "../files/whole-file.ts";
 import type { WorkFolder } from "../files/work-folder.ts";
 import { Threads } from "../threads.ts";
@@ -40,7 +41,7 @@ export class CleanPhase {
         const file = await cleanFile(path, name, this.steps, threads, this.work, {
           strict,
           traced: this.setup.options.traced,
-          onProgress: (documents, bytes) => progress.tell(documents, bytes),
+          onProgress: (documents, bytes) => progress.report(documents, bytes),
         });
         files.push(file);
         progress.finish(file.report.read.documents);
@@ -67,7 +68,7 @@ export class CleanPhase {
         const seen = { documents: 0, bytes: 0 };
         await appendKept(output, file, this.work, own, (entry, stays) => {
           if (stays) addKept(report, entry, file.sources);
-          progress.tell(++seen.documents, seen.bytes += entry[ENTRY.bytes]);
+          progress.report(++seen.documents, seen.bytes += entry[ENTRY.bytes]);
         });
         progress.finish(file.documents);
       }

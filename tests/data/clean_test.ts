@@ -124,8 +124,8 @@ Deno.test("the number of workers does not change the output", async () => {
 
 Deno.test("a run that broke off goes on without doing finished files again", async () => {
   await inTemporaryFolder(async (dir) => {
-    const breakOff = ({ file }: Progress) => {
-      if (file.endsWith("b.jsonl")) throw new Error("killed");
+    const breakOff = ({ status }: Progress) => {
+      if (status.startsWith("b.jsonl")) throw new Error("killed");
     };
     await assertRejects(() => cleanTwice(dir, { onProgress: breakOff }), Error, "killed");
     const cleaned: Progress[] = [];
@@ -137,13 +137,13 @@ Deno.test("a run that broke off goes on without doing finished files again", asy
         if (progress.task === "cleaning") cleaned.push(progress);
       },
     }).then(async () => ({ output: await readLines(`${dir}/out.jsonl`) }));
-    // Of the first file it is told at once that it is done.
-    assertEquals(cleaned.slice(0, 3).map(({ file, documents }) => [file, documents]), [
-      [`${dir}/a.jsonl`, 0],
-      [`${dir}/a.jsonl`, 900],
-      [`${dir}/b.jsonl`, 1800],
+    // The first file is reported as done at once.
+    assertEquals(cleaned.slice(0, 3).map(({ status }) => status), [
+      "a.jsonl, 0 documents",
+      "a.jsonl, 900 documents",
+      "b.jsonl, 1,800 documents",
     ]);
-    assertEquals(cleaned.at(-1)!.bytes, cleaned[0].totalBytes);
+    assertEquals(cleaned.at(-1)!.done, cleaned[0].total);
     assertEquals(output.length, 600);
   });
 });

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parseConfig } from "../../model/network/config.ts";
 import { flopsPerToken } from "../../train/step/flops.ts";
 import { lossCurve } from "../../train/run/loss-curve.ts";
-import { statusText, StepClock, timeText } from "../../train/run/progress.ts";
+import { statusText } from "../../train/run/step-status.ts";
 
 Deno.test("progress: the status of a step", () => {
   const status = { loss: 5.12345, learningRate: 3e-4, tokensPerSecond: 12344.6 };
@@ -19,20 +19,6 @@ Deno.test("progress: the operations of a token are those of every matrix it is m
     flopsPerToken(config, 6),
     3 * 2 * (attention + feedForward + head + scoresAndValues),
   );
-});
-
-Deno.test("progress: the time left, in its two largest units", () => {
-  const expected = { 0.2: "0s", 45: "45s", 60: "1m00s", 185: "3m05s", 9000: "2h30m" };
-  for (const [seconds, text] of Object.entries(expected)) {
-    assertEquals(timeText(Number(seconds)), text);
-  }
-  assertEquals(timeText(4 * 86400 + 2 * 3600 + 59), "4d02h");
-});
-
-Deno.test("progress: compiling and measuring the peak foretell nothing once there is a step without", () => {
-  const clock = new StepClock(0, 0);
-  const seconds = [60, 70, 71, 72].map((now, i) => clock.secondsTo(100, i + 1, 1000 * now));
-  assertEquals(seconds, [60 * 99, 10 * 98, 97, 96]);
 });
 
 Deno.test("loss curve: an SVG with both losses and the entropy, without outside references", () => {

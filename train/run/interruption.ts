@@ -1,4 +1,4 @@
-import type { Progress } from "./progress.ts";
+import type { ProgressDisplay } from "../../data/progress/progress-display.ts";
 
 /** Status of a command that Ctrl-C ended, as shells give it: what follows it with && does not begin. */
 export const INTERRUPTED = 130;
@@ -8,15 +8,15 @@ export class Interruption implements Disposable {
   requested = false;
   readonly #listener: () => void;
 
-  /** @param progress shows what Ctrl-C does, and leaves the terminal as it was when the process ends */
-  constructor(progress: Progress) {
+  /** @param display tells what Ctrl-C does, and is stopped before the process ends */
+  constructor(display: ProgressDisplay) {
     this.#listener = () => {
       if (this.requested) {
-        progress[Symbol.dispose]();
+        display.stop();
         Deno.exit(INTERRUPTED);
       }
       this.requested = true;
-      progress.line("Finishing this step and saving; Ctrl-C again to stop at once without saving.");
+      display.line("Finishing this step and saving; Ctrl-C again to stop at once without saving.");
     };
     Deno.addSignalListener("SIGINT", this.#listener);
   }

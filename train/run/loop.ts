@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { ProgressDisplay } from "../../data/progress/progress-display.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
@@ -8,8 +9,8 @@ import { Interruption } from "./interruption.ts";
 import { lossCurve } from "./loss-curve.ts";
 import { MetricsLog } from "./metrics-log.ts";
 import type { MicroBatch } from "../step/micro-batch.ts";
-import { Progress } from "./progress.ts";
 import { learningRate, type LearningRateSchedule } from "../step/schedule.ts";
+import { statusText } from "./step-status.ts";
 import { removeOldCheckpoints, saveTraining, type TrainingState } from "./training-checkpoint.ts";
 import type { StepReport, TrainingStep } from "../step/training-step.ts";
 
@@ -60,8 +61,11 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
   const state = { ...start };
   const { config, mixed } = model.parameters;
   let peak: number | undefined;
-  using progress = new Progress(schedule.steps, state.step);
-  using interruption = new Interruption(progress);
+  using display = new ProgressDisplay("stdout");
+  const show = (status: string) =>
+    display.show({ task: "step", done: state.step, total: schedule.steps, status });
+  show("");
+  using interruption = new Interruption(display);
   using metrics = new MetricsLog(join(run.dir, "metrics.jsonl"), state.step);
   let saved = state.step;
   let upcoming: Promise<MicroBatch[]> | undefined;
@@ -86,7 +90,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
     state.step++;
     if (!report.finite) {
       state.skipped++;
-      progress.line(
+      display.line(
         `step ${state.step}: a gradient overflowed at loss scale ${report.lossScale}; step ` +
           `skipped, the scale is now ${training.lossScale.value}`,
       );
@@ -94,7 +98,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
     state.tokens += tokens;
     state.position = position;
     const { loss } = report;
-    progress.update(state.step, { loss, learningRate: rate, tokensPerSecond, shareOfPeak });
+    show(statusText({ loss, learningRate: rate, tokensPerSecond, shareOfPeak }));
 
     const last = state.step === schedule.steps || interruption.requested;
     const validationLoss = last || state.step % run.validateEvery === 0
@@ -113,7 +117,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
       ...(validationLoss !== undefined && { validationLoss }),
     });
     if (validationLoss !== undefined) {
-      progress.line(`step ${state.step}: validation loss ${validationLoss.toFixed(4)}`);
+      display.line(`step ${state.step}: validation loss ${validationLoss.toFixed(4)}`);
     }
     if (state.step % run.checkpointEvery === 0) {
       await save(run, state);
@@ -124,7 +128,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
   if (saved < state.step) await save(run, state);
 
   if (state.step < schedule.steps) {
-    progress.line(
+    display.line(
       `Stopped after step ${state.step}, which is saved. To go on from there: ${run.command}`,
     );
     return false;
