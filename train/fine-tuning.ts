@@ -159,7 +159,7 @@ async function restore(
   if (checkpoint === undefined) return undefined;
   using saved = await openCheckpoint(checkpoint);
   await parameters.load(gpu, ({ name }) => saved.readFloat32(name));
-  const state = await restoreTraining(checkpoint, gpu, step);
+  const state = await restoreTraining(checkpoint, gpu, parameters, step);
   source.seek(state.position);
   console.log(
     state.step < steps

@@ -78,7 +78,7 @@ async function pretrainOn(
     using saved = await openCheckpoint(checkpoint);
     await requireSameVocabulary(saved.dir, text);
     await parameters.load(gpu, ({ name }) => saved.readFloat32(name));
-    state = await restoreTraining(checkpoint, gpu, step);
+    state = await restoreTraining(checkpoint, gpu, parameters, step);
     console.log(
       state.step < training.steps
         ? `Going on from ${checkpoint}, step ${state.step} of ${training.steps}.`

@@ -103,7 +103,7 @@ async function runTo4(dir: string, from?: string): Promise<LanguageModel> {
   if (from) {
     using saved = await openCheckpoint(from);
     await parameters.load(gpu, ({ name }) => saved.readFloat32(name));
-    state = await restoreTraining(from, gpu, step);
+    state = await restoreTraining(from, gpu, parameters, step);
   }
   let index = state.step;
   const source = {

@@ -1,18 +1,15 @@
 import { join } from "node:path";
-import { isRecord } from "../../data/files/is-record.ts";
-import type { Gpu } from "../../kernels/runtime/device.ts";
-import { allocate } from "../../kernels/runtime/memory.ts";
-import type { Tensor } from "../../kernels/runtime/graph.ts";
-import { download, upload } from "../../kernels/runtime/transfer.ts";
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
-import { writeCheckpointFiles } from "../../model/checkpoint/checkpoint.ts";
+import { isRecord } from "../../data/files/is-record.ts";
 import { readJson } from "../../data/files/json-file.ts";
-import type { Parameters } from "../../model/network/parameters.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { writeCheckpointFiles } from "../../model/checkpoint/checkpoint.ts";
 import { checkpointFolder, checkpointName, checkpointsOf } from "../../model/host/run-folder.ts";
-import { SafetensorsFile, writeSafetensors } from "../../model/checkpoint/safetensors.ts";
+import type { Parameters } from "../../model/network/parameters.ts";
 import type { LossScaleState } from "../step/loss-scale.ts";
 import type { TrainingStep } from "../step/training-step.ts";
+import { readOptimizerState, writeOptimizerState } from "./optimizer-state.ts";
 
 /** Where a run stands; JSON. */
 export interface TrainingState {
@@ -27,10 +24,16 @@ export interface TrainingState {
 }
 
 /** The state as it is saved, with what belongs to the step. */
-type SavedState = TrainingState & { lossScale: LossScaleState };
+interface SavedState extends TrainingState {
+  /** How the files beside it are laid out; 1 where it is not there. */
+  format: number;
+  lossScale: LossScaleState;
+}
 
 const STATE_FILE = "training-state.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
+/** The first to keep AdamW's moments by published parameter. */
+const FORMAT = 2;
 
 /**
  * Writes a checkpoint from which training goes on bit for bit: the model in Hugging Face's layout,
@@ -47,12 +50,8 @@ export async function saveTraining(
   state: TrainingState,
   files: Record<string, string>,
 ): Promise<string> {
-  const saved: SavedState = { ...state, lossScale: training.lossScale.state };
+  const saved: SavedState = { format: FORMAT, ...state, lossScale: training.lossScale.state };
   const folder = join(checkpointFolder(run), checkpointName(state.step));
-  const moments = new Map(training.trained.flatMap(({ value, mean, square }) => [
-    [`mean.${value.name}`, mean],
-    [`square.${value.name}`, square],
-  ]));
   await writeFolderAtomically(folder, async (aside) => {
     await writeCheckpointFiles(aside, {
       config: parameters.config,
@@ -60,11 +59,8 @@ export async function saveTraining(
       tensors: (name) => parameters.read(gpu, name),
       files: { ...files, [STATE_FILE]: JSON.stringify(saved) },
     });
-    await writeSafetensors(
-      join(aside, OPTIMIZER_FILE),
-      [...moments].map(([name, { shape }]) => ({ name, shape: [...shape], dtype: "F32" })),
-      (name) => download(gpu, moments.get(name)!),
-    );
+    const path = join(aside, OPTIMIZER_FILE);
+    await writeOptimizerState(path, gpu, parameters.parts, training.trained);
   });
   return folder;
 }
@@ -73,29 +69,27 @@ export async function saveTraining(
 export async function restoreTraining(
   folder: string,
   gpu: Gpu,
+  parameters: Parameters,
   training: TrainingStep,
 ): Promise<TrainingState> {
-  const file = await SafetensorsFile.open(join(folder, OPTIMIZER_FILE));
-  try {
-    for (const { value, mean, square } of training.trained) {
-      await allocate(gpu, [mean.storage, square.storage]);
-      upload(gpu, mean, await readMoment(file, `mean.${value.name}`, mean));
-      upload(gpu, square, await readMoment(file, `square.${value.name}`, square));
-    }
-  } finally {
-    file.close();
-  }
-  const { lossScale, ...state } = await readTrainingState(folder);
+  const { format, lossScale, ...state } = await readTrainingState(folder);
+  const path = join(folder, OPTIMIZER_FILE);
+  await readOptimizerState(path, gpu, parameters.parts, training.trained, format === 1);
   training.lossScale.restore(lossScale);
   return state;
 }
 
-/** Where the run stood that saved this checkpoint. @throws UserError if that is damaged */
+/**
+ * Where the run stood that saved this checkpoint.
+ *
+ * @throws UserError if that is damaged, or of a newer version of this program
+ */
 export async function readTrainingState(folder: string): Promise<SavedState> {
   const path = join(folder, STATE_FILE);
-  const state = await readJson(path);
-  const { step, tokens, skipped, position, lossScale } = state;
+  const saved = await readJson(path);
+  const { format = 1, step, tokens, skipped, position, lossScale } = saved;
   const checks = {
+    format: isCount(format),
     step: isCount(step),
     tokens: isCount(tokens),
     skipped: isCount(skipped),
@@ -104,21 +98,23 @@ export async function readTrainingState(folder: string): Promise<SavedState> {
       typeof lossScale.value === "number",
   };
   const damaged = Object.entries(checks).filter(([, right]) => !right).map(([key]) => `"${key}"`);
-  if (damaged.length === 0) return state as unknown as SavedState;
-  throw new UserError(
-    `${path}: ${damaged.join(", ")} missing or damaged. Remove this checkpoint's folder to go on ` +
-      `from the one before.`,
-  );
+  if (damaged.length > 0) {
+    throw new UserError(
+      `${path}: ${damaged.join(", ")} missing or damaged. Remove this checkpoint's folder to go ` +
+        `on from the one before.`,
+    );
+  }
+  if (Number(format) > FORMAT) {
+    throw new UserError(
+      `${path}: "format" is ${format}, but this version of the program knows formats up to ` +
+        `${FORMAT}: go on with the version that saved it`,
+    );
+  }
+  return { ...saved, format } as SavedState;
 }
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-function readMoment(file: SafetensorsFile, name: string, { shape }: Tensor) {
-  const found = file.info(name).shape;
-  if (String(found) === String(shape)) return file.readFloat32(name);
-  throw new UserError(`${file.path}: ${name} is [${found}], expected [${shape}]`);
 }
 
 /** Removes all but the `keep` newest checkpoints of a run. */
