@@ -29,7 +29,8 @@ export {
 export { Chat, type ChatOptions } from "./model/inference/chat.ts";
 export type { SamplingOptions } from "./model/inference/sampling.ts";
 export type { Precision } from "./model/network/precision.ts";
-export type { Gpu, Implementation } from "./kernels/runtime/device.ts";
+export type { Implementation } from "./kernels/host/open-gpu.ts";
+export type { Gpu } from "./kernels/runtime/device.ts";
 
 // Text to token ids and back.
 export { type DecodeOptions, type DecodeStream, Tokenizer } from "./model/tokenizer/tokenizer.ts";

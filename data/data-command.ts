@@ -1,5 +1,6 @@
 /** `deno task data prepare|clean|dedup|tokenize|inspect|report`: texts into what a model learns from. */
-import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { runCommand } from "../kernels/host/run-command.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import { clean } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { cleanReportPage } from "./cleaning/clean-report-page.ts";

@@ -2,7 +2,9 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../kernels/host/run-command.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.ts";
 import { type LanguageModel, loadModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
@@ -248,7 +250,9 @@ async function withModel<T>(
   values: Values,
   use: (model: LanguageModel) => Promise<T>,
 ): Promise<T> {
-  const model = await loadModel(folder, deviceOptions(values));
+  const device = deviceOptions(values);
+  await installMissingDriver();
+  const model = await loadModel(folder, device);
   try {
     return await use(model);
   } finally {

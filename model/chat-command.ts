@@ -2,7 +2,9 @@
 import { parseArgs } from "@std/cli/parse-args";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../kernels/host/run-command.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import { Chat } from "./inference/chat.ts";
 import { converse } from "./command-line/converse.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
@@ -46,7 +48,9 @@ await runCommand(async () => {
   if (flags.help) return console.log(HELP);
   if (!flags.model) throw new UserError("--model is needed; --help tells more.");
   const options = { ...samplingOptions(flags), system: flags.system };
-  const model = await loadModel(flags.model, deviceOptions(flags));
+  const device = deviceOptions(flags);
+  await installMissingDriver();
+  const model = await loadModel(flags.model, device);
   const prompt = process.stdin.isTTY ? "> " : "";
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt });
   await converse(new Chat(model, options), lines, print);

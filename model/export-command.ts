@@ -1,6 +1,7 @@
 /** `deno task export --model DIR --output DIR`: writes a checkpoint for other programs. */
 import { parseArgs } from "@std/cli/parse-args";
-import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { runCommand } from "../kernels/host/run-command.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import { exportModel } from "./checkpoint/export.ts";
 
 const HELP = `Writes a checkpoint as a model folder for other programs, in Hugging Face's layout.

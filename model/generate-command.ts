@@ -1,6 +1,8 @@
 /** `deno task generate --model DIR --prompt TEXT`: streams a continuation to the terminal. */
 import { parseArgs } from "@std/cli/parse-args";
-import { runCommand, UserError } from "../kernels/runtime/user-error.ts";
+import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../kernels/host/run-command.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
 import { loadModel } from "./inference/language-model.ts";
 import { print } from "./command-line/print.ts";
@@ -41,7 +43,9 @@ await runCommand(async () => {
     throw new UserError('--prompt is empty; give the text to continue, as in --prompt "明月"');
   }
   const sampling = samplingOptions(flags);
-  const model = await loadModel(flags.model, deviceOptions(flags));
+  const device = deviceOptions(flags);
+  await installMissingDriver();
+  const model = await loadModel(flags.model, device);
   print(flags.prompt);
   for await (const { text } of model.generate(flags.prompt, sampling)) print(text);
   print("\n");

@@ -1,5 +1,6 @@
 /** `deno task dpo`: trains a model on pairs of answers. */
-import { runCommand } from "../kernels/runtime/user-error.ts";
+import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../kernels/host/run-command.ts";
 import { optimizePreferences } from "./dpo.ts";
 import { dpoHelp, loadDpoSettings } from "./settings/dpo-settings.ts";
 import { INTERRUPTED } from "./run/interruption.ts";
@@ -21,7 +22,9 @@ await runCommand(async () => {
     console.log(`${ABOUT}\n\n${await dpoHelp()}`);
     return;
   }
-  const model = await optimizePreferences(await loadDpoSettings(Deno.args));
+  const settings = await loadDpoSettings(Deno.args);
+  await installMissingDriver();
+  const model = await optimizePreferences(settings);
   if (!model) Deno.exitCode = INTERRUPTED;
   model?.close();
 });

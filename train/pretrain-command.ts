@@ -1,5 +1,6 @@
 /** `deno task pretrain`: trains a model, then lets it write. */
-import { runCommand } from "../kernels/runtime/user-error.ts";
+import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../kernels/host/run-command.ts";
 import { INTERRUPTED } from "./run/interruption.ts";
 import { pretrain } from "./pretrain.ts";
 import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings.ts";
@@ -22,6 +23,7 @@ await runCommand(async () => {
     return;
   }
   const settings = await loadPretrainSettings(Deno.args);
+  await installMissingDriver();
   const model = await pretrain(settings);
   if (!model) {
     Deno.exitCode = INTERRUPTED;

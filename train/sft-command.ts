@@ -1,5 +1,6 @@
 /** `deno task sft`: fine-tunes a model on conversations. */
-import { runCommand } from "../kernels/runtime/user-error.ts";
+import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../kernels/host/run-command.ts";
 import { INTERRUPTED } from "./run/interruption.ts";
 import { superviseFineTuning } from "./sft.ts";
 import { loadSftSettings, sftHelp } from "./settings/sft-settings.ts";
@@ -20,7 +21,9 @@ await runCommand(async () => {
     console.log(`${ABOUT}\n\n${await sftHelp()}`);
     return;
   }
-  const model = await superviseFineTuning(await loadSftSettings(Deno.args));
+  const settings = await loadSftSettings(Deno.args);
+  await installMissingDriver();
+  const model = await superviseFineTuning(settings);
   if (!model) Deno.exitCode = INTERRUPTED;
   model?.close();
 });

@@ -2,7 +2,8 @@
 
 import { parseArgs } from "node:util";
 import { join } from "node:path";
-import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
+import { runCommand } from "../../kernels/host/run-command.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { writeText } from "../../data/files/json-file.ts";
 import { toHtml } from "./html.ts";
 import { toMarkdown } from "./markdown.ts";

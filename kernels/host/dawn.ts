@@ -20,52 +20,98 @@ const UNCHECKED = [
   "disable_workgroup_init",
 ];
 
+/** Dawn's methods that return a promise, by class: until it is settled, Dawn polls the GPU. */
+const POLLING = {
+  GPU: ["requestAdapter"],
+  GPUAdapter: ["requestDevice"],
+  GPUBuffer: ["mapAsync"],
+  GPUDevice: ["createComputePipelineAsync", "createRenderPipelineAsync", "popErrorScope"],
+  GPUQueue: ["onSubmittedWorkDone"],
+  GPUShaderModule: ["getCompilationInfo"],
+};
+
+/** What the package exports. */
 interface DawnModule {
   create(flags: string[]): GPU;
+  readonly globals: Record<string, { readonly prototype: Record<string, Method> }>;
 }
 
+type Method = (...values: unknown[]) => unknown;
+
 /**
- * Dawn, Chrome's implementation of WebGPU, from npm; loaded only here, so that a machine which does
- * not use it does not download it.
+ * Dawn, Chrome's implementation of WebGPU, from npm.
  *
  * @param boundsChecks keep Dawn's own checks of every index, for tests
  * @throws UserError if it cannot be loaded or started
  */
 export async function openDawn(boundsChecks: boolean): Promise<GPU> {
   const features = boundsChecks ? FEATURES : [...FEATURES, ...UNCHECKED];
+  return await createDawn([
+    `enable-dawn-features=${features.join(",")}`,
+    // Timestamps rounded to 100 µs would hide short kernels.
+    "disable-dawn-features=timestamp_quantization",
+  ]);
+}
+
+/**
+ * Loads Dawn and starts it with its own flags. It is loaded only here, so that a machine which does
+ * not use it does not download it.
+ *
+ * @throws UserError if it cannot be loaded or started
+ */
+export async function createDawn(flags: string[]): Promise<GPU> {
   try {
     // A variable keeps Deno from fetching the package before the program starts.
     const specifier = PACKAGE;
-    const { create }: DawnModule = await import(specifier);
-    const gpu = create([
-      `enable-dawn-features=${features.join(",")}`,
-      // Timestamps rounded to 100 µs would hide short kernels.
-      "disable-dawn-features=timestamp_quantization",
-    ]);
+    const { create, globals }: DawnModule = await import(specifier);
+    pacePolling(globals);
+    const gpu = create(flags);
     // Once this object is collected the process dies: it stays reachable for ever.
     keepAlive.push(gpu);
-    pollWithPauses();
     return gpu;
   } catch (error) {
     throw new UserError(
       `Dawn could not be started: ${(error as Error).message.split("\n")[0]}. It comes from ` +
-        `${PACKAGE} and needs --allow-ffi and a Vulkan, Metal or DirectX 12 driver; with ` +
-        `--train.gpu=deno Deno's own WebGPU is used instead.`,
+        `${PACKAGE} and needs --allow-ffi and a Vulkan, Metal or DirectX 12 driver; Deno's own ` +
+        `WebGPU ("deno") does without it.`,
     );
   }
 }
 
 const keepAlive: GPU[] = [];
 
+let isPaced = false;
+
+/** Makes Dawn's methods that wait for the GPU poll it with pauses, once for all. */
+function pacePolling(classes: DawnModule["globals"]): void {
+  if (isPaced) return;
+  isPaced = true;
+  for (const [name, methods] of Object.entries(POLLING)) {
+    const { prototype } = classes[name];
+    for (const method of methods) {
+      const original = prototype[method];
+      prototype[method] = function (this: unknown, ...values: unknown[]) {
+        return withPauses(() => original.apply(this, values));
+      };
+    }
+  }
+}
+
 /**
- * While the GPU works, Dawn's binding asks by `setImmediate` whether it is done, as fast as it can
- * and each time with a new function. Deno clears collected functions away in quadratic time: after
- * some hundred thousand of them, a few seconds of waiting, the program stands still. A timer asks a
- * thousand times less often.
+ * Runs code of Dawn's, which has no setting for how it waits. While the GPU works, it asks by the
+ * global `setImmediate` whether the GPU is done, as fast as it can and each time with a new function.
+ * Deno clears collected functions away in quadratic time: after some hundred thousand of them, a few
+ * seconds of waiting, the program stands still. A timer asks a thousand times less often. As Dawn
+ * looks `setImmediate` up whenever it calls it, it is replaced for these calls alone: it is back
+ * before any other code runs.
  */
-function pollWithPauses(): void {
-  Object.assign(globalThis, {
-    setImmediate: (task: (...values: unknown[]) => void, ...values: unknown[]) =>
-      setTimeout(task, 1, ...values),
-  });
+function withPauses<T>(dawn: () => T): T {
+  const { setImmediate } = globalThis;
+  const later = (ask: () => void) => void setTimeout(() => withPauses(ask), 1);
+  Object.assign(globalThis, { setImmediate: later });
+  try {
+    return dawn();
+  } finally {
+    Object.assign(globalThis, { setImmediate });
+  }
 }

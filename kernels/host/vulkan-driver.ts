@@ -11,29 +11,20 @@ const DRIVER_FOLDERS = [
 ];
 
 /**
- * Makes WebGPU usable on a bare Linux machine; to be called before the first `requestAdapter()`.
- * Where there is no Vulkan driver at all, it installs Mesa's, which also runs on the CPU, if this is
- * Debian or Ubuntu and the user is root. Elsewhere nothing happens, and no adapter will be found.
+ * Makes WebGPU usable on a bare Linux machine. Commands call it before they open a GPU, once their
+ * arguments are known to be right; no library call does. Where there is no Vulkan driver at all, it
+ * installs Mesa's, which also runs on the CPU, if this is Debian or Ubuntu and the user is root.
+ * Elsewhere it does nothing, and opening a GPU says what to install.
  *
- * It does what its permissions allow and asks for none: `--allow-env=XDG_RUNTIME_DIR,
- * VK_DRIVER_FILES,VK_ICD_FILENAMES`, `--allow-read=/etc,/usr`, `--allow-sys=uid` and
+ * It does what its permissions allow and asks for none: `--allow-env=VK_DRIVER_FILES,
+ * VK_ICD_FILENAMES`, `--allow-read=/etc,/usr`, `--allow-sys=uid` and
  * `--allow-run=/usr/bin/apt-get`.
  *
  * @throws UserError with the command to run by hand if the installation fails
  */
-export async function ensureVulkanDriver(): Promise<void> {
+export async function installMissingDriver(): Promise<void> {
   if (Deno.build.os !== "linux") return;
-  await silenceWayland();
   if (await mayInstall() && !hasDriver()) await installMesa();
-}
-
-/**
- * Without the variable, libwayland writes an error to the terminal whenever a driver looks for a
- * display. It wants an absolute path, and finding nothing there is no error.
- */
-async function silenceWayland(): Promise<void> {
-  if (!await isGranted({ name: "env", variable: "XDG_RUNTIME_DIR" })) return;
-  if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/nonexistent");
 }
 
 async function mayInstall(): Promise<boolean> {

@@ -1,35 +1,53 @@
-import { openDawn } from "../host/dawn.ts";
 import { FRAGMENT, SUBGROUP_SIZE, WORKGROUP_BYTES } from "./fragment.ts";
-import { ensureVulkanDriver } from "../host/vulkan-driver.ts";
 import { UserError } from "./user-error.ts";
 
-/** What the runtime needs to know of a device to choose the variant of a kernel. */
+/** What the runtime must know of a device to choose the variant of a kernel. */
 export interface Capabilities {
   /** The adapter's own name, for people. */
   name: string;
-  /** Which WebGPU implementation drives it. */
-  implementation: "dawn" | "deno";
+  /** Which WebGPU implementation drives the device: Dawn from npm, Deno's own, or a browser's. */
+  implementation: "dawn" | "deno" | "browser";
   /** A software driver: kernels run on CPU cores, where barriers and workgroup memory are slow. */
   cpu: boolean;
   /** 16-bit floats in storage and arithmetic. */
   f16: boolean;
   /** Subgroup matrices of f16 with sums in f32: tensor cores. */
   tensorCores: boolean;
-  /** The most bytes one binding may cover. */
+  /** The most bytes that one binding may cover. */
   maxBindingBytes: number;
-  /** The most bytes one buffer may hold. */
+  /** The most bytes that one buffer may hold. */
   maxBufferBytes: number;
   /** Timestamps can be written around passes. */
   timestamps: boolean;
 }
 
+/** What the host knows of a device and WebGPU does not tell. */
+export interface GpuHost {
+  /** Which WebGPU implementation the adapter belongs to. */
+  readonly implementation: Capabilities["implementation"];
+  /** Bytes of the machine's own memory that are free now; undefined where the host cannot tell. */
+  freeMemory?(): number | undefined;
+}
+
 /** An opened device. Once it has failed, every later call throws what went wrong first. */
 export class Gpu {
-  readonly pipelines = new Map<string, GPUComputePipeline>();
+  /** Pipelines by the WGSL that they were built from. */
+  readonly pipelines: Map<string, GPUComputePipeline> = new Map();
   #failure: UserError | undefined;
   #closed = false;
 
-  constructor(readonly device: GPUDevice, readonly capabilities: Capabilities) {
+  /**
+   * Takes over a device; {@linkcode openAdapter} asks an adapter for one.
+   *
+   * @param device WebGPU's own object
+   * @param capabilities what kernels may use of it
+   * @param host what only the host knows of it
+   */
+  constructor(
+    readonly device: GPUDevice,
+    readonly capabilities: Capabilities,
+    readonly host: GpuHost,
+  ) {
     // An uncaptured error means that a pipeline or a submit was dropped and that what it should
     // have written is zeros: nothing computed after it can be trusted.
     device.addEventListener("uncapturederror", (event) => {
@@ -45,11 +63,11 @@ export class Gpu {
   fail(message: string): void {
     this.#failure ??= new UserError(
       `${message}\nDevice: ${this.capabilities.name}. Nothing computed after this can be trusted, ` +
-        `so the run stops here; the last checkpoint is whole.`,
+        `so no more is computed.`,
     );
   }
 
-  /** Throws if the device has failed. */
+  /** @throws UserError if the device has failed */
   check(): void {
     if (this.#failure) throw this.#failure;
   }
@@ -61,62 +79,19 @@ export class Gpu {
   }
 }
 
-/** Which WebGPU implementation to use; `auto` takes the faster one that the machine allows. */
-export type Implementation = "auto" | "dawn" | "deno";
-
 /** A feature that the types of WebGPU do not know yet. */
 const SUBGROUP_MATRIX = "chromium-experimental-subgroup-matrix";
 
 /**
- * Opens a GPU: with `auto`, Dawn on a GPU that has tensor cores and Deno's own WebGPU elsewhere.
- *
- * @param options `boundsChecks` has the implementation check every index too, as tests do
- * @throws UserError when there is no adapter, saying what to install, or when the implementation
- *   asked for cannot be started
+ * Opens a device of an adapter, with all features and limits that kernels use. It needs nothing but
+ * WebGPU and works in a browser: `await openAdapter((await navigator.gpu.requestAdapter())!)`.
  */
-export async function openGpu(
-  implementation: Implementation = "auto",
-  { boundsChecks = false } = {},
-): Promise<Gpu> {
-  await ensureVulkanDriver();
-  if (implementation === "dawn") {
-    return await openAdapter(await adapterOf(await openDawn(boundsChecks)), "dawn");
-  }
-  const adapter = await adapterOf(navigator.gpu);
-  if (implementation === "auto" && !isSoftware(adapter.info) && await mayLoadDawn()) {
-    const dawn = await dawnIfItStarts(boundsChecks);
-    if (dawn && matrixFragments(dawn)) return await openAdapter(dawn, "dawn");
-  }
-  return await openAdapter(adapter, "deno");
-}
-
-/** Dawn's adapter; without it, which is said, a run is slower but the same. */
-async function dawnIfItStarts(boundsChecks: boolean): Promise<GPUAdapter | undefined> {
-  try {
-    return await adapterOf(await openDawn(boundsChecks));
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    console.error(`${error.message}\nGoing on with Deno's own WebGPU.`);
-    return undefined;
-  }
-}
-
-async function adapterOf(gpu: GPU | undefined): Promise<GPUAdapter> {
-  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (adapter) return adapter;
-  throw new UserError(
-    "No WebGPU adapter was found: neither a GPU with a Vulkan, Metal or DirectX 12 driver nor " +
-      "Mesa's software driver. Install your GPU's driver, or on Debian and Ubuntu: " +
-      "sudo apt-get install -y libvulkan1 mesa-vulkan-drivers",
-  );
-}
-
-async function openAdapter(
+export async function openAdapter(
   adapter: GPUAdapter,
-  implementation: "dawn" | "deno",
+  host: GpuHost = { implementation: "browser" },
 ): Promise<Gpu> {
   const { limits, features, info } = adapter;
-  const tensorCores = matrixFragments(adapter);
+  const tensorCores = hasTensorCores(adapter);
   const wanted: string[] = ["shader-f16", "timestamp-query", "subgroups"];
   if (tensorCores) wanted.push(SUBGROUP_MATRIX);
   const device = await adapter.requestDevice({
@@ -133,26 +108,27 @@ async function openAdapter(
   });
   return new Gpu(device, {
     name: info.description || info.device || info.vendor,
-    implementation,
+    implementation: host.implementation,
     cpu: isSoftware(info),
     f16: features.has("shader-f16"),
     tensorCores,
     maxBindingBytes: limits.maxStorageBufferBindingSize,
     maxBufferBytes: limits.maxBufferSize,
     timestamps: features.has("timestamp-query"),
-  });
+  }, host);
 }
 
-function isSoftware(info: GPUAdapterInfo): boolean {
+/** Whether an adapter is a software driver, which runs kernels on CPU cores. */
+export function isSoftware(info: GPUAdapterInfo): boolean {
   return info.isFallbackAdapter ||
     /llvmpipe|swiftshader/i.test(`${info.description} ${info.device}`);
 }
 
 /**
- * Whether the adapter multiplies the fragments that the kernels are made of, f16 summed in f32, with
- * room for their tiles.
+ * Whether an adapter multiplies the fragments that the kernels for tensor cores are made of, f16
+ * summed in f32, with room for their tiles.
  */
-function matrixFragments(adapter: GPUAdapter): boolean {
+export function hasTensorCores(adapter: GPUAdapter): boolean {
   const info = adapter.info as GPUAdapterInfo & { subgroupMatrixConfigs?: MatrixConfig[] };
   return adapter.features.has("shader-f16") &&
     adapter.features.has(SUBGROUP_MATRIX as GPUFeatureName) &&
@@ -171,8 +147,4 @@ interface MatrixConfig {
   readonly M: number;
   readonly N: number;
   readonly K: number;
-}
-
-async function mayLoadDawn(): Promise<boolean> {
-  return (await Deno.permissions.query({ name: "ffi" })).state === "granted";
 }

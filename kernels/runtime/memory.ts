@@ -81,7 +81,7 @@ export async function createBuffer(gpu: Gpu, name: string, bytes: number): Promi
   if (bytes > maxBufferBytes) {
     throw new UserError(
       `${name} needs a buffer of ${formatBytes(bytes)}, but ${device} allows at most ` +
-        `${formatBytes(maxBufferBytes)}. Use a smaller micro-batch or model, or another GPU.`,
+        `${formatBytes(maxBufferBytes)}. Use a smaller batch or model, or another GPU.`,
     );
   }
   gpu.device.pushErrorScope("validation");
@@ -95,7 +95,7 @@ export async function createBuffer(gpu: Gpu, name: string, bytes: number): Promi
   if (error) {
     throw new UserError(
       `Too little GPU memory on ${device} for ${name}, ${formatBytes(bytes)} (${error.message}). ` +
-        `Use a smaller micro-batch (train.microBatch), sequence or model.`,
+        `Use a smaller batch, sequence or model, or another GPU.`,
     );
   }
   return buffer;
@@ -115,22 +115,20 @@ export async function allocate(gpu: Gpu, storages: Iterable<Storage>): Promise<v
 }
 
 /**
- * Makes sure that a software driver has room for so much. It takes the machine's own memory, gives
- * out more than there is, and the system then ends the process without a word. A GPU says itself
- * when it has no more.
- *
- * Without `--allow-sys=systemMemoryInfo` nothing is checked.
+ * Makes sure that a software driver has room for so many bytes. It takes the machine's own memory
+ * and gives out more than there is; the system then ends the process without a word. A GPU says
+ * itself when it has no more. Where the host cannot tell how much is free, nothing is checked.
  *
  * @throws UserError with both sizes
  */
-export function requireRoom({ capabilities }: Gpu, bytes: number): void {
-  const permission = { name: "sys", kind: "systemMemoryInfo" } as const;
-  if (!capabilities.cpu || Deno.permissions.querySync(permission).state !== "granted") return;
-  const { available } = Deno.systemMemoryInfo();
-  if (bytes <= available) return;
+export function requireRoom({ capabilities, host }: Gpu, bytes: number): void {
+  const free = capabilities.cpu ? host.freeMemory?.() : undefined;
+  if (free === undefined || bytes <= free) return;
   throw new UserError(
     `Too little memory: this takes ${formatBytes(bytes)}, but ${capabilities.name} runs in the ` +
-      `machine's own memory, of which ${formatBytes(available)} are free. Use a smaller model, ` +
-      `micro-batch or sequence, or a machine with a GPU.`,
+      `machine's own memory, of which ${
+        formatBytes(free)
+      } are free. Use a smaller model, batch or ` +
+      `sequence, or a machine with a GPU.`,
   );
 }

@@ -174,7 +174,7 @@ function checkBindings({ maxBindingBytes, name }: Capabilities, { label, binding
     if (bytes <= maxBindingBytes) continue;
     throw new UserError(
       `${label}: ${tensor.name} [${tensor.shape}] is ${formatBytes(bytes)}, but ${name} binds at ` +
-        `most ${formatBytes(maxBindingBytes)} at once. Use a smaller micro-batch, sequence, ` +
+        `most ${formatBytes(maxBindingBytes)} at once. Use a smaller batch, sequence, ` +
         `vocabulary or model, or another GPU.`,
     );
   }

@@ -1,4 +1,4 @@
-import type { Implementation } from "../../kernels/runtime/device.ts";
+import type { Implementation } from "../../kernels/host/open-gpu.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Precision } from "../network/precision.ts";
 

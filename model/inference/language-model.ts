@@ -1,7 +1,8 @@
 import { Random } from "../../data/random.ts";
-import { type Gpu, type Implementation, openGpu } from "../../kernels/runtime/device.ts";
-import { isMixed, type Precision } from "../network/precision.ts";
+import { type Implementation, openGpu } from "../../kernels/host/open-gpu.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import { isMixed, type Precision } from "../network/precision.ts";
 import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { download } from "../../kernels/runtime/transfer.ts";
 import { checkChoices, checkGeneration, checkLabels, checkSequences } from "./check-inputs.ts";

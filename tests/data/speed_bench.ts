@@ -11,7 +11,8 @@ import { fileURLToPath } from "node:url";
 import { embedded } from "../../data/corpora/embedded.ts";
 import { loadEncoder } from "../../data/tokenizing/load-encoder.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
-import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
+import { runCommand } from "../../kernels/host/run-command.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { qwenTokenizerFiles } from "../../model/tokenizer/tokenizer-files.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 

@@ -2,14 +2,14 @@ import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
 import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { letterIds } from "../../eval/prompt.ts";
-import { openGpu } from "../../kernels/runtime/device.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { openTestGpu } from "../open-gpu.ts";
 
-const gpu = await openGpu();
+const gpu = await openTestGpu();
 const qwen = await Tokenizer.qwen();
 
 /** A small network with random weights, large enough to prefer some letters clearly. */

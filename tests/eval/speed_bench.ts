@@ -13,8 +13,10 @@ import { type Exam, readExam } from "../../eval/exam.ts";
 import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { buildPrompt } from "../../eval/prompt.ts";
 import { benchmarkCopy } from "../../kernels/benchmark.ts";
-import { openGpu } from "../../kernels/runtime/device.ts";
-import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
+import { openGpu } from "../../kernels/host/open-gpu.ts";
+import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../../kernels/host/run-command.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { Decoder } from "../../model/inference/decoder.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
 import { exists } from "../../data/files/exists.ts";
@@ -87,6 +89,7 @@ await runCommand(async () => {
 
 async function randomModel(flags: { gpu?: string; precision?: string }): Promise<LanguageModel> {
   const { gpu: implementation, precision } = deviceOptions(flags);
+  await installMissingDriver();
   const gpu = await openGpu(implementation);
   const { config } = benchmarkModel(gpu.capabilities.cpu);
   // Whatever its size, it reads Qwen's tokens.

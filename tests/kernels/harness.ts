@@ -1,11 +1,13 @@
 import { assert } from "@std/assert";
-import { type Gpu, type Implementation, openGpu } from "../../kernels/runtime/device.ts";
+import type { Implementation } from "../../kernels/host/open-gpu.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
 import { read, write } from "../../kernels/runtime/dispatch.ts";
 import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
+import { openTestGpu } from "../open-gpu.ts";
 
 /**
  * Largest ‖ours − reference‖ / ‖reference‖ in f32. A sum of n rounded terms errs by about
@@ -23,7 +25,7 @@ export const HALF_TOLERANCE = 1e-2;
 const implementation = (Deno.env.get("STEEL_GPU") ?? "auto") as Implementation;
 
 /** The device that all tests of a file share; its name is printed once. */
-export const gpu: Gpu = await openGpu(implementation, { boundsChecks: true });
+export const gpu: Gpu = await openTestGpu(implementation, { boundsChecks: true });
 
 /** Whether to test f32 alone, or mixed precision too. */
 export const precisions = gpu.capabilities.f16 ? ["f32", "mixed"] as const : ["f32"] as const;

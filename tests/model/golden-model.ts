@@ -1,8 +1,9 @@
-import { type Gpu, openGpu } from "../../kernels/runtime/device.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
+import { openTestGpu } from "../open-gpu.ts";
 
 /** The small models whose weights are kept in `tests/golden`. */
 export type GoldenName = "steel-tiny" | "steel-gqa" | "dense-swiglu";
@@ -14,7 +15,7 @@ export type GoldenName = "steel-tiny" | "steel-gqa" | "dense-swiglu";
 const EXPERT_SCALE = 16;
 
 /** The device that all tests of a file share. */
-export const gpu: Gpu = await openGpu();
+export const gpu: Gpu = await openTestGpu();
 
 /** A small model on the GPU with stronger experts, its weights by name, and tokens to give it. */
 export async function goldenModel(name: GoldenName) {

@@ -1,7 +1,6 @@
 /** Choosing from what the GPU leaves of a row against choosing from the whole row. */
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
-import { openGpu } from "../../kernels/runtime/device.ts";
 import { Graph } from "../../kernels/runtime/graph.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
@@ -9,8 +8,9 @@ import { batchInputs, uploadBatch } from "../../model/network/batch.ts";
 import { NextTokens } from "../../model/inference/next-tokens.ts";
 import { chooseAmong, chooseToken, type SamplingOptions } from "../../model/inference/sampling.ts";
 import { penalized } from "./penalized.ts";
+import { openTestGpu } from "../open-gpu.ts";
 
-const gpu = await openGpu();
+const gpu = await openTestGpu();
 const VOCABULARY = 5000;
 
 /** Logits of four texts, from flat to peaked, and what the texts hold: likely tokens, some twice. */

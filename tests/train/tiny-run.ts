@@ -1,10 +1,12 @@
+import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import {
   loadPretrainSettings,
   type PretrainSettings,
 } from "../../train/settings/pretrain-settings.ts";
 
-/** Arguments of a pretraining run of a few seconds on made-up text, all of it in the folder `dir`. */
+/** Arguments of a pretraining run of a few seconds on made-up text, in the folder `dir`, on a GPU that can be opened. */
 export async function tinyRun(dir: string, ...more: string[]): Promise<string[]> {
+  await installMissingDriver();
   const path = `${dir}/text.jsonl`;
   const words = ["steel", "is", "iron", "and", "carbon", "made", "hard", "by", "fire", "water"];
   const text = (line: number) =>

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { openGpu } from "../../kernels/runtime/device.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { initialValues } from "../../train/initialize.ts";
 import type { MicroBatch } from "../../train/step/micro-batch.ts";
 import { TrainingStep } from "../../train/step/training-step.ts";
 import { relativeError } from "../kernels/harness.ts";
+import { openTestGpu } from "../open-gpu.ts";
 
-const gpu = await openGpu();
+const gpu = await openTestGpu();
 const LENGTH = 12;
 const OPTIONS = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clip: 1 };
 

@@ -1,9 +1,11 @@
 /** `deno task bench`: how fast kernels, training steps and forward passes are on this machine. */
 import { parseArgs } from "@std/cli/parse-args";
 import { benchmarkKernels } from "../../kernels/benchmark.ts";
-import { openGpu } from "../../kernels/runtime/device.ts";
+import { openGpu } from "../../kernels/host/open-gpu.ts";
+import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../../kernels/host/run-command.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { totalBytes } from "../../kernels/runtime/memory.ts";
-import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
 import { numberFlag } from "../../model/command-line/number-flag.ts";
 import { atLeastOne } from "../../model/number-range.ts";
@@ -51,6 +53,7 @@ await runCommand(async () => {
     ),
     steps: numberFlag("steps", flags.steps, atLeastOne),
   };
+  await installMissingDriver();
   const gpu = await openGpu(device.gpu);
   const { cpu, name, implementation } = gpu.capabilities;
   const mixed = isMixed(device.precision, gpu.capabilities);

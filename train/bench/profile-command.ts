@@ -1,7 +1,9 @@
 /** `deno task profile`: where the time of a training step goes, kernel by kernel. */
 import { parseArgs } from "@std/cli/parse-args";
-import { openGpu } from "../../kernels/runtime/device.ts";
-import { runCommand, UserError } from "../../kernels/runtime/user-error.ts";
+import { openGpu } from "../../kernels/host/open-gpu.ts";
+import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
+import { runCommand } from "../../kernels/host/run-command.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { numberFlag } from "../../model/command-line/number-flag.ts";
@@ -37,6 +39,7 @@ await runCommand(async () => {
   if (flags.help) return console.log(HELP);
   const device = deviceOptions(flags);
   const asked = numberFlag("micro-batch", flags["micro-batch"], atLeastOne);
+  await installMissingDriver();
   const gpu = await openGpu(device.gpu);
   const mixed = isMixed(device.precision, gpu.capabilities);
   const microBatch = asked ?? (gpu.capabilities.cpu ? 2 : 8);

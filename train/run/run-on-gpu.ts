@@ -1,4 +1,5 @@
-import { type Gpu, type Implementation, openGpu } from "../../kernels/runtime/device.ts";
+import { type Implementation, openGpu } from "../../kernels/host/open-gpu.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { isMixed, type Precision } from "../../model/network/precision.ts";
 
