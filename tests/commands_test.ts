@@ -49,27 +49,6 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
   assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");
 });
 
-Deno.test("every task's --help says what it does, with usage and an example, in 100 columns", async () => {
-  const { tasks }: { tasks: Record<string, { command: string }> } = JSON.parse(
-    await Deno.readTextFile(`${ROOT}deno.json`),
-  );
-  const scripts = Object.entries(tasks).filter(([, { command }]) => command.startsWith("deno run"));
-  const helps = await Promise.all(scripts.map(async ([task, { command }]) => {
-    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: [...command.split(" ").slice(1), "--help"],
-      cwd: ROOT,
-    }).output();
-    assert(success, task);
-    return { task, help: new TextDecoder().decode(stdout) };
-  }));
-  for (const { task, help } of helps) {
-    assertMatch(help, /^[A-Z][^\n]+[.:,\w]\n/, task);
-    assertMatch(help, new RegExp(`\nUsage:\n  deno task ${task}\\b`), task);
-    assertMatch(help, new RegExp(`\nExamples?:\n  deno task ${task}\\b`), task);
-    assertEquals(help.split("\n").filter((line) => line.length > 100), [], task);
-  }
-});
-
 Deno.test("arguments of sampling that are out of range, and an empty prompt, before a model is read", async () => {
   const model = "--model=/nonexistent";
   assertEquals(
