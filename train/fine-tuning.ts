@@ -14,7 +14,7 @@ import { Parameters } from "../model/network/parameters.ts";
 import { newestCheckpoint } from "../model/host/run-folder.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
 import type { Base } from "./run/base.ts";
-import { Evaluation } from "./step/evaluation.ts";
+import { HeldOutLoss } from "./step/held-out-loss.ts";
 import { examAccuracy } from "./run/exam-accuracy.ts";
 import {
   each,
@@ -86,7 +86,7 @@ export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageMod
 
   const validation = heldOut.length === 0
     ? undefined
-    : await Evaluation.plan(gpu, parameters, room, stage.objective());
+    : await HeldOutLoss.plan(gpu, parameters, room, stage.objective());
   const heldOutBatches = packed([...each(heldOut)], room);
   const options = { ...training, ...room, objective: stage.objective() };
   const step = await TrainingStep.plan(gpu, parameters, options, (memory) =>

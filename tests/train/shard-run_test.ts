@@ -6,7 +6,7 @@ import { ShardBlocks } from "../../data/shards/shard-blocks.ts";
 import { ShardWriter } from "../../data/shards/shard-writer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
-import { microBatchOf } from "../../train/batches/block-batches.ts";
+import { microBatchOfBlocks } from "../../train/batches/block-batches.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import type { PretrainSettings } from "../../train/settings/pretrain-settings.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -134,7 +134,7 @@ Deno.test("a run stopped and gone on with more shards sees each block once an ep
   }));
 
 Deno.test("padding is no target", () => {
-  const { inputs, labels } = microBatchOf([Int32Array.of(4, 5, 6, 9, 9)], 9);
+  const { inputs, labels } = microBatchOfBlocks([Int32Array.of(4, 5, 6, 9, 9)], 9);
   assertEquals([inputs, labels].map(([row]) => [...row as Int32Array]), [
     [4, 5, 6, 9],
     [5, 6, -100, -100],

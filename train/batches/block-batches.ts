@@ -16,7 +16,7 @@ export class BlockBatches implements StepSource {
     return Array.from(
       { length: this.accumulation },
       () =>
-        microBatchOf(
+        microBatchOfBlocks(
           Array.from({ length: this.microBatch }, () => this.blocks.next()),
           this.padding,
         ),
@@ -33,7 +33,7 @@ export class BlockBatches implements StepSource {
  *
  * @param padding the token that fills blocks up, which the loss leaves out
  */
-export function microBatchOf(blocks: readonly Int32Array[], padding?: number): MicroBatch {
+export function microBatchOfBlocks(blocks: readonly Int32Array[], padding?: number): MicroBatch {
   return {
     inputs: blocks.map((block) => block.subarray(0, -1)),
     labels: blocks.map((block) =>

@@ -97,8 +97,8 @@ export function stepsPerEpoch(items: number, batch: number): number {
  * packed one trains exactly as it would alone.
  */
 export function packed(items: readonly Item[], room: Room): MicroBatch[] {
-  return firstFit(items.map(sizeOf), room).map((bin) =>
-    microBatchOf(bin.map((index) => items[index]))
+  return firstFit(items.map(extentOf), room).map((bin) =>
+    microBatchOfItems(bin.map((index) => items[index]))
   );
 }
 
@@ -106,12 +106,12 @@ export function packed(items: readonly Item[], room: Room): MicroBatch[] {
 export function padded(items: readonly Item[], perMicroBatch: number): MicroBatch[] {
   return Array.from(
     { length: Math.ceil(items.length / perMicroBatch) },
-    (_, i) => microBatchOf(items.slice(i * perMicroBatch, (i + 1) * perMicroBatch)),
+    (_, i) => microBatchOfItems(items.slice(i * perMicroBatch, (i + 1) * perMicroBatch)),
   );
 }
 
 /** Items one behind the other. */
-export function microBatchOf(items: readonly Item[]): MicroBatch {
+export function microBatchOfItems(items: readonly Item[]): MicroBatch {
   const sequences = items.flat();
   return {
     inputs: sequences.map(({ inputs }) => inputs),
@@ -126,7 +126,7 @@ export function* each(items: Items): Generator<Item> {
 }
 
 /** What an item takes of a micro-batch. */
-export function sizeOf(item: Item): Extent {
+export function extentOf(item: Item): Extent {
   return { tokens: tokensOf(item), sequences: item.length };
 }
 

@@ -1,5 +1,5 @@
 import { shuffled } from "../../data/random.ts";
-import { each, type Items, sizeOf } from "./example-batches.ts";
+import { each, extentOf, type Items } from "./example-batches.ts";
 import { type Extent, firstFit } from "./first-fit.ts";
 import type { Room } from "../step/micro-batch.ts";
 
@@ -29,7 +29,7 @@ export function roomFor(items: Items, { batch, microBatch, packing }: Layout, se
   const sizes: Extent[] = [];
   let longest = 0;
   for (const item of each(items)) {
-    sizes.push(sizeOf(item));
+    sizes.push(extentOf(item));
     longest = Math.max(longest, ...item.map(({ inputs }) => inputs.length));
   }
   const largest = sizes.reduce((most, { tokens }) => Math.max(most, tokens), 0);

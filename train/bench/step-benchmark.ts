@@ -2,7 +2,7 @@ import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { MemoryReport } from "../../kernels/runtime/memory.ts";
 import { type LabelTime, profile } from "../../kernels/runtime/profile.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
-import { microBatchOf } from "../batches/block-batches.ts";
+import { microBatchOfBlocks } from "../batches/block-batches.ts";
 import type { MicroBatch } from "../step/micro-batch.ts";
 import { TrainingStep } from "../step/training-step.ts";
 
@@ -85,7 +85,7 @@ function planStep(gpu: Gpu, parameters: Parameters, { microBatch, sequence }: St
 
 function randomBatch(vocabSize: number, { microBatch, sequence }: StepShape): MicroBatch {
   const token = () => Math.floor(Math.random() * vocabSize);
-  return microBatchOf(Array.from(
+  return microBatchOfBlocks(Array.from(
     { length: microBatch },
     () => Int32Array.from({ length: sequence + 1 }, token),
   ));

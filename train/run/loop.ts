@@ -84,7 +84,7 @@ export async function train(run: Run, start: TrainingState): Promise<boolean> {
     }
     const report = await running;
     if (!report.usable || !report.weightsFinite) throw notFinite(state.step + 1, saved, report);
-    const { tokens, sequence } = sizeOf(microBatches);
+    const { tokens, sequence } = extentOfStep(microBatches);
     const tokensPerSecond = tokens / ((performance.now() - began) / 1000);
     const shareOfPeak = peak && tokensPerSecond * flopsPerToken(config, sequence) / peak;
     state.step++;
@@ -180,7 +180,7 @@ function notFinite(step: number, saved: number, report: StepReport): UserError {
 }
 
 /** Tokens of a step, and how long the sequence of one of them is on average. */
-function sizeOf(microBatches: readonly MicroBatch[]): { tokens: number; sequence: number } {
+function extentOfStep(microBatches: readonly MicroBatch[]): { tokens: number; sequence: number } {
   const lengths = microBatches.flatMap(({ inputs }) => inputs.map(({ length }) => length));
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
   return { tokens, sequence: lengths.reduce((sum, length) => sum + length ** 2, 0) / tokens };

@@ -1,4 +1,4 @@
-import { lineChart, type Point } from "./line-chart.ts";
+import { drawCurves, type Point } from "./curves.ts";
 
 export interface LossCurve {
   title: string;
@@ -11,10 +11,10 @@ export interface LossCurve {
 
 /** The losses of a run as a picture: the text of an SVG file. */
 export function lossCurve({ title, training, validation, unigramEntropy }: LossCurve): string {
-  return lineChart({
+  return drawCurves({
     title,
     axis: unigramEntropy === undefined ? "loss" : "loss (nats a token)",
-    lines: [
+    curves: [
       { name: "training", points: training, color: "#7ea6d3", dense: true },
       { name: "validation", points: validation, color: "#c23531", dense: false },
     ],

@@ -1,6 +1,6 @@
 import { IGNORED_LABEL } from "../../data/instructions/encode.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
-import { microBatchOf } from "../batches/block-batches.ts";
+import { microBatchOfBlocks } from "../batches/block-batches.ts";
 
 /**
  * Mean −ln p over every target of the blocks.
@@ -18,7 +18,7 @@ export async function validationLoss(
   let sum = 0;
   let count = 0;
   for (let first = 0; first < blocks.length; first += rows) {
-    const { inputs, labels } = microBatchOf(blocks.slice(first, first + rows), padding);
+    const { inputs, labels } = microBatchOfBlocks(blocks.slice(first, first + rows), padding);
     const ids = inputs.map((sequence) => Array.from(sequence));
     // What is ignored has a log-probability of 0.
     for (const logProbs of await model.logProbs(ids, labels.map((row) => Array.from(row)))) {

@@ -1,31 +1,37 @@
 import { notNegative, positive } from "../../model/number-range.ts";
 import { fineTuningSchema } from "./fine-tuning-settings.ts";
-import { flag, number, oneOf, type Schema, type SettingsOf } from "./settings-schema.ts";
+import {
+  choiceSetting,
+  flagSetting,
+  numberSetting,
+  type Schema,
+  type SettingsOf,
+} from "./settings-schema.ts";
 import { loadSettings, settingsHelp } from "./settings.ts";
 
 /** Every setting of preference optimization; the values are in `dpo.yaml`. */
 const dpoSchema = {
   ...fineTuningSchema,
   loss: {
-    kind: oneOf("loss over pairs of answers", ["sigmoid", "hinge", "ipo", "orpo", "simpo"]),
-    beta: number(
+    kind: choiceSetting("loss over pairs of answers", ["sigmoid", "hinge", "ipo", "orpo", "simpo"]),
+    beta: numberSetting(
       "beta in the formula of the loss; with a reference model (sigmoid, hinge, ipo), a larger beta " +
         "keeps the model nearer to it",
       positive,
     ),
-    labelSmoothing: number(
+    labelSmoothing: numberSetting(
       "assumed probability that the two answers of a pair are swapped; sigmoid only",
       {
         least: 0,
         below: 0.5,
       },
     ),
-    gamma: number("target for the difference of the two rewards; simpo only", notNegative),
-    sftWeight: number(
+    gamma: numberSetting("target for the difference of the two rewards; simpo only", notNegative),
+    sftWeight: numberSetting(
       "weight of the SFT loss on chosen answers, added to the loss; 0 is off",
       notNegative,
     ),
-    ipoMeans: flag("take the mean log-probability per token, not the sum; ipo only"),
+    ipoMeans: flagSetting("take the mean log-probability per token, not the sum; ipo only"),
   },
 } satisfies Schema;
 

@@ -8,124 +8,141 @@ import {
   someShare,
 } from "../../model/number-range.ts";
 import {
-  flag,
-  number,
-  oneOf,
+  choiceSetting,
+  flagSetting,
+  numberSetting,
   type Schema,
   type SettingsOf,
-  text,
-  texts,
-  wholeNumber,
+  textSetting,
+  textsSetting,
+  wholeNumberSetting,
 } from "./settings-schema.ts";
 import { loadSettings, settingsHelp } from "./settings.ts";
 
 /** Every setting of pretraining; the values are in `pretrain.yaml`. */
 const pretrainSchema = {
   model: {
-    hidden_size: wholeNumber("size of a token's hidden state", atLeastOne),
-    num_hidden_layers: wholeNumber("number of transformer layers", atLeastOne),
-    num_attention_heads: wholeNumber(
+    hidden_size: wholeNumberSetting("size of a token's hidden state", atLeastOne),
+    num_hidden_layers: wholeNumberSetting("number of transformer layers", atLeastOne),
+    num_attention_heads: wholeNumberSetting(
       "number of attention heads; must divide hidden_size",
       atLeastOne,
     ),
-    num_key_value_heads: wholeNumber(
+    num_key_value_heads: wholeNumberSetting(
       "number of key and value heads; must divide num_attention_heads",
       atLeastOne,
     ),
-    intermediate_size: wholeNumber("inner size of the feed-forward layer", atLeastOne),
-    FFN_type: oneOf("feed-forward layer: Soft MoE, or one expert for all tokens", [
+    intermediate_size: wholeNumberSetting("inner size of the feed-forward layer", atLeastOne),
+    FFN_type: choiceSetting("feed-forward layer: Soft MoE, or one expert for all tokens", [
       "softmoe_v3",
       "raw",
     ]),
-    mlp_type: oneOf("expert: SwiGLU on both of its layers, or the usual SwiGLU", ["senet", "raw"]),
-    n_experts: wholeNumber("number of experts in a Soft MoE layer", atLeastOne),
-    slots_per_expert: wholeNumber(
+    mlp_type: choiceSetting("expert: SwiGLU on both of its layers, or the usual SwiGLU", [
+      "senet",
+      "raw",
+    ]),
+    n_experts: wholeNumberSetting("number of experts in a Soft MoE layer", atLeastOne),
+    slots_per_expert: wholeNumberSetting(
       "number of slots of each expert; a slot is a weighted mean of all tokens of a sequence",
       atLeastOne,
     ),
-    mlp_div_ratio: wholeNumber(
+    mlp_div_ratio: wholeNumberSetting(
       "inner size of an expert is intermediate_size divided by this",
       atLeastOne,
     ),
-    rope_theta: number("base of the rotary position embedding (RoPE)", positive),
-    rms_norm_eps: number("epsilon of RMSNorm, added to the mean square", positive),
-    max_position_embeddings: wholeNumber(
+    rope_theta: numberSetting("base of the rotary position embedding (RoPE)", positive),
+    rms_norm_eps: numberSetting("epsilon of RMSNorm, added to the mean square", positive),
+    max_position_embeddings: wholeNumberSetting(
       "longest sequence the model accepts, in tokens",
       atLeastOne,
     ),
   },
   data: {
-    source: texts(
+    source: textsSetting(
       "training text: embedded, files (.jsonl, .txt, .parquet, also .gz or .zst), or folders of " +
         "shards from deno task data",
     ),
-    append: texts(
+    append: textsSetting(
       "folders of shards to add when a run on shards is resumed; their blocks are mixed with those " +
         "the epoch has left",
     ),
-    tokens: wholeNumber("tokens to take from the text; 0 takes all; shards are always taken whole"),
-    heldOut: number(
+    tokens: wholeNumberSetting(
+      "tokens to take from the text; 0 takes all; shards are always taken whole",
+    ),
+    heldOut: numberSetting(
       "share of the documents held out for validation; with shards, share of the blocks, at most 0.5",
       properShare,
     ),
-    sequence: wholeNumber("sequence length, in tokens", atLeastOne),
-    seed: wholeNumber("seed for the order of the training blocks", anySeed),
-    vocabulary: wholeNumber(
+    sequence: wholeNumberSetting("sequence length, in tokens", atLeastOne),
+    seed: wholeNumberSetting("seed for the order of the training blocks", anySeed),
+    vocabulary: wholeNumberSetting(
       "keep this many of the most frequent tokens of Qwen's vocabulary; 0 keeps all, which shards " +
         "need",
     ),
   },
   train: {
-    steps: wholeNumber("number of optimizer steps of the whole run", atLeastOne),
-    microBatch: wholeNumber("sequences in one forward and backward pass", atLeastOne),
-    accumulation: wholeNumber(
+    steps: wholeNumberSetting("number of optimizer steps of the whole run", atLeastOne),
+    microBatch: wholeNumberSetting("sequences in one forward and backward pass", atLeastOne),
+    accumulation: wholeNumberSetting(
       "micro-batches per optimizer step (gradient accumulation)",
       atLeastOne,
     ),
-    learningRate: number("peak learning rate", positive),
-    minimumLearningRate: number("learning rate at the end of the cosine schedule", notNegative),
-    warmupSteps: wholeNumber("steps of linear learning-rate warm-up"),
-    weightDecay: number("weight decay of AdamW, on all parameters", notNegative),
-    beta1: number("beta1 of AdamW: decay rate of the mean gradient", share),
-    beta2: number("beta2 of AdamW: decay rate of the mean squared gradient", share),
-    epsilon: number("epsilon of AdamW, added to the denominator", positive),
-    clip: number(
+    learningRate: numberSetting("peak learning rate", positive),
+    minimumLearningRate: numberSetting(
+      "learning rate at the end of the cosine schedule",
+      notNegative,
+    ),
+    warmupSteps: wholeNumberSetting("steps of linear learning-rate warm-up"),
+    weightDecay: numberSetting("weight decay of AdamW, on all parameters", notNegative),
+    beta1: numberSetting("beta1 of AdamW: decay rate of the mean gradient", share),
+    beta2: numberSetting("beta2 of AdamW: decay rate of the mean squared gradient", share),
+    epsilon: numberSetting("epsilon of AdamW, added to the denominator", positive),
+    clip: numberSetting(
       "largest allowed norm of the whole gradient; a larger one is scaled down",
       positive,
     ),
-    seed: wholeNumber("seed for the initial weights", anySeed),
-    recompute: flag(
+    seed: wholeNumberSetting("seed for the initial weights", anySeed),
+    recompute: flagSetting(
       "compute each layer's activations again in the backward pass: less memory, more time",
     ),
-    precision: oneOf("number format; auto is mixed on a GPU with f16, else f32", [
+    precision: choiceSetting("number format; auto is mixed on a GPU with f16, else f32", [
       "auto",
       "f32",
       "mixed",
     ]),
-    gpu: oneOf("WebGPU implementation; auto is dawn on a GPU with tensor cores, else deno", [
-      "auto",
-      "dawn",
-      "deno",
-    ]),
-    validateEvery: wholeNumber("steps between validations", atLeastOne),
-    validationBlocks: wholeNumber("held-out blocks used in each validation; 0 uses all"),
-    checkpointEvery: wholeNumber("steps between checkpoints", atLeastOne),
-    keepCheckpoints: wholeNumber("number of newest checkpoints to keep", atLeastOne),
+    gpu: choiceSetting(
+      "WebGPU implementation; auto is dawn on a GPU with tensor cores, else deno",
+      [
+        "auto",
+        "dawn",
+        "deno",
+      ],
+    ),
+    validateEvery: wholeNumberSetting("steps between validations", atLeastOne),
+    validationBlocks: wholeNumberSetting("held-out blocks used in each validation; 0 uses all"),
+    checkpointEvery: wholeNumberSetting("steps between checkpoints", atLeastOne),
+    keepCheckpoints: wholeNumberSetting("number of newest checkpoints to keep", atLeastOne),
   },
   run: {
-    dir: text("folder of the run: settings, checkpoints, metrics, loss curve, samples"),
+    dir: textSetting("folder of the run: settings, checkpoints, metrics, loss curve, samples"),
   },
   sample: {
-    prompts: texts("texts that the trained model continues"),
-    tokens: wholeNumber("tokens to write for each prompt; 0 writes no samples"),
-    temperature: number("sampling temperature; 0 always takes the most likely token", notNegative),
-    topP: number(
+    prompts: textsSetting("texts that the trained model continues"),
+    tokens: wholeNumberSetting("tokens to write for each prompt; 0 writes no samples"),
+    temperature: numberSetting(
+      "sampling temperature; 0 always takes the most likely token",
+      notNegative,
+    ),
+    topP: numberSetting(
       "sample from the most likely tokens that together have this probability",
       someShare,
     ),
-    topK: wholeNumber("sample from this many of the most likely tokens; 0 for all"),
-    repetitionPenalty: number("makes tokens of the text so far less likely; 1 is off", positive),
-    seed: wholeNumber("seed for sampling", anySeed),
+    topK: wholeNumberSetting("sample from this many of the most likely tokens; 0 for all"),
+    repetitionPenalty: numberSetting(
+      "makes tokens of the text so far less likely; 1 is off",
+      positive,
+    ),
+    seed: wholeNumberSetting("seed for sampling", anySeed),
   },
 } satisfies Schema;
 

@@ -28,11 +28,11 @@ export type SettingsOf<S extends Schema> = {
   };
 };
 
-export function wholeNumber(meaning: string, range: NumberRange = count): Field<number> {
-  return number(meaning, { ...range, whole: true });
+export function wholeNumberSetting(meaning: string, range: NumberRange = count): Field<number> {
+  return numberSetting(meaning, { ...range, whole: true });
 }
 
-export function number(meaning: string, range: NumberRange): Field<number> {
+export function numberSetting(meaning: string, range: NumberRange): Field<number> {
   return {
     meaning,
     expected: rangeInWords(range),
@@ -41,7 +41,7 @@ export function number(meaning: string, range: NumberRange): Field<number> {
   };
 }
 
-export function flag(meaning: string): Field<boolean> {
+export function flagSetting(meaning: string): Field<boolean> {
   return {
     meaning,
     expected: "true or false",
@@ -50,7 +50,10 @@ export function flag(meaning: string): Field<boolean> {
   };
 }
 
-export function oneOf<const T extends string>(meaning: string, choices: readonly T[]): Field<T> {
+export function choiceSetting<const T extends string>(
+  meaning: string,
+  choices: readonly T[],
+): Field<T> {
   const expected = choices.join(" or ");
   return {
     meaning: `${meaning} (${choices.join(", ")})`,
@@ -60,7 +63,7 @@ export function oneOf<const T extends string>(meaning: string, choices: readonly
   };
 }
 
-export function text(meaning: string): Field<string> {
+export function textSetting(meaning: string): Field<string> {
   return {
     meaning,
     expected: "text",
@@ -70,7 +73,7 @@ export function text(meaning: string): Field<string> {
 }
 
 /** A list of texts; a single text stands for a list of one. */
-export function texts(meaning: string): Field<string[]> {
+export function textsSetting(meaning: string): Field<string[]> {
   return {
     meaning,
     expected: "text or a list of texts",

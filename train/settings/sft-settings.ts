@@ -1,5 +1,5 @@
 import { fineTuningSchema } from "./fine-tuning-settings.ts";
-import { flag, oneOf, type Schema, type SettingsOf } from "./settings-schema.ts";
+import { choiceSetting, flagSetting, type Schema, type SettingsOf } from "./settings-schema.ts";
 import { loadSettings, settingsHelp } from "./settings.ts";
 
 /** Every setting of supervised fine-tuning; the values are in `sft.yaml`. */
@@ -7,14 +7,14 @@ const sftSchema = {
   ...fineTuningSchema,
   data: {
     ...fineTuningSchema.data,
-    exams: oneOf("what to learn from an exam question with a worked solution", [
+    exams: choiceSetting("what to learn from an exam question with a worked solution", [
       "reasoning",
       "answer",
       "both",
     ]),
-    trainOnPrompt: flag("compute the loss on prompts too, not on answers alone"),
-    maskHistory: flag("compute the loss on the last answer of a conversation only"),
-    unseenAnswers: flag(
+    trainOnPrompt: flagSetting("compute the loss on prompts too, not on answers alone"),
+    maskHistory: flagSetting("compute the loss on the last answer of a conversation only"),
+    unseenAnswers: flagSetting(
       "train the first token of the last answer on the prompt alone, because a Soft MoE sees the " +
         "whole sequence; twice the work",
     ),

@@ -6,7 +6,7 @@ import { sequenceLogProbs } from "../../kernels/loss/sequence-log-probs.ts";
 import { download } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/steel.ts";
-import { type Item, microBatchOf, tokensOf } from "../batches/example-batches.ts";
+import { type Item, microBatchOfItems, tokensOf } from "../batches/example-batches.ts";
 import {
   type MicroBatchInputs,
   microBatchInputs,
@@ -50,7 +50,7 @@ export class SequenceScorer {
   async score(items: Iterable<Item>): Promise<SequenceScore[][]> {
     const scores: SequenceScore[][] = [];
     for (const group of this.#groups(items)) {
-      const microBatch = microBatchOf(group);
+      const microBatch = microBatchOfItems(group);
       uploadMicroBatch(this.gpu, this.inputs, microBatch);
       this.plan.run();
       const sums = await download(this.gpu, this.sums, 0, 2 * microBatch.inputs.length);

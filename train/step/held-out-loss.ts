@@ -14,7 +14,7 @@ import {
 import type { Objective } from "./objective.ts";
 
 /** The forward half of a training step: an objective over what is not trained on. */
-export class Evaluation {
+export class HeldOutLoss {
   private constructor(
     private readonly gpu: Gpu,
     private readonly objective: Objective,
@@ -29,13 +29,13 @@ export class Evaluation {
     parameters: Parameters,
     room: Room,
     objective: Objective,
-  ): Promise<Evaluation> {
+  ): Promise<HeldOutLoss> {
     const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
     const inputs = microBatchInputs(graph, room);
     const loss = graph.output("loss", [1]);
     const hidden = transformer(inputs.batch, parameters);
     objective.record({ ...inputs, hidden, head: parameters.head }, loss);
-    return new Evaluation(gpu, objective, inputs, loss, await new Draft(graph).build(gpu));
+    return new HeldOutLoss(gpu, objective, inputs, loss, await new Draft(graph).build(gpu));
   }
 
   /** Means over the targets of the micro-batches, by the parameters as they are now. */

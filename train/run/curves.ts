@@ -20,7 +20,7 @@ use([
 /** A step and what was measured there. */
 export type Point = [step: number, value: number];
 
-export interface Line {
+export interface Curve {
   name: string;
   points: Point[];
   color: string;
@@ -28,22 +28,22 @@ export interface Line {
   dense: boolean;
 }
 
-export interface LineChartContents {
+export interface CurveChart {
   title: string;
   /** What the numbers are, with their unit. */
   axis: string;
-  lines: Line[];
+  curves: Curve[];
   /** A value to draw a dashed line at. */
   mark?: { value: number; label: string };
 }
 
 /** What was measured over a run as a picture: the text of an SVG file that refers to nothing outside. */
-export function lineChart({ title, axis, lines, mark }: LineChartContents): string {
+export function drawCurves({ title, axis, curves, mark }: CurveChart): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 800, height: 450 });
   chart.setOption({
     animation: false,
     backgroundColor: "#ffffff",
-    color: lines.map(({ color }) => color),
+    color: curves.map(({ color }) => color),
     textStyle: { fontFamily: "system-ui, sans-serif" },
     title: { text: title, left: "center", top: 10, textStyle: { fontSize: 16 } },
     legend: { top: 40, itemGap: 24 },
@@ -60,14 +60,14 @@ export function lineChart({ title, axis, lines, mark }: LineChartContents): stri
         max: ({ max }: { max: number }) => Math.ceil(Math.max(max, mark.value)),
       }),
     },
-    series: lines.map(({ name, points, dense }, index) => ({
+    series: curves.map(({ name, points, dense }, index) => ({
       name,
       type: "line",
       data: points,
       ...(dense
         ? { symbol: "none", sampling: "lttb", lineStyle: { width: 1 } }
         : { symbolSize: 5, lineStyle: { width: 2 } }),
-      ...(mark && index === lines.length - 1 && {
+      ...(mark && index === curves.length - 1 && {
         markLine: {
           silent: true,
           symbol: "none",
