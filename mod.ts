@@ -39,7 +39,8 @@ export { Vocabulary } from "./model/tokenizer/vocabulary.ts";
 
 // Checkpoints in Hugging Face's layout.
 export { configToJson, type ModelConfig, parseConfig } from "./model/network/config.ts";
-export { type ParameterShape, parameterShapes } from "./model/network/parameter-shapes.ts";
+export { parameterShapes } from "./model/network/parameter-shapes.ts";
+export type { Parameter } from "./model/network/layer.ts";
 export {
   type Checkpoint,
   type CheckpointContents,

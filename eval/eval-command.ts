@@ -8,6 +8,7 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.ts";
 import { type LanguageModel, loadModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
+import { isCausal } from "../model/network/config.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
 import { ProgressDisplay } from "../data/progress/progress-display.ts";
 import { newestCheckpoint } from "../model/host/run-folder.ts";
@@ -215,7 +216,7 @@ async function showPerplexity([file, ...rest]: string[], values: Values): Promis
   if (values.model === undefined) throw new UserError("--model: give a checkpoint folder");
   const documents = await readDocuments(file);
   await withModel(values.model, values, async (model) => {
-    const { maxPositions, feedForward } = model.config;
+    const { maxPositions } = model.config;
     const window = numberFlag("window", values.window, { ...atLeastOne, most: maxPositions }) ??
       Math.min(maxPositions, 1024);
     const batch = numberFlag("batch", values.batch, atLeastOne) ?? 8;
@@ -225,10 +226,10 @@ async function showPerplexity([file, ...rest]: string[], values: Values): Promis
       `${file}: ${bits} bits per byte, perplexity ${measure} (${found.tokens} tokens, ` +
         `${found.bytes} bytes, windows of ${window})`,
     );
-    if (feedForward === "softmoe_v3") {
+    if (!isCausal(model.config)) {
       console.log(
-        "Soft MoE mixes all tokens of a window, so that later tokens leak into the prediction of " +
-          "earlier ones: a causal model's figures are not comparable.",
+        "The model's feed-forward layers mix all tokens of a window, so that later tokens leak into " +
+          "the prediction of earlier ones: do not compare these figures with a causal model's.",
       );
     }
   });

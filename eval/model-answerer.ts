@@ -44,13 +44,16 @@ export function modelAnswerer(
 
 /** Of how many texts, at their longest, a layer's keys and values can be bound. At least one. */
 function textsWithRoom({ config, gpu }: LanguageModel): number {
-  const bytes = 4 * roomForTokens(config.maxPositions) * 2 * config.keyValueHeads * config.headDim;
+  const widths = config.layers.map(({ attention }) =>
+    2 * attention.keyValueHeads * attention.headDim
+  );
+  const bytes = 4 * roomForTokens(config.maxPositions) * Math.max(...widths);
   return Math.max(1, Math.floor(gpu.capabilities.maxBindingBytes / bytes));
 }
 
 /** A hash of weights that every step of training changes: the last layer's queries. */
 async function fingerprint({ gpu, parameters, config }: LanguageModel): Promise<string> {
-  const name = `model.layers.${config.layers - 1}.self_attn.q_proj.weight`;
+  const name = `model.layers.${config.layers.length - 1}.self_attn.q_proj.weight`;
   const hash = await crypto.subtle.digest("SHA-256", await parameters.read(gpu, name));
   return new Uint8Array(hash).toHex().slice(0, 16);
 }

@@ -2,12 +2,15 @@
 
 /** What a number may be: any when left empty. */
 export interface NumberRange {
+  /** Only whole numbers. */
   readonly whole?: true;
+  /** The least value allowed. */
   readonly least?: number;
-  /** A bound that is not itself allowed. */
+  /** A bound that is itself not allowed. */
   readonly above?: number;
+  /** The largest value allowed. */
   readonly most?: number;
-  /** A bound that is not itself allowed. */
+  /** A bound that is itself not allowed. */
   readonly below?: number;
 }
 
@@ -20,15 +23,20 @@ const MOST = 8e37;
 export const positive: NumberRange = { least: LEAST, most: MOST };
 /** 0 or more, for shaders. */
 export const notNegative: NumberRange = { least: 0, most: MOST };
+/** From 0 to below 1. */
 export const share: NumberRange = { least: 0, below: 1 };
 /** A share that takes something, or all. */
 export const someShare: NumberRange = { above: 0, most: 1 };
 /** A share that takes something and leaves something. */
 export const properShare: NumberRange = { above: 0, below: 1 };
+/** A whole number, 0 included. */
 export const count: NumberRange = { whole: true, least: 0 };
+/** A whole number above 0. */
 export const atLeastOne: NumberRange = { whole: true, least: 1 };
+/** A seed of 32 bits. */
 export const anySeed: NumberRange = { whole: true, least: 0, most: 2 ** 32 - 1 };
 
+/** Whether a value is a number in the range. */
 export function isInRange(value: unknown, range: NumberRange): value is number {
   const { whole, least = -Infinity, above = -Infinity, most = Infinity, below = Infinity } = range;
   return typeof value === "number" && Number.isFinite(value) &&

@@ -4,13 +4,13 @@ import { describeMemory, requireRoom, totalBytes } from "../kernels/runtime/memo
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../model/network/config.ts";
+import { initialValues } from "../model/network/initialization.ts";
 import { readIfThere } from "../data/files/json-file.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
 import { newestCheckpoint } from "../model/host/run-folder.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
 import { BlockBatches } from "./batches/block-batches.ts";
-import { initialValues } from "./initialize.ts";
 import { train } from "./run/loop.ts";
 import type { PretrainSettings } from "./settings/pretrain-settings.ts";
 import { corpusText, type PretrainingText } from "./batches/pretraining-text.ts";
@@ -86,11 +86,7 @@ async function pretrainOn(
           `another model: --run.dir=ANOTHER_FOLDER`,
     );
   } else {
-    const order = new Map(parameters.parts.map(({ name }, index) => [name, index]));
-    await parameters.load(
-      gpu,
-      (part) => initialValues(part, training.seed, order.get(part.name)!),
-    );
+    await parameters.load(gpu, (part, index) => initialValues(part, training.seed, index));
   }
 
   const validate = () => validationLoss(model, text.validation, training.microBatch, text.padding);

@@ -13,7 +13,7 @@ import { NextTokens } from "./next-tokens.ts";
 import type { Parameters } from "../network/parameters.ts";
 import { roomForTokens } from "./plan-sizes.ts";
 import type { SamplingOptions } from "./sampling.ts";
-import { transformer } from "../network/steel.ts";
+import { transformer } from "../network/transformer.ts";
 
 /** A planned pass over new tokens of each text, which leaves the logits of the one after them. */
 interface Pass {
@@ -57,9 +57,8 @@ export class Decoder {
     sampling: SamplingOptions = {},
   ): Promise<Decoder> {
     const { config } = parameters;
-    const width = 2 * config.keyValueHeads * config.headDim;
-    const caches = parameters.layers.map((_, layer) =>
-      persistent("cache", `cache ${layer}`, [texts, capacity, width])
+    const caches = config.layers.map(({ attention: { keyValueHeads, headDim } }, layer) =>
+      persistent("cache", `cache ${layer}`, [texts, capacity, 2 * keyValueHeads * headDim])
     );
     await allocate(gpu, caches.map(({ storage }) => storage));
     const next = await NextTokens.allocate(gpu, texts, config.vocabSize, sampling);
@@ -166,18 +165,17 @@ async function planPass(
   next: NextTokens,
   room?: number,
 ): Promise<Pass> {
-  const { config } = parameters;
   const [texts] = caches[0].shape;
   const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
   const inputs = batchInputs(graph, room ?? texts, texts, room ?? 1);
   const batch = room ? inputs : { ...inputs, ids: graph.overwritten(next.ids) };
   const lastRows = graph.input("last rows", [texts], "u32");
   const { positions, sequences } = batch;
-  const hidden = transformer(batch, parameters, (queryKeyValue, layer) => {
-    storeInCache(queryKeyValue, caches[layer], sequences.index, positions, config);
+  const hidden = transformer(batch, parameters, (queryKeyValue, layout, layer) => {
+    storeInCache(queryKeyValue, caches[layer], sequences.index, positions, layout);
     return room
-      ? attention(queryKeyValue, sequences, config)
-      : attendToCache(queryKeyValue, caches[layer], positions, config);
+      ? attention(queryKeyValue, sequences, layout)
+      : attendToCache(queryKeyValue, caches[layer], positions, layout);
   });
   next.record(linear(gatherRows(hidden, lastRows), parameters.head), batch, { first: !!room });
   return { batch, lastRows, plan: await new Draft(graph).build(gpu) };

@@ -6,7 +6,7 @@ import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { copy, download } from "../../kernels/runtime/transfer.ts";
 import { type Batch, batchInputs } from "../network/batch.ts";
 import type { Parameters } from "../network/parameters.ts";
-import { transformer } from "../network/steel.ts";
+import { transformer } from "../network/transformer.ts";
 
 /** A planned pass over a batch that leaves the rows that the head reads. */
 export interface ForwardPass {

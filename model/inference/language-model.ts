@@ -7,7 +7,7 @@ import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { download } from "../../kernels/runtime/transfer.ts";
 import { checkChoices, checkGeneration, checkLabels, checkSequences } from "./check-inputs.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../network/config.ts";
+import { isCausal, type ModelConfig } from "../network/config.ts";
 import { Decoder } from "./decoder.ts";
 import { exists } from "../../data/files/exists.ts";
 import { HeadPass, planForward, planScoring } from "./forward-pass.ts";
@@ -124,8 +124,8 @@ export class LanguageModel {
    * Logits of a few tokens as the one that would follow each sequence, such as an exam's letters:
    * faster than {@linkcode nextLogits}, and the next call may be made before this one has answered.
    *
-   * What all sequences begin with is computed once where that changes nothing, which is with
-   * `FFN_type: raw`: a Soft MoE mixes the tokens of a sequence, also those after the beginning.
+   * What all sequences begin with is computed once if the model is causal. A Soft MoE is not: it
+   * mixes all tokens of a sequence, so that the beginning depends on what follows.
    *
    * @param choices ids of the tokens
    * @returns [batch][choices]
@@ -158,7 +158,7 @@ export class LanguageModel {
 
   /** Whether a beginning that several sequences share can be computed once for all of them. */
   get sharesPrefixes(): boolean {
-    return this.config.feedForward === "raw";
+    return isCausal(this.config);
   }
 
   /**

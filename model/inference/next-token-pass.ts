@@ -8,7 +8,7 @@ import { prefixAttention } from "../../kernels/attention/prefix-attention.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { type Batch, batchInputs, uploadBatch } from "../network/batch.ts";
 import type { Parameters } from "../network/parameters.ts";
-import { type Attend, transformer } from "../network/steel.ts";
+import { type AttendInLayer, transformer } from "../network/transformer.ts";
 
 /** What a plan has room for. */
 export interface NextTokenRoom {
@@ -46,15 +46,14 @@ export class NextTokenPass {
     parameters: Parameters,
     room: NextTokenRoom,
   ): Promise<NextTokenPass> {
-    const { config } = parameters;
     const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
     const batch = batchInputs(graph, room.tokens, room.sequences);
     const lastRows = graph.input("last rows", [room.sequences], "u32");
     const prefix = graph.input("prefix", [1], "u32");
-    const attend: Attend = (queryKeyValue) =>
+    const attend: AttendInLayer = (queryKeyValue, layout) =>
       room.prefix
-        ? prefixAttention(queryKeyValue, batch.sequences, prefix, config)
-        : attention(queryKeyValue, batch.sequences, config);
+        ? prefixAttention(queryKeyValue, batch.sequences, prefix, layout)
+        : attention(queryKeyValue, batch.sequences, layout);
     const last = gatherRows(transformer(batch, parameters, attend), lastRows);
     const choices = graph.input("choices", [room.choices], "u32");
     // The few rows of chosen tokens are multiplied in f32 whatever the precision: f16 would round

@@ -10,6 +10,7 @@ export interface Batch {
   readonly ids: Tensor;
   /** [tokens] u32: places in their sequences. */
   readonly positions: Tensor;
+  /** Which rows belong to which sequence. */
   readonly sequences: Sequences;
   /** Needed in training only. */
   readonly order: TokenOrder;

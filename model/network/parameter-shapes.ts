@@ -1,78 +1,34 @@
 import type { ModelConfig } from "./config.ts";
-
-/** One trainable tensor: its name in published checkpoints and its shape. */
-export interface ParameterShape {
-  name: string;
-  shape: number[];
-}
+import { type Layer, operand, type Parameter, stacked, weight, withPrefix } from "./layer.ts";
 
 /**
  * Every parameter of the model under its published (Hugging Face) name, in Hugging Face's order.
  * Linear weights are [out, in]. A model with tied embeddings has no `lm_head.weight`.
  */
-export function parameterShapes(config: ModelConfig): ParameterShape[] {
-  const { vocabSize, hiddenSize } = config;
-  const layers = Array.from({ length: config.layers }, (_, layer) => {
-    const prefix = `model.layers.${layer}.`;
-    return [
-      ...attentionShapes(config, `${prefix}self_attn.`),
-      ...feedForwardShapes(config, `${prefix}mlp.`),
-      parameter(`${prefix}input_layernorm.weight`, hiddenSize),
-      parameter(`${prefix}post_attention_layernorm.weight`, hiddenSize),
-    ];
-  });
+export function parameterShapes(config: ModelConfig): Parameter[] {
+  const { layers, norm, tieWordEmbeddings } = config;
   return [
-    parameter("model.embed_tokens.weight", vocabSize, hiddenSize),
-    ...layers.flat(),
-    parameter("model.norm.weight", hiddenSize),
-    ...config.tieWordEmbeddings ? [] : [parameter("lm_head.weight", vocabSize, hiddenSize)],
+    ...withPrefix("model.embed_tokens.", embeddingLayer(config).parameters),
+    ...layers.flatMap((block, index) => withPrefix(`model.layers.${index}.`, block.parameters)),
+    ...withPrefix("model.norm.", norm.parameters),
+    ...tieWordEmbeddings ? [] : withPrefix("lm_head.", headLayer(config).parameters),
   ];
 }
 
-function attentionShapes(config: ModelConfig, prefix: string): ParameterShape[] {
-  const { hiddenSize } = config;
-  const queryWidth = config.heads * config.headDim;
-  const keyValueWidth = config.keyValueHeads * config.headDim;
-  return [
-    parameter(`${prefix}q_proj.weight`, queryWidth, hiddenSize),
-    parameter(`${prefix}q_proj.bias`, queryWidth),
-    parameter(`${prefix}k_proj.weight`, keyValueWidth, hiddenSize),
-    parameter(`${prefix}k_proj.bias`, keyValueWidth),
-    parameter(`${prefix}v_proj.weight`, keyValueWidth, hiddenSize),
-    parameter(`${prefix}v_proj.bias`, keyValueWidth),
-    parameter(`${prefix}o_proj.weight`, hiddenSize, queryWidth),
-  ];
+/** The table of embeddings, [vocabulary, hidden]; it is the head as well where they are tied. */
+export function embeddingLayer(config: ModelConfig): Layer<"weight"> {
+  return config.tieWordEmbeddings ? headLayer(config) : tableLayer(config, stacked);
 }
 
-function feedForwardShapes(config: ModelConfig, prefix: string): ParameterShape[] {
-  if (config.feedForward === "raw") return expertShapes(config, prefix);
-  const shapes = [
-    parameter(`${prefix}phi`, config.hiddenSize, config.experts, config.slotsPerExpert),
-    parameter(`${prefix}scale`, 1),
-  ];
-  for (let expert = 0; expert < config.experts; expert++) {
-    shapes.push(...expertShapes(config, `${prefix}experts.${expert}.`));
-  }
-  return shapes;
+/** The head, [vocabulary, hidden]: logits are its product with the last block's normalised output. */
+export function headLayer(config: ModelConfig): Layer<"weight"> {
+  return tableLayer(config, operand);
 }
 
-function expertShapes(config: ModelConfig, prefix: string): ParameterShape[] {
-  const { hiddenSize, innerSize } = config;
-  if (config.expert === "senet") {
-    return [
-      parameter(`${prefix}gate_up_proj.weight`, innerSize, hiddenSize),
-      parameter(`${prefix}up_proj.weight`, innerSize, hiddenSize),
-      parameter(`${prefix}gate_down_proj.weight`, hiddenSize, innerSize),
-      parameter(`${prefix}down_proj.weight`, hiddenSize, innerSize),
-    ];
-  }
-  return [
-    parameter(`${prefix}gate_proj.weight`, innerSize, hiddenSize),
-    parameter(`${prefix}up_proj.weight`, innerSize, hiddenSize),
-    parameter(`${prefix}down_proj.weight`, hiddenSize, innerSize),
-  ];
-}
-
-function parameter(name: string, ...shape: number[]): ParameterShape {
-  return { name, shape };
+function tableLayer(
+  { vocabSize, hiddenSize }: ModelConfig,
+  stack: typeof operand,
+): Layer<"weight"> {
+  const table = weight("weight", vocabSize, hiddenSize);
+  return { parameters: [table], tensors: { weight: stack(table.shape, table) } };
 }

@@ -8,7 +8,11 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
  */
 export type Precision = "auto" | "f32" | "mixed";
 
-/** @throws UserError if mixed precision is asked of a device without f16 */
+/**
+ * Whether to compute in mixed precision on this device.
+ *
+ * @throws UserError if mixed precision is asked of a device without f16
+ */
 export function isMixed(precision: Precision, { f16, cpu, name }: Capabilities): boolean {
   if (precision === "mixed" && !f16) {
     throw new UserError(

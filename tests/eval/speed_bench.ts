@@ -91,16 +91,16 @@ async function randomModel(flags: { gpu?: string; precision?: string }): Promise
   const { gpu: implementation, precision } = deviceOptions(flags);
   await installMissingDriver();
   const gpu = await openGpu(implementation);
-  const { config } = benchmarkModel(gpu.capabilities.cpu);
+  const { config } = await benchmarkModel(gpu.capabilities.cpu);
   // Whatever its size, it reads Qwen's tokens.
-  const vocabSize = benchmarkModel(false).config.vocabSize;
+  const { config: { vocabSize } } = await benchmarkModel(false);
   const parameters = new Parameters(
     { ...config, vocabSize },
     isMixed(precision, gpu.capabilities),
   );
   await parameters.load(gpu, (part) => {
     const weights = randomWeights(part);
-    if (part.tensor !== parameters.norm) return weights;
+    if (part.tensor !== parameters.norm.weight) return weights;
     // The head's weights are evenly spread over ± 1/30.
     return weights.fill(LOGIT_SPREAD * 30 * Math.sqrt(3 / config.hiddenSize));
   });
@@ -152,10 +152,10 @@ async function benchQuestions(model: LanguageModel, exam: Exam, seconds: number)
   );
 }
 
-function ceiling({ gpu, parameters }: LanguageModel): Promise<number> {
+async function ceiling({ gpu, parameters }: LanguageModel): Promise<number> {
   const { cpu } = gpu.capabilities;
   const { microBatch, passes } = CEILING[cpu ? "cpu" : "gpu"];
-  const { sequence } = benchmarkModel(cpu);
+  const { sequence } = await benchmarkModel(cpu);
   return benchmarkForward(gpu, parameters, { microBatch, sequence }, passes);
 }
 

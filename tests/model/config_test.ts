@@ -34,8 +34,8 @@ const { FFN_type: _, mlp_type: __, n_experts: ___, mlp_div_ratio: ____, ...QWEN2
 
 Deno.test("the published configuration is Table 1's billion-parameter model", () => {
   const config = parseConfig(STEEL_1B, "config.json");
-  assertEquals(config.headDim, 56);
-  assertEquals(config.innerSize, 448);
+  assertEquals(config.layers.length, 18);
+  assertEquals(config.layers[0].attention.headDim, 56);
   assertEquals(config.eosIds, [151645]);
   const parameters = parameterShapes(config);
   const total = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -57,28 +57,39 @@ Deno.test("writing a configuration back loses nothing", () => {
   }
 });
 
-Deno.test("a changed value is written, wherever the file keeps it", () => {
+Deno.test("a changed value is written, and rope's base where the file keeps it", () => {
   const { rope_theta: _, ...rest } = STEEL_1B;
   const newer = { ...rest, rope_parameters: { rope_type: "default", rope_theta: 500000 } };
   const config = parseConfig(newer, "config.json");
-  assertEquals(config.ropeTheta, 500000);
-  const json = configToJson({ ...config, vocabSize: 5000, ropeTheta: 20000, eosIds: [7, 8] });
+  const json = configToJson({ ...config, vocabSize: 5000, eosIds: [7, 8] });
   assertEquals(json.vocab_size, 5000);
-  assertEquals(json.rope_parameters, { rope_type: "default", rope_theta: 20000 });
-  assertEquals("rope_theta" in json, false);
   assertEquals(json.eos_token_id, [7, 8]);
+  const { rope_parameters, rope_theta } = json;
+  assertEquals({ rope_parameters, rope_theta }, {
+    rope_parameters: { rope_type: "default", rope_theta: 500000 },
+    rope_theta: undefined,
+  });
 });
 
 Deno.test("a plain Qwen2 configuration is a dense model", () => {
   const { num_key_value_heads: _, rope_theta: __, ...old } = QWEN2;
   const config = parseConfig({ ...old, tie_word_embeddings: true }, "config.json");
-  assertEquals(config.feedForward, "raw");
-  assertEquals(config.expert, "raw");
-  assertEquals(config.innerSize, 1792);
-  assertEquals(config.keyValueHeads, 32);
-  assertEquals(config.ropeTheta, 10000);
-  const names = parameterShapes(config).map(({ name }) => name);
-  assertEquals(names.includes("lm_head.weight"), false);
+  const { num_key_value_heads, rope_theta, FFN_type, mlp_type, mlp_div_ratio } = configToJson(
+    config,
+  );
+  assertEquals(
+    { num_key_value_heads, rope_theta, FFN_type, mlp_type, mlp_div_ratio },
+    {
+      num_key_value_heads: 32,
+      rope_theta: 10000,
+      FFN_type: "raw",
+      mlp_type: "raw",
+      mlp_div_ratio: 1,
+    },
+  );
+  const shapes = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
+  assertEquals(shapes.get("model.layers.17.mlp.gate_proj.weight"), [1792, 1792]);
+  assertEquals(shapes.has("lm_head.weight"), false);
 });
 
 Deno.test("parameters have the published names and shapes", () => {

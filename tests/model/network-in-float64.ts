@@ -1,4 +1,18 @@
-import type { ModelConfig } from "../../model/network/config.ts";
+import { configToJson, type ModelConfig } from "../../model/network/config.ts";
+
+/** The keys of a published `config.json` that say what is computed. */
+interface Published {
+  hidden_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  num_key_value_heads: number;
+  rope_theta: number;
+  rms_norm_eps: number;
+  FFN_type: string;
+  mlp_type: string;
+  n_experts: number;
+  slots_per_expert: number;
+}
 
 /** Gives a parameter's values by its published name. */
 export type Weights = (name: string) => ArrayLike<number>;
@@ -18,30 +32,31 @@ export function networkInFloat64(
   ids: readonly number[],
   together: readonly number[],
 ): Row[] {
-  const { hiddenSize, rmsNormEpsilon: epsilon } = config;
+  const json = configToJson(config) as unknown as Published;
   const embedding = weights("model.embed_tokens.weight");
-  let rows = ids.map((id) => rowOf(embedding, id, hiddenSize));
-  for (let layer = 0; layer < config.layers; layer++) {
+  let rows = ids.map((id) => rowOf(embedding, id, json.hidden_size));
+  for (let layer = 0; layer < json.num_hidden_layers; layer++) {
     const of = (name: string) => weights(`model.layers.${layer}.${name}`);
-    const attended = attention(config, of, rows.map((x) => norm(x, of("input_layernorm.weight"))));
+    const attended = attention(json, of, rows.map((x) => norm(x, of("input_layernorm.weight"))));
     rows = rows.map((x, t) => plus(x, attended[t]));
     const inputs = rows.map((x) => norm(x, of("post_attention_layernorm.weight")));
     let first = 0;
     const mixed = together.flatMap((count) =>
-      feedForward(config, of, inputs.slice(first, first += count))
+      feedForward(json, of, inputs.slice(first, first += count))
     );
     rows = rows.map((x, t) => plus(x, mixed[t]));
   }
   return rows.map((x) => times(weights("lm_head.weight"), norm(x, weights("model.norm.weight"))));
 
   function norm(x: Row, gain: ArrayLike<number>): Row {
-    const scale = 1 / Math.sqrt(dot(x, x) / x.length + epsilon);
+    const scale = 1 / Math.sqrt(dot(x, x) / x.length + json.rms_norm_eps);
     return x.map((value, i) => value * scale * gain[i]);
   }
 }
 
-function attention(config: ModelConfig, of: Weights, rows: Row[]): Row[] {
-  const { heads, keyValueHeads, headDim } = config;
+function attention(json: Published, of: Weights, rows: Row[]): Row[] {
+  const { num_attention_heads: heads, num_key_value_heads: keyValueHeads } = json;
+  const headDim = json.hidden_size / heads;
   const project = (name: string, x: Row, position?: number) => {
     const y = plus(
       times(of(`self_attn.${name}.weight`), x),
@@ -53,7 +68,7 @@ function attention(config: ModelConfig, of: Weights, rows: Row[]): Row[] {
   const rotate = (x: Row, position: number) =>
     x.map((value, d) => {
       const half = headDim / 2;
-      const angle = position * config.ropeTheta ** (-2 * (d % half) / headDim);
+      const angle = position * json.rope_theta ** (-2 * (d % half) / headDim);
       const other = d < half ? -x[d + half] : x[d - half];
       return value * Math.cos(angle) + other * Math.sin(angle);
     });
@@ -70,30 +85,30 @@ function attention(config: ModelConfig, of: Weights, rows: Row[]): Row[] {
   });
 }
 
-function feedForward(config: ModelConfig, of: Weights, rows: Row[]): Row[] {
-  if (config.feedForward === "raw") return rows.map((x) => expert(config, of, "mlp.", x));
+function feedForward(json: Published, of: Weights, rows: Row[]): Row[] {
+  if (json.FFN_type === "raw") return rows.map((x) => expert(json, of, "mlp.", x));
   const [phi, [scale]] = [of("mlp.phi"), Array.from(of("mlp.scale"))];
-  const slots = config.experts * config.slotsPerExpert;
+  const slots = json.n_experts * json.slots_per_expert;
   const keys = Array.from({ length: slots }, (_, slot) => {
-    const column = Array.from({ length: config.hiddenSize }, (_, i) => phi[i * slots + slot]);
+    const column = Array.from({ length: json.hidden_size }, (_, i) => phi[i * slots + slot]);
     return unit(column).map((value) => value * scale);
   });
   const units = rows.map(unit);
   const scores = units.map((x) => keys.map((key) => dot(x, key)));
   const outputs = keys.map((_, slot) => {
     const input = weightedSum(softmax(scores.map((row) => row[slot])), units);
-    return expert(config, of, `mlp.experts.${Math.floor(slot / config.slotsPerExpert)}.`, input);
+    return expert(json, of, `mlp.experts.${Math.floor(slot / json.slots_per_expert)}.`, input);
   });
   return scores.map((row) => weightedSum(softmax(row), outputs));
 }
 
-function expert(config: ModelConfig, of: Weights, prefix: string, x: Row): Row {
+function expert(json: Published, of: Weights, prefix: string, x: Row): Row {
   const gated = (gate: string, up: string, x: Row) => {
     const ups = times(of(`${prefix}${up}.weight`), x);
     return times(of(`${prefix}${gate}.weight`), x)
       .map((value, i) => value / (1 + Math.exp(-value)) * ups[i]);
   };
-  return config.expert === "senet"
+  return json.mlp_type === "senet"
     ? gated("gate_down_proj", "down_proj", gated("gate_up_proj", "up_proj", x))
     : times(of(`${prefix}down_proj.weight`), gated("gate_proj", "up_proj", x));
 }

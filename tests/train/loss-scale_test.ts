@@ -5,7 +5,7 @@ import { readMetrics } from "../../model/host/step-metrics.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { Parameters } from "../../model/network/parameters.ts";
-import { initialValues } from "../../train/initialize.ts";
+import { initialValues } from "../../model/network/initialization.ts";
 import { train } from "../../train/run/loop.ts";
 import { restoreTraining, type TrainingState } from "../../train/run/training-checkpoint.ts";
 import { LossScale } from "../../train/step/loss-scale.ts";

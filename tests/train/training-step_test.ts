@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { parseConfig } from "../../model/network/config.ts";
 import { Parameters } from "../../model/network/parameters.ts";
-import { initialValues } from "../../train/initialize.ts";
+import { initialValues } from "../../model/network/initialization.ts";
 import type { MicroBatch } from "../../train/step/micro-batch.ts";
 import { TrainingStep } from "../../train/step/training-step.ts";
 import { relativeError } from "../kernels/harness.ts";

@@ -57,7 +57,7 @@ await runCommand(async () => {
   const gpu = await openGpu(device.gpu);
   const { cpu, name, implementation } = gpu.capabilities;
   const mixed = isMixed(device.precision, gpu.capabilities);
-  const { config, sequence } = benchmarkModel(cpu);
+  const { config, sequence } = await benchmarkModel(cpu);
   const microBatches = asked.microBatches ?? (cpu ? [2] : [1, 2, 4, 8]);
   const steps = asked.steps ?? (cpu ? 2 : 8);
   const say = (line: string) => flags.json || console.log(line);
@@ -67,8 +67,8 @@ await runCommand(async () => {
     microBatch: Math.max(...microBatches),
     sequence,
     hidden: config.hiddenSize,
-    heads: config.heads,
-    headDim: config.headDim,
+    heads: config.layers[0].attention.heads,
+    headDim: config.layers[0].attention.headDim,
     vocabulary: config.vocabSize,
   }, mixed);
   for (const { name, shape, milliseconds, rate, unit } of kernels) {

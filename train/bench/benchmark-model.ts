@@ -1,37 +1,44 @@
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { type ModelConfig, parseConfig } from "../../model/network/config.ts";
-import type { Part } from "../../model/network/parameters.ts";
+import type { Parameter } from "../../model/network/layer.ts";
+import { loadPretrainSettings } from "../settings/pretrain-settings.ts";
 
-/** A prime, so that rows do not repeat each other. */
+/** The settings of the model in Table 1 of the paper. */
+const STEEL_1B = decodeURIComponent(new URL("../steel-1b.yaml", import.meta.url).pathname);
+
+/** Tokens of Qwen1.5's vocabulary. */
+const QWEN_VOCABULARY = 151936;
+
+/** What a small model of the same make has instead. */
+const SMALL = {
+  vocab_size: 2048,
+  hidden_size: 128,
+  intermediate_size: 128,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 4,
+};
+
+/** How many random values are drawn; a prime, so that rows do not repeat each other. */
 const DRAWN = 9973;
 
 /** The model whose speed is measured: Steel-LLM's of Table 1, or a small one of the same make. */
-export function benchmarkModel(small: boolean): { config: ModelConfig; sequence: number } {
-  const size = small
-    ? { vocab_size: 2048, hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 4 }
-    : { vocab_size: 151936, hidden_size: 1792, num_hidden_layers: 18, num_attention_heads: 32 };
-  const config = parseConfig({
-    ...size,
-    intermediate_size: size.hidden_size,
-    n_experts: 6,
-    slots_per_expert: 1,
-    mlp_div_ratio: 4,
-    FFN_type: "softmoe_v3",
-    mlp_type: "senet",
-    rope_theta: 1e6,
-    rms_norm_eps: 1e-6,
-    max_position_embeddings: 2048,
-  }, "the benchmark's model");
-  return { config, sequence: small ? 128 : 2048 };
+export async function benchmarkModel(
+  small: boolean,
+): Promise<{ config: ModelConfig; sequence: number }> {
+  const { model, data } = await loadPretrainSettings(["--config", STEEL_1B]);
+  const table1 = { ...model, vocab_size: QWEN_VOCABULARY };
+  const config = parseConfig(small ? { ...table1, ...SMALL } : table1, "the benchmark's model");
+  return { config, sequence: small ? 128 : data.sequence };
 }
 
 /**
- * Numbers of the right size for a parameter. Drawing a billion of them takes the host longer than
- * all that is measured: a few thousand repeat.
+ * Values of the right size for a parameter. Drawing a billion of them takes the host longer than all
+ * that is measured: a few thousand repeat.
  */
-export function randomWeights({ name, shape }: Part): Float32Array<ArrayBuffer> {
+export function randomWeights({ shape, initial }: Parameter): Float32Array<ArrayBuffer> {
   const values = new Float32Array(sizeOf(shape));
-  if (name.endsWith("norm.weight") || name.endsWith(".scale")) return values.fill(1);
+  if ("constant" in initial) return values.fill(initial.constant);
   const drawn = Math.min(DRAWN, values.length);
   for (let i = 0; i < drawn; i++) values[i] = (Math.random() - 0.5) / 15;
   for (let filled = drawn; filled < values.length; filled *= 2) {

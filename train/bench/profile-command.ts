@@ -43,7 +43,7 @@ await runCommand(async () => {
   const gpu = await openGpu(device.gpu);
   const mixed = isMixed(device.precision, gpu.capabilities);
   const microBatch = asked ?? (gpu.capabilities.cpu ? 2 : 8);
-  const { config, sequence } = benchmarkModel(gpu.capabilities.cpu);
+  const { config, sequence } = await benchmarkModel(gpu.capabilities.cpu);
   const parameters = new Parameters(config, mixed);
   await parameters.load(gpu, randomWeights);
   const times = await profileStep(gpu, parameters, { microBatch, sequence });

@@ -1,29 +1,22 @@
 import { benchmarkProduct } from "../../kernels/benchmark.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { ModelConfig } from "../../model/network/config.ts";
-import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 
 /**
- * Floating-point operations that a token needs in training, forward and backward, without
- * recomputation. The experts of a Soft MoE, whose few slots stand for a whole sequence, are left out.
+ * Floating-point operations of one token in training, forward and backward, as the layers count
+ * them; recomputation is left out.
  *
  * @param sequence tokens of a sequence, of which a token attends to half on average
  */
-export function flopsPerToken(config: ModelConfig, sequence: number): number {
-  const { hiddenSize, heads, keyValueHeads, headDim, layers, vocabSize } = config;
-  const projections = hiddenSize * (2 * heads + 2 * keyValueHeads) * headDim;
-  const attention = sequence * heads * headDim;
-  return 6 * (layers * (projections + attention) + denseWeights(config) + vocabSize * hiddenSize);
-}
-
-/** Weights of the feed-forward layers that every token goes through. */
-function denseWeights(config: ModelConfig): number {
-  if (config.feedForward !== "raw") return 0;
-  return parameterShapes(config)
-    .filter(({ name }) => name.includes(".mlp."))
-    .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+export function flopsPerToken(
+  { layers, vocabSize, hiddenSize }: ModelConfig,
+  sequence: number,
+): number {
+  const head = 2 * vocabSize * hiddenSize;
+  const forward = layers.reduce((sum, block) => sum + block.flopsPerToken(sequence), head);
+  // The backward makes two matrix products of each one: the gradients of its two operands.
+  return 3 * forward;
 }
 
 /**

@@ -3,7 +3,7 @@ import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
-import { transformer } from "../../model/network/steel.ts";
+import { transformer } from "../../model/network/transformer.ts";
 import {
   type MicroBatch,
   type MicroBatchInputs,

@@ -5,7 +5,7 @@ import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { sequenceLogProbs } from "../../kernels/loss/sequence-log-probs.ts";
 import { download } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
-import { transformer } from "../../model/network/steel.ts";
+import { transformer } from "../../model/network/transformer.ts";
 import { type Item, microBatchOfItems, tokensOf } from "../batches/example-batches.ts";
 import {
   type MicroBatchInputs,

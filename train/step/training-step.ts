@@ -11,7 +11,7 @@ import { allocate, type MemoryReport, memoryReport } from "../../kernels/runtime
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
-import { transformer } from "../../model/network/steel.ts";
+import { transformer } from "../../model/network/transformer.ts";
 import { LossScale } from "./loss-scale.ts";
 import {
   type MicroBatch,

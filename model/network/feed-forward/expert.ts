@@ -1,0 +1,148 @@
+/**
+ * The two-layer network that feed-forward layers are made of: one of them is a dense layer, several
+ * are the experts of a mixture.
+ *
+ * @module
+ */
+import { linear } from "../../../kernels/layers/linear.ts";
+import { swiglu } from "../../../kernels/layers/swiglu.ts";
+import type { Tensor } from "../../../kernels/runtime/graph.ts";
+import { atLeastOne } from "../../number-range.ts";
+import type { ConfigReader } from "../config-reader.ts";
+import {
+  operand,
+  type Parameter,
+  stacked,
+  type StackedParameters,
+  weight,
+  type Weights,
+} from "../layer.ts";
+
+interface ExpertKind {
+  /** The value of `mlp_type` that chooses it. */
+  readonly name: string;
+  /** Published names of its matrices [inner, hidden], of which the first is the gate. */
+  readonly up: readonly string[];
+  /** Those of its matrices [hidden, inner]; the first of two is a gate as well. */
+  readonly down: readonly string[];
+  /** All experts at once, each on its own rows: [..., hidden] to [..., hidden]. */
+  forward(x: Tensor, weights: Weights<"up" | "down">): Tensor;
+}
+
+/** SwiGLU (Shazeer, arXiv 2002.05202): h = silu(W_gate x) ⊙ (W_up x), y = W_down h. */
+const usualSwiGlu: ExpertKind = {
+  name: "raw",
+  up: ["gate_proj", "up_proj"],
+  down: ["down_proj"],
+  forward: (x, { up, down }) => linear(swiglu(linear(x, up)), down),
+};
+
+/**
+ * SwiGLU on both layers (Steel-LLM, arXiv 2502.06635): h = silu(W_gate_up x) ⊙ (W_up x),
+ * y = silu(W_gate_down h) ⊙ (W_down h).
+ */
+const swiGluOnBothLayers: ExpertKind = {
+  name: "senet",
+  up: ["gate_up_proj", "up_proj"],
+  down: ["gate_down_proj", "down_proj"],
+  forward: (x, { up, down }) => swiglu(linear(swiglu(linear(x, up)), down)),
+};
+
+const EXPERT_KINDS = [swiGluOnBothLayers, usualSwiGlu];
+
+/** The keys of `config.json` that describe an expert. */
+export const expertKeys = {
+  intermediate_size: { meaning: "inner size of the feed-forward layer", ...atLeastOne },
+  mlp_type: {
+    meaning: "expert: SwiGLU on both of its layers, or the usual SwiGLU",
+    choices: EXPERT_KINDS.map(({ name }) => name),
+  },
+  mlp_div_ratio: {
+    meaning: "inner size of an expert is intermediate_size divided by this",
+    ...atLeastOne,
+  },
+};
+
+/** An expert of a kind and size, with the inner width floor(intermediate_size / mlp_div_ratio). */
+export class Expert {
+  private constructor(
+    private readonly kind: ExpertKind,
+    private readonly hiddenSize: number,
+    private readonly innerSize: number,
+    /** The keys of `config.json` that describe it. */
+    readonly json: Readonly<Record<string, unknown>>,
+  ) {}
+
+  /**
+   * The expert that a config describes.
+   *
+   * @param isOptional whether a config may leave out all that a plain Qwen2 config does not have
+   * @throws UserError for a missing or wrong value
+   */
+  static read(read: ConfigReader, hiddenSize: number, { isOptional = false } = {}): Expert {
+    read.only("hidden_act", ["silu"]);
+    const { mlp_type: { choices }, mlp_div_ratio } = expertKeys;
+    const size = read.number("intermediate_size", expertKeys.intermediate_size);
+    const ratio = read.number("mlp_div_ratio", mlp_div_ratio, isOptional ? 1 : undefined);
+    if (size < ratio) read.refuse("mlp_div_ratio", `at most intermediate_size (${size})`);
+    const name = read.choice("mlp_type", choices, isOptional ? usualSwiGlu.name : undefined);
+    const kind = EXPERT_KINDS.find((each) => each.name === name)!;
+    return new Expert(kind, hiddenSize, Math.floor(size / ratio), {
+      hidden_act: "silu",
+      intermediate_size: size,
+      mlp_type: name,
+      mlp_div_ratio: ratio,
+    });
+  }
+
+  /** Its parameters, with a prefix to their names. */
+  parameters(prefix = ""): Parameter[] {
+    const { kind, hiddenSize, innerSize } = this;
+    const named = (name: string) => `${prefix}${name}.weight`;
+    return [
+      ...kind.up.map((name) => weight(named(name), innerSize, hiddenSize)),
+      ...kind.down.map((name) => weight(named(name), hiddenSize, innerSize)),
+    ];
+  }
+
+  /**
+   * The tensors of several experts: `up` [experts, 2 · inner, hidden] and `down` [experts, hidden,
+   * inner], or [experts, 2 · hidden, inner] with a second gate.
+   *
+   * @param experts the parameters of each
+   * @param inputType what the experts compute in
+   */
+  tensors(
+    experts: readonly (readonly Parameter[])[],
+    inputType: "f32" | "operand",
+  ): Record<"up" | "down", StackedParameters> {
+    const { kind: { up, down }, hiddenSize, innerSize } = this;
+    const stack = inputType === "operand" ? operand : stacked;
+    return {
+      up: stack(
+        [experts.length, up.length * innerSize, hiddenSize],
+        ...experts.flatMap((parameters) => parameters.slice(0, up.length)),
+      ),
+      down: stack(
+        [experts.length, down.length * hiddenSize, innerSize],
+        ...experts.flatMap((parameters) => parameters.slice(up.length)),
+      ),
+    };
+  }
+
+  /** Floating-point operations of one row. */
+  get flopsPerRow(): number {
+    const matrices = this.kind.up.length + this.kind.down.length;
+    return 2 * matrices * this.hiddenSize * this.innerSize;
+  }
+
+  /**
+   * All experts at once, each on its own rows.
+   *
+   * @param x [rows, hidden] for one expert, [experts, ..., hidden] for several
+   * @returns of the same shape
+   */
+  forward(x: Tensor, weights: Weights<"up" | "down">): Tensor {
+    return this.kind.forward(x, weights);
+  }
+}

@@ -1,0 +1,38 @@
+import type { Tensor } from "../../../kernels/runtime/graph.ts";
+import type { Batch } from "../batch.ts";
+import type { ConfigKey, ConfigReader } from "../config-reader.ts";
+import type { Layer, SharedSizes, Weights } from "../layer.ts";
+
+/** The definition of a feed-forward layer. */
+export interface FeedForward<Name extends string = string> extends Layer<Name> {
+  /** False if a token's output depends on later tokens of its sequence. */
+  readonly causal: boolean;
+  /** What its input is computed in: always f32, or what matrix products take. */
+  readonly inputType: "f32" | "operand";
+  /** The keys of `config.json` that describe it. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /**
+   * Floating-point operations of one token's forward pass.
+   *
+   * @param sequence tokens of a sequence
+   */
+  flopsPerToken(sequence: number): number;
+  /**
+   * Records residual + feedForward(x).
+   *
+   * @param x [tokens, hidden], normalised, of `inputType`
+   * @param residual [tokens, hidden] f32
+   * @returns [tokens, hidden] f32; rows of padding may hold anything finite
+   */
+  forward(x: Tensor, residual: Tensor, weights: Weights<Name>, batch: Batch): Tensor;
+}
+
+/** A kind of feed-forward layer that a config can choose. */
+export interface FeedForwardKind {
+  /** The value of `FFN_type` that chooses it. */
+  readonly name: string;
+  /** The keys that it reads; pretraining offers them as settings. */
+  readonly keys: Readonly<Record<string, ConfigKey>>;
+  /** The layer that a config describes. @throws UserError for a missing or wrong value */
+  read(read: ConfigReader, sizes: SharedSizes): FeedForward;
+}

@@ -1,0 +1,19 @@
+import { Random } from "../../data/random.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
+import type { Parameter } from "./layer.ts";
+
+/**
+ * The values of a parameter at the start of training, row-major.
+ *
+ * @param index the parameter's place in the published order: each draws from a stream of its own
+ */
+export function initialValues(
+  { shape, initial }: Parameter,
+  seed: number,
+  index: number,
+): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(sizeOf(shape));
+  if ("constant" in initial) return values.fill(initial.constant);
+  new Random(seed, index).fillNormal(values, initial.deviation);
+  return values;
+}

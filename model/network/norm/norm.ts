@@ -1,0 +1,16 @@
+import type { Tensor } from "../../../kernels/runtime/graph.ts";
+import type { Layer, Weights } from "../layer.ts";
+
+/** The definition of a normalisation. */
+export interface Norm<Name extends string = string> extends Layer<Name> {
+  /** The keys of `config.json` that describe it. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /**
+   * Records the normalisation, row by row.
+   *
+   * @param x [tokens, hidden] f32
+   * @param dtype of the result; the type that matrix products take when left out
+   * @returns [tokens, hidden]
+   */
+  forward(x: Tensor, weights: Weights<Name>, dtype?: "f32" | "f16"): Tensor;
+}
