@@ -181,7 +181,7 @@ function phasesOf(steps: RecipeStep[]): RecipeStep[][] {
 }
 
 async function concatenate(paths: string[], target: string): Promise<void> {
-  const file = await WholeFile.create(target);
+  await using file = await WholeFile.create(target);
   for (const path of paths) {
     using part = await Deno.open(path);
     for await (const chunk of part.readable) await file.append(chunk);

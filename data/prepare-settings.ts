@@ -1,9 +1,9 @@
-import { parse } from "@std/yaml";
 import { dirname, isAbsolute, join } from "node:path";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { messageOf } from "./files/error-message.ts";
 import { isRecord } from "./files/is-record.ts";
 import { filesOf } from "./files/input-files.ts";
+import { readText } from "./files/text-file.ts";
+import { parseYaml } from "./files/yaml.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare.ts";
 import { readRecipe, type Recipe, recipePath } from "./recipe.ts";
@@ -90,12 +90,7 @@ class Section {
  * @throws UserError naming the file and key that is wrong
  */
 export async function readPrepareSettings(path: string, output?: string): Promise<PrepareFile> {
-  let content: unknown;
-  try {
-    content = parse(await Deno.readTextFile(path));
-  } catch (error) {
-    throw new UserError(`the settings ${path} cannot be read: ${messageOf(error)}`);
-  }
+  const content = parseYaml(await readText(path), path);
   const places = { folder: dirname(path), output };
   const file = Section.of(content, FILE_KEYS, path, places);
   const list = file.value("sources", Array.isArray, "a list") ?? [];

@@ -1,9 +1,9 @@
-import { parse } from "@std/yaml";
 import { closest } from "fastest-levenshtein";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { messageOf } from "./files/error-message.ts";
 import { isRecord } from "./files/is-record.ts";
+import { readIfThere } from "./files/text-file.ts";
+import { parseYaml } from "./files/yaml.ts";
 import {
   type Argument,
   ModelMissing,
@@ -38,25 +38,17 @@ export function recipePath(name: string): string {
 
 /** Reads a recipe in Data-Juicer's YAML. Throws UserError, naming the file, if it is none. */
 export async function readRecipe(path: string): Promise<Recipe> {
-  let yaml: string;
-  try {
-    yaml = await Deno.readTextFile(path);
-  } catch {
-    throw new UserError(
-      `the recipe ${path} cannot be read: give the path of a YAML file, or steel-text, steel-code or steel-zh`,
-    );
-  }
-  return parseRecipe(yaml, path);
+  const yaml = await readIfThere(path);
+  if (yaml !== undefined) return parseRecipe(yaml, path);
+  throw new UserError(
+    `${path}: there is no such recipe; give the path of a YAML file, or steel-text, steel-code or ` +
+      `steel-zh`,
+  );
 }
 
 /** As {@linkcode readRecipe}, from the file's content; `path` is for messages. */
 export function parseRecipe(yaml: string, path: string): Recipe {
-  let content: unknown;
-  try {
-    content = parse(yaml);
-  } catch (error) {
-    throw new UserError(`${path} is not YAML: ${messageOf(error)}`);
-  }
+  const content = parseYaml(yaml, path);
   if (!isRecord(content) || !Array.isArray(content.process)) {
     throw new UserError(
       `${path} is not a recipe: it must have a list "process" of operators, such as ` +

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { makeFolderOf } from "./files/make-folder.ts";
+import { WholeFile } from "./files/whole-file.ts";
 import type { TokenCorpus } from "./token-corpus.ts";
 
 /**
@@ -46,15 +48,10 @@ async function write(path: string, { train, heldOut, tokensBySource }: TokenCorp
   start.set(json, 4);
 
   const parts = [start, bytesOf(train), bytesOf(heldOut)];
-  const aside = `${path}.${crypto.randomUUID()}`;
-  await Deno.mkdir(join(path, ".."), { recursive: true });
-  try {
-    await Deno.writeFile(aside, ReadableStream.from([sha256(parts), ...parts]));
-    await Deno.rename(aside, path);
-  } catch (error) {
-    await Deno.remove(aside).catch(() => {});
-    throw error;
-  }
+  await makeFolderOf(path);
+  await using file = await WholeFile.create(path);
+  for (const part of [sha256(parts), ...parts]) await file.append(part);
+  await file.finish();
 }
 
 async function read(path: string): Promise<TokenCorpus | undefined> {

@@ -77,7 +77,7 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
     await work.remove();
     throw new UserError(`there is no document to tokenize\n${firstProblems(problems)}`.trim());
   }
-  const writer = new ShardWriter(output, {
+  await using writer = new ShardWriter(output, {
     format,
     tokenizer: settings.tokenizer ?? "Qwen1.5",
     blockLength: sequence + 1,

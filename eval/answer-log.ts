@@ -4,9 +4,9 @@
  */
 
 import { UserError } from "../kernels/runtime/user-error.ts";
+import { AppendOnlyFile } from "../data/files/append-only-file.ts";
 import { parseObject } from "../data/files/json.ts";
-import { readIfThere } from "../data/files/json-file.ts";
-import { writeError } from "../data/files/write-error.ts";
+import { readIfThere } from "../data/files/text-file.ts";
 import type { Letter } from "./benchmarks/benchmark.ts";
 import type { Outcome } from "./scores.ts";
 
@@ -34,9 +34,9 @@ interface LoggedAnswer extends Answer {
   asked: string;
 }
 
-export class AnswerLog {
+export class AnswerLog implements Disposable {
   private constructor(
-    private readonly path: string,
+    private readonly file: AppendOnlyFile,
     private readonly hashes: ReadonlyMap<string, string>,
     readonly answers: Answer[],
   ) {}
@@ -56,23 +56,24 @@ export class AnswerLog {
     const text = await readIfThere(path) ?? "";
     // A line that a kill cut off has no end; its question is asked again.
     const lines = text.slice(0, text.lastIndexOf("\n") + 1).split("\n").slice(0, -1);
-    if (lines.length === 0) {
-      await write(path, [settings], "create");
-      return new AnswerLog(path, hashes, []);
-    }
-    checkSettings(path, lines[0], settings);
+    if (lines.length > 0) checkSettings(path, lines[0], settings);
     const answers = lines.slice(1).map((line, index) => parseAnswer(line, `${path}:${index + 2}`));
     checkQuestions(path, answers, hashes);
-    const length = new TextEncoder().encode(lines.join("\n") + "\n").length;
-    await Deno.truncate(path, length);
-    return new AnswerLog(path, hashes, answers);
+    const whole = new TextEncoder().encode(linesOf(lines)).length;
+    const file = new AppendOnlyFile(path, whole);
+    if (lines.length === 0) file.append(linesOf([JSON.stringify(settings)]));
+    return new AnswerLog(file, hashes, answers);
   }
 
-  /** Writes answers to the disk. */
-  async add(answers: Answer[]): Promise<void> {
+  /** Writes answers to the disk. @throws {UserError} when it is full */
+  add(answers: Answer[]): void {
     const logged = answers.map((answer) => ({ ...answer, asked: this.hashes.get(keyOf(answer)) }));
-    await write(this.path, logged, "append");
+    this.file.append(linesOf(logged.map((answer) => JSON.stringify(answer))));
     this.answers.push(...answers);
+  }
+
+  [Symbol.dispose](): void {
+    this.file[Symbol.dispose]();
   }
 }
 
@@ -81,14 +82,8 @@ export function keyOf({ subject, id }: Pick<Answer, "subject" | "id">): string {
   return `${subject}/${id}`;
 }
 
-async function write(path: string, values: unknown[], how: "create" | "append"): Promise<void> {
-  const lines = values.map((value) => JSON.stringify(value) + "\n").join("");
-  const bytes = new TextEncoder().encode(lines);
-  try {
-    await Deno.writeFile(path, bytes, { append: how === "append" });
-  } catch (error) {
-    throw writeError(error, path, bytes.length);
-  }
+function linesOf(lines: string[]): string {
+  return lines.map((line) => line + "\n").join("");
 }
 
 function checkSettings(path: string, line: string, settings: LogSettings): void {

@@ -5,7 +5,7 @@ import { stringify } from "csv-stringify/sync";
 import { embeddedExam, embeddedExamples } from "../data/exam/embedded-instructions.ts";
 import type { PoemQuestion } from "../data/exam/poem-questions.ts";
 import { formatJson } from "../data/files/json.ts";
-import { writeText } from "../data/files/json-file.ts";
+import { WholeFile } from "../data/files/whole-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
 import { LETTERS } from "./benchmarks/benchmark.ts";
 
@@ -24,11 +24,14 @@ export async function writeDemoExam(folder: string): Promise<void> {
     await makeFolder(join(folder, split));
     for (const [kind, ofKind] of Map.groupBy(questions, ({ kind }) => kind)) {
       const file = join(folder, split, `${handleOf(kind)}_${split}.csv`);
-      await writeText(file, csvOf(ofKind));
+      await WholeFile.write(file, csvOf(ofKind));
     }
   }
   const mapping = Object.entries(SUBJECTS).map(([kind, names]) => [handleOf(kind), names]);
-  await writeText(join(folder, "subject_mapping.json"), formatJson(Object.fromEntries(mapping)));
+  await WholeFile.write(
+    join(folder, "subject_mapping.json"),
+    formatJson(Object.fromEntries(mapping)),
+  );
 }
 
 function handleOf(kind: string): string {

@@ -2,6 +2,7 @@
 
 import { dirname } from "node:path";
 import { UserError } from "../kernels/runtime/user-error.ts";
+import { AppendOnlyFile } from "../data/files/append-only-file.ts";
 import { exists } from "../data/files/exists.ts";
 import { messageOf } from "../data/files/error-message.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
@@ -47,9 +48,7 @@ export async function downloadBenchmark(
   }
 }
 
-/** A failure that trying again will not mend. */
-class Refusal extends UserError {}
-
+/** Tries again after what may pass; a UserError is a failure that trying again will not mend. */
 async function fetchWithRetries(
   url: string,
   partial: string,
@@ -60,7 +59,7 @@ async function fetchWithRetries(
     try {
       return await fetchRest(url, partial, options);
     } catch (error) {
-      if (error instanceof Refusal) throw error;
+      if (error instanceof UserError) throw error;
       if (attempt === ATTEMPTS) {
         throw new UserError(
           `${url}: ${reasonOf(error)}, after ${ATTEMPTS} attempts. Try again to go on from what ` +
@@ -94,18 +93,14 @@ async function fetchRest(url: string, partial: string, options: DownloadOptions)
     await response.body?.cancel();
     const message = `${url}: the server answers ${response.status} ${response.statusText}`.trim();
     throw response.status >= 400 && response.status < 500 && response.status !== 429
-      ? new Refusal(`${message}; download it by hand and name it with --data`)
+      ? new UserError(`${message}; download it by hand and name it with --data`)
       : new Error(`the server answers ${response.status}`);
   }
   // Without 206, it sends all from the beginning.
-  const truncate = response.status !== 206;
-  using file = await Deno.open(partial, { write: true, create: true, truncate });
-  await file.seek(0, Deno.SeekMode.End);
+  using file = new AppendOnlyFile(partial, response.status === 206 ? before : 0);
   let received = 0;
   for await (const chunk of response.body) {
-    for (let written = 0; written < chunk.length;) {
-      written += await file.write(chunk.subarray(written));
-    }
+    file.append(chunk);
     received += chunk.length;
   }
   const length = response.headers.get("content-length");

@@ -3,7 +3,7 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { parseObject } from "../data/files/json.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
-import { decodeUtf8, readBytes } from "./utf8-file.ts";
+import { decodeUtf8, readFileBytes } from "../data/files/utf8.ts";
 
 export interface Perplexity {
   tokens: number;
@@ -67,7 +67,7 @@ export async function perplexity(
  * @throws {UserError} for a file that is not text, or a line without one
  */
 export async function readDocuments(path: string): Promise<string[]> {
-  const content = decodeUtf8(await readBytes(path), path);
+  const content = decodeUtf8(await readFileBytes(path), path);
   const documents = path.endsWith(".jsonl")
     ? content.split("\n").flatMap((line, i) =>
       line.trim() === "" ? [] : textOf(line, `${path}:${i + 1}`)

@@ -5,7 +5,7 @@ import { stringify } from "csv-stringify/sync";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { exists } from "../data/files/exists.ts";
 import { formatJson } from "../data/files/json.ts";
-import { readJson, writeText } from "../data/files/json-file.ts";
+import { readJson } from "../data/files/json-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
 import { WholeFile } from "../data/files/whole-file.ts";
 import type { Answer } from "./answer-log.ts";
@@ -69,12 +69,12 @@ export async function writeResults(
   for (const { handle } of benchmark.subjects) {
     const file = join(folder, "subjects", `${handle}.csv`);
     const rows = bySubject.get(handle);
-    if (rows) await writeText(file, subjectCsv(rows));
+    if (rows) await WholeFile.write(file, subjectCsv(rows));
     // A run that asked more may have left it, and these results count without.
     else if (await exists(file)) await Deno.remove(file);
   }
   if (benchmark.unanswered.includes(results.split)) {
-    await writeText(join(folder, "submission.json"), submission(answered));
+    await WholeFile.write(join(folder, "submission.json"), submission(answered));
   }
   await WholeFile.write(join(folder, RESULTS_FILE), formatJson(results));
 }

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { parseObject } from "../data/files/json.ts";
-import { readIfThere } from "../data/files/json-file.ts";
+import { readIfThere } from "../data/files/text-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
 import type { OnProgress } from "../data/progress/progress.ts";
 import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
@@ -35,7 +35,7 @@ export async function runEvaluation(
 ): Promise<Results> {
   const exam = await readExam(settings);
   await makeFolder(settings.out);
-  const log = await AnswerLog.open(
+  using log = await AnswerLog.open(
     join(settings.out, "answers.jsonl"),
     await logSettings(settings, exam, answerer),
     questionHashes(exam),
@@ -69,7 +69,7 @@ async function askMissing(
   onProgress({ ...progress, done: questions.length - missing.length, status: "" });
   const evaluation = { benchmark, recipe, questions: missing, shots: examples, batch, seed };
   for await (const answers of evaluate(evaluation, answerer)) {
-    await log.add(answers);
+    log.add(answers);
     asked += answers.length;
     tokens += answers.reduce((sum, answer) => sum + answer.tokens, 0);
     seconds = (performance.now() - began) / 1000;

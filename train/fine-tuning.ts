@@ -8,7 +8,7 @@ import type { Gpu } from "../kernels/runtime/device.ts";
 import { describeMemory } from "../kernels/runtime/memory.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
-import { readIfThere } from "../data/files/json-file.ts";
+import { readIfThere } from "../data/files/text-file.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
 import { newestCheckpoint } from "../model/host/run-folder.ts";

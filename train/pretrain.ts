@@ -5,7 +5,7 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../model/network/config.ts";
 import { initialValues } from "../model/network/initialization.ts";
-import { readIfThere } from "../data/files/json-file.ts";
+import { readIfThere } from "../data/files/text-file.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
 import { newestCheckpoint } from "../model/host/run-folder.ts";

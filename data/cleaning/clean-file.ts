@@ -42,7 +42,7 @@ export async function cleanFile(
   work: WorkFolder,
   { strict, traced, onProgress }: FileOptions,
 ): Promise<CleanedFile> {
-  const done = await work.readText(`${name}.json`);
+  const done = await work.readIfThere(`${name}.json`);
   if (done !== undefined) return JSON.parse(done);
 
   const report = { ...emptyReport(steps), inputs: [path] };
@@ -51,30 +51,24 @@ export async function cleanFile(
     if (strict) throw new UserError(describeProblem(problem));
     addProblem(report.problems, problem);
   };
-  const files = await Promise.all(
-    ["jsonl", "entries", "stats"].map((kind) => WholeFile.create(work.file(`${name}.${kind}`))),
-  );
-  const [lines, entries, statistics] = files;
+  await using lines = await WholeFile.create(work.file(`${name}.jsonl`));
+  await using entries = await WholeFile.create(work.file(`${name}.entries`));
+  await using statistics = await WholeFile.create(work.file(`${name}.stats`));
   let bytesRead = 0;
   const records = recordJobs(path, heed, (bytes) => bytesRead += bytes);
-  try {
-    for await (const { cleaned: part, problems, leftOut } of threads.map(records)) {
-      if (strict && problems.length > 0) heed(problems[0]);
-      const sources = addSources(part.sources, cleaned.sources);
-      addJob(report, { ...part, sources }, problems, leftOut);
-      cleaned.documents += part.entries.length / ENTRY.length;
-      await lines.append(part.lines);
-      renumberSources(part.entries, sources, cleaned.sources);
-      await entries.append(new Uint8Array(part.entries.buffer));
-      await statistics.append(part.statistics);
-      cleaned.traces = firstTraces([...cleaned.traces, ...part.traces], traced);
-      onProgress(report.read.documents, bytesRead);
-    }
-    for (const file of files) await file.finish();
-  } catch (error) {
-    for (const file of files) await file.abandon();
-    throw error;
+  for await (const { cleaned: part, problems, leftOut } of threads.map(records)) {
+    if (strict && problems.length > 0) heed(problems[0]);
+    const sources = addSources(part.sources, cleaned.sources);
+    addJob(report, { ...part, sources }, problems, leftOut);
+    cleaned.documents += part.entries.length / ENTRY.length;
+    await lines.append(part.lines);
+    renumberSources(part.entries, sources, cleaned.sources);
+    await entries.append(new Uint8Array(part.entries.buffer));
+    await statistics.append(part.statistics);
+    cleaned.traces = firstTraces([...cleaned.traces, ...part.traces], traced);
+    onProgress(report.read.documents, bytesRead);
   }
+  for (const file of [lines, entries, statistics]) await file.finish();
   await WholeFile.write(work.file(`${name}.json`), JSON.stringify(cleaned));
   return cleaned;
 }

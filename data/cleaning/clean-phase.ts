@@ -58,25 +58,20 @@ export class CleanPhase {
     for (const file of files) addReport(report, file.report);
     const fingerprints = fingerprintsOf(files, this.work);
     const kept = this.#decide(fingerprints, report);
-    const output = await WholeFile.create(path);
-    try {
-      const paths = files.map(({ name }) => this.work.file(`${name}.jsonl`));
-      const progress = await FileProgress.over("writing", paths, this.options.onProgress);
-      let start = 0;
-      for (const file of files) {
-        const own = kept.subarray(start, start += file.documents);
-        const seen = { documents: 0, bytes: 0 };
-        await appendKept(output, file, this.work, own, (entry, stays) => {
-          if (stays) addKept(report, entry, file.sources);
-          progress.report(++seen.documents, seen.bytes += entry[ENTRY.bytes]);
-        });
-        progress.finish(file.documents);
-      }
-      await output.finish();
-    } catch (error) {
-      await output.abandon();
-      throw error;
+    await using output = await WholeFile.create(path);
+    const paths = files.map(({ name }) => this.work.file(`${name}.jsonl`));
+    const progress = await FileProgress.over("writing", paths, this.options.onProgress);
+    let start = 0;
+    for (const file of files) {
+      const own = kept.subarray(start, start += file.documents);
+      const seen = { documents: 0, bytes: 0 };
+      await appendKept(output, file, this.work, own, (entry, stays) => {
+        if (stays) addKept(report, entry, file.sources);
+        progress.report(++seen.documents, seen.bytes += entry[ENTRY.bytes]);
+      });
+      progress.finish(file.documents);
     }
+    await output.finish();
     return report;
   }
 

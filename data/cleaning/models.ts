@@ -1,6 +1,7 @@
 import { Tokenizer as AnyTokenizer } from "@huggingface/tokenizers";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
+import { readText } from "../files/text-file.ts";
 import { BytePairEncoder, type TokenizerJson } from "../tokenizing/byte-pair-encoder.ts";
 import type { Models } from "../operators/operator.ts";
 import { ArpaModel } from "../perplexity/arpa-model.ts";
@@ -60,15 +61,5 @@ async function loadTokenizer(path: string): Promise<Tokenizer> {
   } catch (error) {
     const reason = messageOf(error);
     throw new UserError(`the tokenizer ${path} cannot be used: ${reason}`);
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    throw new UserError(
-      `${path} cannot be read: ${messageOf(error)}`,
-    );
   }
 }

@@ -1,17 +1,12 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "../files/error-message.ts";
 import { isRecord } from "../files/is-record.ts";
+import { readJson } from "../files/json-file.ts";
 import type { CleanReport } from "./clean-report.ts";
 
 /** Reads a report from its JSON. Throws UserError if there is none, or not all that is shown of it. */
 export async function readCleanReport(path: string): Promise<CleanReport> {
-  let report: unknown;
-  try {
-    report = JSON.parse(await Deno.readTextFile(path));
-  } catch (error) {
-    throw new UserError(`the report ${path} cannot be read: ${messageOf(error)}`);
-  }
-  if (isReport(report)) return report as CleanReport;
+  const report = await readJson(path);
+  if (isReport(report)) return report as unknown as CleanReport;
   throw new UserError(
     `${path} is no report of cleaning; expected a FILE.report.json that clean or dedup wrote`,
   );

@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { exists } from "./exists.ts";
 import { makeFolder } from "./make-folder.ts";
+import { writeError } from "./write-error.ts";
 
 /**
  * Writes a folder so that a kill or a power cut at any moment leaves the old folder or the new one,
@@ -10,6 +11,8 @@ import { makeFolder } from "./make-folder.ts";
  * `.NAME.previous`. A kill between the two renames leaves it there: `currentFolder` finds it, and
  * the next write puts it back. One process at a time may write a folder of this name; what an
  * earlier one left unfinished is removed.
+ *
+ * @throws UserError if the folder cannot be written, such as to a full disk, and what `write` throws
  */
 export async function writeFolderAtomically(
   dir: string,
@@ -31,7 +34,7 @@ export async function writeFolderAtomically(
   } catch (error) {
     await removeIfThere(aside).catch(() => {}); // the first error is the one that matters
     await recover(path, previous);
-    throw error;
+    throw writeError(error, dir);
   }
   await removeIfThere(previous);
 }

@@ -1,4 +1,5 @@
-import { UserError } from "../../kernels/runtime/user-error.ts";
+import { isMissing } from "./error-code.ts";
+import { readError } from "./read-error.ts";
 
 /** Whether there is such a file or folder. @throws UserError if that cannot be told */
 export async function exists(path: string): Promise<boolean> {
@@ -6,8 +7,7 @@ export async function exists(path: string): Promise<boolean> {
     await Deno.stat(path);
     return true;
   } catch (error) {
-    const { NotFound, NotADirectory } = Deno.errors;
-    if (error instanceof NotFound || error instanceof NotADirectory) return false;
-    throw new UserError(`${path}: cannot be read: ${(error as Error).message}`);
+    if (isMissing(error)) return false;
+    throw readError(error, path);
   }
 }

@@ -1,6 +1,6 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "./error-message.ts";
 import { holds, realPath } from "./overwriting.ts";
+import { readError } from "./read-error.ts";
 
 /**
  * The files of a list of files and folders: a folder stands for all that is in it, by name, but for
@@ -20,14 +20,10 @@ export async function filesOf(paths: string[], output?: string): Promise<string[
 async function filesIn(paths: string[]): Promise<string[]> {
   const found: string[] = [];
   for (const path of paths) {
-    let stat: Deno.FileInfo;
-    try {
-      stat = await Deno.stat(path);
-    } catch (error) {
-      const reason = messageOf(error);
-      throw new UserError(`${path} cannot be read: ${reason}`);
-    }
-    if (!stat.isDirectory) {
+    const { isDirectory } = await Deno.stat(path).catch((error) => {
+      throw readError(error, path);
+    });
+    if (!isDirectory) {
       found.push(path);
       continue;
     }

@@ -2,14 +2,18 @@
 import { isRecord } from "./is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
-/** Parses the text of the file `path`. @throws UserError if it is not a JSON object */
-export function parseObject(text: string, path: string): Record<string, unknown> {
-  let json: unknown;
+/** Parses the text of the file `path`. @throws UserError if it is not JSON */
+export function parseJson(text: string, path: string): unknown {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw new UserError(`${path}: not valid JSON: ${(error as Error).message}`);
   }
+}
+
+/** The same of a JSON object. @throws UserError if it is anything else */
+export function parseObject(text: string, path: string): Record<string, unknown> {
+  const json = parseJson(text, path);
   if (!isRecord(json)) throw new UserError(`${path}: expected a JSON object`);
   return json;
 }

@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import { isMissing } from "./error-code.ts";
 import { isRecord } from "./is-record.ts";
 
 /**
@@ -35,8 +36,7 @@ export async function refuseForeign(path: string, keys: string[]): Promise<void>
   try {
     content = JSON.parse(await Deno.readTextFile(path));
   } catch (error) {
-    const { NotADirectory, NotFound } = Deno.errors;
-    if (error instanceof NotFound || error instanceof NotADirectory) return;
+    if (isMissing(error)) return;
   }
   const isOurs = isRecord(content) && keys.every((key) => key in content);
   if (!isOurs) throw foreign(path);

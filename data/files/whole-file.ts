@@ -1,5 +1,4 @@
-import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "./error-message.ts";
+import { writeError } from "./write-error.ts";
 
 /** The name under which a file is written until it is whole. */
 export function unfinishedName(path: string): string {
@@ -7,80 +6,84 @@ export function unfinishedName(path: string): string {
 }
 
 /**
- * A file that appears under its name only when it is whole: until {@linkcode WholeFile.finish} it
- * has another, under which nothing takes it for finished.
+ * Writes a file that appears under its name only when it is whole: until
+ * {@linkcode WholeFile.finish} it has another name, under which nothing takes it for finished. To be
+ * disposed of, which removes the file if it was not finished.
  */
-export class WholeFile {
+export class WholeFile implements AsyncDisposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  readonly #size: number | undefined;
+  #isOpen = true;
+  #isFinished = false;
 
-  private constructor(path: string, file: Deno.FsFile) {
+  private constructor(path: string, file: Deno.FsFile, size?: number) {
     this.#path = path;
     this.#file = file;
+    this.#size = size;
   }
 
-  /** Throws UserError if it cannot be created. */
-  static async create(path: string): Promise<WholeFile> {
+  /**
+   * Begins the file.
+   *
+   * @param size bytes of the finished file, where known: a full disk is reported with it
+   * @throws UserError if it cannot be created
+   */
+  static async create(path: string, size?: number): Promise<WholeFile> {
     try {
       const options = { write: true, create: true, truncate: true };
-      return new WholeFile(path, await Deno.open(unfinishedName(path), options));
+      return new WholeFile(path, await Deno.open(unfinishedName(path), options), size);
     } catch (error) {
-      throw cannotWrite(path, error);
+      throw writeError(error, path, size);
     }
   }
 
-  /** Writes a file of one piece. Throws UserError if that cannot be done. */
+  /** Writes a file in one piece. @throws UserError if that fails; an earlier file then stays */
   static async write(path: string, content: string | Uint8Array): Promise<void> {
-    const file = await WholeFile.create(path);
-    await file.append(typeof content === "string" ? new TextEncoder().encode(content) : content);
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await using file = await WholeFile.create(path, bytes.length);
+    await file.append(bytes);
     await file.finish();
   }
 
-  /** Throws UserError if it cannot be written, such as to a full disk. */
+  /** Appends bytes. @throws UserError if they cannot be written, such as to a full disk */
   async append(bytes: Uint8Array): Promise<void> {
     try {
       for (let written = 0; written < bytes.length;) {
         written += await this.#file.write(bytes.subarray(written));
       }
     } catch (error) {
-      this.#file.close();
-      throw cannotWrite(this.#path, error);
+      throw writeError(error, this.#path, this.#size);
     }
   }
 
-  /** Writes over what is there from `start` on; what is appended later still goes to the end. */
+  /** Writes over what is there from `start` on; later bytes are still appended to the end. */
   async overwrite(start: number, bytes: Uint8Array): Promise<void> {
     await this.#file.seek(start, Deno.SeekMode.Start);
     await this.append(bytes);
     await this.#file.seek(0, Deno.SeekMode.End);
   }
 
-  /** Gives the file its name. */
+  /** Waits until the file is on the disk and gives it its name. @throws UserError if that fails */
   async finish(): Promise<void> {
     try {
       await this.#file.syncData();
-      this.#file.close();
+      this.#close();
       await Deno.rename(unfinishedName(this.#path), this.#path);
+      this.#isFinished = true;
     } catch (error) {
-      throw cannotWrite(this.#path, error);
+      throw writeError(error, this.#path, this.#size);
     }
   }
 
-  /** Takes the unfinished file away. */
-  async abandon(): Promise<void> {
-    try {
-      this.#file.close();
-    } catch {
-      // It was closed by the failure that led here.
-    }
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isFinished) return;
+    if (this.#isOpen) this.#close();
     await Deno.remove(unfinishedName(this.#path)).catch(() => {});
   }
-}
 
-function cannotWrite(path: string, error: unknown): UserError {
-  const reason = messageOf(error);
-  const advice = /ENOSPC|os error 28/.test(reason)
-    ? "free some space and run the same command again; what was finished is kept"
-    : "choose another place";
-  return new UserError(`${path} cannot be written (${reason}): ${advice}`);
+  #close(): void {
+    this.#isOpen = false;
+    this.#file.close();
+  }
 }

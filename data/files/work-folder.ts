@@ -1,5 +1,6 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { makeFolder } from "./make-folder.ts";
+import { readIfThere } from "./text-file.ts";
 import { unfinishedName, WholeFile } from "./whole-file.ts";
 
 /** What work folders are called, or what their names end in: nobody else's are. */
@@ -31,7 +32,7 @@ export class WorkFolder {
   static async open(path: string, task: unknown): Promise<WorkFolder> {
     const folder = new WorkFolder(path);
     const key = JSON.stringify(task);
-    if (await folder.readText(TASK) === key) return folder;
+    if (await folder.readIfThere(TASK) === key) return folder;
     await makeFolder(path);
     const names = await folder.#names();
     if (names.length > 0 && !names.includes(TASK) && !names.includes(MARK)) {
@@ -49,13 +50,9 @@ export class WorkFolder {
     return `${this.path}/${name}`;
   }
 
-  /** A file's content, or undefined if it is not there. */
-  async readText(name: string): Promise<string | undefined> {
-    try {
-      return await Deno.readTextFile(this.file(name));
-    } catch {
-      return undefined;
-    }
+  /** A file's text, or undefined if it is not there. */
+  readIfThere(name: string): Promise<string | undefined> {
+    return readIfThere(this.file(name));
   }
 
   async remove(): Promise<void> {

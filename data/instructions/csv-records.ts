@@ -1,6 +1,7 @@
 import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
+import { readTextSync } from "../files/text-file.ts";
 import type { ReadRecord } from "./records.ts";
 
 /** The columns of MMLU's files, which have no header. */
@@ -12,11 +13,12 @@ const MMLU_COLUMNS = ["question", "A", "B", "C", "D", "answer"];
  * @throws UserError if the file cannot be read or is no CSV
  */
 export function* readCsv(path: string): Generator<ReadRecord> {
+  const text = readTextSync(path);
   let rows: string[][];
   try {
-    rows = parse(Deno.readTextFileSync(path), { bom: true, relax_column_count: true });
+    rows = parse(text, { bom: true, relax_column_count: true });
   } catch (error) {
-    throw new UserError(`${path} cannot be read: ${messageOf(error)}`);
+    throw new UserError(`${path}: not valid CSV: ${messageOf(error)}`);
   }
   const hasHeader = rows[0]?.some((cell) => cell.toLowerCase() === "question") ?? false;
   const columns = hasHeader ? rows[0] : MMLU_COLUMNS;

@@ -1,6 +1,8 @@
 import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
+import { readError } from "../files/read-error.ts";
+import { readTextSync } from "../files/text-file.ts";
 
 /**
  * The questions of benchmarks as they are published: C-Eval and CMMLU with a column named
@@ -23,8 +25,7 @@ export function csvFiles(folder: string): string[] {
   try {
     entries = [...Deno.readDirSync(folder)];
   } catch (error) {
-    const reason = messageOf(error);
-    throw new UserError(`the folder ${folder} cannot be read: ${reason}`);
+    throw readError(error, folder);
   }
   return entries.toSorted((a, b) => a.name < b.name ? -1 : 1).flatMap(({ name, isDirectory }) => {
     if (isDirectory) return csvFiles(`${folder}/${name}`);
@@ -33,15 +34,16 @@ export function csvFiles(folder: string): string[] {
 }
 
 function questionsOf(path: string): string[] {
+  const text = readTextSync(path);
   let rows: string[][];
   try {
-    rows = parse(Deno.readTextFileSync(path), {
+    rows = parse(text, {
       bom: true,
       relax_column_count: true,
       relax_quotes: true,
     });
   } catch (error) {
-    throw new UserError(`${path} is not CSV: ${messageOf(error)}`);
+    throw new UserError(`${path}: not valid CSV: ${messageOf(error)}`);
   }
   const column = rows[0]?.findIndex((cell) => cell.toLowerCase() === "question") ?? -1;
   return column >= 0 ? rows.slice(1).map((row) => row[column] ?? "") : rows.map((row) => row[0]);

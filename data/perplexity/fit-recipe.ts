@@ -88,7 +88,7 @@ async function modelOf(settings: PerplexitySettings, work: WorkFolder): Promise<
     return { arpa: settings.arpa, sentencePiece: settings.sentencePiece };
   }
   const arpa = work.file("perplexity.arpa");
-  if (await work.readText("perplexity.arpa") === undefined) {
+  if (await work.readIfThere("perplexity.arpa") === undefined) {
     await WholeFile.write(arpa, await trainOnReference(settings.reference));
   }
   return { arpa };

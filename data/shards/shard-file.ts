@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "../files/error-message.ts";
+import { readError } from "../files/read-error.ts";
 import { readFully } from "../files/read-fully.ts";
 
 /**
@@ -99,13 +99,7 @@ export class Shard implements Disposable {
 
   /** Throws UserError if the file cannot be read or is no whole shard. */
   static open(path: string): Shard {
-    let file: Deno.FsFile;
-    try {
-      file = Deno.openSync(path);
-    } catch (error) {
-      const reason = messageOf(error);
-      throw new UserError(`the shard ${path} cannot be read: ${reason}`);
-    }
+    const file = openForReading(path);
     try {
       return new Shard(path, file);
     } catch (error) {
@@ -138,5 +132,13 @@ export class Shard implements Disposable {
     throw new UserError(
       `${this.#path} is a shard of version ${version} or of a type of token that is not known here`,
     );
+  }
+}
+
+function openForReading(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path);
+  } catch (error) {
+    throw readError(error, path);
   }
 }

@@ -1,7 +1,8 @@
 import { basename } from "node:path";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "../files/error-message.ts";
+import { errorCode } from "../files/error-code.ts";
 import { refuseForeign } from "../files/overwriting.ts";
+import { readError } from "../files/read-error.ts";
 import { WholeFile } from "../files/whole-file.ts";
 import { MANIFEST, type Manifest, md5OfFile, type ShardEntry, writeManifest } from "./manifest.ts";
 import { type ShardFormat, shardHeader } from "./shard-file.ts";
@@ -32,8 +33,8 @@ export async function earlierShards(dir: string): Promise<string[]> {
   try {
     names = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw new UserError(`the folder ${dir} cannot be read: ${messageOf(error)}`);
+    if (errorCode(error) === "ENOENT") return [];
+    throw readError(error, dir);
   }
   const shards = names.filter((name) => /^shard-\d{5}\.bin(\.unfinished)?$/.test(name));
   const manifest = names.filter((name) => name === MANIFEST);
@@ -43,8 +44,9 @@ export async function earlierShards(dir: string): Promise<string[]> {
 /**
  * Packs documents into shards: they run on from block to block and from shard to shard, and the
  * unfilled end of the last shard is padding: to the end of its block, or in LITPKDS of the shard.
+ * Must be disposed of, which removes a shard that was not finished.
  */
-export class ShardWriter {
+export class ShardWriter implements AsyncDisposable {
   readonly #dir: string;
   readonly #settings: ShardSettings;
   /** Tokens of a full shard. */
@@ -135,6 +137,10 @@ export class ShardWriter {
     this.#shards.push({ file: basename(path), tokens: this.#length, md5 });
     this.#file = undefined;
     this.#length = 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file?.[Symbol.asyncDispose]();
   }
 
   /** The header with the tokens so far; right once the shard is whole. */

@@ -33,33 +33,27 @@ export async function tokenizeFile(
   strict: boolean,
   onProgress: (documents: number, bytes: number) => void,
 ): Promise<TokenizedFile> {
-  const done = await work.readText(`${name}.json`);
+  const done = await work.readIfThere(`${name}.json`);
   if (done !== undefined) return JSON.parse(done);
   const result: TokenizedFile = { name, documents: 0, tokens: 0, problems: noProblems() };
   const heed = (problem: Problem) => {
     if (strict) throw new UserError(describeProblem(problem));
     addProblem(result.problems, problem);
   };
-  const tokensFile = await WholeFile.create(work.file(`${name}.tokens`));
-  const lengthsFile = await WholeFile.create(work.file(`${name}.lengths`));
+  await using tokensFile = await WholeFile.create(work.file(`${name}.tokens`));
+  await using lengthsFile = await WholeFile.create(work.file(`${name}.lengths`));
   let bytesRead = 0;
   const records = recordJobs(file, heed, (bytes) => bytesRead += bytes);
-  try {
-    for await (const { tokens, lengths, problems } of threads.map(records)) {
-      problems.forEach(heed);
-      await tokensFile.append(new Uint8Array(tokens.buffer));
-      await lengthsFile.append(new Uint8Array(lengths.buffer));
-      result.documents += lengths.length;
-      result.tokens += tokens.length;
-      onProgress(result.documents, bytesRead);
-    }
-    await tokensFile.finish();
-    await lengthsFile.finish();
-  } catch (error) {
-    await tokensFile.abandon();
-    await lengthsFile.abandon();
-    throw error;
+  for await (const { tokens, lengths, problems } of threads.map(records)) {
+    problems.forEach(heed);
+    await tokensFile.append(new Uint8Array(tokens.buffer));
+    await lengthsFile.append(new Uint8Array(lengths.buffer));
+    result.documents += lengths.length;
+    result.tokens += tokens.length;
+    onProgress(result.documents, bytesRead);
   }
+  await tokensFile.finish();
+  await lengthsFile.finish();
   await WholeFile.write(work.file(`${name}.json`), JSON.stringify(result));
   return result;
 }

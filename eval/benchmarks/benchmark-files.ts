@@ -3,7 +3,7 @@
 import { unzipSync } from "fflate";
 import { parseTar } from "nanotar";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { decodeUtf8, readBytes } from "../utf8-file.ts";
+import { decodeUtf8, readFileBytes } from "../../data/files/utf8.ts";
 
 export interface BenchmarkFiles {
   /** The folder or archive, for messages. */
@@ -31,7 +31,9 @@ export async function openBenchmarkFiles(where: string): Promise<BenchmarkFiles>
       `${where}: no such folder or archive; give the benchmark's with --data, or --download`,
     );
   }
-  return info.isDirectory ? await openFolder(where) : openArchive(where, await readBytes(where));
+  return info.isDirectory
+    ? await openFolder(where)
+    : openArchive(where, await readFileBytes(where));
 }
 
 /** The path inside that ends with `suffix`, the shortest where several do. */
@@ -45,7 +47,7 @@ async function openFolder(where: string): Promise<BenchmarkFiles> {
   return {
     where,
     paths: (await listFolder(where, "", MAX_DEPTH)).sort(),
-    read: async (path) => decodeUtf8(await readBytes(`${where}/${path}`), `${where}/${path}`),
+    read: async (path) => decodeUtf8(await readFileBytes(`${where}/${path}`), `${where}/${path}`),
   };
 }
 

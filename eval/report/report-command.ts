@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { writeText } from "../../data/files/json-file.ts";
+import { WholeFile } from "../../data/files/whole-file.ts";
 import { toHtml } from "./html.ts";
 import { toMarkdown } from "./markdown.ts";
 import { report } from "./report.ts";
@@ -36,7 +36,7 @@ export async function reportCommand(argv: string[]): Promise<void> {
   for (
     const [name, text] of [["report.html", toHtml(document)], ["report.md", toMarkdown(document)]]
   ) {
-    await writeText(join(folder, name), text);
+    await WholeFile.write(join(folder, name), text);
     console.log(join(folder, name));
   }
 }

@@ -1,11 +1,13 @@
 /** Everything a report is about, read from a run's folder. */
 
-import { parse } from "@std/yaml";
 import { join } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { parseObject } from "../../data/files/json.ts";
-import { readIfThere } from "../../data/files/json-file.ts";
+import { isMissing } from "../../data/files/error-code.ts";
+import { readError } from "../../data/files/read-error.ts";
+import { readIfThere } from "../../data/files/text-file.ts";
+import { parseYaml } from "../../data/files/yaml.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { readResults, type Results, RESULTS_FILE } from "../results.ts";
 
@@ -97,12 +99,7 @@ function taskOf(settings: Stage["settings"]): Task | undefined {
 async function readSettings(path: string): Promise<Stage["settings"]> {
   const text = await readIfThere(path);
   if (text === undefined) return {};
-  let settings: unknown;
-  try {
-    settings = parse(text);
-  } catch (error) {
-    throw new UserError(`${path}: not valid YAML: ${(error as Error).message.split("\n")[0]}`);
-  }
+  const settings = parseYaml(text, path);
   if (!isRecord(settings) || !Object.values(settings).every(isRecord)) {
     throw new UserError(`${path}: not a training run's settings: expected sections of settings`);
   }
@@ -125,8 +122,7 @@ async function listFiles(folder: string, depth: number): Promise<string[]> {
     }
     return files;
   } catch (error) {
-    const { NotFound, NotADirectory } = Deno.errors;
-    if (!(error instanceof NotFound || error instanceof NotADirectory)) throw error;
+    if (!isMissing(error)) throw readError(error, folder);
     throw new UserError(`${folder}: no such folder; give a run's, such as runs`);
   }
 }

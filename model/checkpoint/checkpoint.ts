@@ -6,7 +6,8 @@ import { currentFolder, writeFolderAtomically } from "../../data/files/atomic-fo
 import { configToJson, type ModelConfig, parseConfig } from "../network/config.ts";
 import { exists } from "../../data/files/exists.ts";
 import { formatJson } from "../../data/files/json.ts";
-import { readJson, writeText } from "../../data/files/json-file.ts";
+import { readJson } from "../../data/files/json-file.ts";
+import { WholeFile } from "../../data/files/whole-file.ts";
 import { parameterShapes } from "../network/parameter-shapes.ts";
 import { newestCheckpoint } from "../host/run-folder.ts";
 import type { FloatDtype, SafetensorsFile, TensorInfo } from "./safetensors.ts";
@@ -101,7 +102,7 @@ export async function writeCheckpointFiles(
   const entries = parameterShapes(config).map((parameter) => ({ ...parameter, dtype }));
   await writeWeights(folder, entries, tensors, maxShardBytes);
   for (const [name, text] of Object.entries({ ...configFiles(config, dtype), ...files })) {
-    await writeText(join(folder, name), text);
+    await WholeFile.write(join(folder, name), text);
   }
 }
 

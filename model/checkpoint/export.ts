@@ -6,7 +6,7 @@ import { configToJson, type ModelConfig } from "../network/config.ts";
 import { exists } from "../../data/files/exists.ts";
 import { GENERATION_CONFIG_FILE } from "./generation-config.ts";
 import { formatJson } from "../../data/files/json.ts";
-import { readIfThere } from "../../data/files/json-file.ts";
+import { readIfThere } from "../../data/files/text-file.ts";
 import type { FloatDtype } from "./safetensors.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Vocabulary, VOCABULARY_FILE } from "../tokenizer/vocabulary.ts";

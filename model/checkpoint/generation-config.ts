@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { parseObject } from "../../data/files/json.ts";
-import { readIfThere } from "../../data/files/json-file.ts";
+import { readIfThere } from "../../data/files/text-file.ts";
 
 /** What a checkpoint's `generation_config.json` says beyond its `config.json`. */
 export interface GenerationConfig {

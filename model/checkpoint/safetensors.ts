@@ -19,7 +19,8 @@ import {
   type TensorEntry,
   type TensorInfo,
 } from "./safetensors-header.ts";
-import { writeError } from "../../data/files/write-error.ts";
+import { readError } from "../../data/files/read-error.ts";
+import { WholeFile } from "../../data/files/whole-file.ts";
 
 export type { FloatDtype, TensorEntry, TensorInfo };
 
@@ -40,11 +41,7 @@ export class SafetensorsFile implements Disposable {
   /** @throws UserError if the file cannot be read or its header does not describe it exactly */
   static async open(path: string): Promise<SafetensorsFile> {
     const file = await Deno.open(path).catch((error) => {
-      throw new UserError(
-        error instanceof Deno.errors.NotFound
-          ? `${path}: there is no such file`
-          : `${path}: cannot be read: ${error.message}`,
-      );
+      throw readError(error, path);
     });
     try {
       const fileSize = (await file.stat()).size;
@@ -120,21 +117,16 @@ export async function writeSafetensors(
 ): Promise<void> {
   const ordered = entries.toSorted((a, b) => byteSize(b.dtype, [1]) - byteSize(a.dtype, [1]));
   const { bytes: header, dataSize } = encodeHeader(ordered);
-  try {
-    using file = await Deno.open(path, { write: true, create: true, truncate: true });
-    await writeFully(file, header);
-    for (const { name, shape, dtype } of ordered) {
-      const values = await data(name);
-      if (values.length !== sizeOf(shape)) {
-        throw new RangeError(`"${name}" has ${values.length} values; its shape is [${shape}]`);
-      }
-      await writeValues(file, values, dtype);
+  await using file = await WholeFile.create(path, header.length + dataSize);
+  await file.append(header);
+  for (const { name, shape, dtype } of ordered) {
+    const values = await data(name);
+    if (values.length !== sizeOf(shape)) {
+      throw new RangeError(`"${name}" has ${values.length} values; its shape is [${shape}]`);
     }
-    await file.sync();
-  } catch (error) {
-    await Deno.remove(path).catch(() => {});
-    throw writeError(error, path, header.length + dataSize);
+    await writeValues(file, values, dtype);
   }
+  await file.finish();
 }
 
 async function readHeaderSize(file: Deno.FsFile, path: string, fileSize: number): Promise<number> {
@@ -160,12 +152,12 @@ async function readHeaderSize(file: Deno.FsFile, path: string, fileSize: number)
 }
 
 async function writeValues(
-  file: Deno.FsFile,
+  file: WholeFile,
   values: Float32Array,
   dtype: FloatDtype,
 ): Promise<void> {
   if (dtype === "F32") {
-    await writeFully(file, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    await file.append(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     return;
   }
   const narrow = dtype === "F16" ? float32ToFloat16 : float32ToBfloat16;
@@ -173,7 +165,7 @@ async function writeValues(
     const chunk = values.subarray(start, start + CHUNK_VALUES);
     const bits = new Uint16Array(chunk.length);
     narrow(chunk, bits);
-    await writeFully(file, new Uint8Array(bits.buffer));
+    await file.append(new Uint8Array(bits.buffer));
   }
 }
 
@@ -182,11 +174,5 @@ async function readFully(file: Deno.FsFile, into: Uint8Array, path: string): Pro
     const count = await file.read(into.subarray(done));
     if (count === null) throw new UserError(`${path}: the file ended while it was being read`);
     done += count;
-  }
-}
-
-async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += await file.write(bytes.subarray(done));
   }
 }

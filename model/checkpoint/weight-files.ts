@@ -4,7 +4,8 @@ import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { exists } from "../../data/files/exists.ts";
 import { formatJson } from "../../data/files/json.ts";
-import { readJson, writeText } from "../../data/files/json-file.ts";
+import { readJson } from "../../data/files/json-file.ts";
+import { WholeFile } from "../../data/files/whole-file.ts";
 import { SafetensorsFile, type TensorEntry, writeSafetensors } from "./safetensors.ts";
 import { byteSize } from "./safetensors-header.ts";
 
@@ -52,7 +53,7 @@ export async function writeWeights(
     for (const { name } of shard) fileOf[name] = file;
   }
   const index = { metadata: { total_size: totalBytes(entries) }, weight_map: fileOf };
-  await writeText(join(folder, INDEX_FILE), formatJson(index));
+  await WholeFile.write(join(folder, INDEX_FILE), formatJson(index));
 }
 
 /** The names of the files that an index maps tensors to, each once. */

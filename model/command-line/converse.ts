@@ -1,5 +1,5 @@
 import type { Interface } from "node:readline";
-import { messageOf } from "../../data/files/error-message.ts";
+import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Chat } from "../inference/chat.ts";
 
@@ -60,7 +60,7 @@ async function respond(
 ): Promise<void> {
   const [command, ...rest] = text.split(" ");
   if (command === "/reset") return chat.reset();
-  if (command === "/save") return write(await save(chat, rest.join(" ")));
+  if (command === "/save") return write(save(chat, rest.join(" ")));
   if (text.startsWith("/")) {
     throw new UserError(`${command} is unknown: there are /reset, /save FILE and /exit`);
   }
@@ -75,13 +75,10 @@ async function respond(
 }
 
 /** Adds the chat to a file as a line; returns what to say of it. */
-async function save({ messages }: Partner, path: string): Promise<string> {
+function save({ messages }: Partner, path: string): string {
   if (path === "") throw new UserError("/save needs a file's name, as in /save chat.jsonl");
   if (messages.every(({ role }) => role === "system")) throw new UserError("nothing was said yet");
-  try {
-    await Deno.writeTextFile(path, JSON.stringify({ messages }) + "\n", { append: true });
-  } catch (error) {
-    throw new UserError(`${path} cannot be written: ${messageOf(error)}`);
-  }
+  using file = new AppendOnlyFile(path);
+  file.append(JSON.stringify({ messages }) + "\n");
   return `Saved as a line of ${path}.\n`;
 }

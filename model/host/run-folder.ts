@@ -1,6 +1,7 @@
 /** Where a training run keeps its checkpoints: RUN/checkpoints/step-NNNNNNN. */
 import { join } from "node:path";
-import { UserError } from "../../kernels/runtime/user-error.ts";
+import { isMissing } from "../../data/files/error-code.ts";
+import { readError } from "../../data/files/read-error.ts";
 
 const NAME = /^step-(\d+)$/;
 
@@ -23,9 +24,8 @@ export async function checkpointsOf(run: string): Promise<string[]> {
       .sort((a, b) => Number(NAME.exec(a.name)![1]) - Number(NAME.exec(b.name)![1]))
       .map(({ name }) => join(folder, name));
   } catch (error) {
-    const { NotFound, NotADirectory } = Deno.errors;
-    if (error instanceof NotFound || error instanceof NotADirectory) return [];
-    throw new UserError(`${folder}: cannot be read: ${(error as Error).message}`);
+    if (isMissing(error)) return [];
+    throw readError(error, folder);
   }
 }
 

@@ -1,3 +1,4 @@
+import { readIfThereSync } from "../../data/files/text-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
 /** What was measured at a training step; one line of a run's `metrics.jsonl`. */
@@ -27,7 +28,7 @@ export function readMetrics(path: string): StepMetrics[] {
 /** The same with their places. Of lines that are complete: the last may be cut off, or being written. */
 export function readMetricLines(path: string): Line[] {
   let end = 0;
-  return readIfThere(path).split("\n").slice(0, -1).map((line, index) => {
+  return (readIfThereSync(path) ?? "").split("\n").slice(0, -1).map((line, index) => {
     end += new TextEncoder().encode(line).length + 1;
     return { metrics: parseLine(line, `${path}:${index + 1}`), end };
   });
@@ -44,13 +45,4 @@ function parseLine(line: string, where: string): StepMetrics {
     // said below
   }
   throw new UserError(`${where}: not a measurement of this program; move the file elsewhere`);
-}
-
-function readIfThere(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw new UserError(`${path}: cannot be read: ${(error as Error).message}`);
-  }
 }

@@ -4,7 +4,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { currentFolder } from "../../data/files/atomic-folder.ts";
 import { CHAT_TEMPLATE } from "./chat-template.ts";
 import { formatJson, parseObject } from "../../data/files/json.ts";
-import { readIfThere } from "../../data/files/json-file.ts";
+import { readIfThere } from "../../data/files/text-file.ts";
 
 /** Where a tokenizer comes from: what it is built of, and the files to store with a checkpoint. */
 export interface TokenizerFiles {

@@ -194,7 +194,7 @@ Deno.test("what cannot be read is counted, or with strict refused with file and 
     await assertRejects(
       () => clean({ ...settings, inputs: [`${dir}/none.jsonl`] }),
       UserError,
-      "none.jsonl cannot be read",
+      "none.jsonl: there is no such file",
     );
   });
 });

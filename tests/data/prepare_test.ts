@@ -187,7 +187,7 @@ Deno.test("settings that cannot be are refused with file and key", async () => {
     await assertRejects(() => readPrepareSettings(path, inside), UserError, "in the input folder");
     const refusals: [yaml: string, message: string][] = [
       ["sources: []", '"sources" must be a list'],
-      ["sources: [{ name: a, files: none.jsonl }]", "none.jsonl cannot be read"],
+      ["sources: [{ name: a, files: none.jsonl }]", "none.jsonl: there is no such file"],
       ["sources: [{ name: a/b, files: en.jsonl }]", '"name" must be a word'],
       ["sources: [{ name: a, files: en.jsonl, weigth: 2 }]", 'there is no key "weigth"'],
       ["sources: [{ name: a, files: en.jsonl, weight: 0 }]", '"weight" must be a number above 0'],

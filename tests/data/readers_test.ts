@@ -168,5 +168,5 @@ Deno.test("a damaged file is refused by name; an empty one has no documents", as
   }
   assertEquals(await read("a.jsonl", ""), { texts: [], problems: [] });
   assertEquals(await read("a.txt", ""), { texts: [], problems: [] });
-  await assertRejects(() => readDocuments("no/such.jsonl").next(), UserError, "cannot be read");
+  await assertRejects(() => readDocuments("no/such.jsonl").next(), UserError, "no such file");
 });

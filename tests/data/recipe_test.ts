@@ -74,7 +74,7 @@ Deno.test("a recipe is read as Data-Juicer writes it, the keys of its runs set a
 
 Deno.test("a bad recipe is refused with what is wrong and what there is", () => {
   const refusals: [yaml: string, message: string][] = [
-    ["process: [", "r.yaml is not YAML"],
+    ["process: [", "r.yaml: not valid YAML"],
     ["steps: []", 'must have a list "process"'],
     ["process: [{ a: {}, b: {} }]", "r.yaml, operator 1: expected an operator's name"],
     [

@@ -74,5 +74,5 @@ Deno.test("documents are whole files or the texts of JSON lines", () =>
     await fails(() => read("d.txt", ""), "d.txt: no text in it");
     await Deno.writeFile(`${folder}/e.gz`, Uint8Array.of(0x1f, 0x8b, 8, 0));
     await fails(() => readDocuments(`${folder}/e.gz`), "e.gz: not UTF-8 text");
-    await fails(() => readDocuments(`${folder}/f.txt`), "f.txt: cannot be read");
+    await fails(() => readDocuments(`${folder}/f.txt`), "f.txt: there is no such file");
   }));

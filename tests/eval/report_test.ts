@@ -120,7 +120,7 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
     await assertRejects(
       () => reportCommand([`${run}/empty`]),
       UserError,
-      "report.html: cannot be written: Is a directory",
+      "report.html: it is a folder; expected the name of a file",
     );
     await Deno.writeTextFile(`${run}/empty/results.json`, '{"protocol": "sft", "title": "Exam"}');
     await assertRejects(
@@ -129,7 +129,7 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
       "results.json: not the results of an evaluation",
     );
     await assertRejects(() => reportCommand([run, run]), UserError, "one folder at a time");
-    await assertRejects(() => reportCommand([]), UserError, "Say which RUN");
+    await assertRejects(() => reportCommand([]), UserError, "Give the folder of a run");
     await assertRejects(() => reportCommand([run, "--pdf"]), UserError, "and no options");
   });
 });

@@ -50,7 +50,7 @@ Deno.test("metrics: a file of something else is left alone", () => {
 Deno.test("metrics: a file that cannot be read or written is named", () => {
   withFile((path) => {
     Deno.mkdirSync(path);
-    assertThrows(() => readMetrics(path), UserError, "metrics.jsonl: cannot be read");
+    assertThrows(() => readMetrics(path), UserError, "metrics.jsonl: it is a folder");
     const elsewhere = path.replace("metrics", "none/metrics");
     assertThrows(() => new MetricsLog(elsewhere, 0), UserError, "metrics.jsonl: cannot be written");
   });

@@ -1,13 +1,12 @@
 import { readMetricLines, type StepMetrics } from "../../model/host/step-metrics.ts";
-import { writeError } from "../../data/files/write-error.ts";
+import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 
 /**
  * A run's measurements: a JSON Lines file that only grows. What a run that was cut off wrote after
  * its last checkpoint is taken back when it goes on from there, so that no step stands there twice.
  */
 export class MetricsLog implements Disposable {
-  readonly #file: Deno.FsFile;
-  readonly #path: string;
+  readonly #file: AppendOnlyFile;
 
   /**
    * Opens or makes the file at `path` for a run whose checkpoint has `step` steps behind it.
@@ -16,29 +15,15 @@ export class MetricsLog implements Disposable {
    */
   constructor(path: string, step: number) {
     const kept = readMetricLines(path).filter(({ metrics }) => metrics.step <= step);
-    this.#path = path;
-    try {
-      this.#file = Deno.openSync(path, { write: true, create: true });
-    } catch (error) {
-      throw writeError(error, path, 0);
-    }
-    this.#file.truncateSync(kept.at(-1)?.end ?? 0);
-    this.#file.seekSync(0, Deno.SeekMode.End);
+    this.#file = new AppendOnlyFile(path, kept.at(-1)?.end ?? 0);
   }
 
   /** @throws UserError when the disk is full; the next run of this file drops the broken line */
   append(metrics: StepMetrics): void {
-    const line = new TextEncoder().encode(JSON.stringify(metrics) + "\n");
-    try {
-      for (let written = 0; written < line.length;) {
-        written += this.#file.writeSync(line.subarray(written));
-      }
-    } catch (error) {
-      throw writeError(error, this.#path, line.length);
-    }
+    this.#file.append(JSON.stringify(metrics) + "\n");
   }
 
   [Symbol.dispose](): void {
-    this.#file.close();
+    this.#file[Symbol.dispose]();
   }
 }

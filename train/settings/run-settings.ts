@@ -4,7 +4,7 @@ import { isRecord } from "../../data/files/is-record.ts";
 import { makeFolder } from "../../data/files/make-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { readIfThere } from "../../data/files/json-file.ts";
+import { readIfThere } from "../../data/files/text-file.ts";
 import { newestCheckpoint } from "../../model/host/run-folder.ts";
 import type { Schema, SettingsOf } from "./settings-schema.ts";
 import { settingsToYaml } from "./settings.ts";

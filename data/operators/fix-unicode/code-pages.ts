@@ -86,7 +86,7 @@ export const CODE_PAGES = [
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The text that a binary string is in UTF-8, or undefined if it is no UTF-8. */
-export function decodeUtf8(binary: string): string | undefined {
+export function textOfUtf8(binary: string): string | undefined {
   const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
   try {
     return decoder.decode(bytes);

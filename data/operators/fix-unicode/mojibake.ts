@@ -5,8 +5,8 @@
 import {
   CODE_PAGES,
   type CodePage,
-  decodeUtf8,
   DETECTED_CODE_PAGES,
+  textOfUtf8,
   WINDOWS_1252,
 } from "./code-pages.ts";
 import { STRIPPED } from "../unicode.ts";
@@ -170,7 +170,7 @@ function decodedAsUtf8(text: string, page: CodePage): string | undefined {
       .replace(SPACE_FOR_A0, (sequence) => sequence.replace(" ", "\xA0"));
   }
   if (page.sloppy) binary = binary.replace(LOSSY, REPLACEMENT_CHARACTER);
-  return decodeUtf8(
+  return textOfUtf8(
     binary.replace(SURROGATES_IN_UTF8, joinSurrogates).replaceAll("\xC0\x80", "\0"),
   );
 }

@@ -4,6 +4,7 @@ import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { UserError } from "../../../kernels/runtime/user-error.ts";
 import { messageOf } from "../../files/error-message.ts";
+import { readError } from "../../files/read-error.ts";
 
 /** A file that is not what its ending says, or that ends too early. */
 export class DamagedFile extends UserError {
@@ -34,9 +35,7 @@ export async function* readBytes(
     else if (path.endsWith(".zst")) yield* decompressed(file);
     else yield* file;
   } catch (error) {
-    if (error instanceof Error && "syscall" in error) {
-      throw new UserError(`${path} cannot be read: ${error.message}`);
-    }
+    if (error instanceof Error && "syscall" in error) throw readError(error, path);
     const reason = messageOf(error);
     throw new DamagedFile(`${path} is damaged or cut short (${reason}): fetch it again`);
   }

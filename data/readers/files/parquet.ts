@@ -1,6 +1,6 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { UserError } from "../../../kernels/runtime/user-error.ts";
+import { readError } from "../../files/read-error.ts";
 import { DamagedFile, type OnRead } from "./bytes.ts";
 import { batchOf, type RecordBatch } from "./record-batch.ts";
 
@@ -13,7 +13,7 @@ export async function* readParquet(
   onRead: OnRead = () => {},
 ): AsyncGenerator<RecordBatch> {
   const file = await asyncBufferFromFile(path).catch((error) => {
-    throw new UserError(`${path} cannot be read: ${error.message}`);
+    throw readError(error, path);
   });
   const metadata = await parquetMetadataAsync(file).catch((error) => {
     throw new DamagedFile(`${path} is no Parquet file, or cut short (${error.message})`);

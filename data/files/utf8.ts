@@ -1,11 +1,12 @@
-import { UserError } from "../kernels/runtime/user-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { readError } from "./read-error.ts";
 
-/** The bytes of a file. @throws {UserError} when it cannot be read */
-export async function readBytes(path: string): Promise<Uint8Array> {
+/** All bytes of a file. @throws UserError if it cannot be read */
+export async function readFileBytes(path: string): Promise<Uint8Array> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
-    throw new UserError(`${path}: cannot be read: ${(error as Error).message}`);
+    throw readError(error, path);
   }
 }
 
@@ -13,7 +14,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
  * The text of a file, without a byte order mark.
  *
  * @param where the file, for messages
- * @throws {UserError} when it is not UTF-8
+ * @throws UserError if it is not UTF-8
  */
 export function decodeUtf8(bytes: Uint8Array, where: string): string {
   try {

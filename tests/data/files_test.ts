@@ -1,0 +1,77 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
+import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
+import { readText } from "../../data/files/text-file.ts";
+import { WholeFile } from "../../data/files/whole-file.ts";
+import { writeError } from "../../data/files/write-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
+
+const namesIn = (dir: string) => [...Deno.readDirSync(dir)].map(({ name }) => name).toSorted();
+
+/** Whatever is written to this device finds no space left. */
+const FULL = "/dev/full";
+
+const FULL_DISK =
+  "the disk is full; this file needs 3 bytes (0.0 MB): free some space and run the " +
+  "same command again, or choose another folder";
+
+Deno.test("files: a file that cannot be finished leaves the earlier one and nothing else", () =>
+  inTemporaryFolder(async (dir) => {
+    const path = `${dir}/a.json`;
+    await WholeFile.write(path, "old");
+    const cutOff = async () => {
+      await using file = await WholeFile.create(path);
+      await file.append(new TextEncoder().encode("ne"));
+      throw new Error("the rest cannot be had");
+    };
+    await assertRejects(cutOff, Error, "the rest cannot be had");
+    assertEquals([await Deno.readTextFile(path), namesIn(dir)], ["old", ["a.json"]]);
+
+    await Deno.mkdir(`${dir}/folder`);
+    const message = `${dir}/folder: it is a folder; expected the name of a file`;
+    await assertRejects(() => WholeFile.write(`${dir}/folder`, "new"), UserError, message);
+    assertEquals(namesIn(dir), ["a.json", "folder"]);
+  }));
+
+Deno.test({
+  name: "files: a full disk is told in the same words, whatever is written",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    inTemporaryFolder(async (dir) => {
+      const full = async (folder: string) => {
+        await Deno.symlink(FULL, `${folder}/a.unfinished`);
+        await WholeFile.write(`${folder}/a`, "new");
+      };
+      await assertRejects(() => full(dir), UserError, `${dir}/a: ${FULL_DISK}`);
+      await assertRejects(() => writeFolderAtomically(`${dir}/b`, full), UserError, FULL_DISK);
+      assertEquals(namesIn(dir), []);
+
+      await Deno.symlink(FULL, `${dir}/log`);
+      using log = new AppendOnlyFile(`${dir}/log`);
+      assertThrows(() => log.append("line\n"), UserError, `${dir}/log: the disk is full: free`);
+    }),
+});
+
+Deno.test("files: an error that is none of the system's stays what it is", () => {
+  const mistake = new TypeError("not a function");
+  assertEquals(writeError(mistake, "a"), mistake);
+});
+
+Deno.test("files: a log keeps what is whole and grows from there", () =>
+  inTemporaryFolder(async (dir) => {
+    const path = `${dir}/log.jsonl`;
+    await Deno.writeTextFile(path, "one\ntwo\nthr");
+    for (const [length, line] of [[8, "three\n"], [undefined, "four\n"]] as const) {
+      using log = new AppendOnlyFile(path, length);
+      log.append(line);
+    }
+    assertEquals(await Deno.readTextFile(path), "one\ntwo\nthree\nfour\n");
+  }));
+
+Deno.test("files: what cannot be read is named with the reason", () =>
+  inTemporaryFolder(async (dir) => {
+    const none = `${dir}/none: there is no such file or folder`;
+    await assertRejects(() => readText(`${dir}/none`), UserError, none);
+    await assertRejects(() => readText(dir), UserError, `${dir}: it is a folder; expected a file`);
+  }));
