@@ -3,8 +3,11 @@ import type { Graph, Tensor } from "../runtime/graph.ts";
 
 /** How the heads lie in a row of the fused projection: query heads, key heads, value heads. */
 export interface HeadLayout {
+  /** Heads of queries. */
   readonly heads: number;
+  /** Heads of keys and as many of values; each serves `heads / keyValueHeads` heads of queries. */
   readonly keyValueHeads: number;
+  /** Width of a head. */
   readonly headDim: number;
 }
 

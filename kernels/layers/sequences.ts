@@ -42,10 +42,15 @@ export function sequenceInputs(
 
 /** The numbers for those inputs, and each row's position in its sequence. */
 export interface SequenceRows {
+  /** For `Sequences.bounds`. */
   readonly bounds: Uint32Array<ArrayBuffer>;
+  /** For `Sequences.index`. */
   readonly index: Uint32Array<ArrayBuffer>;
+  /** For `Sequences.starts`. */
   readonly starts: Uint32Array<ArrayBuffer>;
+  /** For `Sequences.ends`. */
   readonly ends: Uint32Array<ArrayBuffer>;
+  /** [tokens]: each row's place in its sequence, from 0; 0 for padding. */
   readonly positions: Uint32Array<ArrayBuffer>;
 }
 

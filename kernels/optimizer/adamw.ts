@@ -1,22 +1,46 @@
 import { REPORT } from "./gradient-norm.ts";
 import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
-import type { Graph, Tensor } from "../runtime/graph.ts";
+import { type Graph, persistent, type Tensor } from "../runtime/graph.ts";
 
+/** The constants of AdamW. */
 export interface AdamWOptions {
+  /** Decay rate of the mean gradient. */
   readonly beta1: number;
+  /** Decay rate of the mean squared gradient. */
   readonly beta2: number;
+  /** Added to the root of the mean square, against division by zero. */
   readonly epsilon: number;
+  /** Share of each weight that a step takes away, times the learning rate. */
   readonly weightDecay: number;
 }
 
 /** A parameter, its gradient and its two moments, all of one shape, f32. */
 export interface Trained {
+  /** The weights. */
   readonly value: Tensor;
+  /** The sum of their gradients since the last step. */
   readonly gradient: Tensor;
+  /** Running mean of the gradients. */
   readonly mean: Tensor;
+  /** Running mean of the squared gradients. */
   readonly square: Tensor;
   /** The copy in f16 that matrix products read, in mixed precision. */
   readonly half?: Tensor;
+}
+
+/**
+ * Gives a parameter what training needs: a gradient, which operators will add to, and two moments.
+ *
+ * @param value f32, of `persistent`
+ */
+export function trainable(value: Tensor): Trained {
+  return {
+    value,
+    gradient: value.gradient = persistent("gradients", `${value.name}.gradient`, value.shape),
+    mean: persistent("optimizer", `${value.name}.mean`, value.shape),
+    square: persistent("optimizer", `${value.name}.square`, value.shape),
+    half: value.half,
+  };
 }
 
 /**

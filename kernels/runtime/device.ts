@@ -67,7 +67,11 @@ export class Gpu {
     );
   }
 
-  /** @throws UserError if the device has failed */
+  /**
+   * Makes sure that the device still works.
+   *
+   * @throws UserError with what went wrong first, if it has failed
+   */
   check(): void {
     if (this.#failure) throw this.#failure;
   }

@@ -25,7 +25,7 @@ export class Tensor extends View {
    * Index on the tape of the operator that made this tensor: -1 for parameters and inputs, infinite
    * once the operator's backward has been recorded.
    */
-  producer = -1;
+  producer: number = -1;
 
   /**
    * Views a storage as a tensor; `Graph` and `persistent` make those that a program needs.
@@ -114,7 +114,11 @@ export class Graph {
   /** What is being recorded will be recorded again before its gradients. */
   #forgetting = false;
 
-  /** @param capabilities of the device that will run it: they choose the variants of kernels */
+  /**
+   * Begins an empty record.
+   *
+   * @param capabilities of the device that will run it: they choose the variants of kernels
+   */
   constructor(readonly capabilities: Capabilities, options: GraphOptions = {}) {
     this.training = options.training ?? false;
     this.operand = options.mixed ? "f16" : "f32";

@@ -9,62 +9,68 @@ export interface Lifetime {
   last: number;
 }
 
-/** A buffer that activations with disjoint lifetimes take in turns. */
-export interface Slot {
-  bytes: number;
+/** A buffer that activations with disjoint lifetimes use in turns. */
+export interface SharedBuffer {
+  readonly bytes: number;
   readonly tenants: Lifetime[];
 }
 
 /**
- * Shares buffers between activations: the largest first, each into the smallest slot that is free
+ * Shares buffers between activations: the largest first, each in the smallest buffer that is free
  * for its whole life (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
  * Inference", 2020, greedy by size).
  */
-export function shareSlots(lifetimes: readonly Lifetime[]): Slot[] {
-  const slots: Slot[] = [];
+export function shareBuffers(lifetimes: readonly Lifetime[]): SharedBuffer[] {
+  const buffers: SharedBuffer[] = [];
   for (const life of lifetimes.toSorted((a, b) => b.storage.bytes - a.storage.bytes)) {
-    const free = slots.filter((slot) =>
-      slot.tenants.every((tenant) => tenant.last < life.first || life.last < tenant.first)
+    const free = buffers.filter(({ tenants }) =>
+      tenants.every((tenant) => tenant.last < life.first || life.last < tenant.first)
     );
-    // Sizes only fall, so every slot is large enough and the last one made is the tightest.
-    const slot = free.at(-1);
-    if (slot) slot.tenants.push(life);
-    else slots.push({ bytes: life.storage.bytes, tenants: [life] });
+    // Sizes only fall, so every buffer is large enough and the last one made is the tightest.
+    const buffer = free.at(-1);
+    if (buffer) buffer.tenants.push(life);
+    else buffers.push({ bytes: life.storage.bytes, tenants: [life] });
   }
-  return slots;
+  return buffers;
 }
 
-/** Bytes by arena. */
+/** What a graph needs of memory; a `Draft` tells it. */
+export interface MemoryNeed {
+  /** Every storage that the graph touches. */
+  readonly storages: Iterable<Storage>;
+  /** Bytes of the buffers that its activations share. */
+  readonly sharedBytes: number;
+}
+
+/** Bytes by what they are for. */
 export type MemoryReport = Partial<Record<Arena, number>>;
 
 /**
  * What several graphs need together: a storage that more than one of them touches counts once,
- * activations count as the slots they share.
+ * activations count as the buffers that they share.
  */
-export function memoryReport(
-  drafts: readonly { storages: Iterable<Storage>; slots: readonly Slot[] }[],
-): MemoryReport {
+export function memoryReport(drafts: readonly MemoryNeed[]): MemoryReport {
   const report: MemoryReport = {};
   for (const { arena, bytes } of new Set(drafts.flatMap(({ storages }) => [...storages]))) {
     if (arena !== "activations") report[arena] = (report[arena] ?? 0) + bytes;
   }
-  const shared = drafts.flatMap(({ slots }) => slots).reduce((sum, slot) => sum + slot.bytes, 0);
+  const shared = drafts.reduce((sum, { sharedBytes }) => sum + sharedBytes, 0);
   if (shared > 0) report.activations = shared;
   return report;
 }
 
-/** The report as one line for people. */
+/** A report as one line for people. */
 export function describeMemory(report: MemoryReport): string {
   const parts = Object.entries(report).map(([arena, bytes]) => `${arena} ${formatBytes(bytes)}`);
   return `${formatBytes(totalBytes(report))} of GPU memory: ${parts.join(", ")}`;
 }
 
-/** Sum over all arenas, in bytes. */
+/** Bytes of a whole report. */
 export function totalBytes(report: MemoryReport): number {
   return Object.values(report).reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** Bytes in the unit that reads best. */
+/** A number of bytes as text, in the unit that reads best: 1 kB is 1,000 bytes. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const power = Math.min(4, Math.floor(Math.log10(Math.max(1, bytes)) / 3));

@@ -7,33 +7,41 @@ import {
   createBuffer,
   formatBytes,
   type Lifetime,
+  type MemoryNeed,
   requireRoom,
-  shareSlots,
-  type Slot,
+  shareBuffers,
+  type SharedBuffer,
 } from "./memory.ts";
 import { UserError } from "./user-error.ts";
 
-/** A dispatch ready to be encoded. */
-export interface Step {
+/** A dispatch with its pipeline and buffers, ready to be encoded. */
+export interface PlannedDispatch {
+  /** The dispatch's label. */
   readonly label: string;
+  /** Its compiled WGSL. */
   readonly pipeline: GPUComputePipeline;
+  /** Its buffers. */
   readonly bindGroup: GPUBindGroup;
+  /** Workgroups along x, y and z. */
   readonly workgroups: readonly [number, number, number];
-  /** Of all it binds: read, written, or both. */
+  /** Bytes that it must move at least: all it binds, twice what it both reads and writes. */
   readonly bytes: number;
 }
 
-/** A recorded graph before anything is allocated: what it will need. */
-export class Draft {
+/** A recorded graph before anything is allocated: it tells what memory the graph needs. */
+export class Draft implements MemoryNeed {
   readonly #lifetimes: Map<Storage, Lifetime>;
-  /** The buffers that activations will share. */
-  readonly slots: readonly Slot[];
+  readonly #shared: readonly SharedBuffer[];
 
-  /** @throws UserError when the device cannot bind one of the tensors, however much memory it has */
+  /**
+   * Shares buffers between the graph's activations.
+   *
+   * @throws UserError when the device cannot bind one of the tensors, however much memory it has
+   */
   constructor(private readonly graph: Graph) {
     for (const dispatch of graph.dispatches) checkBindings(graph.capabilities, dispatch);
     this.#lifetimes = lifetimesOf(graph.dispatches);
-    this.slots = shareSlots(
+    this.#shared = shareBuffers(
       [...this.#lifetimes.values()].filter(({ storage }) => storage.arena === "activations"),
     );
   }
@@ -43,17 +51,23 @@ export class Draft {
     return this.#lifetimes.keys();
   }
 
+  /** Bytes of the buffers that activations share. */
+  get sharedBytes(): number {
+    return this.#shared.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   /**
-   * Allocates memory, builds pipelines and bind groups.
+   * Allocates memory, builds pipelines and bind groups. Storages that have a buffer keep it, so that
+   * several plans can share parameters.
    *
-   * @throws UserError when the device has too little memory.
+   * @throws UserError when the device has too little memory
    */
   async build(gpu: Gpu): Promise<Plan> {
-    requireRoom(gpu, this.slots.reduce((sum, { bytes }) => sum + bytes, 0));
+    requireRoom(gpu, this.sharedBytes);
     const shared: GPUBuffer[] = [];
-    for (const [index, slot] of this.slots.entries()) {
-      const buffer = await createBuffer(gpu, `activations ${index}`, slot.bytes);
-      for (const { storage } of slot.tenants) storage.buffer = buffer;
+    for (const [index, { bytes, tenants }] of this.#shared.entries()) {
+      const buffer = await createBuffer(gpu, `activations ${index}`, bytes);
+      for (const { storage } of tenants) storage.buffer = buffer;
       shared.push(buffer);
     }
     const own = [...this.storages].filter(({ arena, buffer }) =>
@@ -61,21 +75,27 @@ export class Draft {
     );
     await allocate(gpu, this.storages);
     const buffers = [...shared, ...own.map(({ buffer }) => buffer!)];
-    const steps = this.graph.dispatches.map((dispatch) => buildStep(gpu, dispatch));
+    const dispatches = this.graph.dispatches.map((dispatch) => planDispatch(gpu, dispatch));
     gpu.check();
-    return new Plan(gpu, steps, buffers);
+    return new Plan(gpu, dispatches, buffers);
   }
 }
 
 /** A planned computation: a flat list of dispatches, replayed without allocating anything. */
 export class Plan {
+  /**
+   * Takes what {@linkcode Draft.build} has made.
+   *
+   * @param dispatches in the order in which they run
+   * @param buffers that the plan owns
+   */
   constructor(
     private readonly gpu: Gpu,
-    readonly steps: readonly Step[],
+    readonly dispatches: readonly PlannedDispatch[],
     private readonly buffers: readonly GPUBuffer[],
   ) {}
 
-  /** Submits every dispatch once. Does not wait. */
+  /** Submits every dispatch once. It does not wait for the GPU. */
   run(): void {
     this.submit(this.encode());
   }
@@ -84,28 +104,31 @@ export class Plan {
   encode(): GPUCommandBuffer {
     const encoder = this.gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    for (const step of this.steps) encode(pass, step);
+    for (const dispatch of this.dispatches) encode(pass, dispatch);
     pass.end();
     return encoder.finish();
   }
 
-  /** Submits what {@link encode} made. Does not wait. */
+  /** Submits what {@linkcode Plan.encode} made. It does not wait for the GPU. */
   submit(commands: GPUCommandBuffer): void {
     this.gpu.check();
     this.gpu.device.queue.submit([commands]);
   }
 
-  /** Frees activations, inputs and outputs; what was submitted is still computed and read. */
+  /**
+   * Frees activations, inputs and outputs; what was submitted is still computed and read. Persistent
+   * tensors keep their buffers.
+   */
   destroy(): void {
     for (const buffer of this.buffers) buffer.destroy();
   }
 }
 
 /** Records one dispatch into a pass. */
-export function encode(pass: GPUComputePassEncoder, step: Step): void {
-  pass.setPipeline(step.pipeline);
-  pass.setBindGroup(0, step.bindGroup);
-  pass.dispatchWorkgroups(...step.workgroups);
+export function encode(pass: GPUComputePassEncoder, dispatch: PlannedDispatch): void {
+  pass.setPipeline(dispatch.pipeline);
+  pass.setBindGroup(0, dispatch.bindGroup);
+  pass.dispatchWorkgroups(...dispatch.workgroups);
 }
 
 function lifetimesOf(dispatches: readonly Dispatch[]): Map<Storage, Lifetime> {
@@ -126,7 +149,10 @@ function lifetimesOf(dispatches: readonly Dispatch[]): Map<Storage, Lifetime> {
   return lifetimes;
 }
 
-function buildStep(gpu: Gpu, { label, bindings, code, workgroups }: Dispatch): Step {
+function planDispatch(
+  gpu: Gpu,
+  { label, bindings, code, workgroups }: Dispatch,
+): PlannedDispatch {
   const pipeline = pipelineOf(gpu, label, bindings, code);
   const bindGroup = gpu.device.createBindGroup({
     label,

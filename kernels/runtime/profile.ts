@@ -4,10 +4,13 @@ import { UserError } from "./user-error.ts";
 
 /** Time of all dispatches of one label. */
 export interface LabelTime {
+  /** The dispatches' label. */
   readonly label: string;
+  /** How many dispatches have it. */
   readonly dispatches: number;
+  /** Their time together. */
   readonly milliseconds: number;
-  /** Of all that the dispatches bind, each once: what they must move at least. */
+  /** Bytes that they must move at least. */
   readonly bytes: number;
 }
 
@@ -36,25 +39,25 @@ export async function profile(gpu: Gpu, plan: Plan): Promise<LabelTime[]> {
     size,
     usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
   });
-  for (let first = 0; first < plan.steps.length; first += BATCH) {
-    const steps = plan.steps.slice(first, first + BATCH);
+  for (let first = 0; first < plan.dispatches.length; first += BATCH) {
+    const dispatches = plan.dispatches.slice(first, first + BATCH);
     const encoder = device.createCommandEncoder();
-    steps.forEach((step, index) => {
+    dispatches.forEach((dispatch, index) => {
       const timestampWrites = {
         querySet,
         beginningOfPassWriteIndex: 2 * index,
         endOfPassWriteIndex: 2 * index + 1,
       };
       const pass = encoder.beginComputePass({ timestampWrites });
-      encode(pass, step);
+      encode(pass, dispatch);
       pass.end();
     });
-    encoder.resolveQuerySet(querySet, 0, 2 * steps.length, resolved, 0);
+    encoder.resolveQuerySet(querySet, 0, 2 * dispatches.length, resolved, 0);
     encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
     device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);
     const stamps = new BigUint64Array(staging.getMappedRange());
-    steps.forEach(({ label, bytes }, index) => {
+    dispatches.forEach(({ label, bytes }, index) => {
       const sum = times.get(label) ?? { dispatches: 0, milliseconds: 0, bytes: 0 };
       sum.dispatches++;
       sum.bytes += bytes;

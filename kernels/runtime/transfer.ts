@@ -1,6 +1,5 @@
 import type { Gpu } from "./device.ts";
-import type { Tensor } from "./graph.ts";
-import { bytesOf } from "./storage.ts";
+import { bytesOf, type View } from "./storage.ts";
 
 /** The most bytes that pass through one staging buffer. */
 const STAGING_BYTES = 64 * 1024 * 1024;
@@ -8,16 +7,20 @@ const STAGING_BYTES = 64 * 1024 * 1024;
 /** Up to so many bytes, a write is not worth a buffer of its own. */
 const SMALL_BYTES = 1024 * 1024;
 
-type Elements =
+/** Numbers of a tensor, in an array of its own element type. */
+export type Elements =
   | Float32Array<ArrayBuffer>
   | Float16Array<ArrayBuffer>
   | Uint32Array<ArrayBuffer>;
 
 /**
- * Writes numbers into a tensor, from element `first` on; an odd number of halves only at its end.
- * An input that no plan reads is left out.
+ * Writes numbers into a tensor, from element `first` on. It does not wait for the GPU. An input that
+ * no plan reads has no memory, and nothing is written.
+ *
+ * @param data of the tensor's element type; an odd number of f16 only at the tensor's end
+ * @throws Error where the tensor has no memory yet: a plan that uses it must have been built
  */
-export function upload(gpu: Gpu, tensor: Tensor, data: Elements, first = 0): void {
+export function upload(gpu: Gpu, tensor: View, data: Elements, first = 0): void {
   gpu.check();
   const { buffer, arena, name } = tensor.storage;
   if (!buffer && arena === "inputs") return;
@@ -57,12 +60,15 @@ function writeMapped(gpu: Gpu, buffer: GPUBuffer, offset: number, bytes: Uint8Ar
 }
 
 /**
- * Reads `count` elements of an f32 tensor, from element `first` on. Up to 64 MiB, the copy is in the
- * queue before this waits for the GPU: what is submitted next may write over the tensor.
+ * Reads elements of an f32 tensor, and waits for the GPU. Up to 64 MiB, the copy is in the queue
+ * before this waits: what is submitted next may write over the tensor.
+ *
+ * @param first element to read
+ * @param count number of elements; all that follow when left out
  */
 export async function download(
   gpu: Gpu,
-  tensor: Tensor,
+  tensor: View,
   first = 0,
   count: number = tensor.size - first,
 ): Promise<Float32Array<ArrayBuffer>> {
@@ -87,17 +93,17 @@ export async function download(
   return result;
 }
 
-/** Reads a u32 tensor. Waits for the GPU. */
-export async function downloadWords(gpu: Gpu, tensor: Tensor): Promise<Uint32Array<ArrayBuffer>> {
+/** Reads a whole u32 tensor, and waits for the GPU. */
+export async function downloadWords(gpu: Gpu, tensor: View): Promise<Uint32Array<ArrayBuffer>> {
   return new Uint32Array((await download(gpu, tensor)).buffer);
 }
 
-/** Copies `count` elements between two tensors of one type on the GPU. Does not wait. */
+/** Copies `count` elements between two tensors of one type on the GPU. It does not wait. */
 export function copy(
   gpu: Gpu,
-  source: Tensor,
+  source: View,
   firstSource: number,
-  into: Tensor,
+  into: View,
   firstInto: number,
   count: number,
 ): void {

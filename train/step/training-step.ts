@@ -2,6 +2,7 @@ import {
   adamW,
   type AdamWOptions,
   adamWRates,
+  trainable,
   type Trained,
 } from "../../kernels/optimizer/adamw.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
@@ -82,13 +83,7 @@ export class TrainingStep {
     options: StepOptions,
     announce: (memory: MemoryReport) => void = () => {},
   ): Promise<TrainingStep> {
-    const trained = parameters.tensors.map((value) => ({
-      value,
-      gradient: value.gradient = persistent("gradients", `${value.name}.gradient`, value.shape),
-      mean: persistent("optimizer", `${value.name}.mean`, value.shape),
-      square: persistent("optimizer", `${value.name}.square`, value.shape),
-      half: value.half,
-    }));
+    const trained = parameters.tensors.map(trainable);
     const loss = persistent("outputs", "loss", [1]);
 
     const forward = new Graph(gpu.capabilities, {
