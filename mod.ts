@@ -23,9 +23,9 @@ export {
   type GeneratedToken,
   type GenerateOptions,
   LanguageModel,
-  loadModel,
-  type LoadOptions,
+  type ModelParts,
 } from "./model/inference/language-model.ts";
+export { loadModel, type LoadOptions } from "./model/host/load-model.ts";
 export { Chat, type ChatOptions } from "./model/inference/chat.ts";
 export type { SamplingOptions } from "./model/inference/sampling.ts";
 export type { Precision } from "./model/network/precision.ts";
@@ -34,6 +34,7 @@ export type { Gpu } from "./kernels/runtime/device.ts";
 
 // Text to token ids and back.
 export { type DecodeOptions, type DecodeStream, Tokenizer } from "./model/tokenizer/tokenizer.ts";
+export { loadTokenizer, qwenTokenizer } from "./model/host/load-tokenizer.ts";
 export { type ChatMessage, renderChat } from "./model/tokenizer/chat-template.ts";
 export { Vocabulary } from "./model/tokenizer/vocabulary.ts";
 
@@ -41,16 +42,14 @@ export { Vocabulary } from "./model/tokenizer/vocabulary.ts";
 export { configToJson, type ModelConfig, parseConfig } from "./model/network/config.ts";
 export { parameterShapes } from "./model/network/parameter-shapes.ts";
 export type { Parameter } from "./model/network/layer.ts";
-export {
-  type Checkpoint,
-  type CheckpointContents,
-  openCheckpoint,
-  writeCheckpoint,
-} from "./model/checkpoint/checkpoint.ts";
-export type { FloatDtype } from "./model/checkpoint/safetensors.ts";
+export { Checkpoint } from "./model/checkpoint/checkpoint.ts";
+export type { CheckpointFiles } from "./model/checkpoint/checkpoint-files.ts";
+export { openCheckpoint } from "./model/host/open-checkpoint.ts";
+export { type CheckpointContents, writeCheckpoint } from "./model/host/write-checkpoint.ts";
+export type { FloatDtype } from "./model/checkpoint/safetensors-header.ts";
 
 // `deno task export`.
-export { exportModel } from "./model/checkpoint/export.ts";
+export { exportModel } from "./model/host/export-model.ts";
 
 // `deno task pretrain`.
 export { pretrain } from "./train/pretrain.ts";
@@ -82,7 +81,7 @@ export { parseRecipe, readRecipe, type Recipe, recipePath } from "./data/recipe.
 export { clean, type CleanSettings } from "./data/clean.ts";
 export type { CleanReport } from "./data/cleaning/clean-report.ts";
 export { firstOfEachGroup } from "./data/cleaning/near-duplicates.ts";
-export { BytePairEncoder } from "./data/tokenizing/byte-pair-encoder.ts";
+export type { Encoder } from "./data/tokenizer/encoder.ts";
 export { tokenize, type TokenizeReport, type TokenizeSettings } from "./data/tokenize.ts";
 export {
   prepare,

@@ -1,5 +1,5 @@
 import type { Document } from "./document.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Encoder } from "./tokenizer/encoder.ts";
 
 /** A corpus as token ids: documents one after another, each followed by the end token. */
 export interface TokenCorpus {
@@ -18,7 +18,7 @@ export interface Ingredient {
 }
 
 export interface TokenizeOptions {
-  tokenizer: Tokenizer;
+  tokenizer: Encoder;
   /** The id put after every document. */
   endToken: number;
   /** Where to stop, counted in tokens, at the end of a document; Infinity takes everything. */

@@ -1,7 +1,5 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { fileIdentity } from "./files/file-identity.ts";
-import type { BytePairEncoder } from "./tokenizing/byte-pair-encoder.ts";
-import { loadEncoder } from "./tokenizing/load-encoder.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
 import { refuseOverwriting } from "./files/overwriting.ts";
 import { FileProgress, fileStatus } from "./progress/file-progress.ts";
@@ -11,7 +9,12 @@ import { addProblems, firstProblems, noProblems, type ProblemReport } from "./re
 import type { Manifest } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { earlierShards, PAPER_BLOCKS_PER_SHARD, ShardWriter } from "./shards/shard-writer.ts";
-import { END_OF_DOCUMENT, type TokenizeSetup, tokenizingWork } from "./tokenizing/tokenize-job.ts";
+import {
+  type DocumentEncoder,
+  loadDocumentEncoder,
+  type TokenizeSetup,
+  tokenizingWork,
+} from "./tokenizing/tokenize-job.ts";
 import { type TokenizedFile, tokenizeFile } from "./tokenizing/tokenize-file.ts";
 import { TokenStream } from "./tokenizing/token-stream.ts";
 import { WORK_FOLDER, WorkFolder } from "./files/work-folder.ts";
@@ -60,7 +63,7 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   const { sources, output, format = "steel", sequence = 2048, strict = false } = settings;
   const { onProgress = () => {} } = settings;
   const started = performance.now();
-  const encoder = await loadEncoder(settings.tokenizer);
+  const encoder = await loadDocumentEncoder(settings.tokenizer);
   const inputs = sources.flatMap(({ files }) => files);
   const files = [...inputs, settings.tokenizer].filter((path) => path !== undefined);
   const identities = await Promise.all(files.map(fileIdentity));
@@ -82,8 +85,8 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
     tokenizer: settings.tokenizer ?? "Qwen1.5",
     blockLength: sequence + 1,
     blocksPerShard: settings.blocksPerShard ?? PAPER_BLOCKS_PER_SHARD,
-    endToken: encoder.idOf(END_OF_DOCUMENT),
-    paddingToken: encoder.idOf("<|endoftext|>"),
+    endToken: encoder.endToken,
+    paddingToken: encoder.paddingToken,
   });
   const streams = tokenized.map((files) => new TokenStream(files, work));
   const mixture = sources.map(({ name, weight }, i) => ({
@@ -125,7 +128,7 @@ const EDITION = 2;
 
 async function tokenizeSources(
   { sources, tokenizer, workers = 1, strict = false, onProgress = () => {} }: TokenizeSettings,
-  encoder: BytePairEncoder,
+  encoder: DocumentEncoder,
   work: WorkFolder,
 ): Promise<TokenizedFile[][]> {
   const setup: TokenizeSetup = { tokenizer, reading: DEFAULT_READING };

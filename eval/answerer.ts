@@ -1,7 +1,7 @@
 /** What an evaluation asks of a model, and the model that always says the same letter. */
 
 import { type Letter, LETTERS } from "./benchmarks/benchmark.ts";
-import type { Encoder } from "./prompt.ts";
+import type { Encoder } from "../data/tokenizer/encoder.ts";
 import type { Decoding } from "./protocols/protocol.ts";
 
 export interface Answerer {

@@ -6,7 +6,7 @@ import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.ts";
-import { type LanguageModel, loadModel } from "../model/inference/language-model.ts";
+import type { LanguageModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
 import { isCausal } from "../model/network/config.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
@@ -26,6 +26,7 @@ import { categoryTable, subjectTable } from "./result-tables.ts";
 import { readResults } from "./results.ts";
 import { type EvaluationSettings, runEvaluation } from "./run-evaluation.ts";
 import { textTable } from "./table.ts";
+import { loadModel } from "../model/host/load-model.ts";
 
 const HELP =
   `Evaluates a model: answers multiple-choice exams, or measures the perplexity of a text.

@@ -1,7 +1,6 @@
 /** A language model on a GPU, asked as evaluations ask. */
 
 import { Random } from "../data/random.ts";
-import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import { Decoder } from "../model/inference/decoder.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
 import { roomForTokens } from "../model/inference/plan-sizes.ts";
@@ -25,7 +24,7 @@ export function modelAnswerer(
   let writing: Promise<unknown> = Promise.resolve();
   return {
     name,
-    encoder: fastEncoder(model.tokenizer),
+    encoder: model.tokenizer,
     contextLength: model.config.maxPositions,
     precision: model.parameters.mixed ? "mixed" : "f32",
     fingerprint: () => fingerprint(model),

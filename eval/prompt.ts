@@ -1,13 +1,10 @@
 /** Puts a recipe's words together and makes them fit. */
 
+import type { Encoder } from "../data/tokenizer/encoder.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { renderChat } from "../model/tokenizer/chat-template.ts";
 import { LETTERS, type Question, type Subject } from "./benchmarks/benchmark.ts";
 import type { LetterAnswer, Recipe } from "./protocols/protocol.ts";
-
-export interface Encoder {
-  encode(text: string): number[];
-}
 
 export interface Prompt {
   /** The words put before the model, without what a chat template adds. */

@@ -8,9 +8,9 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { Chat } from "./inference/chat.ts";
 import { converse } from "./command-line/converse.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
-import { loadModel } from "./inference/language-model.ts";
 import { print } from "./command-line/print.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./command-line/sampling-flags.ts";
+import { loadModel } from "./host/load-model.ts";
 
 const HELP = `Starts a chat with a fine-tuned model on the terminal.
 

@@ -2,7 +2,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { exportModel } from "./checkpoint/export.ts";
+import { exportModel } from "./host/export-model.ts";
 
 const HELP = `Writes a checkpoint as a model folder for other programs, in Hugging Face's layout.
 

@@ -4,9 +4,9 @@ import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
-import { loadModel } from "./inference/language-model.ts";
 import { print } from "./command-line/print.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./command-line/sampling-flags.ts";
+import { loadModel } from "./host/load-model.ts";
 
 const HELP = `Continues a text with a trained model and prints it as it is written.
 

@@ -5,7 +5,6 @@ import { download, upload } from "../kernels/runtime/transfer.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { parseConfig } from "../model/network/config.ts";
 import { Parameters } from "../model/network/parameters.ts";
-import { SafetensorsFile } from "../model/checkpoint/safetensors.ts";
 import { type Item, packed, padded } from "../train/batches/example-batches.ts";
 import { NextTokenObjective } from "../train/step/objective.ts";
 import { PreferenceObjective } from "../train/step/preference-objective.ts";
@@ -13,6 +12,7 @@ import { SequenceScorer } from "../train/step/sequence-scorer.ts";
 import { TrainingStep } from "../train/step/training-step.ts";
 import { cosine, gradients } from "./gradients.ts";
 import { gpu, precisions } from "./kernels/harness.ts";
+import { openSafetensors } from "../model/host/open-checkpoint.ts";
 
 const ADAMW = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0, clip: 1e9 };
 const SIGMOID: PreferenceLoss = {
@@ -56,7 +56,7 @@ async function openGolden(
   const path = (suffix: string) => new URL(`golden/${name}${suffix}`, import.meta.url).pathname;
   const golden = JSON.parse(await Deno.readTextFile(path(".json")));
   const parameters = new Parameters(parseConfig(golden.config, path(".json")), mixed);
-  const weights = await SafetensorsFile.open(path("-weights.safetensors"));
+  const weights = await openSafetensors(path("-weights.safetensors"));
   await parameters.load(gpu, ({ name }) => weights.readFloat32(name));
   weights.close();
   return { golden, parameters };

@@ -8,11 +8,11 @@ import { sizeOf } from "../kernels/runtime/storage.ts";
 import { parseConfig } from "../model/network/config.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters, type Part } from "../model/network/parameters.ts";
-import { SafetensorsFile } from "../model/checkpoint/safetensors.ts";
 import { learningRate } from "../train/step/schedule.ts";
 import { TrainingStep } from "../train/step/training-step.ts";
 import { cosine } from "./gradients.ts";
 import { gpu, precisions, relativeError } from "./kernels/harness.ts";
+import { openSafetensors } from "../model/host/open-checkpoint.ts";
 
 /**
  * Bounds on ‖ours − PyTorch's‖ / ‖PyTorch's‖, in f32 about ten times what rounding was seen to do. In
@@ -53,7 +53,7 @@ async function open<T>(name: string, mixed = false) {
   const path = (suffix: string) => new URL(`golden/${name}${suffix}`, import.meta.url).pathname;
   const golden: T & Golden = JSON.parse(await Deno.readTextFile(path(".json")));
   const config = parseConfig(golden.config, path(".json"));
-  const weights = await SafetensorsFile.open(path("-weights.safetensors"));
+  const weights = await openSafetensors(path("-weights.safetensors"));
   const parameters = new Parameters(config, mixed);
   await parameters.load(gpu, ({ name }) => weights.readFloat32(name));
   weights.close();
@@ -73,7 +73,7 @@ async function compareWithGolden(name: string, precision: keyof typeof TOLERANCE
   const mixed = precision === "mixed";
   const tolerances: Partial<Record<Compared, number>> = TOLERANCES[precision];
   const { golden, parameters, adamW, path } = await open(name, mixed);
-  const expected = await SafetensorsFile.open(path("-expected.safetensors"));
+  const expected = await openSafetensors(path("-expected.safetensors"));
   const model = new LanguageModel(gpu, parameters);
   const worst: Record<string, number> = {};
   const compare = (what: Compared, which: string, error: number) => {

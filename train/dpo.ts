@@ -4,7 +4,6 @@ import { encodePreference } from "../data/instructions/encode.ts";
 import { ExampleStore } from "../data/instructions/example-store.ts";
 import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
-import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { readsReference } from "../kernels/loss/preference-loss.ts";
 import { chatRenderer } from "../model/tokenizer/chat-template.ts";
@@ -45,7 +44,6 @@ async function optimizeOn(
   const { data, loss, run } = settings;
   const { checkpoint, tokenizer } = base;
   await keepSettings(run.dir, settings);
-  const encoder = fastEncoder(tokenizer);
   // Pair p's chosen answer is example 2p, its rejected one example 2p + 1.
   const examples = new ExampleStore();
   const tokens = noTokens();
@@ -54,7 +52,7 @@ async function optimizeOn(
     read: (set, problems) => readPreferences(set, data, problems),
   };
   await takeExamples(data, preferences, (preference) => {
-    const pair = encodePreference(preference, encoder, chatRenderer, data.cutoff);
+    const pair = encodePreference(preference, tokenizer, chatRenderer, data.cutoff);
     const { question, chosen, rejected } = preference;
     countTokens(tokens, `${question}\n${chosen}`, pair.chosen.ids.length);
     countTokens(tokens, `${question}\n${rejected}`, pair.rejected.ids.length);

@@ -7,7 +7,6 @@ import { WholeFile } from "../data/files/whole-file.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { describeMemory } from "../kernels/runtime/memory.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
 import { readIfThere } from "../data/files/text-file.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
@@ -39,6 +38,7 @@ import {
   type TrainingState,
 } from "./run/training-checkpoint.ts";
 import { TrainingStep } from "./step/training-step.ts";
+import { openCheckpoint } from "../model/host/open-checkpoint.ts";
 
 /** What a stage brings to the run that all fine-tuning shares. */
 export interface FineTuning {
@@ -77,7 +77,7 @@ export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageMod
   if (begun) requireSameItems((await readTrainingState(begun)).position, digest);
   await keepShares(run.dir, stage);
   const parameters = new Parameters(checkpoint.config, training.precision === "mixed");
-  const model = new LanguageModel(gpu, parameters, tokenizer);
+  const model = new LanguageModel(gpu, parameters, { tokenizer, ownsGpu: true });
   await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
   await showExamAccuracy("before", model, data);
   const room = roomFor(stage.items, training, data.seed);

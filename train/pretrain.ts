@@ -2,7 +2,6 @@ import { join } from "node:path";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { describeMemory, requireRoom, totalBytes } from "../kernels/runtime/memory.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../model/network/config.ts";
 import { initialValues } from "../model/network/initialization.ts";
 import { readIfThere } from "../data/files/text-file.ts";
@@ -25,6 +24,7 @@ import {
 } from "./run/training-checkpoint.ts";
 import { TrainingStep } from "./step/training-step.ts";
 import { unigramEntropy, validationLoss } from "./run/validation.ts";
+import { openCheckpoint } from "../model/host/open-checkpoint.ts";
 
 /**
  * Trains a model from nothing, or goes on where the run's folder says that it was stopped.
@@ -70,7 +70,7 @@ async function pretrainOn(
       requireRoom(gpu, totalBytes(memory));
     },
   );
-  const model = new LanguageModel(gpu, parameters, text.tokenizer);
+  const model = new LanguageModel(gpu, parameters, { tokenizer: text.tokenizer, ownsGpu: true });
   await keepFacts(run.dir, model, step.memory, text.tokensBySource);
   let state: TrainingState = { step: 0, tokens: 0, skipped: 0, position: text.blocks.position() };
   const checkpoint = await newestCheckpoint(run.dir);

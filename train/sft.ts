@@ -4,7 +4,6 @@ import { encodeConversation, type Example, IGNORED_LABEL } from "../data/instruc
 import { ExampleStore } from "../data/instructions/example-store.ts";
 import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
-import { fastEncoder } from "../data/tokenizing/load-encoder.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { chatRenderer } from "../model/tokenizer/chat-template.ts";
@@ -39,7 +38,6 @@ async function superviseOn(
 ): Promise<LanguageModel | undefined> {
   const { data, run } = settings;
   await keepSettings(run.dir, settings);
-  const encoder = fastEncoder(base.tokenizer);
   const examples = new ExampleStore();
   const tokens = noTokens();
   const conversations: Examples<Conversation> = {
@@ -47,7 +45,7 @@ async function superviseOn(
     read: (set, problems) => readConversations(set, data, problems),
   };
   await takeExamples(data, conversations, (conversation) => {
-    const example = encodeConversation(conversation, encoder, chatRenderer, data);
+    const example = encodeConversation(conversation, base.tokenizer, chatRenderer, data);
     examples.add(example);
     countTokens(tokens, textOf(conversation), example.ids.length);
   });

@@ -7,7 +7,7 @@ import { describeProblem, type Problem } from "../readers/problems.ts";
 import { readDocuments } from "../readers/read-file.ts";
 import { cachedCorpus } from "../token-cache.ts";
 import { type TokenCorpus, tokenizeCorpus } from "../token-corpus.ts";
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Encoder } from "../tokenizer/encoder.ts";
 import { embedded, EMBEDDED_EDITION } from "./embedded.ts";
 
 /** Which text to train on, and how much of it. */
@@ -21,7 +21,7 @@ export interface CorpusSettings {
 }
 
 export interface CorpusOptions {
-  tokenizer: Tokenizer;
+  tokenizer: Encoder;
   /** What tells this tokenizer's tokens from another's, such as a package with its version. */
   tokenizerName: string;
   /** The id put after every document. */

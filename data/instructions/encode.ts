@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Encoder } from "../tokenizer/encoder.ts";
 import { type Conversation, type Preference, UnusableExample } from "./conversation.ts";
 
 /** The label of a token that the loss does not look at. */
@@ -46,7 +46,7 @@ export interface EncodingRules {
  */
 export function encodeConversation(
   { system, turns }: Conversation,
-  tokenizer: Tokenizer,
+  tokenizer: Encoder,
   renderer: ChatRenderer,
   rules: EncodingRules,
 ): Example {
@@ -89,7 +89,7 @@ export function encodeConversation(
  */
 export function encodePreference(
   { system, history, question, chosen, rejected }: Preference,
-  tokenizer: Tokenizer,
+  tokenizer: Encoder,
   renderer: ChatRenderer,
   cutoff: number,
 ): PreferenceExample {

@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Encoder } from "../tokenizer/encoder.ts";
 
 /** An operator that rewrites a text. */
 export interface Mapper {
@@ -35,7 +35,7 @@ export type Operator = Mapper | Filter | Deduplicator;
 
 /** What an operator may be handed beside its arguments, when the user has it. */
 export interface Models {
-  tokenizer?: Tokenizer;
+  tokenizer?: Encoder;
   /** A text as the pieces of the user's SentencePiece model. */
   piecesOf?: (text: string) => string[];
   /** Perplexity of a text under the user's model. */

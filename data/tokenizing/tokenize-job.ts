@@ -1,5 +1,7 @@
-import type { BytePairEncoder } from "./byte-pair-encoder.ts";
-import { loadEncoder } from "./load-encoder.ts";
+import type { Encoder } from "../tokenizer/encoder.ts";
+import { encoderOf } from "../tokenizer/encoder-of.ts";
+import { loadTokenizerFiles } from "../tokenizer/load-tokenizer-files.ts";
+import { TokenTable } from "../tokenizer/token-table.ts";
 import { documentsOf, type ReadingRules } from "../readers/documents.ts";
 import type { Problem } from "../readers/problems.ts";
 import type { RecordJob } from "../readers/record-jobs.ts";
@@ -20,22 +22,45 @@ export interface TokenizeJobResult {
   problems: Problem[];
 }
 
-/** Put after every document. */
+/** What turns documents into tokens. */
+export interface DocumentEncoder {
+  readonly encoder: Encoder;
+  /** Put after every document: `<|im_end|>`. */
+  readonly endToken: number;
+  /** Fills blocks up: `<|endoftext|>`. */
+  readonly paddingToken: number;
+}
+
+/** The token put after every document. */
 export const END_OF_DOCUMENT = "<|im_end|>";
+
+/**
+ * Loads the encoder of a `tokenizer.json`, or Qwen1.5's.
+ *
+ * @throws UserError if the tokenizer cannot be had, or lacks one of the two special tokens
+ */
+export async function loadDocumentEncoder(path?: string): Promise<DocumentEncoder> {
+  const files = await loadTokenizerFiles(path);
+  const tokens = new TokenTable(files);
+  return {
+    encoder: encoderOf(files),
+    endToken: tokens.idOf(END_OF_DOCUMENT),
+    paddingToken: tokens.idOf("<|endoftext|>"),
+  };
+}
 
 /** The work of a worker, which loads its own encoder. */
 export async function prepareTokenizing(
   { tokenizer, reading }: TokenizeSetup,
 ): Promise<Work<RecordJob, TokenizeJobResult>> {
-  return tokenizingWork(await loadEncoder(tokenizer), reading);
+  return tokenizingWork(await loadDocumentEncoder(tokenizer), reading);
 }
 
 /** The work of one thread: to read a batch of records and turn its documents into tokens. */
 export function tokenizingWork(
-  encoder: BytePairEncoder,
+  { encoder, endToken }: DocumentEncoder,
   reading: ReadingRules,
 ): Work<RecordJob, TokenizeJobResult> {
-  const endToken = encoder.idOf(END_OF_DOCUMENT);
   return ({ batch, file, unit }) => {
     const { documents, problems } = documentsOf(batch, file, unit, reading);
     const encoded = documents.map(({ text }) => encoder.encode(text));

@@ -1,7 +1,6 @@
-import { join } from "node:path";
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import { parseObject } from "../../data/files/json.ts";
-import { readIfThere } from "../../data/files/text-file.ts";
+import { pathIn, type TextFolder } from "../../data/files/text-folder.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 
 /** What a checkpoint's `generation_config.json` says beyond its `config.json`. */
 export interface GenerationConfig {
@@ -11,16 +10,17 @@ export interface GenerationConfig {
   readonly suppressIds: readonly number[];
 }
 
+/** The file that says how a model generates. */
 export const GENERATION_CONFIG_FILE = "generation_config.json";
 
 /**
- * Reads `generation_config.json`; a folder need not have one.
+ * Reads `generation_config.json`; a checkpoint need not have one.
  *
  * @throws UserError naming the key that holds no token ids
  */
-export async function readGenerationConfig(folder: string): Promise<GenerationConfig> {
-  const path = join(folder, GENERATION_CONFIG_FILE);
-  const json = parseObject(await readIfThere(path) ?? "{}", path);
+export async function readGenerationConfig(files: TextFolder): Promise<GenerationConfig> {
+  const path = pathIn(files, GENERATION_CONFIG_FILE);
+  const json = parseObject(await files.text(GENERATION_CONFIG_FILE) ?? "{}", path);
   const idsOf = (key: string): number[] => {
     const ids = [json[key] ?? []].flat();
     if (ids.every((id): id is number => Number.isSafeInteger(id) && (id as number) >= 0)) {

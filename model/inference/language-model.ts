@@ -1,31 +1,30 @@
 import { Random } from "../../data/random.ts";
-import { type Implementation, openGpu } from "../../kernels/host/open-gpu.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { isMixed, type Precision } from "../network/precision.ts";
 import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { download } from "../../kernels/runtime/transfer.ts";
 import { checkChoices, checkGeneration, checkLabels, checkSequences } from "./check-inputs.ts";
-import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { isCausal, type ModelConfig } from "../network/config.ts";
 import { Decoder } from "./decoder.ts";
-import { exists } from "../../data/files/exists.ts";
 import { HeadPass, planForward, planScoring } from "./forward-pass.ts";
-import { type GenerationConfig, readGenerationConfig } from "../checkpoint/generation-config.ts";
+import type { GenerationConfig } from "../checkpoint/generation-config.ts";
 import { uploadLabels } from "../network/labels.ts";
 import { NextTokenPass, type NextTokenRoom } from "./next-token-pass.ts";
-import { Parameters } from "../network/parameters.ts";
+import type { Parameters } from "../network/parameters.ts";
 import { roomForSequences, roomForTokens } from "./plan-sizes.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import { sharedLength } from "./shared-length.ts";
 import { SizedPass } from "./sized-pass.ts";
-import { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
-export interface LoadOptions {
-  /** Which WebGPU implementation; `auto` takes the best one there is. */
-  gpu?: Implementation;
-  /** `auto` is mixed on a GPU with f16, and f32 elsewhere. */
-  precision?: Precision;
+/** What a model may have beside its parameters. */
+export interface ModelParts {
+  /** Turns text into token ids and back; without one, the model reads and writes ids only. */
+  tokenizer?: Tokenizer;
+  /** What the checkpoint says of generation. */
+  generation?: GenerationConfig;
+  /** Whether closing the model closes its GPU; if not, that only frees the model's memory. */
+  ownsGpu?: boolean;
 }
 
 export interface GenerateOptions extends SamplingOptions {
@@ -67,8 +66,7 @@ export class LanguageModel {
   constructor(
     readonly gpu: Gpu,
     readonly parameters: Parameters,
-    private readonly ownTokenizer?: Tokenizer,
-    private readonly generation: GenerationConfig = { eosIds: [], suppressIds: [] },
+    private readonly parts: ModelParts = {},
   ) {}
 
   get config(): ModelConfig {
@@ -77,7 +75,7 @@ export class LanguageModel {
 
   /** The checkpoint's tokenizer. @throws UserError if its folder holds none */
   get tokenizer(): Tokenizer {
-    if (this.ownTokenizer) return this.ownTokenizer;
+    if (this.parts.tokenizer) return this.parts.tokenizer;
     throw new UserError(
       "This checkpoint has no tokenizer.json: only token ids can be used with it.",
     );
@@ -214,7 +212,7 @@ export class LanguageModel {
     const sampling = { suppressIds: this.suppressIds, ...options };
     const stop = new Set(options.stopIds ?? this.stopIds);
     const random = new Random(options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-    const text = this.ownTokenizer?.createDecodeStream({ skipSpecial: true });
+    const text = this.parts.tokenizer?.createDecodeStream({ skipSpecial: true });
     const capacity = roomForTokens(ids.length + count);
     const decoder = await Decoder.plan(this.gpu, this.parameters, 1, capacity, sampling);
     try {
@@ -229,19 +227,21 @@ export class LanguageModel {
 
   /** Ids that end a text: the configuration's, and the tokenizer's own marks. */
   get stopIds(): number[] {
-    const { ownTokenizer: tokenizer, generation } = this;
+    const { tokenizer, generation } = this.parts;
     const marks = tokenizer ? [tokenizer.imEnd, tokenizer.endOfText] : [];
-    return [...this.config.eosIds, ...generation.eosIds, ...marks];
+    return [...this.config.eosIds, ...generation?.eosIds ?? [], ...marks];
   }
 
   /** Ids that are never chosen: those of an exported model that its training never saw. */
   get suppressIds(): readonly number[] {
-    return this.generation.suppressIds;
+    return this.parts.generation?.suppressIds ?? [];
   }
 
-  /** Gives the GPU back. */
+  /** Frees the model's memory, and closes the GPU if it is the model's own. */
   close(): void {
-    this.gpu.close();
+    if (this.parts.ownsGpu) return this.gpu.close();
+    for (const pass of [this.#forward, this.#scoring, this.#head, this.#next]) pass?.destroy();
+    this.parameters.destroy();
   }
 
   /** Calls share plans and their memory: each waits for the one before it. */
@@ -280,27 +280,4 @@ function isRoomEnough(plan: NextTokenRoom, wanted: NextTokenRoom): boolean {
   return plan.choices === wanted.choices && plan.prefix === wanted.prefix &&
     plan.sequences >= wanted.sequences &&
     plan.tokens >= wanted.tokens && plan.tokens <= MOST_PADDING * wanted.tokens;
-}
-
-/**
- * Loads a checkpoint folder in Hugging Face's layout onto a GPU, or a training run's newest one.
- *
- * @throws UserError naming what is wrong with the folder, or that there is no GPU or too little
- *   memory
- */
-export async function loadModel(dir: string, options: LoadOptions = {}): Promise<LanguageModel> {
-  using checkpoint = await openCheckpoint(dir);
-  const hasTokenizer = await exists(`${checkpoint.dir}/tokenizer.json`);
-  const tokenizer = hasTokenizer ? await Tokenizer.fromFolder(checkpoint.dir) : undefined;
-  const generation = await readGenerationConfig(checkpoint.dir);
-  const gpu = await openGpu(options.gpu);
-  try {
-    const mixed = isMixed(options.precision ?? "auto", gpu.capabilities);
-    const parameters = new Parameters(checkpoint.config, mixed);
-    await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
-    return new LanguageModel(gpu, parameters, tokenizer, generation);
-  } catch (error) {
-    gpu.close();
-    throw error;
-  }
 }

@@ -22,4 +22,10 @@ export class SizedPass<Pass extends { readonly batch: Batch; readonly plan: Plan
     uploadBatch(gpu, pass.batch, inputIds);
     return pass;
   }
+
+  /** Frees the pass's memory. */
+  destroy(): void {
+    this.#pass?.plan.destroy();
+    this.#pass = undefined;
+  }
 }

@@ -97,6 +97,14 @@ export class Parameters {
     return download(gpu, tensor, first, sizeOf(shape));
   }
 
+  /** Frees the buffers. */
+  destroy(): void {
+    for (const { storage, half } of [...this.#tensors, ...this.#constants.values()]) {
+      storage.buffer?.destroy();
+      half?.storage.buffer?.destroy();
+    }
+  }
+
   #declare<Name extends string>(prefix: string, { tensors, parameters }: Layer<Name>) {
     const weights = mapValues(
       tensors,

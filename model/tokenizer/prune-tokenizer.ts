@@ -7,24 +7,22 @@
  * ends in smaller pieces, in single bytes at worst: encoding never fails.
  */
 import { isRecord } from "../../data/files/is-record.ts";
-import { UserError } from "../../kernels/runtime/user-error.ts";
-import { BYTE_TOKENS } from "./byte-level.ts";
 import { formatJson } from "../../data/files/json.ts";
-import type { TokenizerFiles } from "./tokenizer-files.ts";
+import { BYTE_TOKENS } from "../../data/tokenizer/byte-level.ts";
+import { type BytePairTokenizer, pairOf } from "../../data/tokenizer/byte-pair-tokenizer.ts";
+import type { TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-/** The parts of a `tokenizer.json` that hold ids. */
-interface BytePairTokenizer extends Record<string, unknown> {
-  model: { vocab: Record<string, number>; merges: (string | [string, string])[] };
-  added_tokens: { id: number; content: string }[];
-}
+/** A `tokenizer.json` that holds a byte-pair encoding. */
+type BytePairJson = Record<string, unknown> & BytePairTokenizer;
 
 /** Older files that would contradict the pruned tokenizer.json. */
 const FILES_OF_IDS = ["vocab.json", "merges.txt", "added_tokens.json"];
 
 /** Ids that have to stay for `idsUsed` to be encoded as before, and for every text to be. */
 export function idsToKeep(files: TokenizerFiles, idsUsed: Iterable<number>): Set<number> {
-  const { model: { vocab, merges }, added_tokens: added } = files.tokenizer as BytePairTokenizer;
+  const { model: { vocab, merges }, added_tokens: added } = files.tokenizer as BytePairJson;
   const parts = new Map<number, [number, number]>();
   for (const [left, right] of merges.map(pairOf)) {
     const id = vocab[left + right];
@@ -46,7 +44,7 @@ export function idsToKeep(files: TokenizerFiles, idsUsed: Iterable<number>): Set
  * @throws UserError if the vocabulary lacks a token that every text may need
  */
 export function pruneTokenizerFiles(files: TokenizerFiles, vocabulary: Vocabulary): TokenizerFiles {
-  const { model, added_tokens: added } = files.tokenizer as BytePairTokenizer;
+  const { model, added_tokens: added } = files.tokenizer as BytePairJson;
   const compact = (id: number) => vocabulary.toCompact([id])[0];
   const kept = Object.entries(model.vocab).filter(([, id]) => vocabulary.has(id));
   const tokens = new Set(kept.map(([token]) => token));
@@ -80,6 +78,7 @@ export function pruneTokenizerFiles(files: TokenizerFiles, vocabulary: Vocabular
     );
   }
   return {
+    name: `${files.name} pruned to ${vocabulary.size} tokens`,
     tokenizer,
     config,
     texts: () => ({
@@ -90,8 +89,4 @@ export function pruneTokenizerFiles(files: TokenizerFiles, vocabulary: Vocabular
       "tokenizer_config.json": formatJson(config),
     }),
   };
-}
-
-function pairOf(merge: string | [string, string]): [string, string] {
-  return typeof merge === "string" ? merge.split(" ", 2) as [string, string] : merge;
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { loadEncoder } from "../../data/tokenizing/load-encoder.ts";
+import { loadDocumentEncoder } from "../../data/tokenizing/tokenize-job.ts";
 import { drawDocuments } from "../../data/tokenizing/mixture.ts";
 import { prepare, readPrepareSettings } from "../../data/prepare.ts";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
@@ -52,8 +52,7 @@ Deno.test("published files become shards: cleaned, mixed by weight, tokenized, p
     assert(Math.abs(chinese.tokens / (chinese.tokens + english.tokens) - 0.75) < 0.02);
     assertEquals(english.documents, 40);
 
-    const encoder = await loadEncoder();
-    const [end, padding] = [encoder.idOf("<|im_end|>"), encoder.idOf("<|endoftext|>")];
+    const { encoder, endToken: end, paddingToken: padding } = await loadDocumentEncoder();
     const tokens = await readShards(`${dir}/out`);
     assertEquals(tokens.length % 32, 0);
     assertEquals(tokens.filter((token) => token === end).length, chinese.documents + 40);

@@ -9,12 +9,12 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { fileURLToPath } from "node:url";
 import { embedded } from "../../data/corpora/embedded.ts";
-import { loadEncoder } from "../../data/tokenizing/load-encoder.ts";
+import { encoderOf } from "../../data/tokenizer/encoder-of.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { qwenTokenizerFiles } from "../../model/tokenizer/tokenizer-files.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { qwenTokenizerFiles } from "../../data/tokenizer/load-tokenizer-files.ts";
 
 /** So much that starting, about half a second, hardly counts. */
 const CLEANED_MEGABYTES = 300;
@@ -88,9 +88,9 @@ async function secondsOfCleaning(input: string, output: string, threads: number)
 }
 
 async function benchEncoding(texts: string[], megabytes: number): Promise<void> {
-  const encoder = await loadEncoder();
-  const { tokenizer, config } = await qwenTokenizerFiles();
-  const baseline = new Tokenizer(tokenizer, config);
+  const files = await qwenTokenizerFiles();
+  const encoder = encoderOf(files);
+  const baseline = new Tokenizer(files.tokenizer, files.config);
   const few = texts.slice(0, Math.ceil(texts.length * ENCODED_BY_BASELINE_MEGABYTES / megabytes));
   const idsOfBaseline = (text: string) => baseline.encode(text, { add_special_tokens: false }).ids;
   console.log(`tokenizing, one thread: ${speedOf((text) => encoder.encode(text), texts)}`);

@@ -3,10 +3,10 @@ import type { Progress } from "../../data/progress/progress.ts";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
 import { Shard } from "../../data/shards/shard-file.ts";
 import { tokenize, type TokenizeSettings } from "../../data/tokenize.ts";
-import type { TokenizerJson } from "../../data/tokenizing/byte-pair-encoder.ts";
+
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { qwenTokenizerFiles } from "../../model/tokenizer/tokenizer-files.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { qwenTokenizerFiles } from "../../data/tokenizer/load-tokenizer-files.ts";
 
 /** Writes a document; returns the settings that make one shard of it. */
 async function writeDocument(dir: string): Promise<TokenizeSettings> {
@@ -53,8 +53,8 @@ Deno.test("a run goes on only with the tokenizer that it had", async () => {
     await Deno.writeTextFile(tokenizer, JSON.stringify(json));
     await assertRejects(() => tokenize({ ...settings, onProgress }), Error, "killed");
 
-    const { added_tokens } = json as unknown as TokenizerJson;
-    added_tokens.find(({ content }) => content === "<|im_end|>")!.id = 999;
+    const added = json.added_tokens as { id: number; content: string }[];
+    added.find(({ content }) => content === "<|im_end|>")!.id = 999;
     await Deno.writeTextFile(tokenizer, JSON.stringify(json));
     const { manifest } = await tokenize(settings);
     using shard = Shard.open(`${settings.output}/${manifest.shards[0].file}`);

@@ -6,11 +6,11 @@ import { parseConfig } from "../../model/network/config.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 import { Parameters } from "../../model/network/parameters.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { openTestGpu } from "../open-gpu.ts";
+import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 const gpu = await openTestGpu();
-const qwen = await Tokenizer.qwen();
+const qwen = await qwenTokenizer();
 
 /** A small network with random weights, large enough to prefer some letters clearly. */
 async function randomModel(feedForward: "softmoe_v3" | "raw"): Promise<LanguageModel> {
@@ -31,7 +31,7 @@ async function randomModel(feedForward: "softmoe_v3" | "raw"): Promise<LanguageM
     new Random(7, stream++).fillNormal(weights, 0.3);
     return weights;
   });
-  return new LanguageModel(gpu, parameters, qwen.withVocabulary(vocabulary));
+  return new LanguageModel(gpu, parameters, { tokenizer: qwen.withVocabulary(vocabulary) });
 }
 
 const SHOTS = "以下是单选题\n1 + 1 = 2\nA. 1\nB. 2\nC. 3\nD. 4\n答案：B\n\n";
@@ -84,7 +84,7 @@ Deno.test("each text ends where it would alone: at a mark, or where the context 
   const long = tokenizer.encode("AB".repeat(maxPositions)).slice(0, maxPositions - 2);
   const prompts = [...PROMPTS.slice(0, 2).map((prompt) => tokenizer.encode(prompt)), long];
   const greedy = { temperature: 0, topP: 1, repetitionPenalty: 1 };
-  const endless = new LanguageModel(gpu, parameters, tokenizer);
+  const endless = new LanguageModel(gpu, parameters, { tokenizer });
   const written = await Promise.all(prompts.map((prompt) =>
     Array.fromAsync(
       endless.generate(prompt, { ...greedy, maxTokens: 6, stopIds: [] }),
@@ -94,7 +94,8 @@ Deno.test("each text ends where it would alone: at a mark, or where the context 
   assertEquals(written.map(({ length }) => length), [6, 6, 2]);
 
   const mark = written[1][3];
-  const model = new LanguageModel(gpu, parameters, tokenizer, { eosIds: [mark], suppressIds: [] });
+  const generation = { eosIds: [mark], suppressIds: [] };
+  const model = new LanguageModel(gpu, parameters, { tokenizer, generation });
   const ended = written.map((ids) => {
     const end = ids.findIndex((id) => model.stopIds.includes(id));
     return ids.slice(0, end < 0 ? ids.length : end);

@@ -2,8 +2,8 @@ import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { END_OF_DOCUMENT } from "../../data/tokenizing/tokenize-job.ts";
 import { perplexity, type Predictor, readDocuments } from "../../eval/perplexity.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 /** Gives every letter a probability by its place in the alphabet: a 1/2, b 1/4, c 1/8. */
 function predictor() {
@@ -36,7 +36,7 @@ Deno.test("every token is predicted once, each document from its beginning", asy
 });
 
 Deno.test("a document begins after the token that shards put between documents", async () => {
-  const tokenizer = await Tokenizer.qwen();
+  const tokenizer = await qwenTokenizer();
   const beginnings: number[] = [];
   const model: Predictor = {
     tokenizer,

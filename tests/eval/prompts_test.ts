@@ -5,13 +5,14 @@ import type { Benchmark, Question } from "../../eval/benchmarks/benchmark.ts";
 import { ceval } from "../../eval/benchmarks/ceval.ts";
 import { cmmlu } from "../../eval/benchmarks/cmmlu.ts";
 import { mmlu } from "../../eval/benchmarks/mmlu.ts";
-import { buildPrompt, type Encoder, letterIds } from "../../eval/prompt.ts";
+import type { Encoder } from "../../data/tokenizer/encoder.ts";
+import { buildPrompt, letterIds } from "../../eval/prompt.ts";
 import type { LetterAnswer } from "../../eval/protocols/protocol.ts";
 import { protocolNamed } from "../../eval/protocols/protocols.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
-const tokenizer = await Tokenizer.qwen();
+const tokenizer = await qwenTokenizer();
 
 const CHINESE_SHOTS: Question[] = [
   {

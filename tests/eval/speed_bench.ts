@@ -28,9 +28,9 @@ import { roomForTokens } from "../../model/inference/plan-sizes.ts";
 import { isMixed } from "../../model/network/precision.ts";
 import type { SamplingOptions } from "../../model/inference/sampling.ts";
 import { samplingOptions } from "../../model/command-line/sampling-flags.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { benchmarkModel, randomWeights } from "../../train/bench/benchmark-model.ts";
 import { benchmarkForward } from "../../train/bench/forward-benchmark.ts";
+import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 const HELP =
   `Measures how fast a model with the sizes of Steel-LLM and random weights answers C-Eval, CMMLU and
@@ -110,7 +110,7 @@ async function randomModel(flags: { gpu?: string; precision?: string }): Promise
     }, on ` +
       `${gpu.capabilities.name}, ${gpu.capabilities.implementation}`,
   );
-  return new LanguageModel(gpu, parameters, await Tokenizer.qwen());
+  return new LanguageModel(gpu, parameters, { tokenizer: await qwenTokenizer(), ownsGpu: true });
 }
 
 /** The benchmark with the split, prompt and shots of its authors. */

@@ -8,9 +8,8 @@ import type { Turn } from "../../data/instructions/conversation.ts";
 import { encodeConversation, encodePreference } from "../../data/instructions/encode.ts";
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets } from "../../data/instructions/registry.ts";
-import { fastEncoder } from "../../data/tokenizing/load-encoder.ts";
 import { type ChatMessage, chatRenderer, renderChat } from "../../model/tokenizer/chat-template.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 const samples = Deno.env.get("STEEL_LLM_SAMPLES");
 const folders = ["sft", "dpo"].map((name) => `${samples}/../${name}`);
@@ -30,8 +29,7 @@ Deno.test({
   name: "the first examples of the demonstration sets are the chat, labelled by its marks",
   ignore: samples === undefined,
   fn: async () => {
-    const tokenizer = await Tokenizer.qwen();
-    const encoder = fastEncoder(tokenizer);
+    const tokenizer = await qwenTokenizer();
     /** The chat as one text, and as labels: what stands between an answer's opening and its mark. */
     const expected = (system: string | undefined, turns: Turn[], from = 0) => {
       const messages: ChatMessage[] = turns.flatMap(({ question, answer }) => [
@@ -55,7 +53,7 @@ Deno.test({
       const [set] = findSets([name], folders);
       let compared = 0;
       for await (const { system, turns } of readConversations(set, options, new Problems())) {
-        const example = encodeConversation({ system, turns }, encoder, chatRenderer, rules);
+        const example = encodeConversation({ system, turns }, tokenizer, chatRenderer, rules);
         const whole = expected(system, turns);
         if (whole.ids.length <= CUTOFF) assertEquals(example, whole, name);
         if (++compared === EXAMPLES) break;
@@ -67,7 +65,7 @@ Deno.test({
       let compared = 0;
       for await (const preference of readPreferences(set, options, new Problems())) {
         const { system, history, question } = preference;
-        const pair = encodePreference(preference, encoder, chatRenderer, CUTOFF);
+        const pair = encodePreference(preference, tokenizer, chatRenderer, CUTOFF);
         for (const side of ["chosen", "rejected"] as const) {
           const turns = [...history, { question, answer: preference[side] }];
           const whole = expected(system, turns, history.length);

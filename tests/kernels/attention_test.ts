@@ -1,6 +1,6 @@
 import { attention } from "../../kernels/attention/attention.ts";
 import { prefixAttention } from "../../kernels/attention/prefix-attention.ts";
-import { type HeadLayout } from "../../kernels/layers/rope.ts";
+import type { HeadLayout } from "../../kernels/layers/rope.ts";
 import { layOutSequences } from "../../kernels/layers/sequences.ts";
 import { checkOperator } from "./harness.ts";
 

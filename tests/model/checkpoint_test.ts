@@ -2,11 +2,13 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { currentFolder, writeFolderAtomically } from "../../data/files/atomic-folder.ts";
-import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint/checkpoint.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";
-import { type TensorEntry, writeSafetensors } from "../../model/checkpoint/safetensors.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
+import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
+import type { TensorEntry } from "../../model/checkpoint/safetensors-header.ts";
+import { writeSafetensors } from "../../model/host/write-safetensors.ts";
 
 const JSON_CONFIG = {
   vocab_size: 7,

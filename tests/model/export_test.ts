@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
-import { exportModel } from "../../model/checkpoint/export.ts";
-import { loadModel } from "../../model/inference/language-model.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { FULL_SIZE, qwen, TEXT, writePruned } from "./pruned-model.ts";
+import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
+import { exportModel } from "../../model/host/export-model.ts";
+import { loadModel } from "../../model/host/load-model.ts";
 
 for (const tied of [false, true]) {
   Deno.test(`a pruned model with ${tied ? "tied" : "its own"} head is exported whole`, () =>

@@ -2,8 +2,8 @@ import type { Gpu } from "../../kernels/runtime/device.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { Parameters } from "../../model/network/parameters.ts";
-import { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
 import { openTestGpu } from "../open-gpu.ts";
+import { openSafetensors } from "../../model/host/open-checkpoint.ts";
 
 /** The small models whose weights are kept in `tests/golden`. */
 export type GoldenName = "steel-tiny" | "steel-gqa" | "dense-swiglu";
@@ -23,7 +23,7 @@ export async function goldenModel(name: GoldenName) {
   const golden = JSON.parse(await Deno.readTextFile(`${path}.json`));
   const inputIds: number[][] = golden.input_ids;
   const config = parseConfig(golden.config, `${path}.json`);
-  const file = await SafetensorsFile.open(`${path}-weights.safetensors`);
+  const file = await openSafetensors(`${path}-weights.safetensors`);
   const weights = new Map<string, Float32Array<ArrayBuffer>>();
   for (const tensor of file.tensors.keys()) {
     const scale = tensor.includes(".mlp.experts.") ? EXPERT_SCALE : 1;

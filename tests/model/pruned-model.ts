@@ -1,15 +1,15 @@
 /** A model as a training run with a pruned vocabulary leaves one. */
 import { Random } from "../../data/random.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
-import { writeCheckpoint } from "../../model/checkpoint/checkpoint.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { VOCABULARY_FILE } from "../../model/tokenizer/vocabulary.ts";
+import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
+import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 export const FULL_SIZE = 151936;
 export const TEXT = "静夜思\n唐·李白\n床前明月光，疑是地上霜。";
-export const qwen = await Tokenizer.qwen();
+export const qwen = await qwenTokenizer();
 
 /** Writes a model of few tokens with random weights. */
 export async function writePruned(dir: string, tied: boolean) {

@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { openCheckpoint, writeCheckpoint } from "../../model/checkpoint/checkpoint.ts";
-import { loadModel } from "../../model/inference/language-model.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { goldenModel } from "./golden-model.ts";
+import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
+import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
+import { loadModel } from "../../model/host/load-model.ts";
 
 for (const name of ["steel-gqa", "dense-swiglu"] as const) {
   Deno.test(`${name}: a folder written and read back gives the same logits, bit for bit`, () =>

@@ -1,10 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import {
-  type FloatDtype,
-  SafetensorsFile,
-  writeSafetensors,
-} from "../../model/checkpoint/safetensors.ts";
+import type { FloatDtype } from "../../model/checkpoint/safetensors-header.ts";
+import { openSafetensors } from "../../model/host/open-checkpoint.ts";
+import { writeSafetensors } from "../../model/host/write-safetensors.ts";
 
 /** A file with this header and this many bytes of data, all zero. */
 async function handMade(header: string, dataSize: number, claimed?: bigint): Promise<string> {
@@ -25,7 +23,7 @@ async function withBytes(bytes: Uint8Array): Promise<string> {
 async function roundTrip(values: Float32Array, dtype: FloatDtype): Promise<Float32Array> {
   const path = await Deno.makeTempFile({ suffix: ".safetensors" });
   await writeSafetensors(path, [{ name: "x", shape: [values.length], dtype }], () => values);
-  using file = await SafetensorsFile.open(path);
+  using file = await openSafetensors(path);
   const read = await file.readFloat32("x");
   await Deno.remove(path);
   return read;
@@ -91,7 +89,7 @@ Deno.test("tensors of odd sizes and mixed types share a file", async () => {
     names.map((name) => ({ name, shape: shapes[name], dtype: dtypes[name] })),
     (name) => Promise.resolve(data[name]),
   );
-  using file = await SafetensorsFile.open(path);
+  using file = await openSafetensors(path);
   // Without it, transformers refuses the file.
   assertStringIncludes(await Deno.readTextFile(path), '"__metadata__":{"format":"pt"}');
   const read = await Promise.all(names.map((name) => file.readFloat32(name)));
@@ -106,7 +104,7 @@ Deno.test("tensors of odd sizes and mixed types share a file", async () => {
 Deno.test("a tensor that holds no floats is refused by name", async () => {
   const header = `{"bytes":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}`;
   const path = await handMade(header, 3);
-  using file = await SafetensorsFile.open(path);
+  using file = await openSafetensors(path);
   await assertRejects(() => file.readFloat32("bytes"), UserError, `"bytes" is U8`);
   await Deno.remove(path);
 });
@@ -134,14 +132,15 @@ Deno.test("a damaged file is refused with the reason", async () => {
   ];
   for (const [made, reason] of cases) {
     const path = await made;
-    const error = await assertRejects(() => SafetensorsFile.open(path), UserError);
+    const error = await assertRejects(() => openSafetensors(path), UserError);
     assertStringIncludes(error.message, path);
     assertStringIncludes(error.message, reason);
     await Deno.remove(path);
   }
-  await assertRejects(() => SafetensorsFile.open("no-such-file"), UserError, "no-such-file");
+  await assertRejects(() => openSafetensors("no-such-file"), UserError, "no-such-file");
   const below = `${new URL(import.meta.url).pathname}/weights`;
-  await assertRejects(() => SafetensorsFile.open(below), UserError, "cannot be read");
+  await assertRejects(() => openSafetensors(below), UserError, "weights: there is no such file");
+  await assertRejects(() => openSafetensors(Deno.cwd()), UserError, "it is a folder");
 });
 
 Deno.test("a tensor of the wrong length is not written, and no file is left", async () => {

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type ChatMessage, renderChat } from "../../model/tokenizer/chat-template.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { loadTokenizer, qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
-const tokenizer = await Tokenizer.qwen();
+const tokenizer = await qwenTokenizer();
 
 Deno.test("texts have the ids of Qwen1.5's tokenizer", () => {
   const expected: Record<string, number[]> = {
@@ -76,7 +76,7 @@ Deno.test("the files stored with a checkpoint give the same tokenizer", async ()
     await Deno.writeTextFile(`${dir}/${name}`, text);
   }
   const text = "床前明月光 <|im_end|> it's 2024年";
-  const stored = await Tokenizer.fromFolder(dir);
+  const stored = await loadTokenizer(dir);
   assertEquals(stored.encode(text), tokenizer.encode(text));
   assertEquals(stored.files(), files);
 
@@ -85,7 +85,7 @@ Deno.test("the files stored with a checkpoint give the same tokenizer", async ()
   await Deno.remove(`${dir}/tokenizer.json`);
   await Deno.writeTextFile(`${dir}/vocab.json`, JSON.stringify(vocab));
   await Deno.writeTextFile(`${dir}/merges.txt`, ["#version: 0.2", ...merges, ""].join("\n"));
-  const older = await Tokenizer.fromFolder(dir);
+  const older = await loadTokenizer(dir);
   assertEquals(older.encode(text), tokenizer.encode(text));
   assertEquals(older.decode(older.encode(text)), text);
   await Deno.remove(dir, { recursive: true });
@@ -93,10 +93,10 @@ Deno.test("the files stored with a checkpoint give the same tokenizer", async ()
 
 Deno.test("a folder without a usable tokenizer is refused", async () => {
   const dir = await Deno.makeTempDir();
-  await assertRejects(() => Tokenizer.fromFolder(dir), UserError, "there is no tokenizer");
+  await assertRejects(() => loadTokenizer(dir), UserError, "there is no tokenizer");
   await Deno.writeTextFile(`${dir}/tokenizer.json`, "[]");
-  await assertRejects(() => Tokenizer.fromFolder(dir), UserError, "expected a JSON object");
+  await assertRejects(() => loadTokenizer(dir), UserError, "expected a JSON object");
   await Deno.writeTextFile(`${dir}/tokenizer.json`, "{}");
-  await assertRejects(() => Tokenizer.fromFolder(dir), UserError, "cannot be used");
+  await assertRejects(() => loadTokenizer(dir), UserError, "cannot be used");
   await Deno.remove(dir, { recursive: true });
 });

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { Vocabulary } from "../../model/tokenizer/vocabulary.ts";
+import { loadTokenizer, qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 const FULL_SIZE = 151936;
 const CORPUS =
   "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。<|im_end|>It's spring again; spring.";
 
-const tokenizer = await Tokenizer.qwen();
+const tokenizer = await qwenTokenizer();
 const corpusIds = tokenizer.encode(CORPUS);
 const vocabulary = tokenizer.prunedVocabulary(corpusIds, FULL_SIZE);
 const pruned = tokenizer.withVocabulary(vocabulary);
@@ -53,7 +53,7 @@ Deno.test("a pruned tokenizer's files are a tokenizer of that size", async () =>
   for (const [name, text] of Object.entries(files)) {
     await Deno.writeTextFile(`${dir}/${name}`, text);
   }
-  const stored = await Tokenizer.fromFolder(dir);
+  const stored = await loadTokenizer(dir);
   assertEquals(stored.encode(CORPUS), pruned.encode(CORPUS));
   const { added_tokens_decoder: added } = JSON.parse(files["tokenizer_config.json"]);
   assertEquals(added[stored.imEnd].content, "<|im_end|>");

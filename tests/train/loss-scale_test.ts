@@ -12,10 +12,10 @@ import { LossScale } from "../../train/step/loss-scale.ts";
 import type { MicroBatch } from "../../train/step/micro-batch.ts";
 import { NextTokenObjective } from "../../train/step/objective.ts";
 import { TrainingStep } from "../../train/step/training-step.ts";
-import { openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
 import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { result } from "./child-run.ts";
+import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
 
 Deno.test("loss scale: it halves at an overflow and doubles after 1,000 steps without one", () => {
   const scale = new LossScale(true);

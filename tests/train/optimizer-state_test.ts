@@ -1,13 +1,13 @@
 /** AdamW's moments in checkpoints: by published parameter, and as the first format kept them. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
-import { SafetensorsFile, writeSafetensors } from "../../model/checkpoint/safetensors.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { result } from "./child-run.ts";
 import { tinySettings } from "./tiny-run.ts";
+import { openCheckpoint, openSafetensors } from "../../model/host/open-checkpoint.ts";
+import { writeSafetensors } from "../../model/host/write-safetensors.ts";
 
 /** Names whose numbers the first format kept in one tensor under the first name, for two experts. */
 const STACKED = [
@@ -22,7 +22,7 @@ const STACKED = [
 async function writeFirstFormat(checkpoint: string): Promise<void> {
   const path = `${checkpoint}/optimizer.safetensors`;
   const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
-  using file = await SafetensorsFile.open(path);
+  using file = await openSafetensors(path);
   for (const name of file.tensors.keys()) {
     const [, prefix, own] = /^(.*layers\.\d+\.)?(.*)$/.exec(name)!;
     const stack = STACKED.find((names) => names.includes(own)) ?? [own];
@@ -51,7 +51,7 @@ Deno.test("moments are kept by published parameter; a checkpoint of the first fo
     const whole = await result(`${dir}/run`, 4);
     {
       using saved = await openCheckpoint(checkpoint(4));
-      using moments = await SafetensorsFile.open(`${checkpoint(4)}/optimizer.safetensors`);
+      using moments = await openSafetensors(`${checkpoint(4)}/optimizer.safetensors`);
       assertEquals(
         new Map([...moments.tensors].map(([name, { shape }]) => [name, shape])),
         new Map(

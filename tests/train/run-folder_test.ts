@@ -1,13 +1,13 @@
 /** What a run's folder and text may be found to be, each named in one line. */
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
 import { checkpointsOf } from "../../model/host/run-folder.ts";
 import { readMetrics } from "../../model/host/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { tinySettings } from "./tiny-run.ts";
+import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
 
 /** The message with which pretraining refuses to begin. */
 async function refusal(dir: string, ...more: string[]): Promise<string> {

@@ -5,18 +5,19 @@ import { readManifest, writeManifest } from "../../data/shards/manifest.ts";
 import { ShardBlocks } from "../../data/shards/shard-blocks.ts";
 import { ShardWriter } from "../../data/shards/shard-writer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { microBatchOfBlocks } from "../../train/batches/block-batches.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import type { PretrainSettings } from "../../train/settings/pretrain-settings.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { tinySettings } from "./tiny-run.ts";
+import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 const BLOCK = 5;
 
 /** Writes Qwen's tokenizer without all tokens but 300; returns it. */
 async function writeTokenizer(dir: string): Promise<Tokenizer> {
-  const qwen = await Tokenizer.qwen();
+  const qwen = await qwenTokenizer();
   const vocabulary = qwen.prunedVocabulary(Array(300).keys(), 151936);
   const tokenizer = qwen.withVocabulary(vocabulary);
   await Deno.mkdir(dir);

@@ -8,9 +8,10 @@ import {
 import { loadCorpus } from "../../data/corpora/corpus.ts";
 import type { TokenCorpus } from "../../data/token-corpus.ts";
 import { roundUp } from "../../model/inference/plan-sizes.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { VOCABULARY_FILE } from "../../model/tokenizer/vocabulary.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
+import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 /** Rows of Qwen1.5's embedding: its tokens, and some never used. */
 export const QWEN_VOCABULARY_SIZE = 151936;
@@ -44,7 +45,7 @@ export async function corpusText(
   { data, train }: PretrainSettings,
   position: unknown,
 ): Promise<PretrainingText> {
-  const qwen = await Tokenizer.qwen();
+  const qwen = await qwenTokenizer();
   const corpusOf = (tokenizer: Tokenizer, tokenizerName: string) =>
     loadCorpus(data, {
       tokenizer,

@@ -4,9 +4,9 @@ import { type Manifest, readManifest } from "../../data/shards/manifest.ts";
 import { ShardBlocks, type ShardPosition } from "../../data/shards/shard-blocks.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { roundUp } from "../../model/inference/plan-sizes.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 import { evenlySpaced, type PretrainingText, QWEN_VOCABULARY_SIZE } from "./pretraining-text.ts";
+import { loadTokenizer, qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 /**
  * Whether `data.source` names folders, which hold shards, and not files.
@@ -99,7 +99,7 @@ async function vocabularyOf(manifest: Manifest, dir: string) {
     );
   }
   const isQwen = name === "Qwen1.5";
-  const tokenizer = isQwen ? await Tokenizer.qwen() : await Tokenizer.fromFolder(dirname(name));
+  const tokenizer = isQwen ? await qwenTokenizer() : await loadTokenizer(dirname(name));
   if (tokenizer.imEnd !== endToken || tokenizer.endOfText !== paddingToken) {
     throw new UserError(
       `${dir}: its documents end with token ${endToken} and padding is ${paddingToken}, but in the ` +

@@ -1,13 +1,15 @@
 import { isFolder } from "../../data/files/is-folder.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { type Checkpoint, openCheckpoint } from "../../model/checkpoint/checkpoint.ts";
+import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { checkpointsOf } from "../../model/host/run-folder.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import type { FineTuningSettings } from "../settings/fine-tuning-settings.ts";
 import { runOnGpu } from "./run-on-gpu.ts";
 import { keptSettings } from "../settings/run-settings.ts";
+import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
+import { loadTokenizer } from "../../model/host/load-tokenizer.ts";
 
 /** What fine-tuning starts from. */
 export interface Base {
@@ -67,7 +69,7 @@ async function tokenizerOf(
         `(max_position_embeddings)`,
     );
   }
-  const tokenizer = await Tokenizer.fromFolder(dir);
+  const tokenizer = await loadTokenizer(dir);
   if (tokenizer.size <= vocabSize) return tokenizer;
   throw new UserError(
     `${dir}: its tokenizer has ${tokenizer.size} tokens, but its model knows ${vocabSize} ` +

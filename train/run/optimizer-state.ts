@@ -5,8 +5,10 @@ import { allocate } from "../../kernels/runtime/memory.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { SafetensorsFile, writeSafetensors } from "../../model/checkpoint/safetensors.ts";
+import type { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
 import type { Part } from "../../model/network/parameters.ts";
+import { openSafetensors } from "../../model/host/open-checkpoint.ts";
+import { writeSafetensors } from "../../model/host/write-safetensors.ts";
 
 /** AdamW's two moments, as they are called in files. */
 const MOMENTS = ["mean", "square"] as const;
@@ -60,7 +62,7 @@ export async function readOptimizerState(
   isStacked: boolean,
 ): Promise<void> {
   await allocate(gpu, trained.flatMap(({ mean, square }) => [mean.storage, square.storage]));
-  using file = await SafetensorsFile.open(path);
+  using file = await openSafetensors(path);
   for (const stack of isStacked ? stacksOf(parts) : parts.map((part) => [part])) {
     for (const moment of MOMENTS) {
       const values = await readStack(file, `${moment}.${stack[0].name}`, stack);

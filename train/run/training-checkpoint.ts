@@ -4,12 +4,12 @@ import { isRecord } from "../../data/files/is-record.ts";
 import { readJson } from "../../data/files/json-file.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { writeCheckpointFiles } from "../../model/checkpoint/checkpoint.ts";
 import { checkpointFolder, checkpointName, checkpointsOf } from "../../model/host/run-folder.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import type { LossScaleState } from "../step/loss-scale.ts";
 import type { TrainingStep } from "../step/training-step.ts";
 import { readOptimizerState, writeOptimizerState } from "./optimizer-state.ts";
+import { writeCheckpointFiles } from "../../model/host/write-checkpoint.ts";
 
 /** Where a run stands; JSON. */
 export interface TrainingState {

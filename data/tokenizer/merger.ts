@@ -1,41 +1,49 @@
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isHighSurrogate, isLowSurrogate } from "../operators/unicode.ts";
-import type { TokenizerJson } from "./byte-pair-encoder.ts";
+import { BYTE_TOKENS } from "./byte-level.ts";
+import { type BytePairModel, pairOf } from "./byte-pair-tokenizer.ts";
 
-/** The queue holds numbers of a merge's rank and the place of its left symbol in one. */
+/** The queue holds a merge's rank and the place of its left token in one number. */
 const PLACES = 2 ** 30;
 
-/** Joins the bytes of a word into tokens, always the pair that was learned first. */
+/** Joins the bytes of a word into tokens: always the pair that was learned first. */
 export class Merger {
-  readonly #ranks: PairTable;
-  /** The token that each merge makes. */
-  readonly #results: Int32Array;
-  readonly #byteIds: Int32Array;
   readonly #queue = new NumberQueue();
   #capacity = 0;
-  /** The tokens of a word so far by the place of their first byte, -1 where another goes on. */
+  /** The word's tokens so far, each at the place of its first byte; other places are stale. */
   #tokens!: Int32Array;
+  /** By the place of a token, the place of the token before it. */
   #previous!: Int32Array;
+  /** By the place of a token, the place of the token after it. */
   #next!: Int32Array;
-  /** The rank of the merge of the token at each place with the one after it, -1 for none. */
+  /** By the place of a token, the rank of its merge with the token after it, or -1. */
   #pairs!: Int32Array;
 
-  constructor({ type, vocab, merges, ignore_merges }: TokenizerJson["model"]) {
-    if (type !== "BPE" || ignore_merges) throw new UserError("its model is no plain BPE");
+  private constructor(
+    private readonly byteIds: Int32Array,
+    private readonly ranks: PairTable,
+    /** The token that each merge makes. */
+    private readonly results: Int32Array,
+  ) {
     this.#reserve(1024);
-    const idOf = (token: string) => {
-      const id = vocab[token];
-      if (id === undefined) throw new UserError(`it has no token "${token}"`);
-      return id;
+  }
+
+  /** The merger of a model; undefined if a byte or a merge has no token in its vocabulary. */
+  static of({ vocab, merges }: BytePairModel): Merger | undefined {
+    let isComplete = true;
+    const idOf = (token: string): number => {
+      if (Object.hasOwn(vocab, token)) return vocab[token];
+      isComplete = false;
+      return -1;
     };
-    this.#byteIds = Int32Array.from(byteCharacters(), idOf);
-    this.#ranks = new PairTable(merges.length);
-    this.#results = new Int32Array(merges.length);
+    const byteIds = Int32Array.from(BYTE_TOKENS, idOf);
+    const ranks = new PairTable(merges.length);
+    const results = new Int32Array(merges.length);
     merges.forEach((merge, rank) => {
-      const [left, right] = typeof merge === "string" ? merge.split(" ", 2) : merge;
-      this.#ranks.set(idOf(left), idOf(right), rank);
-      this.#results[rank] = idOf(left + right);
+      const [left, right] = pairOf(merge);
+      ranks.set(idOf(left), idOf(right), rank);
+      results[rank] = idOf(left + right);
     });
+    return isComplete ? new Merger(byteIds, ranks, results) : undefined;
   }
 
   /** Appends the ids of a word. */
@@ -45,11 +53,11 @@ export class Merger {
     for (let at = 0; at < length; at = this.#next[at]) ids.push(this.#tokens[at]);
   }
 
-  /** Puts the tokens of the word's bytes in their places; returns how many there are. */
+  /** Writes the word's bytes as tokens, one at each place, and returns how many there are. */
   #writeBytes(word: string): number {
     if (3 * word.length > this.#capacity) this.#reserve(6 * word.length);
     const tokens = this.#tokens;
-    const byteIds = this.#byteIds;
+    const byteIds = this.byteIds;
     let length = 0;
     for (let i = 0; i < word.length; i++) {
       let point = word.charCodeAt(i);
@@ -91,7 +99,7 @@ export class Merger {
       const at = first - rank * PLACES;
       if (pairs[at] !== rank) continue; // one of the two has been merged with another since
       const right = next[at];
-      tokens[at] = this.#results[rank];
+      tokens[at] = this.results[rank];
       pairs[right] = -1;
       next[at] = next[right];
       if (next[at] < length) previous[next[at]] = at;
@@ -103,7 +111,7 @@ export class Merger {
   /** Queues the merge of the token at a place with the one after it, if there is one. */
   #consider(at: number, length: number): void {
     const right = this.#next[at];
-    const rank = right < length ? this.#ranks.get(this.#tokens[at], this.#tokens[right]) : -1;
+    const rank = right < length ? this.ranks.get(this.#tokens[at], this.#tokens[right]) : -1;
     this.#pairs[at] = rank;
     if (rank >= 0) this.#queue.push(rank * PLACES + at);
   }
@@ -117,16 +125,7 @@ export class Merger {
   }
 }
 
-/** The characters that stand for the bytes 0 to 255 in the vocabulary of a byte-level BPE. */
-function byteCharacters(): string[] {
-  let others = 0;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte !== 0xAD);
-    return String.fromCharCode(printable ? byte : 0x100 + others++);
-  });
-}
-
-/** Ranks by pairs of ids, in open addressing. */
+/** Ranks by pairs of ids: a hash table with open addressing. */
 class PairTable {
   readonly #shift: number;
   readonly #mask: number;
@@ -154,7 +153,7 @@ class PairTable {
     this.#ranks[slot] = rank;
   }
 
-  /** The slot that has the pair, or is free for it. */
+  /** The slot that holds the pair, or the free one where it would be put. */
   #slotOf(left: number, right: number): number {
     const hash = Math.imul(Math.imul(left, 0x85EBCA6B) ^ right, 0x9E3779B1);
     let slot = hash >>> this.#shift;
@@ -165,7 +164,7 @@ class PairTable {
   }
 }
 
-/** Numbers, the smallest first: a binary heap. */
+/** A binary heap of numbers, the smallest at its root. */
 class NumberQueue {
   size = 0;
   #heap = new Float64Array(1024);
@@ -187,7 +186,7 @@ class NumberQueue {
     heap[at] = value;
   }
 
-  /** Takes the smallest; there must be one. */
+  /** Removes and returns the smallest number; the queue must not be empty. */
   pop(): number {
     const heap = this.#heap;
     const smallest = heap[0];

@@ -1,30 +1,31 @@
-import { join } from "node:path";
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import { currentFolder } from "../../data/files/atomic-folder.ts";
-import { type Checkpoint, openCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { configToJson, type ModelConfig } from "../network/config.ts";
 import { exists } from "../../data/files/exists.ts";
-import { GENERATION_CONFIG_FILE } from "./generation-config.ts";
 import { formatJson } from "../../data/files/json.ts";
-import { readIfThere } from "../../data/files/text-file.ts";
-import type { FloatDtype } from "./safetensors.ts";
+import { pathIn } from "../../data/files/text-folder.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { GENERATION_CONFIG_FILE } from "../checkpoint/generation-config.ts";
+import type { FloatDtype } from "../checkpoint/safetensors-header.ts";
+import { configToJson } from "../network/config.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Vocabulary, VOCABULARY_FILE } from "../tokenizer/vocabulary.ts";
+import { qwenTokenizer } from "./load-tokenizer.ts";
+import { openCheckpoint } from "./open-checkpoint.ts";
+import { type CheckpointContents, writeCheckpoint } from "./write-checkpoint.ts";
 
 const EMBEDDING = "model.embed_tokens.weight";
 const HEAD = "lm_head.weight";
 
 /**
- * Writes a checkpoint as others read it: in Hugging Face's layout, in the type wanted, and with
- * Qwen's whole tokenizer and ids where training pruned them. Tensors pass one by one, no GPU is
- * used.
+ * Writes a checkpoint for other programs: in Hugging Face's layout, in the type wanted, and with
+ * Qwen's whole tokenizer and ids if training pruned them. Tensors pass one by one; no GPU is used.
  *
  * A pruned model's rows return to their places in Qwen's vocabulary. The tokens it never saw get
  * rows that are never the likeliest, and `suppress_tokens` of `generation_config.json` lists them.
  *
- * @param dir a checkpoint's folder
- * @param output a folder that is not there yet
- * @throws UserError when `output` exists, the disk is full or something is wrong with `dir`
+ * @param dir folder of a checkpoint, or of a training run for its newest one
+ * @param output a folder that does not exist yet
+ * @throws UserError if `output` exists, the disk is full or something is wrong with `dir`
  */
 export async function exportModel(
   dir: string,
@@ -35,38 +36,34 @@ export async function exportModel(
     throw new UserError(`${output}: this exists already; choose another folder or remove it`);
   }
   using checkpoint = await openCheckpoint(dir);
-  const text = await readIfThere(join(checkpoint.dir, VOCABULARY_FILE));
+  const text = await checkpoint.files.text(VOCABULARY_FILE);
   const contents = text === undefined
     ? await asItIs(checkpoint)
-    : await unpruned(checkpoint, Vocabulary.fromJson(text, join(checkpoint.dir, VOCABULARY_FILE)));
+    : await unpruned(checkpoint, Vocabulary.fromJson(text, pathIn(checkpoint, VOCABULARY_FILE)));
   await writeCheckpoint(output, { ...contents, dtype });
 }
 
-interface Contents {
-  config: ModelConfig;
-  tensors: (name: string) => Promise<Float32Array>;
-  files: Record<string, string>;
-}
+type Contents = Omit<CheckpointContents, "dtype">;
 
 async function asItIs(checkpoint: Checkpoint): Promise<Contents> {
-  const { dir, config } = checkpoint;
-  const hasTokenizer = await exists(join(dir, "tokenizer.json")) ||
-    await exists(join(dir, "vocab.json"));
-  const files = hasTokenizer ? (await Tokenizer.fromFolder(dir)).files() : {};
-  const generation = await readIfThere(join(dir, GENERATION_CONFIG_FILE));
+  const { files, config } = checkpoint;
+  const tokenizer = await Tokenizer.read(files);
+  const generation = await files.text(GENERATION_CONFIG_FILE);
   return {
     config,
     tensors: (name) => checkpoint.readFloat32(name),
-    files: { ...files, ...generation !== undefined && { [GENERATION_CONFIG_FILE]: generation } },
+    files: {
+      ...tokenizer?.files(),
+      ...generation !== undefined && { [GENERATION_CONFIG_FILE]: generation },
+    },
   };
 }
 
 async function unpruned(checkpoint: Checkpoint, vocabulary: Vocabulary): Promise<Contents> {
-  const { dir, config } = checkpoint;
-  const [pruned, qwen] = await Promise.all([Tokenizer.fromFolder(dir), Tokenizer.qwen()]);
-  if (
-    qwen.withVocabulary(vocabulary).files()["tokenizer.json"] !== pruned.files()["tokenizer.json"]
-  ) {
+  const { files, dir, config } = checkpoint;
+  const [pruned, qwen] = await Promise.all([Tokenizer.read(files), qwenTokenizer()]);
+  const expected = qwen.withVocabulary(vocabulary).files()["tokenizer.json"];
+  if (pruned?.files()["tokenizer.json"] !== expected) {
     throw new UserError(
       `${dir}: its tokenizer.json is not what ${VOCABULARY_FILE} leaves of Qwen1.5's tokenizer, ` +
         `so it cannot be told which tokens the model's rows stand for`,

@@ -1,0 +1,96 @@
+import { SplitPreTokenizer } from "@huggingface/tokenizers";
+import { type BytePairTokenizer, isBytePairTokenizer } from "./byte-pair-tokenizer.ts";
+import type { Encoder } from "./encoder.ts";
+import { Merger } from "./merger.ts";
+import type { TokenizerFiles } from "./tokenizer-files.ts";
+
+/** Words longer than this seldom come again. */
+const LONGEST_CACHED = 12;
+const CACHE_SIZE = 1 << 17;
+
+/**
+ * The encoder of tokenizers of Qwen's kind. Its ids are those of `@huggingface/tokenizers`; it is
+ * some ten times as fast.
+ */
+export class BytePairEncoder implements Encoder {
+  readonly #words: RegExp;
+  /** Ids by what is written in the text. */
+  readonly #added: Map<string, number>;
+  readonly #addedPattern: RegExp | undefined;
+  /** Ids of short words that were encoded before. */
+  readonly #cache = new Map<string, number[]>();
+
+  private constructor(
+    { pre_tokenizer, added_tokens }: BytePairTokenizer,
+    private readonly merger: Merger,
+  ) {
+    this.#words = wordPattern(pre_tokenizer);
+    this.#added = new Map(added_tokens.map(({ content, id }) => [content, id]));
+    // Of two added tokens that begin alike, the longer one is meant.
+    const contents = [...this.#added.keys()].toSorted((a, b) => b.length - a.length);
+    if (contents.length > 0) {
+      this.#addedPattern = new RegExp(`(${contents.map(escaped).join("|")})`);
+    }
+  }
+
+  /**
+   * The encoder of a tokenizer; undefined if the tokenizer is of another kind, or if its vocabulary
+   * lacks a byte or what a merge makes.
+   */
+  static of(
+    { tokenizer, config }: Pick<TokenizerFiles, "tokenizer" | "config">,
+  ): BytePairEncoder | undefined {
+    if (!isBytePairTokenizer(tokenizer, config)) return undefined;
+    const merger = Merger.of(tokenizer.model);
+    return merger && new BytePairEncoder(tokenizer, merger);
+  }
+
+  encode(text: string): number[] {
+    const ids: number[] = [];
+    const sections = this.#addedPattern ? text.split(this.#addedPattern) : [text];
+    for (const [i, section] of sections.entries()) {
+      // What the pattern's group has captured stands at the odd places.
+      const normal = i % 2 === 1 ? section : section.normalize("NFC");
+      // As in the reference, a section that NFC makes an added token is that token too.
+      const id = this.#added.get(normal);
+      if (id !== undefined) ids.push(id);
+      else this.#encodeSection(normal, ids);
+    }
+    return ids;
+  }
+
+  #encodeSection(text: string, ids: number[]): void {
+    const words = this.#words;
+    words.lastIndex = 0;
+    let end = 0;
+    for (let match = words.exec(text); match !== null; match = words.exec(text)) {
+      if (match.index > end) this.#encodeWord(text.slice(end, match.index), ids);
+      this.#encodeWord(match[0], ids);
+      end = words.lastIndex;
+    }
+    if (end < text.length) this.#encodeWord(text.slice(end), ids);
+  }
+
+  #encodeWord(word: string, ids: number[]): void {
+    if (word.length > LONGEST_CACHED) return this.merger.encode(word, ids);
+    let cached = this.#cache.get(word);
+    if (cached === undefined) {
+      cached = [];
+      this.merger.encode(word, cached);
+      if (this.#cache.size === CACHE_SIZE) this.#cache.clear();
+      this.#cache.set(word, cached);
+    }
+    for (const id of cached) ids.push(id);
+  }
+}
+
+/** The expression that finds words, in JavaScript's syntax: the reference's own translation of it. */
+function wordPattern({ pretokenizers: [split] }: BytePairTokenizer["pre_tokenizer"]): RegExp {
+  const config = split as ConstructorParameters<typeof SplitPreTokenizer>[0];
+  const { pattern } = new SplitPreTokenizer(config) as unknown as { pattern: RegExp };
+  return new RegExp(pattern.source, "gu");
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

