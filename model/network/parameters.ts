@@ -112,7 +112,7 @@ export class Parameters {
     );
     for (const { name } of parameters) {
       if (!this.#parts.has(prefix + name)) {
-        throw new Error(`${prefix}${name}: in none of its tensors`);
+        throw new Error(`${prefix}${name} is in none of its layer's tensors`);
       }
     }
     return weights;

@@ -135,6 +135,6 @@ Deno.test("settings: steel-1b has the sizes of the paper's Table 1", async () =>
     [model.num_hidden_layers, model.hidden_size, model.num_attention_heads, model.n_experts],
     [18, 1792, 32, 6],
   );
-  assertEquals(model.intermediate_size / model.mlp_div_ratio, 448);
+  assertEquals(Number(model.intermediate_size) / Number(model.mlp_div_ratio), 448);
   assertEquals(train.microBatch * train.accumulation * data.sequence, 1_048_576);
 });

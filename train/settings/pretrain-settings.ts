@@ -1,3 +1,4 @@
+import { FEED_FORWARDS, feedForwardKeys } from "../../model/network/feed-forward/feed-forwards.ts";
 import {
   anySeed,
   atLeastOne,
@@ -10,6 +11,7 @@ import {
 import {
   choiceSetting,
   flagSetting,
+  layerSettings,
   numberSetting,
   type Schema,
   type SettingsOf,
@@ -32,24 +34,7 @@ const pretrainSchema = {
       "number of key and value heads; must divide num_attention_heads",
       atLeastOne,
     ),
-    intermediate_size: wholeNumberSetting("inner size of the feed-forward layer", atLeastOne),
-    FFN_type: choiceSetting("feed-forward layer: Soft MoE, or one expert for all tokens", [
-      "softmoe_v3",
-      "raw",
-    ]),
-    mlp_type: choiceSetting("expert: SwiGLU on both of its layers, or the usual SwiGLU", [
-      "senet",
-      "raw",
-    ]),
-    n_experts: wholeNumberSetting("number of experts in a Soft MoE layer", atLeastOne),
-    slots_per_expert: wholeNumberSetting(
-      "number of slots of each expert; a slot is a weighted mean of all tokens of a sequence",
-      atLeastOne,
-    ),
-    mlp_div_ratio: wholeNumberSetting(
-      "inner size of an expert is intermediate_size divided by this",
-      atLeastOne,
-    ),
+    ...layerSettings(feedForwardKeys(FEED_FORWARDS)),
     rope_theta: numberSetting("base of the rotary position embedding (RoPE)", positive),
     rms_norm_eps: numberSetting("epsilon of RMSNorm, added to the mean square", positive),
     max_position_embeddings: wholeNumberSetting(
@@ -146,7 +131,11 @@ const pretrainSchema = {
   },
 } satisfies Schema;
 
-export type PretrainSettings = SettingsOf<typeof pretrainSchema>;
+/** The settings of a pretraining run. */
+export type PretrainSettings = SettingsOf<typeof pretrainSchema> & {
+  /** With the keys of the feed-forward layer that is chosen. */
+  model: { [key: string]: number | string };
+};
 
 const defaults = new URL("../pretrain.yaml", import.meta.url);
 

@@ -35,14 +35,18 @@ export async function keepSettings(dir: string, settings: SettingsOf<Schema>): P
   const before = await keptSettings(dir);
   if (before) {
     const changed = Object.entries(settings).flatMap(([section, values]) =>
-      Object.entries(values)
-        .filter(([key]) => section !== "sample" && !FREE.has(`${section}.${key}`))
-        .map(([key, now]) => ({ name: `${section}.${key}`, now, was: before[section]?.[key] }))
+      Object.keys({ ...before[section], ...values })
+        .filter((key) => section !== "sample" && !FREE.has(`${section}.${key}`))
+        .map((key) => ({
+          name: `${section}.${key}`,
+          now: values[key],
+          was: before[section]?.[key],
+        }))
         .filter(({ now, was }) => JSON.stringify(now) !== JSON.stringify(was))
     );
     if (changed.length > 0) {
       const list = changed.map(({ name, was, now }) =>
-        `${name} was ${JSON.stringify(was)} and is now ${JSON.stringify(now)}`
+        `${name} was ${inWords(was)} and is now ${inWords(now)}`
       );
       throw new UserError(
         `${dir} holds a run with other settings: ${list.join("; ")}. Go on with the settings it ` +
@@ -65,6 +69,10 @@ export async function keptSettings(
 ): Promise<Record<string, Record<string, unknown>> | undefined> {
   if (await newestCheckpoint(dir) === undefined) return undefined;
   return await readSettings(join(dir, "settings.yaml"));
+}
+
+function inWords(value: unknown): string {
+  return value === undefined ? "not set" : JSON.stringify(value);
 }
 
 async function readSettings(path: string): Promise<Record<string, Record<string, unknown>>> {

@@ -2,6 +2,7 @@
  * The kinds of value that a setting can have. A schema lists a stage's settings once: from it come
  * the TypeScript type, the checks, the reading of command-line arguments and the help text.
  */
+import type { ConfigKey } from "../../model/network/config-reader.ts";
 import { count, isInRange, type NumberRange, rangeInWords } from "../../model/number-range.ts";
 
 /** One setting. */
@@ -16,6 +17,8 @@ export interface Field<T> {
   parse(argument: string): unknown;
   /** On the command line, the name may be repeated, and each adds to the list. */
   isList?: true;
+  /** It may be left out, and then is in no settings. */
+  isOptional?: true;
 }
 
 /** Settings by section and key. */
@@ -61,6 +64,23 @@ export function choiceSetting<const T extends string>(
     accept: (value) => choices.find((choice) => choice === value),
     parse: (argument) => argument,
   };
+}
+
+/**
+ * Settings for the keys of a model's layers. Each may be left out, as not every model has all layers;
+ * a layer refuses a config that lacks what it needs.
+ */
+export function layerSettings(
+  keys: Readonly<Record<string, ConfigKey>>,
+): Record<string, Field<number | string>> {
+  return Object.fromEntries(
+    Object.entries(keys).map(([name, key]) => {
+      const field: Field<number | string> = "choices" in key
+        ? choiceSetting(key.meaning, key.choices)
+        : numberSetting(key.meaning, key);
+      return [name, { ...field, isOptional: true }];
+    }),
+  );
 }
 
 export function textSetting(meaning: string): Field<string> {

@@ -21,7 +21,7 @@ interface Entry {
  * that `--config FILE.yaml` names in their order, and arguments such as `--train.steps=200` or
  * `--train.steps 200`.
  *
- * @param defaults the stage's YAML file, which gives every setting of the schema
+ * @param defaults the stage's YAML file, which gives every setting of the schema but optional ones
  * @throws UserError naming file and line, or argument, for a setting that is unknown, mistyped or
  *   out of range
  */
@@ -78,6 +78,7 @@ function assemble<S extends Schema>(schema: S, entries: Entry[], source: string)
   const settings: Record<string, Record<string, unknown>> = {};
   for (const [name, field] of fieldsByName(schema)) {
     const entry = latest.get(name);
+    if (entry === undefined && field.isOptional) continue;
     if (entry === undefined) throw new UserError(`${source}: the setting ${name} is missing`);
     const value = field.accept(entry.value);
     if (value === undefined) {
@@ -202,6 +203,7 @@ function fileName(path: string | URL): string {
 }
 
 function inHelp(value: unknown): string {
+  if (value === undefined) return "not set";
   const text = Array.isArray(value) ? value.join(", ") || "none" : String(value);
   return text.replaceAll("\n", "\\n");
 }

@@ -5,6 +5,7 @@ import type { FeedForward, FeedForwardKind } from "./feed-forward.ts";
 /** One expert that every token goes through: y = expert(x). Plain Qwen2 and Llama have it. */
 export const dense: FeedForwardKind = {
   name: "raw",
+  meaning: "one expert for all tokens",
   keys: expertKeys,
   read: (read, { hiddenSize }) => denseLayer(Expert.read(read, hiddenSize, { isOptional: true })),
 };

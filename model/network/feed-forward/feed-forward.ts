@@ -31,6 +31,8 @@ export interface FeedForward<Name extends string = string> extends Layer<Name> {
 export interface FeedForwardKind {
   /** The value of `FFN_type` that chooses it. */
   readonly name: string;
+  /** What it is, in a few words for a help text. */
+  readonly meaning: string;
   /** The keys that it reads; pretraining offers them as settings. */
   readonly keys: Readonly<Record<string, ConfigKey>>;
   /** The layer that a config describes. @throws UserError for a missing or wrong value */

@@ -24,7 +24,7 @@ export function readFeedForward(
 export function feedForwardKeys(kinds: readonly FeedForwardKind[]): Record<string, ConfigKey> {
   return {
     FFN_type: {
-      meaning: "feed-forward layer: Soft MoE, or one expert for all tokens",
+      meaning: `feed-forward layer: ${kinds.map(({ meaning }) => meaning).join(", or ")}`,
       choices: kinds.map(({ name }) => name),
     },
     ...Object.assign({}, ...kinds.map(({ keys }) => keys)),

@@ -20,6 +20,7 @@ const KEYS = {
  */
 export const softMoE: FeedForwardKind = {
   name: "softmoe_v3",
+  meaning: "Soft MoE",
   keys: KEYS,
   read: (read, { hiddenSize }) =>
     softMoELayer(hiddenSize, Expert.read(read, hiddenSize), {
