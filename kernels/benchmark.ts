@@ -30,16 +30,16 @@ export interface KernelRate {
 }
 
 const ROUNDS = 9;
-/** Milliseconds that a GPU works before it is timed: idle or hot, it lowers its clock for a while. */
+/** Milliseconds that a GPU works before it is timed: idle or hot, its clock is low for a while. */
 const GPU_WARM_UP = 400;
-/** Runs at a time then, as short ones with waits between them would leave it nearly idle. */
+/** Runs at a time meanwhile: short ones with waits between them would leave it nearly idle. */
 const RUNS_AT_A_TIME = 10;
 /** Rows of a chunk of the head, as in cuBLAS's figures that these are compared with. */
 const HEAD_ROWS = 2048;
 
 /**
- * Checks products against float64 and then times kernels at a model's own shapes, beside a copy as
- * the ceiling of what is bound by memory.
+ * Checks products against float64, and then times kernels at a model's own shapes, and a copy, which
+ * shows how fast memory is.
  *
  * @throws UserError if the product is wrong, or if the device cannot write timestamps
  */
@@ -60,7 +60,7 @@ export async function benchmarkKernels(
     ["out dW", "tn", hidden, hidden, tokens],
   ];
   const rates = [await benchmarkCopy(gpu, tokens * hidden * 8)];
-  // As training has them, and then as a library's product of two row-major matrices is timed.
+  // First as training has them, then as products of row-major matrices, as libraries are timed.
   for (const rowMajor of [false, true]) {
     for (const [name, layout, m, n, k] of products) {
       rates.push(await benchmarkProduct(gpu, name, rowMajor ? "nn" : layout, m, n, k, mixed));
@@ -69,7 +69,7 @@ export async function benchmarkKernels(
   return [...rates, ...await timeAttention(gpu, shapes, mixed)];
 }
 
-/** Times a copy of so many f32: what memory gives at most, read and written bytes together. */
+/** Times a copy of so many f32, as bytes read and written together: the most that memory allows. */
 export async function benchmarkCopy(gpu: Gpu, elements: number): Promise<KernelRate> {
   const graph = new Graph(gpu.capabilities);
   const source = graph.input("source", [elements]);
@@ -163,7 +163,7 @@ async function medians(gpu: Gpu, graph: Graph, fill: () => void = () => {}) {
   });
 }
 
-/** Random numbers, as zeros would be multiplied faster. */
+/** Fills a tensor with random numbers: products of zeros would be faster. */
 function fillRandom(gpu: Gpu, tensor: Tensor): void {
   const block = Float32Array.from({ length: 1 << 16 }, () => Math.random() - 0.5);
   const values = tensor.dtype === "f16" ? Float16Array.from(block) : block;

@@ -3,9 +3,9 @@ import { range } from "../wgsl/range.ts";
 import { fusedWidth, type HeadLayout } from "../layers/rope.ts";
 
 /**
- * The WGSL of plain attention and its gradients. One invocation owns one row of one head; the rows it
- * is compared with are the same for its whole workgroup, so their loads are broadcast and no workgroup
- * memory is needed. A row is unrolled into one variable a vector.
+ * The WGSL of plain attention and its gradients. One invocation owns one row of one head. All
+ * invocations of a workgroup compare their rows with the same rows, so loads are broadcast and no
+ * workgroup memory is needed. A row is unrolled into one variable for each vector.
  */
 export class AttentionRows {
   readonly vector: 2 | 4;
@@ -130,7 +130,10 @@ export class AttentionRows {
 }`;
   }
 
-  /** Every kernel starts with the row an invocation owns; rows beyond the last repeat it, unwritten. */
+  /**
+   * The start of every kernel: the row that an invocation owns. Invocations past the last row compute
+   * it again and write nothing.
+   */
   private head(): string {
     return `
 @compute @workgroup_size(${this.lanes})

@@ -26,7 +26,7 @@ export function attention(qkv: Tensor, sequences: Sequences, layout: HeadLayout)
   graph.onBackward(y, (dy) => {
     const target = graph.gradientTarget(qkv);
     if (!target) return;
-    if (target.accumulate) throw new Error("attention must be the only reader of its projection");
+    if (target.accumulate) throw new Error("attention must be the only operator that reads qkv");
     backward(saved, sequences, layout, dy, target.tensor);
   });
   return y;

@@ -5,8 +5,8 @@ import type { HeadLayout } from "../layers/rope.ts";
 import type { Sequences } from "../layers/sequences.ts";
 
 /**
- * Causal attention of sequences that all go on from the first one: every row also attends to the
- * first `prefix` rows of the batch. Without a gradient.
+ * Causal attention of sequences that all continue the first one: every row also attends to the
+ * first `prefix` rows of the batch. It has no gradient.
  *
  * @param qkv [tokens, (heads + 2 · keyValueHeads) · headDim] f32 or f16, rope applied
  * @param prefix [1] u32: the length of the first sequence

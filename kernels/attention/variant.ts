@@ -16,7 +16,7 @@ export interface SavedAttention {
 export interface AttentionVariant {
   /** Records what writes `y` and `logSumExp`. */
   forward(saved: SavedAttention, sequences: Sequences, layout: HeadLayout): void;
-  /** Records what writes `dqkv`, shaped and typed like `qkv`, from `dy`, shaped and typed like `y`. */
+  /** Records what writes the gradient `dqkv` of qkv, from the gradient `dy` of y, of the same types. */
   backward(
     saved: SavedAttention,
     sequences: Sequences,

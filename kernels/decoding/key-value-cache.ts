@@ -4,7 +4,7 @@ import { fusedWidth, type HeadLayout } from "../layers/rope.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /**
- * Puts the keys and values of new rows into a cache.
+ * Stores the keys and values of new rows in a cache.
  *
  * @param qkv [rows, (heads + 2 · keyValueHeads) · headDim] f32 or f16, rope applied
  * @param cache [sequences, capacity, 2 · keyValueHeads · headDim] f32
@@ -38,7 +38,7 @@ export function storeInCache(
 }
 
 /**
- * Attention of one new row a sequence over all that the cache holds of it, its own row included.
+ * Attention of one new row of each sequence to all its rows in the cache, itself included.
  *
  * @param qkv [sequences, (heads + 2 · keyValueHeads) · headDim] f32 or f16, rope applied, already stored
  * @param cache [sequences, capacity, 2 · keyValueHeads · headDim] f32

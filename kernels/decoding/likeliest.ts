@@ -3,17 +3,18 @@ import type { Tensor } from "../runtime/graph.ts";
 import { total } from "../wgsl/row-reduction.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
-/** Parts of a row, interleaved, each with a workgroup of its own. */
+/** Interleaved parts of a row; each has its own workgroup. */
 const PARTS = 64;
 /**
- * Most tokens of a row that are kept. Kept is what is not below the lowest of the parts' maxima: as
- * many as it takes until every part has had one, about 64 · (ln 64 + 0.58) ≈ 300 where a part's
- * tokens are like any other's. No more tokens than this are kept all.
+ * The most tokens of a row that are kept. A token is kept if it is not below the lowest of the
+ * parts' maxima. That takes as many of the likeliest tokens as it takes until every part has had
+ * one: about 64 · (ln 64 + 0.58) ≈ 300, where likely tokens are spread evenly over the parts. A
+ * vocabulary of this size or less is kept whole.
  */
 const CAPACITY = 1024;
-/** u32 of a row of what is found: how many are kept, a sum a part, then id and logit of each. */
+/** u32 of a row's result: number of kept tokens, a sum for each part, id and logit of each token. */
 export const FOUND_WORDS = 1 + PARTS + 2 * CAPACITY;
-/** As good as no logit: what has it is never chosen. */
+/** Stands for no logit: a token that has it is never chosen. */
 export const SUPPRESSED = -3e38;
 
 /** The likeliest tokens of a row, in no order; every other token's logit is lower. */
@@ -77,7 +78,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
 
 /**
  * The likeliest tokens of each row, for {@linkcode likeliestOf} to read: at least 64 of a large
- * vocabulary. Where they are too many, as in a row of equal logits, only their number is told.
+ * vocabulary. Where they are too many, as in a row of equal logits, only their number is written.
  *
  * @param logits [rows, vocabulary] f32
  * @param found [rows, {@linkcode FOUND_WORDS}] u32, written
@@ -120,7 +121,7 @@ ${main}
 }`,
     [PARTS, rows],
   );
-  // Beyond these, a higher or lower temperature makes no difference that f32 can hold.
+  // Beyond these limits, another temperature makes no difference that f32 can hold.
   const coldness = Math.min(1e30, Math.max(1e-30, 1 / temperature));
   const components = vector === 1 ? [""] : ["[0]", "[1]", "[2]", "[3]"];
   graph.dispatch(
@@ -173,10 +174,10 @@ ${main}
 }
 
 /**
- * What {@linkcode likeliestTokens} found in one row.
+ * Reads what {@linkcode likeliestTokens} found in one row.
  *
  * @param words [FOUND_WORDS]
- * @returns undefined where there were more than there is room for, or none
+ * @returns undefined where there were more tokens than fit, or none
  */
 export function likeliestOf(words: Uint32Array<ArrayBuffer>): Likeliest | undefined {
   const [count] = words;

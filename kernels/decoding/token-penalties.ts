@@ -3,7 +3,7 @@ import type { Tensor } from "../runtime/graph.ts";
 import { SUPPRESSED } from "./likeliest.ts";
 
 /**
- * Notes which tokens the sequences hold.
+ * Marks the tokens that each sequence holds.
  *
  * @param ids [rows] u32
  * @param sequence [rows] u32: which sequence a row belongs to; rows beyond the last are left out
@@ -20,8 +20,8 @@ export function rememberTokens(ids: Tensor, sequence: Tensor, seen: Tensor): voi
 }
 
 /**
- * Divides positive logits of tokens already there by the penalty and multiplies negative ones
- * (arXiv 1909.05858), in place.
+ * Makes tokens that a sequence already holds less likely, in place: positive logits are divided by
+ * the penalty, negative ones are multiplied by it (arXiv 1909.05858).
  *
  * @param logits [sequences, vocabulary] f32
  * @param seen of {@linkcode rememberTokens}
@@ -38,7 +38,7 @@ export function penalizeTokens(logits: Tensor, seen: Tensor, penalty: number): v
 }
 
 /**
- * Makes sure that tokens are never the likeliest, in place.
+ * Makes tokens impossible, in place.
  *
  * @param logits [sequences, vocabulary] f32
  * @param ids [count] u32

@@ -2,8 +2,8 @@ import { read, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 
 /**
- * y = a + b, element by element: the residual connection. Both sides receive the gradient of y as
- * it is, without a copy.
+ * y = a + b, element by element: the residual connection. The gradient of y becomes that of both
+ * sides, without a copy.
  *
  * @param a any shape, f32 or f16
  * @param b the same shape

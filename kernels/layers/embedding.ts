@@ -15,11 +15,11 @@ export interface TokenOrder {
 }
 
 /**
- * y[t] = table[ids[t]].
+ * y[t] = table[ids[t]]: a row of the table for each token.
  *
  * @param ids [tokens] u32
  * @param table [vocabulary, width] f32
- * @param order needed in training only
+ * @param order of {@linkcode orderTokens}, for the table's gradient; not needed otherwise
  * @returns [tokens, width]
  */
 export function embedding(ids: Tensor, table: Tensor, order?: TokenOrder): Tensor {
@@ -61,7 +61,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: 
   return y;
 }
 
-/** Sorts a batch's tokens for the gradient of the table, by counting; the host's half of `TokenOrder`. */
+/** Sorts a batch's tokens by counting: the numbers for a `TokenOrder`. */
 export function orderTokens(ids: Uint32Array): Record<keyof TokenOrder, Uint32Array<ArrayBuffer>> {
   let most = 0;
   for (const id of ids) most = Math.max(most, id);

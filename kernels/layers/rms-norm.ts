@@ -7,8 +7,9 @@ import { reduceRows } from "../wgsl/row-reduction.ts";
  * y = x / sqrt(mean(x²) + epsilon) · weight, row by row (Zhang and Sennrich, arXiv 1910.07467).
  *
  * @param x [rows, width] f32
- * @param weight [width]
- * @param dtype of the result; the type that matrix products take when left out
+ * @param weight [width] f32
+ * @param epsilon added to the mean square
+ * @param dtype type of the result; when left out, the type that the graph's matrix products take
  * @returns [rows, width]
  */
 export function rmsNorm(
@@ -47,7 +48,9 @@ export function rmsNorm(
     const dx = graph.gradientTarget(x);
     const dweight = graph.gradientTarget(weight);
     if (!dx && !dweight) return;
-    if (!dx || !dweight) throw new Error("rms-norm makes both of its gradients or none");
+    if (!dx || !dweight) {
+      throw new Error("rms-norm needs a gradient of both x and weight, or of none");
+    }
     rmsNormGradients({ x, weight, inverse }, dy, dx, dweight.tensor);
   });
   return y;

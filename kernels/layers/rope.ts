@@ -29,7 +29,7 @@ export function rope(qkv: Tensor, positions: Tensor, table: Tensor, layout: Head
   const rotated = graph.overwritten(qkv);
   rotate(graph, qkv, positions, table, layout, 1);
   graph.onBackward(rotated, (gradient) => {
-    // The inverse of a rotation is its transpose: the gradient is turned back, in place too.
+    // The transpose of a rotation is its inverse: the gradient is rotated back, in place too.
     rotate(graph, gradient, positions, table, layout, -1);
     graph.passGradient(gradient, qkv);
   });
@@ -69,8 +69,13 @@ function rotate(
 }
 
 /**
- * Cosines and then sines of every angle, [positions, 2, headDim / 2]. WGSL's own sine is only good to
- * 2^-11 on large angles. Angles are rounded to f32 where Hugging Face rounds them.
+ * Cosines and then sines of every angle, [positions, 2, headDim / 2], for {@linkcode rope}. They are
+ * computed on the host, as WGSL's sine is only exact to 2^-11 on large angles. Angles are rounded to
+ * f32 where Hugging Face rounds them.
+ *
+ * @param positions number of positions, from 0
+ * @param headDim width of a head
+ * @param theta base of the frequencies: the pair d turns by theta^(-2d / headDim) a position
  */
 export function ropeTable(
   positions: number,

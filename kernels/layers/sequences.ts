@@ -4,9 +4,9 @@ import type { Graph, Tensor } from "../runtime/graph.ts";
 export const NO_SEQUENCE = 0xffffffff;
 
 /**
- * A batch is one flat list of token rows, cut into sequences that never see each other. Padded,
- * packed and single sequences are all the same thing to the operators: rows after the last
- * sequence are padding.
+ * How the rows of a batch are divided into sequences. A batch is one flat list of token rows;
+ * sequences lie one behind the other and never see each other, and the rows after the last one are
+ * padding. Operators treat padded, packed and single sequences alike.
  */
 export interface Sequences {
   /** How many; unused ones are empty. */

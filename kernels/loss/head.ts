@@ -13,11 +13,12 @@ const LOGITS_BYTES = 1280 * 1024 * 1024;
 const ROW_UNIT = 128;
 
 /**
- * The head and its cross-entropy as one operator in chunks of rows: logits never exist whole.
+ * The last linear layer and its cross-entropy as one operator, in chunks of rows, so that not all
+ * logits exist at a time.
  *
- * With `lossWeights` it also leaves the gradients of Σ over rows of weight · (−log-probability) in
- * `hidden` and `weight`: as the weights are known beforehand, each chunk's logits become their own
- * gradient in place and are multiplied on at once.
+ * With `lossWeights` it also computes the gradients of Σ over rows of weight · (−log-probability) by
+ * `hidden` and `weight`: as the weights are known beforehand, the gradient of each chunk's logits
+ * replaces them at once and is multiplied with `weight` and `hidden`.
  *
  * @param hidden [tokens, width] f32 or f16
  * @param weight [vocabulary, width] f32, with a copy in f16 where hidden is f16

@@ -5,13 +5,13 @@ import type { Tensor } from "../runtime/graph.ts";
 export interface PreferenceLoss {
   readonly kind: "sigmoid" | "hinge" | "ipo" | "orpo" | "simpo";
   readonly beta: number;
-  /** How sure the preferences are not (cDPO); for `sigmoid` only. */
+  /** Probability that a preference is the wrong way round (cDPO); for `sigmoid` only. */
   readonly labelSmoothing: number;
-  /** By how much a reward is to be larger; for `simpo` only. */
+  /** Margin by which the chosen answer's reward must be larger; for `simpo` only. */
   readonly gamma: number;
   /** Weight of −(mean log-probability of the chosen answer's tokens), added to any loss. */
   readonly sftWeight: number;
-  /** Whether `ipo` takes means over tokens, as trl does, or sums, as its paper does. */
+  /** Whether `ipo` takes means over tokens, as trl does; its paper takes sums. */
   readonly ipoMeans: boolean;
 }
 
@@ -20,7 +20,7 @@ export function readsReference({ kind }: PreferenceLoss): boolean {
   return kind !== "orpo" && kind !== "simpo";
 }
 
-/** What is measured of pairs, in this order; sums over the pairs since they were last set to 0. */
+/** The measures of pairs, in this order: sums over all pairs since the host set them to 0. */
 export const PREFERENCE_MEASURES = [
   "pairs",
   "loss",

@@ -4,7 +4,8 @@ import { IGNORED } from "./head.ts";
 import { NO_SEQUENCE, type Sequences } from "../layers/sequences.ts";
 
 /**
- * What each sequence's labels come to, in an order that does not depend on where it lies.
+ * Sums the log-probabilities of each sequence's labels, in an order that does not depend on where
+ * the sequence lies in the batch.
  *
  * @param logProbs [tokens] f32
  * @param labels [tokens] u32, or IGNORED
@@ -50,7 +51,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
 }
 
 /**
- * Gives every row its sequence's number: weights for the labels of {@linkcode sequenceLogProbs}.
+ * Gives every row the number of its sequence, as a weight of its label.
  *
  * @param numbers [sequences] f32
  * @returns [tokens] f32, 0 for padding

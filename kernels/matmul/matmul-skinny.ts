@@ -7,8 +7,8 @@ import { range } from "../wgsl/range.ts";
 const ROWS = 16;
 const LANES = 64;
 /**
- * Of workgroup memory: each element's sums are stored in an order of their own, so that lanes read
- * different banks, and are added in the same one, so that a row's place in `a` changes no bit.
+ * Banks of workgroup memory. Each element's sums are stored in their own order, so that lanes read
+ * different banks. They are added in the plain order, so that a row's place in `a` changes no bit.
  */
 const BANKS = 32;
 /** Columns of c that a workgroup computes where k is contiguous in `b`. */
@@ -17,17 +17,17 @@ const COLUMNS = 4;
 const DEPTH = 64;
 
 /**
- * Whether c has so few rows that the product is nothing but reading `b`: experts on their slots, or
- * a step of some texts.
+ * Whether c has so few rows that reading `b` takes most of the time, as with experts on their slots
+ * or with a few texts that are continued.
  *
- * @param most rows for which a tile is no better
+ * @param most up to so many rows, tiles are not faster
  */
 export function isSkinny({ layout, m, n, k, bias }: MatrixProduct, most: number): boolean {
   const known = layout === "nt" || layout === "nn" && !bias;
   return known && m <= most && k % 4 === 0 && n % 4 === 0;
 }
 
-/** Records a product with few rows: `b` is read once for 16 of them, with enough loads in flight. */
+/** Records a product with few rows: `b` is read once for 16 rows, with enough loads in flight. */
 export function skinnyProduct(
   graph: Graph,
   label: string,

@@ -6,7 +6,7 @@ import { isSkinny, skinnyProduct } from "./matmul-skinny.ts";
 import { fitsTensorCores, tensorCoreProduct } from "./tensor-cores/matmul.ts";
 import { tiledKernel } from "./matmul-tiled.ts";
 
-/** Rows of c up to which reading `b` is all there is to it: beside tensor cores, and without. */
+/** Up to so many rows of c, reading `b` takes most of the time: with tensor cores, and without. */
 const FEW_ROWS = { tensorCores: 32, plain: 64 };
 
 /**
@@ -20,7 +20,7 @@ export function matmul(
   operands: MatrixOperands,
 ): void {
   const onTensorCores = fitsTensorCores(graph, product, operands);
-  // Tiles would leave most multiprocessors idle over a few rows.
+  // For a few rows, tiles would leave most multiprocessors idle.
   const few = FEW_ROWS[onTensorCores ? "tensorCores" : "plain"];
   if (!graph.capabilities.cpu && isSkinny(product, few)) {
     return skinnyProduct(graph, label, product, operands);

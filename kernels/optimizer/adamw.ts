@@ -45,10 +45,10 @@ export function trainable(value: Tensor): Trained {
 
 /**
  * One AdamW step (Loshchilov and Hutter, arXiv 1711.05101, with PyTorch's rounding order), weight
- * decay on every parameter. Gradients are scaled by the report's clipping scale and left at zero for
- * the next step; when the report says that the step is not finite, weights and moments stay as they
- * are. A weight that comes out as NaN or infinite, in f16 where there is a copy in it, sets the
- * report's `weightsFinite` to 0.
+ * decay on every parameter. Gradients are multiplied by the report's `scale`, and set to zero for the
+ * next step. If the report says that the step is not finite, weights and moments stay as they are. A
+ * weight that becomes NaN or infinite, in f16 where there is such a copy, sets the report's
+ * `weightsFinite` to 0.
  *
  * @param rates [4] f32, of `adamWRates`
  * @param report of `gradientNorm`
@@ -73,7 +73,7 @@ export function adamW(
       square: update(square),
       ...(half && { half: write(half) }),
     },
-    // Everything is loaded before anything is decided, so that no load waits for another.
+    // Everything is loaded before the first branch, so that no load waits for another.
     `let slope = gradient[i] * report[${REPORT.scale}];
     let m = mean[i] + (slope - mean[i]) * ${1 - beta1}f;
     let v = square[i] * ${beta2}f + slope * slope * ${1 - beta2}f;

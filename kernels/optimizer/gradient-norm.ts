@@ -6,7 +6,7 @@ import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 /** Elements that one workgroup squares and sums. */
 const SHARE = 1 << 16;
 
-/** Where a training step reports to the host. */
+/** Places of the numbers that a training step reports to the host. */
 export const REPORT = {
   loss: 0,
   gradientNorm: 1,
@@ -17,12 +17,14 @@ export const REPORT = {
 } as const;
 
 /**
- * The norm of all gradients together, as if they were one vector, and what clipping makes of it:
- * report = [loss, norm, scale, finite, 1], scale = min(1, clip / (norm + 1e-6)) as in PyTorch's
- * `clip_grad_norm_`; finite is 0 if loss or norm is not a finite number; the last, `weightsFinite`,
- * is `adamW`'s to take back. The loss is then set back to 0 for the next step. Sums are taken in a
- * fixed order. Loss and gradients arrive multiplied by the loss scale; loss and norm are reported
- * without it, and `scale` takes it out of the gradients.
+ * Computes the norm of all gradients together, as if they were one vector, and the factor that clips
+ * it: report = [loss, norm, scale, finite, 1], with scale = min(1, clip / (norm + 1e-6)) as in
+ * PyTorch's `clip_grad_norm_`. `finite` is 0 if loss or norm is not a finite number. The last,
+ * `weightsFinite`, is 1 here, and {@link adamW} may set it to 0. The loss is then set to 0 for the
+ * next step. Sums are taken in a fixed order.
+ *
+ * Loss and gradients come multiplied by the loss scale. Loss and norm are reported without it, and
+ * `scale` divides the gradients by it.
  *
  * @param gradients f32, any shapes
  * @param loss [1] f32

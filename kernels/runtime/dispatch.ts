@@ -71,7 +71,7 @@ export function numberType(vector: Vector): string {
  * type under `NAME_type`.
  *
  * @param code the rest of the WGSL, with the entry point `main`
- * @param directives WGSL's `enable` and `diagnostic` lines; `enable f16` is added where a tensor is f16
+ * @param directives WGSL's `enable` and `diagnostic` lines; `enable f16` is added where it is needed
  * @throws UserError where a side has more workgroups than WebGPU starts
  */
 export function dispatchOf(

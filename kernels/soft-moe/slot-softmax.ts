@@ -6,13 +6,14 @@ import type { SlotLayout } from "./slots.ts";
 
 /*
  * The two softmaxes of Soft MoE, over the same logits [tokens, S] with S = experts · slotsPerExpert:
- * what the tokens of a sequence send to a slot, and what a token takes back from all slots.
+ * dispatch, the weights of a sequence's tokens in a slot, and combine, the weights of all slots in a
+ * token.
  */
 
 /**
  * Softmax over the tokens of each sequence, slot by slot: one workgroup a sequence and slot.
  *
- * @returns [tokens, S] f32; rows of padding are left as they were, and nothing reads them
+ * @returns [tokens, S] f32; rows of padding are not written, and nothing reads them
  */
 export function softmaxOverTokens(logits: Tensor, { bounds, count }: Sequences): Tensor {
   const graph = logits.graph;

@@ -6,7 +6,7 @@ import type { Sequences } from "../layers/sequences.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /*
- * The three products between the tokens of a sequence and its slots. Soft MoE needs nothing else,
+ * The three products between the tokens of a sequence and its slots. Soft MoE needs no others,
  * forward or backward.
  *
  * Slots are laid out [experts, sequences, slotsPerExpert, width], so that the rows of one expert lie

@@ -10,14 +10,14 @@ import { gatherTokens, scatterSlots, tokenSlotScores } from "./slots.ts";
  * `softmoe_v3` has it: slots are averages of the tokens of a sequence, experts map slots, tokens
  * receive averages of the mapped slots.
  *
- * All of it is f32 in mixed precision too: slots are few, and two gated layers make numbers of them
- * that f16 does not reach (1e-9 at the start of training).
+ * All of it is f32, in mixed precision too: there are few slots, and two gated layers turn them into
+ * numbers that are too small for f16 (1e-9 at the start of training).
  */
 
 /** Smallest norm that a row is divided by, as in PyTorch's `normalize`. */
 const SMALLEST_NORM = 1e-12;
 
-/** What the tokens send to the slots, and what they will take back. */
+/** What the tokens sent to the slots, and how they will combine what the experts return. */
 export interface Routing {
   /** [experts, sequences, slotsPerExpert, width] f32: inputs of the experts. */
   readonly slots: Tensor;
@@ -26,10 +26,10 @@ export interface Routing {
 }
 
 /**
- * Fills the slots: x̂ = x / ‖x‖, logits = x̂ · scale · phi / ‖phi‖, dispatch = softmax of the logits
+ * Computes the slots: x̂ = x / ‖x‖, logits = x̂ · scale · phi / ‖phi‖, dispatch = softmax of the logits
  * over the tokens of a sequence, combine = softmax over all slots, slots = dispatchᵀ · x̂.
  *
- * x̂ is never stored: it is x and a factor for each token.
+ * x̂ is never stored: it is x times a factor for each token.
  *
  * @param x [tokens, width] f32
  * @param phi [width, experts, slotsPerExpert] f32
@@ -80,8 +80,8 @@ export function dispatchToSlots(
 /**
  * y[t] = residual[t] + Σ over slots of combine[t, slot] · outputs[slot].
  *
- * @param outputs [experts, sequences, slotsPerExpert, width] f32: what the experts made of the slots
- * @param residual [tokens, width] f32: what the tokens were before
+ * @param outputs [experts, sequences, slotsPerExpert, width] f32: the slots that the experts mapped
+ * @param residual [tokens, width] f32: the tokens before the layer
  * @returns [tokens, width] f32; rows of padding keep their residual
  */
 export function combineSlots(

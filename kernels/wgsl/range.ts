@@ -1,4 +1,4 @@
-/** 0, 1, … below `count`: the copies of a statement that a shader's text writes out. */
+/** 0, 1, … below `count`: to write a statement of WGSL several times. */
 export function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }

@@ -1,13 +1,13 @@
 import type { Capabilities } from "../runtime/device.ts";
 import { range } from "./range.ts";
 
-/** Turns of a loop that are written out one behind the other. */
+/** Turns of a loop that are written out one after the other. */
 const TURNS = 4;
 
 /**
- * WGSL of a loop over `index` from `first` to below `end`, for a GPU several turns at a time: no
- * load waits for another turn's sums, so that as many are on their way. A software driver would run
- * out of registers. The order is that of a plain loop.
+ * WGSL of a loop over `index` from `first` to below `end`. For a GPU it is unrolled: no load waits
+ * for another turn's sums, so that several are in flight. A software driver would run out of
+ * registers. Sums are taken in the order of a plain loop.
  *
  * @param body statements that read `index`; what they add to is declared outside
  */

@@ -4,7 +4,10 @@ import {
   type PretrainSettings,
 } from "../../train/settings/pretrain-settings.ts";
 
-/** Arguments of a pretraining run of a few seconds on made-up text, in the folder `dir`, on a GPU that can be opened. */
+/**
+ * Arguments of a pretraining run of a few seconds on made-up text, all of it in the folder `dir`. On a
+ * bare Debian or Ubuntu, it installs a driver first, as commands do.
+ */
 export async function tinyRun(dir: string, ...more: string[]): Promise<string[]> {
   await installMissingDriver();
   const path = `${dir}/text.jsonl`;

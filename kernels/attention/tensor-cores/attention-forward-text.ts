@@ -6,17 +6,17 @@ import { Sums } from "./attention-sums.ts";
 import { PassingTiles } from "./attention-tiles.ts";
 
 /**
- * In powers of two. What a row's weights are divided by stands LEAD above the largest score met, and
- * may fall SLACK behind it before the sums are rescaled and the tile is done again: weights stay
- * below 2^14, which f16 holds, the largest is at least 2^-4, and rescaling, which must pass through
- * workgroup memory, is rare.
+ * A row's weights are exp2(score - reference). The reference is set LEAD above the largest score so
+ * far, and a later score may exceed it by SLACK before the sums are rescaled and the tile is computed
+ * again. So weights stay below 2^14, which f16 holds, the largest one is at least 2^-4, and rescaling,
+ * which must pass through workgroup memory, is rare.
  */
 const LEAD = 4, SLACK = 14;
 
 /**
- * Whether sums are behind is read after one barrier and before the next, so that all lanes of a
- * workgroup find the same; `workgroupUniformLoad`, which the analysis would understand, brings two
- * barriers of its own.
+ * All lanes read `behind` after one barrier and before the next, so that they find the same value.
+ * WGSL's uniformity analysis does not see this. `workgroupUniformLoad`, which it understands, would
+ * add two barriers.
  */
 const EXTENSIONS = ["enable chromium_disable_uniformity_analysis;"];
 

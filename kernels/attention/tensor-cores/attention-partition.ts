@@ -16,19 +16,21 @@ export const RIGHT = `subgroup_matrix_right<f16, ${FRAGMENT.n}, ${FRAGMENT.k}>`;
 export const RESULT = `subgroup_matrix_result<f32, ${FRAGMENT.n}, ${FRAGMENT.m}>`;
 
 /**
- * How a layer's attention is shared out. Each subgroup owns rows of one side (queries, or keys with
- * their values) in fragments. Rows of the other side pass by in tiles, staged for all subgroups of
- * the workgroup. What lanes must see of fragments goes through their subgroup's scratch, which has a
- * row for each own row: elements of fragments cannot be reached in any other way.
+ * How workgroups and subgroups share a layer's attention. Each subgroup owns rows of one side
+ * (queries, or keys with their values) in fragments. Rows of the other side pass by in tiles, staged
+ * for all subgroups of the workgroup. Lanes can read a fragment's elements only in workgroup memory:
+ * for this each subgroup has a scratch with a row for each of its own rows.
  *
- * A multiprocessor has about 48 KB for all its workgroups, which decides how many there are: a tile
- * that is multiplied with own rows is as long as lanes, sixteen columns each, cover.
+ * A multiprocessor has about 48 KB of workgroup memory for all its workgroups, which limits how many
+ * run at once. So tiles are short: the lanes of a row read sixteen columns of a product each, and a
+ * tile has as many rows as they read columns.
  */
 export class WorkPartition {
   /** Rows that a subgroup owns: 32 of a wide head would not fit into its registers. */
   readonly rows: number;
   /** Rows that a workgroup owns. */
   readonly workgroupRows: number;
+  /** Lanes that share an own row. */
   readonly lanesPerRow: number;
   /** Columns of a product that all lanes of a row read together. */
   readonly productColumns: number;
@@ -38,7 +40,7 @@ export class WorkPartition {
   readonly headVectors: number;
   /** Halves of a head with its padding: a power of two, so that lanes take whole rows of vectors. */
   readonly paddedHeadDim: number;
-  /** Vectors of four numbers in a scratch row: products, and what keeps banks apart. */
+  /** Vectors of four numbers in a scratch row: the products, and one more against bank conflicts. */
   readonly scratchPitch: number;
   /** Fragments that own rows take. */
   readonly rowFragments: readonly number[];
@@ -91,11 +93,12 @@ export class WorkPartition {
   }
 
   /**
-   * The entry point's head, and where a lane stands: its `own_head`, its token from `first` on, its
-   * part of that row in the scratch, and the first slot of a tile that it fetches.
+   * The beginning of the entry point, with what a lane works on: its `own_head`, its `own_token`, its
+   * part of that row in the scratch, and the first vector of a tile that it fetches.
    *
-   * @param heads of {@link workgroups}
-   * @param most who has the most to do: early keys, which most queries see, or late queries
+   * @param heads as for {@linkcode WorkPartition.workgroups}
+   * @param most which workgroups have the most to do: those of early keys, which most queries see, or
+   *   those of late queries
    */
   begin(heads: number, most: "early" | "late"): string {
     const place = most === "early"

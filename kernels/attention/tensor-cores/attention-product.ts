@@ -4,7 +4,7 @@ import type { Side } from "./attention-sides.ts";
 import type { PassingTiles } from "./attention-tiles.ts";
 import { FRAGMENT, SUBGROUP_SIZE } from "../../runtime/fragment.ts";
 
-/** Columns of a head that own rows are loaded by: what the shortest scratch rows hold, as halves. */
+/** Columns of a head that are loaded at a time: as many halves as the shortest scratch row holds. */
 const LOADED_COLUMNS = 32;
 
 /**
@@ -37,9 +37,9 @@ ${
 }
 
 /**
- * WGSL of a product of own rows with a tile transposed, and its way through the subgroup's scratch:
- * there a lane reads sixteen numbers of one row, and there it leaves what it makes of them as
- * halves, to be taken as fragments again.
+ * WGSL of a product of own rows with a transposed tile. The product is stored in the subgroup's
+ * scratch; there a lane reads sixteen numbers of one row, and there it leaves its own results as
+ * halves, which are then loaded as fragments again.
  */
 export class TileProduct {
   /** Vectors of four numbers that a lane reads. */

@@ -10,9 +10,9 @@ const QUERIES = 16;
 export const KEYS = 32;
 
 /**
- * Gradients of scores, f16, on their way from the kernel of keys and values to that of queries: for
- * each head and 16 queries, the 16 numbers of a key side by side. Keys lie at their token modulo
- * `keys`, so that those of one sequence never meet.
+ * Gradients of scores in f16, which the kernel of keys and values writes and the kernel of queries
+ * reads. For each head and 16 queries, the 16 numbers of a key lie side by side. A key's place is its
+ * token modulo `keys`, so that two keys of one sequence never share a place.
  */
 export class ScoreGradients {
   /** How many numbers they are. */
@@ -26,9 +26,9 @@ export class ScoreGradients {
       "firstSharedHead"
     >,
   ) {
-    // A query's numbers lie less than `longest` keys back. Zeros are written as well, for keys of its
-    // own workgroup that follow it and of one that ends a tile before: as many keys again as a
-    // workgroup owns, at most 128, and a tile of 32.
+    // A query sees less than `longest` keys back. Zeros are written too, for later keys of the same
+    // workgroup and for keys of a workgroup that ends a tile before: room for the keys that a
+    // workgroup owns, at most 128, and for a tile of 32.
     this.#keys = KEYS * Math.ceil((longest + 128) / KEYS + 1);
     // As many as tiles of either length reach.
     this.#queryTiles = Math.ceil(tokens / KEYS) * KEYS / QUERIES;
@@ -43,11 +43,11 @@ export class ScoreGradients {
 }
 
 /**
- * WGSL by which {@link ScoreGradients} come to the kernel of queries, a tile of keys at a time. Each
- * subgroup reads those of its own queries and stages them in its scratch, where a key has a row.
+ * WGSL that brings {@linkcode ScoreGradients} into the kernel of queries, a tile of keys at a time.
+ * Each subgroup reads those of its own queries and stages them in its scratch, where a key has a row.
  */
 export class ScoreGradientTiles {
-  /** Vectors of eight halves: of a key's row and what keeps banks apart. */
+  /** Vectors of eight halves in a key's row, one of them against bank conflicts. */
   readonly #pitch: number;
   /** What a lane carries: for sixteen own queries from `query` on, vectors from one on. */
   readonly #slots: readonly { slot: number; query: number; vector: number }[];

@@ -3,11 +3,11 @@ import { LANES, RIGHT, type WorkPartition } from "./attention-partition.ts";
 import type { Side } from "./attention-sides.ts";
 
 /**
- * WGSL by which rows of a side pass by in tiles: a lane fetches its share of a tile into registers
- * while the one before is still in use, and stages it for the whole workgroup when its turn comes.
+ * WGSL that reads the rows of a side in tiles: a lane fetches its share of a tile into registers
+ * while the tile before is still in use, and later stages it for the whole workgroup.
  */
 export class PassingTiles {
-  /** Vectors of eight halves: of a staged row and what keeps banks apart. */
+  /** Vectors of eight halves in a staged row, one of them against bank conflicts. */
   readonly #pitch: number;
   /** Vectors of a tile that a lane fetches, and rows between two of them. */
   readonly #slots: number;
@@ -43,7 +43,7 @@ export class PassingTiles {
     });
   }
 
-  /** Puts what was fetched where the workgroup sees it. */
+  /** Puts what was fetched into workgroup memory. */
   stage(): string {
     const { tile } = this.partition;
     return this.#eachSlot((i) => {

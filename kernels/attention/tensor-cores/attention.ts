@@ -99,7 +99,7 @@ function optionsOf(
   return { tokens, heads, keyValueHeads, headDim, longest };
 }
 
-/** Eight halves at a time. */
+/** Binds f16 as vectors of eight. */
 function eights(binding: Binding): Binding {
   return { ...binding, type: "vec4<u32>" };
 }

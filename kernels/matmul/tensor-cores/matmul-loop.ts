@@ -1,6 +1,6 @@
 import { range } from "../../wgsl/range.ts";
 
-/** A product's way through the inner dimension, stage by stage, as statements of WGSL. */
+/** The stages in which a product goes through the inner dimension, as statements of WGSL. */
 export interface MatmulStages {
   /** How many there are. */
   readonly stages: number;
