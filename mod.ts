@@ -83,12 +83,9 @@ export type { CleanReport } from "./data/cleaning/clean-report.ts";
 export { firstOfEachGroup } from "./data/cleaning/near-duplicates.ts";
 export type { Encoder } from "./data/tokenizer/encoder.ts";
 export { tokenize, type TokenizeReport, type TokenizeSettings } from "./data/tokenize.ts";
-export {
-  prepare,
-  type PrepareReport,
-  type PrepareSettings,
-  readPrepareSettings,
-} from "./data/prepare.ts";
+export { prepare, type PrepareReport } from "./data/prepare.ts";
+export type { PrepareSettings } from "./data/prepare-settings.ts";
+export { readPrepareSettings } from "./data/read-prepare-settings.ts";
 export { adoptShards, type Manifest, readManifest, verifyShards } from "./data/shards/manifest.ts";
 export {
   ShardBlocks,

@@ -17,17 +17,17 @@ import {
   type Command,
   type Flags,
   HELP,
-  inputs,
-  needed,
-  number,
+  inputFiles,
+  numberOption,
   readFlags,
-  text,
+  requiredOption,
+  textOption,
 } from "./data-flags.ts";
 import { filesOf } from "./files/input-files.ts";
 import { refuseOverwriting } from "./files/overwriting.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { prepare } from "./prepare.ts";
-import { readPrepareSettings } from "./prepare-settings.ts";
+import { readPrepareSettings } from "./read-prepare-settings.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import { ProgressDisplay } from "./progress/progress-display.ts";
 import { readRecipe, type Recipe, recipePath, type RecipeStep } from "./recipe.ts";
@@ -52,11 +52,11 @@ await runCommand(async () => {
 });
 
 function workersOf(flags: Flags): number {
-  return number(flags, "workers") ?? navigator.hardwareConcurrency;
+  return numberOption(flags, "workers") ?? navigator.hardwareConcurrency;
 }
 
 async function cleanCommand(flags: Flags): Promise<void> {
-  const path = recipePath(needed(flags, "recipe"));
+  const path = recipePath(requiredOption(flags, "recipe"));
   const recipe = await readRecipe(path);
   refuseUnused(flags, recipe);
   for (const key of recipe.ignored) console.log(`the recipe's key ${key} has no effect here`);
@@ -72,14 +72,14 @@ function refuseUnused(flags: Flags, { steps }: Recipe): void {
   const counting = steps.filter((step) => step.arguments.tokenization === true)
     .map(({ name }) => name);
   const [letters, ...words] = ["alphanumeric_filter", "words_num_filter", "word_repetition_filter"];
-  if (text(flags, "tokenizer") !== undefined && !counting.includes(letters)) {
+  if (textOption(flags, "tokenizer") !== undefined && !counting.includes(letters)) {
     throw new UserError(
       `--tokenizer is only used by ${letters} with tokenization: true, and the recipe has none`,
     );
   }
-  const measuring = text(flags, "perplexity-model") !== undefined;
+  const measuring = textOption(flags, "perplexity-model") !== undefined;
   const unused = !measuring && !words.some((name) => counting.includes(name));
-  if (text(flags, "sentencepiece") !== undefined && unused) {
+  if (textOption(flags, "sentencepiece") !== undefined && unused) {
     throw new UserError(
       `--sentencepiece is only used by --perplexity-model, or by ${words.join(" or ")} with ` +
         `tokenization: true, and the recipe has none`,
@@ -88,7 +88,7 @@ function refuseUnused(flags: Flags, { steps }: Recipe): void {
 }
 
 async function dedupCommand(flags: Flags): Promise<void> {
-  const tokenization = text(flags, "tokenization") ?? "character";
+  const tokenization = textOption(flags, "tokenization") ?? "character";
   const ignored = tokenization === "punctuation"
     ? null // it is what tokens stand between
     : tokenization === "space"
@@ -106,10 +106,10 @@ async function dedupCommand(flags: Flags): Promise<void> {
 
 /** @param recipeFiles where the recipe was read, if it was */
 async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Promise<void> {
-  const output = needed(flags, "output");
-  const trace = text(flags, "trace");
-  const statistics = text(flags, "stats");
-  const files = await inputs(flags, output);
+  const output = requiredOption(flags, "output");
+  const trace = textOption(flags, "trace");
+  const statistics = textOption(flags, "stats");
+  const files = await inputFiles(flags, output);
   const written = [output, ...reportsOf(output), trace, statistics]
     .filter((path) => path !== undefined);
   await refuseOverwriting([...files, ...recipeFiles], written);
@@ -121,15 +121,15 @@ async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Pr
     statistics,
     traces: trace === undefined
       ? undefined
-      : { path: trace, ofEach: number(flags, "traced") ?? 10 },
+      : { path: trace, ofEach: numberOption(flags, "traced") ?? 10 },
     workers: workersOf(flags),
     strict: flags.options.strict === true,
     reading: {
-      corpus: text(flags, "corpus"),
+      corpus: textOption(flags, "corpus"),
       asPublished: flags.options["as-published"] === true,
     },
-    tokenizer: text(flags, "tokenizer"),
-    sentencePiece: text(flags, "sentencepiece"),
+    tokenizer: textOption(flags, "tokenizer"),
+    sentencePiece: textOption(flags, "sentencepiece"),
     perplexity: await perplexityOf(flags),
     onProgress: (progress) => display.show(progress),
   });
@@ -141,9 +141,9 @@ async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Pr
 
 async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefined> {
   const reference = flags.options["perplexity-reference"] as string[];
-  const arpa = text(flags, "perplexity-model");
-  const sentencePiece = text(flags, "sentencepiece");
-  const percentile = number(flags, "percentile");
+  const arpa = textOption(flags, "perplexity-model");
+  const sentencePiece = textOption(flags, "sentencepiece");
+  const percentile = numberOption(flags, "percentile");
   if (percentile !== undefined && percentile > 100) {
     throw new UserError(`--percentile is ${percentile}; expected 1 to 100`);
   }
@@ -174,23 +174,23 @@ async function writeReport(report: CleanReport, output: string): Promise<void> {
 }
 
 function shardOptions(flags: Flags) {
-  const format = text(flags, "format");
+  const format = textOption(flags, "format");
   if (format !== undefined && format !== "steel" && format !== "litpkds") {
     throw new UserError(`--format is ${format}; expected steel or litpkds`);
   }
   return {
-    tokenizer: text(flags, "tokenizer"),
+    tokenizer: textOption(flags, "tokenizer"),
     format: format as ShardFormat | undefined,
-    sequence: number(flags, "sequence"),
-    blocksPerShard: number(flags, "blocks-per-shard"),
+    sequence: numberOption(flags, "sequence"),
+    blocksPerShard: numberOption(flags, "blocks-per-shard"),
     workers: workersOf(flags),
     strict: flags.options.strict === true,
   };
 }
 
 async function tokenizeCommand(flags: Flags): Promise<void> {
-  const output = needed(flags, "output");
-  const files = await inputs(flags, output);
+  const output = requiredOption(flags, "output");
+  const files = await inputFiles(flags, output);
   using display = new ProgressDisplay("stderr");
   const { manifest, problems, seconds } = await tokenize({
     sources: files.map((file) => ({ name: file, files: [file] })),
@@ -207,8 +207,8 @@ async function tokenizeCommand(flags: Flags): Promise<void> {
 }
 
 async function prepareCommand(flags: Flags): Promise<void> {
-  const output = needed(flags, "output");
-  const settings = await readPrepareSettings(needed(flags, "settings"), output);
+  const output = requiredOption(flags, "output");
+  const settings = await readPrepareSettings(requiredOption(flags, "settings"), output);
   const given = Object.entries(shardOptions(flags)).filter(([, value]) => value !== undefined);
   using display = new ProgressDisplay("stderr");
   const { cleaned, tokenized } = await prepare({
@@ -245,7 +245,7 @@ async function inspectCommand(flags: Flags): Promise<void> {
       if (!isDirectory) {
         throw new UserError(`--adopt is for folders of shards, and ${path} is a file`);
       }
-      await adoptShards(path, (number(flags, "sequence") ?? 2048) + 1);
+      await adoptShards(path, (numberOption(flags, "sequence") ?? 2048) + 1);
     }
     if (isDirectory && await hasShards(path)) console.log(await inspectShards(path));
     else for (const file of await filesOf([path])) console.log(await inspectFile(file));

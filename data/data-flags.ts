@@ -184,25 +184,25 @@ function spreadLists(args: string[]): string[] {
   });
 }
 
-export function text({ options }: Flags, name: string): string | undefined {
+export function textOption({ options }: Flags, name: string): string | undefined {
   const value = options[name];
   if (value === "") throw new UserError(`--${name} needs a value`);
   return value as string | undefined;
 }
 
-export function needed(flags: Flags, name: string): string {
-  const value = text(flags, name);
+export function requiredOption(flags: Flags, name: string): string {
+  const value = textOption(flags, name);
   if (value === undefined) throw new UserError(`--${name} is needed; see --help`);
   return value;
 }
 
-export function number(flags: Flags, name: string): number | undefined {
-  const value = text(flags, name);
+export function numberOption(flags: Flags, name: string): number | undefined {
+  const value = textOption(flags, name);
   return value === undefined ? undefined : wholeNumber(name, value);
 }
 
 /** The files of `--input`, from which `output` is made. */
-export async function inputs({ options }: Flags, output: string): Promise<string[]> {
+export async function inputFiles({ options }: Flags, output: string): Promise<string[]> {
   const paths = options.input as string[];
   if (paths.length === 0) throw new UserError("--input is needed; see --help");
   return await filesOf(paths, output);

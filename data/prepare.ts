@@ -3,32 +3,10 @@ import type { CleanReport } from "./cleaning/clean-report.ts";
 import { fileIdentity } from "./files/file-identity.ts";
 import { makeFolder } from "./files/make-folder.ts";
 import { refuseForeign, refuseReplacing } from "./files/overwriting.ts";
-import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { Recipe } from "./recipe.ts";
-import { tokenize, type TokenizeReport, type TokenizeSettings } from "./tokenize.ts";
+import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
+import { tokenize, type TokenizeReport } from "./tokenize.ts";
 import { WholeFile } from "./files/whole-file.ts";
-
-/** One part of the mixture, from files as they were published. */
-export interface PrepareSource {
-  name: string;
-  files: string[];
-  /** The corpus of its files, if its records do not show it. */
-  corpus?: string;
-  /** As the authors' scripts made text of it, their slips included. */
-  asPublished?: boolean;
-  /** By what its documents are cleaned; if undefined, they came clean. */
-  recipe?: Recipe;
-  /** By what perplexity is measured; if undefined, perplexity filters are left out. */
-  perplexity?: PerplexitySettings;
-  weight?: number;
-}
-
-export { readPrepareSettings } from "./prepare-settings.ts";
-
-/** Cleaned documents go to `clean/` in the folder of the shards. */
-export interface PrepareSettings extends Omit<TokenizeSettings, "sources"> {
-  sources: PrepareSource[];
-}
 
 export interface PrepareReport {
   /** What cleaning each source came to. */

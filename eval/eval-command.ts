@@ -20,7 +20,7 @@ import { writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
 import { readExam } from "./exam.ts";
 import { modelAnswerer } from "./model-answerer.ts";
-import { perplexity, readDocuments } from "./perplexity.ts";
+import { perplexity, readTexts } from "./perplexity.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
 import { categoryTable, subjectTable } from "./result-tables.ts";
 import { readResults } from "./results.ts";
@@ -215,7 +215,7 @@ async function cached(benchmark: string, download: boolean): Promise<string> {
 async function showPerplexity([file, ...rest]: string[], values: Values): Promise<void> {
   if (file === undefined || rest.length > 0) throw new UserError("ppl: give one FILE; see --help");
   if (values.model === undefined) throw new UserError("--model: give a checkpoint folder");
-  const documents = await readDocuments(file);
+  const documents = await readTexts(file);
   await withModel(values.model, values, async (model) => {
     const { maxPositions } = model.config;
     const window = numberFlag("window", values.window, { ...atLeastOne, most: maxPositions }) ??

@@ -7,11 +7,11 @@ import type { Answer } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { type Benchmark, type Letter, LETTERS, type Question } from "./benchmarks/benchmark.ts";
 import { buildPrompt, letterIds, type Prompt } from "./prompt.ts";
-import type { Recipe } from "./protocols/protocol.ts";
+import type { PromptFormat } from "./protocols/protocol.ts";
 
 export interface Evaluation {
   benchmark: Benchmark;
-  recipe: Recipe;
+  format: PromptFormat;
   /** In the order they are asked. */
   questions: Question[];
   /** Examples of every subject, in order; empty for none. */
@@ -31,7 +31,7 @@ interface Asked {
 /**
  * Yields the answers a batch at a time. Neither the batch nor the order changes an answer.
  *
- * @throws {UserError} when the model cannot be asked by the recipe
+ * @throws {UserError} when the model cannot answer in the prompt format
  */
 export async function* evaluate(
   evaluation: Evaluation,
@@ -52,9 +52,9 @@ export async function* evaluate(
 
 /** The questions in order, as many at a time as are asked for or suit the model. */
 function* batches(evaluation: Evaluation, answerer: Answerer): Generator<Asked[]> {
-  const { recipe, questions, batch } = evaluation;
+  const { format, questions, batch } = evaluation;
   const { tokensAtOnce, textsAtOnce } = answerer;
-  const scoresLetters = recipe.answer.kind === "letters";
+  const scoresLetters = format.answer.kind === "letters";
   const sharesPrefixes = scoresLetters && answerer.sharesPrefixes;
   const mostQuestions = batch ?? (scoresLetters ? Infinity : textsAtOnce);
   const mostTokens = batch === undefined ? tokensAtOnce : Infinity;
@@ -80,20 +80,20 @@ function* batches(evaluation: Evaluation, answerer: Answerer): Generator<Asked[]
 }
 
 function ask(
-  { benchmark, recipe, shots }: Evaluation,
+  { benchmark, format, shots }: Evaluation,
   question: Question,
   answerer: Answerer,
 ): Asked {
   const subject = benchmark.subjects.find(({ handle }) => handle === question.subject)!;
   const examples = shots.get(question.subject) ?? [];
   const { encoder, contextLength } = answerer;
-  const prompt = buildPrompt(recipe, subject, examples, question, encoder, contextLength);
+  const prompt = buildPrompt(format, subject, examples, question, encoder, contextLength);
   return { question, prompt };
 }
 
-/** How one batch is answered under the evaluation's recipe. */
+/** How one batch is answered in the evaluation's prompt format. */
 function answererOf(
-  { recipe: { answer }, seed }: Evaluation,
+  { format: { answer }, seed }: Evaluation,
   answerer: Answerer,
 ): (asked: Asked[]) => Promise<Answer[]> {
   if (answer.kind === "letters") {

@@ -6,7 +6,7 @@ import { benchmarkNamed } from "./benchmarks/benchmarks.ts";
 import { type BenchmarkFiles, openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
 import type { Benchmark, Question, Split } from "./benchmarks/benchmark.ts";
 import { type OnProblem, readQuestions, stopAtProblem } from "./benchmarks/read-questions.ts";
-import type { Recipe } from "./protocols/protocol.ts";
+import type { PromptFormat } from "./protocols/protocol.ts";
 import { protocolNamed } from "./protocols/protocols.ts";
 
 /** Which questions are asked, and how. */
@@ -31,7 +31,7 @@ export interface ExamSettings {
 
 export interface Exam {
   benchmark: Benchmark;
-  recipe: Recipe;
+  format: PromptFormat;
   split: Split;
   shots: number;
   /** In the benchmark's order. */
@@ -46,10 +46,10 @@ export interface Exam {
 export async function readExam(settings: ExamSettings): Promise<Exam> {
   const files = await openBenchmarkFiles(settings.data);
   const benchmark = await benchmarkNamed(settings.benchmark, files);
-  const recipe = protocolNamed(settings.protocol)(benchmark, settings.chainOfThought);
+  const format = protocolNamed(settings.protocol)(benchmark, settings.chainOfThought);
   const split = settings.split ?? benchmark.defaultSplit;
-  const shots = settings.shots ?? recipe.shots.standard;
-  checkShots(shots, split, recipe, settings.protocol);
+  const shots = settings.shots ?? format.shots.standard;
+  checkShots(shots, split, format, settings.protocol);
   const problems: string[] = [];
   const onProblem: OnProblem = settings.keepGoing
     ? (problem) => void problems.push(problem.message)
@@ -66,13 +66,13 @@ export async function readExam(settings: ExamSettings): Promise<Exam> {
       [`${files.where}: there is no question in ${split} to ask`, ...problems].join("; "),
     );
   }
-  return { benchmark, recipe, split, shots, questions, examples, problems };
+  return { benchmark, format, split, shots, questions, examples, problems };
 }
 
-function checkShots(shots: number, split: Split, recipe: Recipe, protocol: string): void {
-  if (shots > recipe.shots.most) {
+function checkShots(shots: number, split: Split, format: PromptFormat, protocol: string): void {
+  if (shots > format.shots.most) {
     throw new UserError(
-      `--shots=${shots}: ${protocol} takes at most ${recipe.shots.most} here (${recipe.source})`,
+      `--shots=${shots}: ${protocol} takes at most ${format.shots.most} here (${format.source})`,
     );
   }
   if (split === "dev" && shots > 0) {

@@ -1,9 +1,8 @@
 /** How well a model predicts a text: perplexity, and bits per byte, which no tokenizer changes. */
 
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { parseObject } from "../data/files/json.ts";
+import { readAllDocuments } from "../data/readers/read-file.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
-import { decodeUtf8, readFileBytes } from "../data/files/utf8.ts";
 
 export interface Perplexity {
   tokens: number;
@@ -62,24 +61,13 @@ export async function perplexity(
 }
 
 /**
- * The documents of a file: the `text` of every line of a `.jsonl`, or all of it.
+ * The texts of a file's documents, which are read as those of pretraining: of JSON lines, a JSON
+ * array or Parquet each record is a document, a `.txt` file is one document.
  *
- * @throws {UserError} for a file that is not text, or a line without one
+ * @throws {UserError} for a file or record that cannot be read, or a file without text
  */
-export async function readDocuments(path: string): Promise<string[]> {
-  const content = decodeUtf8(await readFileBytes(path), path);
-  const documents = path.endsWith(".jsonl")
-    ? content.split("\n").flatMap((line, i) =>
-      line.trim() === "" ? [] : textOf(line, `${path}:${i + 1}`)
-    )
-    : [content];
-  const texts = documents.filter((text) => text !== "");
-  if (texts.length === 0) throw new UserError(`${path}: no text in it`);
+export async function readTexts(path: string): Promise<string[]> {
+  const texts = await Array.fromAsync(readAllDocuments(path), ({ text }) => text);
+  if (texts.every((text) => text === "")) throw new UserError(`${path}: there is no text in it`);
   return texts;
-}
-
-function textOf(line: string, where: string): string {
-  const { text } = parseObject(line, where);
-  if (typeof text !== "string") throw new UserError(`${where}: no "text"`);
-  return text;
 }

@@ -1,10 +1,10 @@
-/** Puts a recipe's words together and makes them fit. */
+/** Builds prompts and makes them fit into the context. */
 
 import type { Encoder } from "../data/tokenizer/encoder.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { renderChat } from "../model/tokenizer/chat-template.ts";
 import { LETTERS, type Question, type Subject } from "./benchmarks/benchmark.ts";
-import type { LetterAnswer, Recipe } from "./protocols/protocol.ts";
+import type { LetterAnswer, PromptFormat } from "./protocols/protocol.ts";
 
 export interface Prompt {
   /** The words put before the model, without what a chat template adds. */
@@ -23,7 +23,7 @@ export interface Prompt {
  * @param contextLength most tokens the model can take, the answer's included
  */
 export function buildPrompt(
-  recipe: Recipe,
+  format: PromptFormat,
   subject: Subject,
   shots: Question[],
   question: Question,
@@ -31,23 +31,23 @@ export function buildPrompt(
   contextLength: number,
 ): Prompt {
   // A generated answer gets what the prompt leaves, at least one token.
-  const room = recipe.answer.kind === "generated" ? contextLength - 1 : contextLength;
-  const most = Math.min(recipe.tooLong.most, room);
-  const draft = recipe.tooLong.how === "dropLongest"
-    ? withoutLongestShots(recipe, subject, shots, question, encoder, most)
-    : withoutLastShots(recipe, subject, shots, question, encoder, most);
+  const room = format.answer.kind === "generated" ? contextLength - 1 : contextLength;
+  const most = Math.min(format.tooLong.most, room);
+  const draft = format.tooLong.how === "dropLongest"
+    ? withoutLongestShots(format, subject, shots, question, encoder, most)
+    : withoutLastShots(format, subject, shots, question, encoder, most);
   const cut = Math.max(0, draft.ids.length - room);
   return { ...draft, ids: draft.ids.slice(cut), cut };
 }
 
 /** The words put before the model: the subject's header, examples and the question. */
 export function promptText(
-  recipe: Recipe,
+  format: PromptFormat,
   subject: Subject,
   shots: Question[],
   question: Question,
 ): string {
-  return recipe.header(subject) + shots.map(recipe.shot).join("") + recipe.question(question);
+  return format.header(subject) + shots.map(format.shot).join("") + format.question(question);
 }
 
 /**
@@ -77,9 +77,9 @@ export function letterIds(answer: LetterAnswer, encoder: Encoder): number[] {
 
 type Draft = Omit<Prompt, "cut">;
 
-/** All shots, or as many from the front as fit; a recipe that cuts keeps them all. */
+/** All shots, or as many from the front as fit; a prompt format that cuts tokens keeps them all. */
 function withoutLastShots(
-  recipe: Recipe,
+  format: PromptFormat,
   subject: Subject,
   shots: Question[],
   question: Question,
@@ -87,18 +87,18 @@ function withoutLastShots(
   most: number,
 ): Draft {
   const write = (count: number): Draft => {
-    const text = promptText(recipe, subject, shots.slice(0, count), question);
-    return { text, ids: encodePrompt(recipe, text, encoder), shots: count };
+    const text = promptText(format, subject, shots.slice(0, count), question);
+    return { text, ids: encodePrompt(format, text, encoder), shots: count };
   };
   let draft = write(shots.length);
-  if (recipe.tooLong.how === "cut") return draft;
+  if (format.tooLong.how === "cut") return draft;
   while (draft.ids.length > most && draft.shots > 0) draft = write(draft.shots - 1);
   return draft;
 }
 
 /** CMMLU's rule: parts are counted apart, and all shots of the greatest length go at once. */
 function withoutLongestShots(
-  recipe: Recipe,
+  format: PromptFormat,
   subject: Subject,
   shots: Question[],
   question: Question,
@@ -106,15 +106,15 @@ function withoutLongestShots(
   most: number,
 ): Draft {
   const count = (text: string) => encoder.encode(text).length;
-  const [header, end] = [recipe.header(subject), recipe.question(question)];
+  const [header, end] = [format.header(subject), format.question(question)];
   const room = most - count(header) - count(end);
   const write = (kept: string[]): Draft => {
     const text = kept.join("") + end;
-    return { text, ids: encodePrompt(recipe, text, encoder), shots: Math.max(0, kept.length - 1) };
+    return { text, ids: encodePrompt(format, text, encoder), shots: Math.max(0, kept.length - 1) };
   };
   if (room < 0) return write([]);
 
-  let kept = shots.map(recipe.shot).map((text) => ({ text, length: count(text) }));
+  let kept = shots.map(format.shot).map((text) => ({ text, length: count(text) }));
   while (kept.length > 0 && kept.reduce((sum, { length }) => sum + length, 0) >= room) {
     const longest = Math.max(...kept.map(({ length }) => length));
     kept = kept.filter(({ length }) => length !== longest);
@@ -122,8 +122,8 @@ function withoutLongestShots(
   return write([header, ...kept.map(({ text }) => text)]);
 }
 
-function encodePrompt(recipe: Recipe, text: string, encoder: Encoder): number[] {
-  if (!recipe.chat) return encoder.encode(text);
+function encodePrompt(format: PromptFormat, text: string, encoder: Encoder): number[] {
+  if (!format.chat) return encoder.encode(text);
   return encoder.encode(
     renderChat([{ role: "user", content: text }], { addGenerationPrompt: true }),
   );

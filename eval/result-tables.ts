@@ -36,7 +36,7 @@ export function subjectTable(results: Results): Table {
     rows: (results.scores?.subjects ?? []).map((subject) => [
       subject.subject,
       String(subject.questions),
-      percent(subjectAccuracy(subject)),
+      accuracyText(subjectAccuracy(subject)),
     ]),
     notes: [],
   };
@@ -57,7 +57,7 @@ export function heading(results: Results): string {
 export function headline(results: Results): string {
   const { split, questions, scores, average } = results;
   if (!scores) return "";
-  const text = percent(scores.overall[average]);
+  const text = accuracyText(scores.overall[average]);
   return isWhole(results) ? text : `${text} (${questions} of ${split})`;
 }
 
@@ -68,7 +68,7 @@ function isWhole({ benchmark, split, questions, subjects, limit }: Results): boo
 }
 
 /** `41.90 ± 1.35`, in percent. */
-export function percent({ accuracy, standardError }: Accuracy): string {
+export function accuracyText({ accuracy, standardError }: Accuracy): string {
   const error = standardError === undefined ? "" : ` ± ${(100 * standardError).toFixed(2)}`;
   return (100 * accuracy).toFixed(2) + error;
 }
@@ -78,8 +78,8 @@ function categoryRows({ overall, maps }: Scores): string[][] {
     name,
     String(group.subjects),
     String(group.questions),
-    percent(group.macro),
-    percent(group.micro),
+    accuracyText(group.macro),
+    accuracyText(group.micro),
   ];
   const names = maps.flatMap((map) => map.categories.map(({ name }) => name));
   const isFirst = (name: string, index: number) => names.indexOf(name) === index;

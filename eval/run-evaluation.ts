@@ -56,7 +56,7 @@ export async function runEvaluation(
 /** Asks what the log does not answer. Returns the speed, if there was anything to ask. */
 async function askMissing(
   { batch, seed }: EvaluationSettings,
-  { benchmark, recipe, questions, examples }: Exam,
+  { benchmark, format, questions, examples }: Exam,
   answerer: Answerer,
   log: AnswerLog,
   onProgress: OnProgress,
@@ -67,7 +67,7 @@ async function askMissing(
   let [asked, tokens, seconds] = [0, 0, 0];
   const progress = { task: benchmark.key, total: questions.length, unit: "questions" };
   onProgress({ ...progress, done: questions.length - missing.length, status: "" });
-  const evaluation = { benchmark, recipe, questions: missing, shots: examples, batch, seed };
+  const evaluation = { benchmark, format, questions: missing, shots: examples, batch, seed };
   for await (const answers of evaluate(evaluation, answerer)) {
     log.add(answers);
     asked += answers.length;
@@ -90,7 +90,7 @@ async function speedBefore(out: string): Promise<Results["speed"]> {
 
 function summary(
   { protocol, chainOfThought, seed, data, subjects, limit }: EvaluationSettings,
-  { benchmark, recipe, split, shots, examples, problems }: Exam,
+  { benchmark, format, split, shots, examples, problems }: Exam,
   answered: Answered[],
 ): Omit<Results, "model" | "precision" | "speed"> {
   const count = (which: (pair: Answered) => boolean) => answered.filter(which).length;
@@ -99,7 +99,7 @@ function summary(
   }));
   return {
     ...{ benchmark: benchmark.key, title: benchmark.title, split },
-    ...{ protocol, source: recipe.source, shots, chainOfThought, seed },
+    ...{ protocol, source: format.source, shots, chainOfThought, seed },
     ...{ data, subjects, limit },
     questions: answered.length,
     withoutLetter: count(({ answer }) => answer.prediction === undefined),
@@ -128,11 +128,11 @@ async function logSettings(
 }
 
 /** Of every question, a hash of all that is asked with it: its words, and the examples before it. */
-function questionHashes({ benchmark, recipe, questions, examples }: Exam): Map<string, string> {
+function questionHashes({ benchmark, format, questions, examples }: Exam): Map<string, string> {
   const subjects = new Map(benchmark.subjects.map((subject) => [subject.handle, subject]));
   return new Map(questions.map((question) => {
     const shots = examples.get(question.subject) ?? [];
-    const text = promptText(recipe, subjects.get(question.subject)!, shots, question);
+    const text = promptText(format, subjects.get(question.subject)!, shots, question);
     return [keyOf(question), createHash("sha256").update(text).digest("hex").slice(0, 16)];
   }));
 }

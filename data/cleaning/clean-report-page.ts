@@ -2,6 +2,7 @@ import { BarChart, PieChart } from "echarts/charts";
 import { GridComponent, LegendComponent } from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
+import { escapeHtml, htmlPage } from "../html-page.ts";
 import type { CleanReport, Composition, Tally } from "./clean-report.ts";
 
 use([BarChart, GridComponent, LegendComponent, PieChart, SVGRenderer]);
@@ -10,17 +11,7 @@ use([BarChart, GridComponent, LegendComponent, PieChart, SVGRenderer]);
 export function cleanReportPage(report: CleanReport): string {
   const { read, kept, steps, warnings, problems, listed, leftOut } = report;
   const dropping = steps.filter(({ dropped, missing }) => dropped > 0 && missing === undefined);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Cleaned documents</title>
-<link rel="icon" href="data:,">
-<style>${STYLE}</style>
-</head>
-<body>
-<h1>Cleaned documents</h1>
+  const body = `<h1>Cleaned documents</h1>
 <p>${count(read.documents)} documents were read and ${count(kept.documents)} stay
 (${percent(kept.documents, read.documents)}), ${percent(kept.characters, read.characters)} of the
 characters. ${count(leftOut)} records were left out by the rules of their corpus,
@@ -51,10 +42,8 @@ ${compositionTable("source", read.sources, kept.sources)}
 ${problems.first.length === 0 ? "" : "<h2>Problems</h2>"}
 ${list(problems.first.map(({ file, place, reason }) => `${file}, ${place ?? "file"}: ${reason}`))}
 ${listed.length === 0 ? "" : "<h2>Documents that hold questions of benchmarks</h2>"}
-${list(listed.map(({ file, place, reason }) => `${file}, ${place}: ${reason}`))}
-</body>
-</html>
-`;
+${list(listed.map(({ file, place, reason }) => `${file}, ${place}: ${reason}`))}`;
+  return htmlPage({ title: "Cleaned documents", style: STYLE, body });
 }
 
 const STYLE = `
@@ -134,24 +123,20 @@ function compositionTable(
 
 function table(heading: string[], rows: string[][]): string {
   const row = (cells: string[], tag: string) =>
-    `<tr>${cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join("")}</tr>`;
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
   return `<table>${row(heading, "th")}${rows.map((cells) => row(cells, "td")).join("")}</table>`;
 }
 
 function list(items: string[]): string {
   return items.length === 0
     ? ""
-    : `<ul>${items.map((item) => `<li>${escape(item)}</li>`).join("")}</ul>`;
+    : `<ul>${items.map((item) => `<li>${escapeHtml(item)}</li>`).join("")}</ul>`;
 }
 
 function count(number: number): string {
   return number.toLocaleString("en");
 }
 
-export function percent(part: number, whole: number): string {
+function percent(part: number, whole: number): string {
   return whole === 0 ? "–" : `${(100 * part / whole).toFixed(1)} %`;
-}
-
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

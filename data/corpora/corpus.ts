@@ -1,10 +1,7 @@
 import { resolve } from "node:path";
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Document } from "../document.ts";
 import { fileIdentity } from "../files/file-identity.ts";
-import { DEFAULT_READING } from "../readers/documents.ts";
-import { describeProblem, type Problem } from "../readers/problems.ts";
-import { readDocuments } from "../readers/read-file.ts";
+import { readAllDocuments } from "../readers/read-file.ts";
 import { cachedCorpus } from "../token-cache.ts";
 import { type TokenCorpus, tokenizeCorpus } from "../token-corpus.ts";
 import type { Encoder } from "../tokenizer/encoder.ts";
@@ -12,7 +9,7 @@ import { embedded, EMBEDDED_EDITION } from "./embedded.ts";
 
 /** Which text to train on, and how much of it. */
 export interface CorpusSettings {
-  /** `embedded`, or the paths of files that {@linkcode readDocuments} reads. */
+  /** `embedded`, or the paths of files that {@linkcode readAllDocuments} reads. */
   source: string[];
   /** Where to stop, counted in tokens; 0 takes everything. */
   tokens: number;
@@ -60,12 +57,8 @@ export async function loadCorpus(
 /** The documents of files, each counted as its file's. */
 async function* documentsOf(paths: string[]): AsyncIterable<Document> {
   for (const path of paths) {
-    for await (const { text, place } of readDocuments(path, DEFAULT_READING, refuse)) {
+    for await (const { text, place } of readAllDocuments(path)) {
       yield { text, place, source: path };
     }
   }
-}
-
-function refuse(problem: Problem): void {
-  if (!problem.kept) throw new UserError(describeProblem(problem));
 }

@@ -1,6 +1,7 @@
 import { type Conversation, type Preference, type Turn, UnusableExample } from "./conversation.ts";
 import type { Column, SetFormat } from "./set-format.ts";
-import { optionalText, type RawRecord, refuseTools, requiredText } from "./texts.ts";
+import type { RawRecord } from "./raw-record.ts";
+import { optionalText, refuseTools, requiredText } from "./texts.ts";
 
 /** A record with an instruction, an input and an output; throws UnusableExample. */
 export function alpacaConversation(record: RawRecord, format: SetFormat): Conversation {

@@ -2,7 +2,7 @@ import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
 import { readTextSync } from "../files/text-file.ts";
-import type { ReadRecord } from "./records.ts";
+import type { ReadRecord } from "./raw-record.ts";
 
 /** The columns of MMLU's files, which have no header. */
 const MMLU_COLUMNS = ["question", "A", "B", "C", "D", "answer"];

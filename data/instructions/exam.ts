@@ -1,5 +1,6 @@
 import { type Conversation, UnusableExample } from "./conversation.ts";
-import { optionalText, type RawRecord, requiredText } from "./texts.ts";
+import type { RawRecord } from "./raw-record.ts";
+import { optionalText, requiredText } from "./texts.ts";
 
 /** A question with options of which one or more are right. */
 export interface ExamQuestion {

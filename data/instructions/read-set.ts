@@ -7,7 +7,7 @@ import { readRecords } from "./records.ts";
 import type { InstructionSet } from "./registry.ts";
 import { formatOfRecord, type SetFormat } from "./set-format.ts";
 import { sharegptConversation, sharegptPreference } from "./sharegpt.ts";
-import type { RawRecord } from "./texts.ts";
+import type { RawRecord } from "./raw-record.ts";
 
 /** Records that were passed over: how many, and the first few with the reason. */
 export class Problems {

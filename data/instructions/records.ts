@@ -2,13 +2,7 @@ import { openFile } from "../readers/read-file.ts";
 import { BadRecord, parseRecord } from "../readers/record.ts";
 import { UnusableExample } from "./conversation.ts";
 import { readCsv } from "./csv-records.ts";
-import type { RawRecord } from "./texts.ts";
-
-/** Where in a file a record stands, in words, and the record or what is wrong with it. */
-export interface ReadRecord {
-  place: string;
-  record: RawRecord | UnusableExample;
-}
+import type { RawRecord, ReadRecord } from "./raw-record.ts";
 
 /**
  * The records of a file that is one JSON array, or JSON lines, or Parquet, or CSV; one at a time.

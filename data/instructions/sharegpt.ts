@@ -1,6 +1,7 @@
 import { type Conversation, type Preference, type Turn, UnusableExample } from "./conversation.ts";
 import type { SetFormat } from "./set-format.ts";
-import { optionalText, type RawRecord, refuseTools } from "./texts.ts";
+import type { RawRecord } from "./raw-record.ts";
+import { optionalText, refuseTools } from "./texts.ts";
 
 /** A record with a list of messages, its roles alternating; throws UnusableExample. */
 export function sharegptConversation(record: RawRecord, format: SetFormat): Conversation {

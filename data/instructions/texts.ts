@@ -1,7 +1,5 @@
 import { UnusableExample } from "./conversation.ts";
-
-/** A record as it stands in a file. */
-export type RawRecord = Record<string, unknown>;
+import type { RawRecord } from "./raw-record.ts";
 
 /** A text that may be missing or null; throws UnusableExample if it is something else. */
 export function optionalText(record: RawRecord, name: string | undefined): string {

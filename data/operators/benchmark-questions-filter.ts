@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { QuestionFinder, readQuestions } from "./benchmark-questions.ts";
+import { QuestionFinder, questionTexts } from "./benchmark-questions.ts";
 import { defineOperator, type Filter } from "./operator.ts";
 
 /**
@@ -16,7 +16,7 @@ export const benchmarkQuestionsFilter = defineOperator(
         "benchmark_questions_filter.benchmarks is empty: give benchmarks' folders",
       );
     }
-    const finder = new QuestionFinder(readQuestions(folders));
+    const finder = new QuestionFinder(questionTexts(folders));
     return {
       kind: "filter",
       statistic: "num_benchmark_questions",

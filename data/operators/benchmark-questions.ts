@@ -11,7 +11,7 @@ import { readTextSync } from "../files/text-file.ts";
  * @param folders searched for `.csv` files, however deep
  * @throws UserError if a folder cannot be read or has no question
  */
-export function readQuestions(folders: string[]): string[] {
+export function questionTexts(folders: string[]): string[] {
   return folders.flatMap((folder) => {
     const questions = csvFiles(folder).flatMap(questionsOf);
     if (questions.length > 0) return questions;

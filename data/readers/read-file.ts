@@ -1,3 +1,4 @@
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type OnRead, readBytes, withoutCompression } from "./files/bytes.ts";
 import { readJsonArray } from "./files/json-array.ts";
 import { readJsonLines } from "./files/json-lines.ts";
@@ -5,7 +6,7 @@ import { readParquet } from "./files/parquet.ts";
 import type { RecordBatch, ReportRecord } from "./files/record-batch.ts";
 import { readTextFile } from "./files/text-file.ts";
 import { DEFAULT_READING, documentsOf, type ReadDocument } from "./documents.ts";
-import type { Problem } from "./problems.ts";
+import { describeProblem, type Problem } from "./problems.ts";
 
 /** A file's records as they come, and what one is called. */
 export interface OpenFile {
@@ -48,7 +49,7 @@ async function firstCharacter(path: string): Promise<string | undefined> {
 /**
  * The documents of a file of any of the paper's corpora, one at a time.
  *
- * @param onProblem told of every record that is passed over, or is odd
+ * @param onProblem called for every record that is passed over, or is odd
  * @throws UserError if the file cannot be read or is damaged
  */
 export async function* readDocuments(
@@ -65,4 +66,15 @@ export async function* readDocuments(
     problems.forEach(onProblem);
     yield* documents;
   }
+}
+
+/**
+ * The same of a file in which nothing may be wrong.
+ *
+ * @throws UserError also for the first record that cannot be read, naming its place
+ */
+export async function* readAllDocuments(path: string): AsyncGenerator<ReadDocument> {
+  yield* readDocuments(path, DEFAULT_READING, (problem) => {
+    if (!problem.kept) throw new UserError(describeProblem(problem));
+  });
 }

@@ -48,13 +48,13 @@ export interface Benchmark {
    * The columns of a file in order, by our names. With a header, a file may have them in any order
    * and leave out those after `D`.
    */
-  columns: readonly Column[];
+  columns: readonly QuestionColumn[];
   header: boolean;
   /** Splits whose answers may be missing. */
   unanswered: readonly Split[];
 }
 
-export type Column = "id" | "question" | Letter | "answer" | "explanation";
+export type QuestionColumn = "id" | "question" | Letter | "answer" | "explanation";
 
 /** Whether a text is one of the four letters. */
 export function isLetter(text: string | undefined): text is Letter {

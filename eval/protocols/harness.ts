@@ -7,33 +7,33 @@
 import { strip } from "../../data/operators/unicode.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Benchmark, Question, Subject } from "../benchmarks/benchmark.ts";
-import { optionLines, type Recipe } from "./protocol.ts";
+import { optionLines, type PromptFormat } from "./protocol.ts";
 
-export function harness(benchmark: Benchmark, chainOfThought: boolean): Recipe {
+export function harness(benchmark: Benchmark, chainOfThought: boolean): PromptFormat {
   if (chainOfThought) {
     throw new UserError("--cot: lm-evaluation-harness has no such prompt here; leave it out");
   }
   switch (benchmark.key) {
     case "cmmlu":
-      return recipe(
+      return format(
         ({ name }) => `以下是关于${name}的单项选择题，请直接给出正确答案的选项。\n\n`,
         "\n答案：",
       );
     case "mmlu":
-      return recipe(
+      return format(
         ({ name }) =>
           `The following are multiple choice questions (with answers) about ${name}.\n\n`,
         "\nAnswer:",
       );
     default:
-      return recipe(
+      return format(
         ({ name }) => `以下是中国关于${name}的单项选择题，请选出其中的正确答案。\n\n`,
         "\n答案：",
       );
   }
 }
 
-function recipe(header: (subject: Subject) => string, cue: string): Recipe {
+function format(header: (subject: Subject) => string, cue: string): PromptFormat {
   const block = (question: Question) => strip(question.text) + optionLines(question) + cue;
   return {
     source: "lm-evaluation-harness",

@@ -12,13 +12,13 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Benchmark } from "../benchmarks/benchmark.ts";
 import { letterOfCevalReasoning } from "../extraction/ceval-reasoning.ts";
 import { letterOfCmmluAnswer } from "../extraction/cmmlu-answer.ts";
-import { GREEDY, optionLines, type Recipe } from "./protocol.ts";
+import { GREEDY, optionLines, type PromptFormat } from "./protocol.ts";
 
 /** The authors' generation lengths and prompt limits, in tokens. */
 const MAX_PROMPT = 2048;
 const MAX_REASONING = 512;
 
-export function official(benchmark: Benchmark, chainOfThought: boolean): Recipe {
+export function official(benchmark: Benchmark, chainOfThought: boolean): PromptFormat {
   switch (benchmark.key) {
     case "cmmlu":
       return chainOfThought ? cmmluReasoning : cmmlu;
@@ -32,7 +32,7 @@ export function official(benchmark: Benchmark, chainOfThought: boolean): Recipe 
   }
 }
 
-const ceval: Recipe = {
+const ceval: PromptFormat = {
   source: "C-Eval's README and evaluator_series",
   shots: { standard: 5, most: 5 },
   header: ({ name }) => `以下是中国关于${name}考试的单项选择题，请选出其中的正确答案。\n\n`,
@@ -43,7 +43,7 @@ const ceval: Recipe = {
   answer: { kind: "letters", cue: "\n答案：", before: "" },
 };
 
-const cevalReasoning: Recipe = {
+const cevalReasoning: PromptFormat = {
   ...ceval,
   source: "C-Eval's chain-of-thought prompt",
   shot: (question) => {
@@ -62,7 +62,7 @@ const cevalReasoning: Recipe = {
   },
 };
 
-const cmmlu: Recipe = {
+const cmmlu: PromptFormat = {
   source: "CMMLU's mp_utils.py",
   shots: { standard: 5, most: 5 },
   header: ({ name }) => `以下是关于${name}的单项选择题，请直接给出正确答案的选项。\n\n`,
@@ -74,7 +74,7 @@ const cmmlu: Recipe = {
 };
 
 /** Only the question itself asks for reasoning; its shots give letters. */
-const cmmluReasoning: Recipe = {
+const cmmluReasoning: PromptFormat = {
   ...cmmlu,
   source: "CMMLU's chain-of-thought prompt for chat models",
   header: ({ name }) => `以下是关于${name}的单项选择题，请分析并选出正确答案。\n\n`,
@@ -88,7 +88,7 @@ const cmmluReasoning: Recipe = {
   },
 };
 
-const mmlu: Recipe = {
+const mmlu: PromptFormat = {
   source: "MMLU's evaluate.py",
   shots: { standard: 5, most: 5 },
   header: ({ name }) =>

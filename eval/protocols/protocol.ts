@@ -1,15 +1,14 @@
-/**
- * How a benchmark is asked and how an answer is read: the words of the prompt, the shots before it,
- * and either the scores of the four letters or a generated text.
- */
-
 import type { Benchmark, Letter, Question, Subject } from "../benchmarks/benchmark.ts";
 
-/** Builds a benchmark's recipe, or throws `UserError` where the protocol's source has none. */
-export type Protocol = (benchmark: Benchmark, chainOfThought: boolean) => Recipe;
+/** Gives a benchmark's prompt format, or throws `UserError` where the protocol's source has none. */
+export type Protocol = (benchmark: Benchmark, chainOfThought: boolean) => PromptFormat;
 
-export interface Recipe {
-  /** The publication or script it reproduces. */
+/**
+ * How the questions of a benchmark are asked and how an answer is read: the words of the prompt, the
+ * shots before the question, and either the scores of the four letters or a generated text.
+ */
+export interface PromptFormat {
+  /** The publication or script that it reproduces. */
   source: string;
   /** Examples from the dev split, in its order. */
   shots: { standard: number; most: number };

@@ -7,14 +7,14 @@
 import { examPrompt } from "../../data/instructions/exam.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Benchmark } from "../benchmarks/benchmark.ts";
-import type { Recipe } from "./protocol.ts";
+import type { PromptFormat } from "./protocol.ts";
 
-export function sft(_benchmark: Benchmark, chainOfThought: boolean): Recipe {
+export function sft(_benchmark: Benchmark, chainOfThought: boolean): PromptFormat {
   if (chainOfThought) throw new UserError("--cot: sft has no such prompt; leave it out");
-  return recipe;
+  return format;
 }
 
-const recipe: Recipe = {
+const format: PromptFormat = {
   source: "deno task sft's exam questions",
   shots: { standard: 0, most: 0 },
   header: () => "",

@@ -9,10 +9,10 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Benchmark, isLetter } from "../benchmarks/benchmark.ts";
 import { official } from "./official.ts";
-import { optionLines, type Recipe } from "./protocol.ts";
+import { optionLines, type PromptFormat } from "./protocol.ts";
 import { PUBLISHED_SAMPLING } from "./steel-chat.ts";
 
-export function steelBase(benchmark: Benchmark, chainOfThought: boolean): Recipe {
+export function steelBase(benchmark: Benchmark, chainOfThought: boolean): PromptFormat {
   if (chainOfThought) throw new UserError("--cot: steel-base has no such prompt; leave it out");
   switch (benchmark.key) {
     case "cmmlu":
@@ -27,7 +27,7 @@ export function steelBase(benchmark: Benchmark, chainOfThought: boolean): Recipe
   }
 }
 
-const ceval: Recipe = {
+const ceval: PromptFormat = {
   source: "Steel-LLM's eval_base.py",
   shots: { standard: 5, most: 5 },
   header: () => "",

@@ -12,12 +12,12 @@ import type { Benchmark, Question } from "../benchmarks/benchmark.ts";
 import { letterOfCevalAnswer } from "../extraction/ceval-answer.ts";
 import { letterOfCmmluAnswer } from "../extraction/cmmlu-answer.ts";
 import { letterOfMmluAnswer } from "../extraction/mmlu-answer.ts";
-import { GREEDY, optionLines, type Recipe } from "./protocol.ts";
+import { GREEDY, optionLines, type PromptFormat } from "./protocol.ts";
 
 /** The checkpoint's `generation_config.json`, at the scripts' temperature: greedy but for ties. */
 export const PUBLISHED_SAMPLING = { temperature: 0.001, topP: 0.8, repetitionPenalty: 1.1 };
 
-export function steelChat(benchmark: Benchmark, chainOfThought: boolean): Recipe {
+export function steelChat(benchmark: Benchmark, chainOfThought: boolean): PromptFormat {
   if (chainOfThought) throw new UserError("--cot: steel-chat has no such prompt; leave it out");
   switch (benchmark.key) {
     case "cmmlu":
@@ -29,7 +29,7 @@ export function steelChat(benchmark: Benchmark, chainOfThought: boolean): Recipe
   }
 }
 
-const ceval: Recipe = {
+const ceval: PromptFormat = {
   source: "Steel-LLM's eval_chat.py",
   shots: { standard: 0, most: 0 },
   header: () => "",
@@ -44,7 +44,7 @@ const ceval: Recipe = {
   },
 };
 
-const cmmlu: Recipe = {
+const cmmlu: PromptFormat = {
   ...ceval,
   source: "Steel-LLM's eval_CMMLU.py",
   question: (question) => framed(questionAndOptions(question).replaceAll("____", "")),
@@ -55,7 +55,7 @@ const cmmlu: Recipe = {
   },
 };
 
-const mmlu: Recipe = {
+const mmlu: PromptFormat = {
   ...ceval,
   source: "Steel-LLM's eval_mmlu.py",
   question: (question) =>

@@ -1,26 +1,14 @@
-/** A report as one HTML page: no script, no reference to anything outside. */
-
+import { escapeHtml, htmlPage } from "../../data/html-page.ts";
 import type { Table } from "../table.ts";
-import type { Block, Document } from "./document.ts";
+import type { ReportBlock, ReportPage } from "./report-page.ts";
 
-export function toHtml({ title, blocks }: Document): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<h1>${escape(title)}</h1>
+/** A report as one HTML page. */
+export function toHtml({ title, blocks }: ReportPage): string {
+  const body = `<main>
+<h1>${escapeHtml(title)}</h1>
 ${blocks.map(blockToHtml).join("\n")}
-</main>
-</body>
-</html>
-`;
+</main>`;
+  return htmlPage({ title, style: STYLE, body });
 }
 
 const STYLE = `
@@ -63,22 +51,22 @@ details { margin: 12px 0; } summary { cursor: pointer; }
 }
 `;
 
-function blockToHtml(block: Block): string {
+function blockToHtml(block: ReportBlock): string {
   switch (block.kind) {
     case "heading":
-      return `<h${block.level}>${escape(block.text)}</h${block.level}>`;
+      return `<h${block.level}>${escapeHtml(block.text)}</h${block.level}>`;
     case "text":
-      return `<p>${escape(block.text)}</p>`;
+      return `<p>${escapeHtml(block.text)}</p>`;
     case "figures": {
       const figures = block.figures.map(({ label, value }) =>
-        `<div><dt>${escape(label)}</dt><dd>${escape(value)}</dd></div>`
+        `<div><dt>${escapeHtml(label)}</dt><dd>${escapeHtml(value)}</dd></div>`
       );
       return `<dl class="figures">${figures.join("")}</dl>`;
     }
     case "table": {
       const table = tableToHtml(block.table);
       if (block.summary === undefined) return table;
-      return `<details><summary>${escape(block.summary)}</summary>${table}</details>`;
+      return `<details><summary>${escapeHtml(block.summary)}</summary>${table}</details>`;
     }
     case "chart": {
       const { title, chart, caption, small } = block;
@@ -86,13 +74,13 @@ function blockToHtml(block: Block): string {
         ? `<div aria-hidden="true">${chart.narrow}</div>`
         : `<div class="wide" aria-hidden="true">${chart.wide}</div>` +
           `<div class="narrow" aria-hidden="true">${chart.narrow}</div>`;
-      return `<figure${small ? ' class="small"' : ""}><h3>${escape(title)}</h3>${picture}` +
-        `<figcaption>${escape(caption)}</figcaption></figure>`;
+      return `<figure${small ? ' class="small"' : ""}><h3>${escapeHtml(title)}</h3>${picture}` +
+        `<figcaption>${escapeHtml(caption)}</figcaption></figure>`;
     }
     case "code":
-      return `<pre><code>${escape(block.text)}</code></pre>`;
+      return `<pre><code>${escapeHtml(block.text)}</code></pre>`;
     case "quote":
-      return `<blockquote>${escape(block.text)}</blockquote>`;
+      return `<blockquote>${escapeHtml(block.text)}</blockquote>`;
   }
 }
 
@@ -100,16 +88,13 @@ function blockToHtml(block: Block): string {
 function tableToHtml({ columns, rows, notes }: Table): string {
   const line = (cells: string[], tag: "th" | "td") =>
     `<tr>${
-      cells.map((cell) => `<${tag}>${escape(cell).replaceAll("± ", "±&nbsp;")}</${tag}>`).join("")
+      cells.map((cell) => `<${tag}>${escapeHtml(cell).replaceAll("± ", "±&nbsp;")}</${tag}>`).join(
+        "",
+      )
     }</tr>`;
   const style = columns.length === 2 ? "table words" : "table";
   const body = rows.map((row) => line(row, "td")).join("\n");
   return `<div class="${style}"><table>\n<thead>${line(columns, "th")}</thead>\n` +
     `<tbody>\n${body}\n</tbody></table></div>` +
-    notes.map((note) => `<p class="note">${escape(note)}</p>`).join("");
-}
-
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
+    notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`).join("");
 }

@@ -1,13 +1,13 @@
 /** A report as GitHub's Markdown; charts become their captions. */
 
 import { markdownTable } from "../table.ts";
-import type { Block, Document } from "./document.ts";
+import type { ReportBlock, ReportPage } from "./report-page.ts";
 
-export function toMarkdown({ title, blocks }: Document): string {
+export function toMarkdown({ title, blocks }: ReportPage): string {
   return [`# ${title}`, ...blocks.map(blockToMarkdown)].join("\n\n") + "\n";
 }
 
-function blockToMarkdown(block: Block): string {
+function blockToMarkdown(block: ReportBlock): string {
   switch (block.kind) {
     case "heading":
       return `${"#".repeat(block.level)} ${block.text}`;

@@ -3,11 +3,11 @@
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
 import { comparisonTable } from "../compare.ts";
-import { categoryTable, heading, headline, percent, subjectTable } from "../result-tables.ts";
+import { accuracyText, categoryTable, heading, headline, subjectTable } from "../result-tables.ts";
 import type { Results } from "../results.ts";
 import type { Table } from "../table.ts";
 import { accuracyChart, lineChart, type Series, shareChart } from "./charts.ts";
-import type { Block, Document, Figure } from "./document.ts";
+import type { Figure, ReportBlock, ReportPage } from "./report-page.ts";
 import type { ReportData, Stage } from "./report-data.ts";
 
 /** What to call measurements that several stages have. */
@@ -20,7 +20,7 @@ const MEASUREMENTS: Record<string, { title: string; unit: string }> = {
 /** Measurements with a place of their own. */
 const SHOWN_APART = new Set(["step", "tokens", "loss", "validationLoss"]);
 
-export function report({ folder, stages, evaluations }: ReportData): Document {
+export function report({ folder, stages, evaluations }: ReportData): ReportPage {
   return {
     title: `Report on ${folder}`,
     blocks: [
@@ -53,7 +53,7 @@ function shortName(model: string): string {
   return run === undefined ? model.replace(/\/$/, "").split("/").at(-1)! : `${run}, step ${step}`;
 }
 
-function stageBlocks(stage: Stage): Block[] {
+function stageBlocks(stage: Stage): ReportBlock[] {
   const { name, metrics, facts, samples, settings } = stage;
   const mixture = Object.fromEntries(
     Object.entries(stage.mixture).filter(([, tokens]) => tokens > 0),
@@ -62,7 +62,7 @@ function stageBlocks(stage: Stage): Block[] {
     { kind: "heading", level: 2, text: name },
     { kind: "figures", figures: stageFigures(stage) },
     ...lossBlocks(stage),
-    ...otherMeasurements(metrics).map((key): Block => measurementBlock(metrics, key)),
+    ...otherMeasurements(metrics).map((key): ReportBlock => measurementBlock(metrics, key)),
     ...(Object.keys(mixture).length > 0
       ? [{
         kind: "chart" as const,
@@ -99,7 +99,7 @@ function stageFigures(stage: Stage): Figure[] {
   ];
 }
 
-function lossBlocks(stage: Stage): Block[] {
+function lossBlocks(stage: Stage): ReportBlock[] {
   const training = series("training", stage.metrics, "loss");
   const validation = series("validation", stage.metrics, "validationLoss");
   if (training.points.length === 0) return [];
@@ -122,7 +122,7 @@ function otherMeasurements(metrics: StepMetrics[]): string[] {
   return [...names].filter((name) => !SHOWN_APART.has(name));
 }
 
-function measurementBlock(metrics: StepMetrics[], key: string): Block {
+function measurementBlock(metrics: StepMetrics[], key: string): ReportBlock {
   const { title, unit } = MEASUREMENTS[key] ?? { title: inWords(key), unit: "" };
   const curve = series(key, metrics, key);
   const values = curve.points.map(([, value]) => value);
@@ -148,7 +148,7 @@ function inWords(key: string): string {
 }
 
 /** What the run noted of itself. */
-function factsBlocks(facts: Record<string, unknown>): Block[] {
+function factsBlocks(facts: Record<string, unknown>): ReportBlock[] {
   const rows = Object.entries(facts).map(([name, value]) => [
     name,
     typeof value === "string" ? value : JSON.stringify(value),
@@ -168,12 +168,12 @@ function settingsTable({ settings }: Stage): Table {
   return { title: "", columns: ["setting", "value"], rows, notes: [] };
 }
 
-function evaluationBlocks(evaluations: Results[]): Block[] {
+function evaluationBlocks(evaluations: Results[]): ReportBlock[] {
   if (evaluations.length === 0) return [];
   return [
     { kind: "heading", level: 2, text: "Evaluations" },
     { kind: "table", table: comparisonTable(evaluations) },
-    ...evaluations.flatMap((results): Block[] => [
+    ...evaluations.flatMap((results): ReportBlock[] => [
       { kind: "heading", level: 3, text: heading(results) },
       ...accuracyBlocks(results),
       { kind: "table", table: categoryTable(results) },
@@ -185,7 +185,7 @@ function evaluationBlocks(evaluations: Results[]): Block[] {
   ];
 }
 
-function accuracyBlocks({ scores, average, title }: Results): Block[] {
+function accuracyBlocks({ scores, average, title }: Results): ReportBlock[] {
   if (!scores) return [];
   const groups = [
     { ...scores.overall, name: "all" },
@@ -197,11 +197,11 @@ function accuracyBlocks({ scores, average, title }: Results): Block[] {
     kind: "chart",
     title: `${title} by category`,
     chart: accuracyChart(groups, average),
-    caption: groups.map((group) => `${group.name} ${percent(group[average])} %`).join(", "),
+    caption: groups.map((group) => `${group.name} ${accuracyText(group[average])} %`).join(", "),
   }];
 }
 
-function speedBlocks({ speed }: Results): Block[] {
+function speedBlocks({ speed }: Results): ReportBlock[] {
   if (!speed) return [];
   const tokens = Math.round(speed.tokensPerSecond).toLocaleString("en");
   const text = `Answered ${speed.questionsPerSecond.toFixed(1)} questions a second, reading ` +

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertIsError, assertThrows } from "@std/assert";
 import { clean } from "../../data/clean.ts";
 import { cleanReportPage } from "../../data/cleaning/clean-report-page.ts";
 import { readCleanReport } from "../../data/cleaning/read-clean-report.ts";
-import { number, readFlags } from "../../data/data-flags.ts";
+import { numberOption, readFlags } from "../../data/data-flags.ts";
 import { cleanSummary, inspectFile } from "../../data/data-summary.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
@@ -132,7 +132,7 @@ Deno.test("what a command does not take, or what would change nothing, is refuse
   assertEquals(readFlags(["dedup", ...files, "--exact"]).options.input, ["a", "b"]);
   for (const count of ["1.5", "0", "99999999999999999999"]) {
     const flags = readFlags(["tokenize", "--sequence", count]);
-    assertThrows(() => number(flags, "sequence"), UserError, "expected a whole number");
+    assertThrows(() => numberOption(flags, "sequence"), UserError, "expected a whole number");
   }
 });
 

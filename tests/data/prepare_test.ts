@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadDocumentEncoder } from "../../data/tokenizing/tokenize-job.ts";
 import { drawDocuments } from "../../data/tokenizing/mixture.ts";
-import { prepare, readPrepareSettings } from "../../data/prepare.ts";
+import { prepare } from "../../data/prepare.ts";
+import { readPrepareSettings } from "../../data/read-prepare-settings.ts";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
 import { Shard } from "../../data/shards/shard-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";

@@ -1,6 +1,8 @@
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { gzipSync, strToU8 } from "fflate";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { END_OF_DOCUMENT } from "../../data/tokenizing/tokenize-job.ts";
-import { perplexity, type Predictor, readDocuments } from "../../eval/perplexity.ts";
+import { perplexity, type Predictor, readTexts } from "../../eval/perplexity.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
@@ -60,19 +62,41 @@ Deno.test("bits per byte count bytes, not characters", async () => {
   assertAlmostEquals(found.perplexity, 64, 1e-9);
 });
 
-Deno.test("documents are whole files or the texts of JSON lines", () =>
+Deno.test("the same documents give the same bits per byte, whatever kind of file holds them", () =>
   inTemporaryFolder(async (folder) => {
-    const read = async (name: string, content: string) => {
-      await Deno.writeTextFile(`${folder}/${name}`, content);
-      return await readDocuments(`${folder}/${name}`);
+    const bitsPerByte = async (name: string, content: string | Uint8Array) => {
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      await Deno.writeFile(`${folder}/${name}`, bytes);
+      const { model } = predictor();
+      return (await perplexity(model, await readTexts(`${folder}/${name}`), 3, 2)).bitsPerByte;
     };
-    const fails = (read: () => Promise<unknown>, message: string) =>
-      assertRejects(read, UserError, message);
-    assertEquals(await read("a.txt", "一\n二\n"), ["一\n二\n"]);
-    assertEquals(await read("b.jsonl", '\ufeff{"text": "一"}\r\n\n{"text": "二"}'), ["一", "二"]);
-    await fails(() => read("c.jsonl", '{"text": "一"}\n{"txt": "二"}\n'), 'c.jsonl:2: no "text"');
-    await fails(() => read("d.txt", ""), "d.txt: no text in it");
-    await Deno.writeFile(`${folder}/e.gz`, Uint8Array.of(0x1f, 0x8b, 8, 0));
-    await fails(() => readDocuments(`${folder}/e.gz`), "e.gz: not UTF-8 text");
-    await fails(() => readDocuments(`${folder}/f.txt`), "f.txt: there is no such file");
+    const lines = '\ufeff{"text": "abcab"}\r\n\n{"text": "c"}';
+    const column = { name: "text", data: ["abcab", "c"] };
+    const files: Record<string, string | Uint8Array> = {
+      "a.jsonl": lines,
+      "a.data": lines,
+      "a.json": '[{"text": "abcab"}, {"text": "c"}, {"text": ""}]',
+      "a.jsonl.gz": gzipSync(strToU8(lines)),
+      "a.parquet": new Uint8Array(parquetWriteBuffer({ columnData: [column] })),
+    };
+    for (const [name, content] of Object.entries(files)) {
+      assertEquals(await bitsPerByte(name, content), 2, name);
+    }
+    await Deno.writeTextFile(`${folder}/a.txt`, "abcab\nc\n");
+    assertEquals(await readTexts(`${folder}/a.txt`), ["abcab\nc\n"], "one document");
+  }));
+
+Deno.test("a file whose documents cannot all be read has no perplexity", () =>
+  inTemporaryFolder(async (folder) => {
+    const fails = async (name: string, content: string, message: string) => {
+      await Deno.writeTextFile(`${folder}/${name}`, content);
+      await assertRejects(() => readTexts(`${folder}/${name}`), UserError, message);
+    };
+    const lacking = '{"text": "一"}\n{"txt": "二"}\n';
+    await fails("c.jsonl", lacking, 'c.jsonl, line 2: it has no field "text"');
+    await fails("d.txt", "", "d.txt: there is no text in it");
+    await fails("e.jsonl", '{"text": ""}\n', "e.jsonl: there is no text in it");
+    await fails("f.gz", "no gzip", "f.gz is damaged or cut short");
+    const none = "g.txt: there is no such file";
+    await assertRejects(() => readTexts(`${folder}/g.txt`), UserError, none);
   }));

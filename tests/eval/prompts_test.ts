@@ -71,14 +71,14 @@ function check(
   goldens: Golden[],
   options = { cot: false },
 ) {
-  const recipe = protocolNamed(protocol)(benchmark, options.cot);
+  const format = protocolNamed(protocol)(benchmark, options.cot);
   const [shots, question] = benchmark === mmlu
     ? [ENGLISH_SHOTS, ENGLISH]
     : [CHINESE_SHOTS, CHINESE];
   for (const golden of goldens) {
     const subject = benchmark.subjects.find(({ handle }) => handle === golden.subject)!;
     const prompt = buildPrompt(
-      recipe,
+      format,
       subject,
       shots.slice(0, golden.shots),
       question,
@@ -86,7 +86,7 @@ function check(
       32768,
     );
     assertEquals(prompt.text, golden.text);
-    const whole = recipe.chat
+    const whole = format.chat
       ? "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n" +
         golden.text + "<|im_end|>\n<|im_start|>assistant\n"
       : golden.text;
@@ -243,8 +243,8 @@ Deno.test("harness CMMLU", () => {
 
 Deno.test("harness strips what Python takes for space", () => {
   const question = { ...ENGLISH, text: "\x85\u3000\ufeffWhat is ice?\x1c\x85\n" };
-  const recipe = protocolNamed("harness")(mmlu, false);
-  const { text } = buildPrompt(recipe, mmlu.subjects[0], [], question, tokenizer, 1024);
+  const format = protocolNamed("harness")(mmlu, false);
+  const { text } = buildPrompt(format, mmlu.subjects[0], [], question, tokenizer, 1024);
   assertEquals(text.split("\n")[2], "\ufeffWhat is ice?");
 });
 
@@ -391,10 +391,10 @@ Deno.test("shots give way as each source drops them", () => {
     contextLength: number,
     lengths: number[],
   ) => {
-    const recipe = protocolNamed(protocol)(benchmark, false);
+    const format = protocolNamed(protocol)(benchmark, false);
     const shots = lengths.map((length) => ({ ...CHINESE_SHOTS[0], text: "长".repeat(length) }));
     const { shots: count, cut, ids, text } = buildPrompt(
-      recipe,
+      format,
       benchmark.subjects[0],
       shots,
       CHINESE,
@@ -405,7 +405,7 @@ Deno.test("shots give way as each source drops them", () => {
       shots: count,
       cut,
       length: ids.length,
-      header: text.startsWith(recipe.header(benchmark.subjects[0])),
+      header: text.startsWith(format.header(benchmark.subjects[0])),
     };
   };
   // C-Eval's header is 34 characters, its question 37, a shot 27 more than its text.

@@ -169,9 +169,9 @@ async function benchWriting(
 ): Promise<void> {
   const { gpu, parameters, tokenizer } = model;
   const device = gpu.capabilities.cpu ? "cpu" : "gpu";
-  const { recipe, benchmark, questions } = exam;
+  const { format, benchmark, questions } = exam;
   const prompts = questions.slice(0, texts).map((question) =>
-    buildPrompt(recipe, benchmark.subjects[0], [], question, tokenizer, 2048).ids
+    buildPrompt(format, benchmark.subjects[0], [], question, tokenizer, 2048).ids
   );
   const { rate } = await benchmarkCopy(gpu, COPIED[device]);
   const count = WRITTEN[device] + WARM_UP;

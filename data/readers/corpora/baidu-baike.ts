@@ -1,6 +1,6 @@
 import { type CorpusRecord, recordsField, textField } from "../record.ts";
 import type { Corpus } from "./corpus.ts";
-import { clean, longEnough } from "./prose.ts";
+import { longEnough, normalized } from "./prose.ts";
 
 /** Baidu Baike: articles of an encyclopaedia, without those that have no title or no summary. */
 export const baiduBaike: Corpus = {
@@ -16,5 +16,5 @@ export const baiduBaike: Corpus = {
 };
 
 function entry(record: CorpusRecord, content: string): string {
-  return `${clean(textField(record, "title"))}：${clean(textField(record, content))}`;
+  return `${normalized(textField(record, "title"))}：${normalized(textField(record, content))}`;
 }

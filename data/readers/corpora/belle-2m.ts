@@ -1,6 +1,6 @@
 import { textField } from "../record.ts";
 import type { Corpus } from "./corpus.ts";
-import { clean, longEnough } from "./prose.ts";
+import { longEnough, normalized } from "./prose.ts";
 
 /** BELLE 2M: instructions and answers, one after the other. */
 export const belle2m: Corpus = {
@@ -8,6 +8,6 @@ export const belle2m: Corpus = {
   fields: [["instruction", "output"]],
   textOf: (record) =>
     longEnough(
-      `${clean(textField(record, "instruction"))}\n${clean(textField(record, "output"))}`,
+      `${normalized(textField(record, "instruction"))}\n${normalized(textField(record, "output"))}`,
     ),
 };

@@ -1,7 +1,7 @@
 import { BadRecord, recordsField, textField } from "../record.ts";
 import { conversation } from "./chat.ts";
 import type { Corpus } from "./corpus.ts";
-import { clean, longEnough } from "./prose.ts";
+import { longEnough, normalized } from "./prose.ts";
 
 const SPEAKERS = ["human", "assistant"];
 
@@ -11,7 +11,7 @@ export const belle35m: Corpus = {
   fields: [["conversations"]],
   textOf(record, rules) {
     const turns = recordsField(record, "conversations").map((turn, i) => {
-      if (turn.from === SPEAKERS[i % 2]) return clean(textField(turn, "value"));
+      if (turn.from === SPEAKERS[i % 2]) return normalized(textField(turn, "value"));
       throw new BadRecord(`turn ${i + 1} is not from ${SPEAKERS[i % 2]}`);
     });
     return turns.length === 0 ? undefined : longEnough(conversation(turns, rules));

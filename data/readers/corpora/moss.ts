@@ -1,7 +1,7 @@
 import { recordsField, textField } from "../record.ts";
 import { conversation } from "./chat.ts";
 import type { Corpus } from "./corpus.ts";
-import { clean, longEnough } from "./prose.ts";
+import { longEnough, normalized } from "./prose.ts";
 
 /** MOSS 003: conversations of many turns. */
 export const moss: Corpus = {
@@ -9,8 +9,8 @@ export const moss: Corpus = {
   fields: [["conversation"]],
   textOf(record, rules) {
     const turns = recordsField(record, "conversation").flatMap((turn) => [
-      clean(textField(turn, "human")),
-      clean(textField(turn, "assistant")),
+      normalized(textField(turn, "human")),
+      normalized(textField(turn, "assistant")),
     ]);
     return turns.length === 0 ? undefined : longEnough(conversation(turns, rules));
   },

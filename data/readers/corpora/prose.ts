@@ -1,7 +1,7 @@
 import { codePointLength } from "../../operators/unicode.ts";
 
 /** The text in Unicode's compatibility form NFKC, without carriage returns. */
-export function clean(text: string): string {
+export function normalized(text: string): string {
   return text.normalize("NFKC").replaceAll("\r", "");
 }
 

@@ -1,7 +1,7 @@
 import { BadRecord, type CorpusRecord, textField } from "../record.ts";
 import { chat } from "./chat.ts";
 import type { Corpus, TextRules } from "./corpus.ts";
-import { clean, longEnough } from "./prose.ts";
+import { longEnough, normalized } from "./prose.ts";
 
 const FEWEST_UPVOTES = 100;
 
@@ -11,8 +11,8 @@ export const zhihu: Corpus = {
   fields: [["INSTRUCTION", "RESPONSE", "METADATA"]],
   textOf(record, rules) {
     if (upvotes(record, rules) < FEWEST_UPVOTES) return undefined;
-    const question = clean(textField(record, "INSTRUCTION"));
-    return longEnough(chat(question, clean(textField(record, "RESPONSE"))));
+    const question = normalized(textField(record, "INSTRUCTION"));
+    return longEnough(chat(question, normalized(textField(record, "RESPONSE"))));
   },
 };
 

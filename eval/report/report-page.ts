@@ -3,7 +3,7 @@
 import type { Table } from "../table.ts";
 import type { Chart } from "./charts.ts";
 
-export type Block =
+export type ReportBlock =
   | { kind: "heading"; level: 2 | 3; text: string }
   | { kind: "text"; text: string }
   /** A few numbers that matter most. */
@@ -20,7 +20,7 @@ export interface Figure {
   value: string;
 }
 
-export interface Document {
+export interface ReportPage {
   title: string;
-  blocks: Block[];
+  blocks: ReportBlock[];
 }
