@@ -1,28 +1,29 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { shuffled } from "./random.ts";
 
-/** How far a {@linkcode BlockSource} has come; JSON. It means nothing among other blocks. */
+/** How far a {@linkcode BlockSource} has come; JSON. It has a meaning for the same blocks only. */
 export interface BlockPosition {
-  /** Complete passes over all blocks. */
+  /** Complete epochs: passes over all blocks. */
   epoch: number;
-  /** Blocks taken in the present pass. */
+  /** Blocks taken in the current epoch. */
   index: number;
 }
 
-/** The same among {@linkcode ShuffledBlocks}. */
+/** How far {@linkcode ShuffledBlocks} have come; JSON. */
 export interface ShuffledPosition extends BlockPosition {
-  /** Tells the text from others. */
+  /** Identifies the text that the blocks were cut from. */
   text: string;
 }
 
 /** An endless supply of blocks of token ids that can say where it is and return there. */
 export interface BlockSource {
-  /** Tokens in a block: the sequence and one more, since the target is the input moved by one. */
+  /** Tokens of a block: a sequence and one more, as the targets are the inputs moved by one. */
   readonly blockLength: number;
-  /** The next block, int32 `[blockLength]`, not to be written to. */
+  /** The next block, int32 [blockLength], not to be written to. */
   next(): Int32Array;
+  /** Where it is now. */
   position(): BlockPosition;
-  /** Throws UserError if the position was taken among other blocks. */
+  /** Goes on from a position. @throws UserError if it was taken with other blocks */
   seek(position: BlockPosition): void;
 }
 
@@ -59,8 +60,10 @@ export class ShuffledBlocks implements BlockSource {
   #order: Uint32Array;
 
   /**
-   * @param blocks at least one, all of one length
-   * @param text what tells the text that they were cut from, such as its hash
+   * Shuffles blocks by a seed.
+   *
+   * @param blocks at least one, all of the same length
+   * @param text identifies the text that they were cut from, such as its hash
    */
   constructor(blocks: Int32Array[], seed: number, text: string) {
     this.blockLength = blocks[0].length;
@@ -70,15 +73,18 @@ export class ShuffledBlocks implements BlockSource {
     this.#order = shuffled(blocks.length, seed);
   }
 
+  /** The next block, int32 [blockLength], not to be written to. */
   next(): Int32Array {
     if (this.#index === this.#blocks.length) this.#enterEpoch(this.#epoch + 1);
     return this.#blocks[this.#order[this.#index++]];
   }
 
+  /** Where it is now. */
   position(): ShuffledPosition {
     return { epoch: this.#epoch, index: this.#index, text: this.#text };
   }
 
+  /** Goes on from a position. @throws UserError if it was taken with another text */
   seek({ epoch, index, text }: ShuffledPosition): void {
     if (text !== this.#text) {
       throw new UserError(

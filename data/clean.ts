@@ -17,40 +17,44 @@ import { prepareSteps, type Recipe, type RecipeStep } from "./recipe.ts";
 import { WholeFile } from "./files/whole-file.ts";
 import { WORK_FOLDER, WorkFolder } from "./files/work-folder.ts";
 
+/** What to clean, by which recipe, and where to write it. */
 export interface CleanSettings {
+  /** The operators that documents pass. */
   recipe: Recipe;
   /** Files of any of the paper's corpora, or of any records that have a text. */
   inputs: string[];
-  /** JSON lines, each a text with where it came from, or the record that it was in; under `text`. */
+  /** The file to write: JSON lines, each a record with the text as `text` and where it is from. */
   output: string;
   /**
-   * Where to write the statistics of all documents up to the first deduplicator; every step before it
-   * then takes every document.
+   * The file to write the statistics of all documents to, up to the first deduplicator. With it,
+   * every step before the deduplicator measures every document, dropped ones too.
    */
   statistics?: string;
-  /** Where to write samples that mappers changed and filters dropped, and how many of each. */
+  /** The file to write samples of changed and dropped documents to, and their number per operator. */
   traces?: { path: string; ofEach: number };
-  /** Threads that clean; 1 is the one that asks. */
+  /** Number of threads, the calling one among them; 1 if undefined. */
   workers?: number;
-  /** Whether whatever cannot be read ends the run, instead of being counted. */
+  /** Whether the first record that cannot be read ends the run, instead of being counted. */
   strict?: boolean;
+  /** How records become documents; by default, each by the corpus that its fields show. */
   reading?: Pick<ReadingRules, "corpus" | "asPublished">;
   /** A `tokenizer.json` for filters that count tokens. */
   tokenizer?: string;
-  /** A SentencePiece `.model` for filters that count its pieces; if undefined, perplexity's. */
+  /** A SentencePiece `.model` for filters that count its pieces; if undefined, that of perplexity. */
   sentencePiece?: string;
-  /** By what perplexity is measured; if undefined, perplexity filters are left out. */
+  /** How perplexity is measured; if undefined, perplexity filters are left out. */
   perplexity?: PerplexitySettings;
+  /** Called as files are read and written. */
   onProgress?: OnProgress;
 }
 
 /**
- * Takes the documents of files through a recipe, and writes those that stay. Killed, it goes on when
- * started again: files that were finished are not done again. The order of the output does not
- * depend on the number of workers.
+ * Cleans the documents of files by a recipe and writes those that stay. After a kill, the same call
+ * goes on where it was: finished files are not cleaned again. The order of the output does not depend
+ * on the number of workers.
  *
- * @throws UserError for a recipe, a file or a disk that does not allow it, if there is no document, or
- * if what is written would take the place of an input or of one another; nothing that looks finished
+ * @throws UserError for a wrong recipe, a file that cannot be read or written, if there is no
+ * document, or if an output would overwrite an input or another output; nothing that looks finished
  * is left then
  */
 export async function clean(settings: CleanSettings): Promise<CleanReport> {
@@ -139,7 +143,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   return { ...report, warnings: [...notes, ...warningsOf(report)] };
 }
 
-/** The files by which documents are judged: those of models and benchmarks. */
+/** The files on which the judgement of documents depends: those of models and benchmarks. */
 export function judgingFilesOf(
   { recipe, tokenizer, sentencePiece, perplexity }: Pick<
     CleanSettings,

@@ -1,8 +1,9 @@
-/** A text of a corpus, and where it came from. */
+/** A text of a corpus, and where it is from. */
 export interface Document {
+  /** The text itself. */
   text: string;
   /** The corpus: a package's name or a file's path. */
   source: string;
-  /** Where in the source, in words fit for an error message, such as `line 12`. */
+  /** Its place in the source, in words for an error message, such as `line 12`. */
   place: string;
 }

@@ -8,17 +8,19 @@ import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
 import { tokenize, type TokenizeReport } from "./tokenize.ts";
 import { WholeFile } from "./files/whole-file.ts";
 
+/** The result of preparing; JSON. */
 export interface PrepareReport {
-  /** What cleaning each source came to. */
+  /** The report of the cleaning of each source, by its name. */
   cleaned: Record<string, CleanReport>;
+  /** The report of the tokens. */
   tokenized: TokenizeReport;
 }
 
 /**
- * All that lies between published files and shards: reads, cleans, mixes, tokenizes and packs.
- * Killed, it goes on when started again, and ends with the same shards.
+ * Makes shards of published files: reads, cleans, mixes, tokenizes and packs them. After a kill, the
+ * same call goes on where it was and ends with the same shards.
  *
- * @throws UserError for settings, files or a disk that do not allow it, or someone else's files by
+ * @throws UserError for wrong settings, a file that cannot be read or written, or other files under
  * the names that it would use; there is no new manifest then
  */
 export async function prepare(settings: PrepareSettings): Promise<PrepareReport> {
@@ -46,8 +48,8 @@ export async function prepare(settings: PrepareSettings): Promise<PrepareReport>
 }
 
 /**
- * Cleans a source, unless it has been cleaned by the same recipe from the same files. What is told
- * of it beside the cleaned file is there before that file, and has a report when it is whole.
+ * Cleans a source, unless it has been cleaned by the same recipe from the same files. The file beside
+ * the cleaned one is written before it, and holds a report once the cleaned file is whole.
  */
 async function cleanOnce(
   source: PrepareSource,

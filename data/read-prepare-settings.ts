@@ -8,7 +8,7 @@ import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
 import { readRecipe, type Recipe, recipePath } from "./recipe.ts";
 
-/** What a settings file says. */
+/** The settings that a settings file holds. */
 export type PrepareFile = Pick<
   PrepareSettings,
   "sources" | "sequence" | "format" | "blocksPerShard" | "tokenizer"

@@ -15,7 +15,9 @@ import { OPERATORS } from "./operators/operators.ts";
 
 /** A step of a recipe: an operator and its arguments. */
 export interface RecipeStep {
+  /** The operator's name. */
   name: string;
+  /** The arguments that the recipe gives; all others have their defaults. */
   arguments: Record<string, unknown>;
 }
 
@@ -23,20 +25,19 @@ export interface RecipeStep {
 export interface Recipe {
   /** The field of a sample that holds its text. */
   textKey: string;
+  /** The operators in their order. */
   steps: RecipeStep[];
-  /** Keys of the file that say where and how to run, which the command line says here. */
+  /** Keys of the file that say where and how to run: the settings of cleaning say that here. */
   ignored: string[];
 }
 
-/**
- * Where a recipe is: one that ships with this project goes by its name alone, such as `steel-zh`.
- */
+/** The path of a recipe: one that ships with this project has a name alone, such as `steel-zh`. */
 export function recipePath(name: string): string {
   if (/[/\\]|\.ya?ml$/.test(name)) return name;
   return fileURLToPath(new URL(`recipes/${name}.yaml`, import.meta.url));
 }
 
-/** Reads a recipe in Data-Juicer's YAML. Throws UserError, naming the file, if it is none. */
+/** Reads a recipe in Data-Juicer's YAML. @throws UserError naming the file, if it is not a recipe */
 export async function readRecipe(path: string): Promise<Recipe> {
   const yaml = await readIfThere(path);
   if (yaml !== undefined) return parseRecipe(yaml, path);
@@ -46,7 +47,12 @@ export async function readRecipe(path: string): Promise<Recipe> {
   );
 }
 
-/** As {@linkcode readRecipe}, from the file's content; `path` is for messages. */
+/**
+ * Parses a recipe in Data-Juicer's YAML.
+ *
+ * @param path the recipe's file, for messages
+ * @throws UserError naming the file, if it is not a recipe
+ */
 export function parseRecipe(yaml: string, path: string): Recipe {
   const content = parseYaml(yaml, path);
   if (!isRecord(content) || !Array.isArray(content.process)) {
@@ -87,18 +93,19 @@ function parseStep(item: unknown, place: string): RecipeStep {
 
 /** An operator of a recipe, or why it cannot run. */
 export interface PreparedStep {
+  /** The operator's name. */
   name: string;
-  /** Undefined if the operator wants a model that is not there. */
+  /** The operator; undefined if it needs a model that is not given. */
   operator?: Operator;
-  /** What it wants, in words. */
+  /** What the operator needs, in words. */
   missing?: string;
 }
 
 /**
- * Builds the operators of a recipe. One that wants a model which is not given is left out, with the
- * reason.
+ * Builds the operators of a recipe. An operator that needs a model which is not given is left out,
+ * with the reason.
  *
- * @throws UserError for an operator or argument that does not exist, or a value that cannot be
+ * @throws UserError for an operator or argument that does not exist, or a value that is not allowed
  */
 export function prepareSteps(steps: RecipeStep[], models: Models): PreparedStep[] {
   return steps.map(({ name, arguments: values }) => {
@@ -136,7 +143,11 @@ const RUNTIME_ARGUMENTS = new Set([
   "work_dir",
 ]);
 
-/** Builds one operator; throws as {@linkcode prepareSteps}, and ModelMissing. */
+/**
+ * Builds one operator.
+ *
+ * @throws UserError as {@linkcode prepareSteps} does, and {@linkcode ModelMissing}
+ */
 export function createOperator(
   name: string,
   given: Record<string, unknown>,

@@ -5,13 +5,13 @@ import { WholeFile } from "./files/whole-file.ts";
 import type { TokenCorpus } from "./token-corpus.ts";
 
 /**
- * The corpus that an earlier call kept in the folder `dir` under `key`, or else the one that `make`
+ * The corpus that an earlier call kept in the folder `dir` under `key`, or else the corpus that `make`
  * returns, which is kept for the next call.
  *
- * A corpus is written aside and renamed, and read back only if its checksum is right: a file that
- * was damaged is made again. One that cannot be kept, as on a full disk, is still returned.
+ * A file is read only if its checksum is right: a damaged one is made again, and so is one that two
+ * processes wrote at once. A corpus that cannot be kept, as on a full disk, is still returned.
  *
- * @param key everything that the tokens depend on, as JSON
+ * @param key everything that the tokens depend on; JSON
  */
 export async function cachedCorpus(
   dir: string,

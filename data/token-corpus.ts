@@ -3,35 +3,40 @@ import type { Encoder } from "./tokenizer/encoder.ts";
 
 /** A corpus as token ids: documents one after another, each followed by the end token. */
 export interface TokenCorpus {
-  /** int32 `[tokens]`, to learn from. */
+  /** The tokens to train on, int32 [tokens]. */
   train: Int32Array;
-  /** int32 `[tokens]`, of documents that are not in `train`. */
+  /** The tokens of the documents that are held out, int32 [tokens]. */
   heldOut: Int32Array;
-  /** Tokens from each source, both sides together. */
+  /** Number of tokens by source, those held out included. */
   tokensBySource: Record<string, number>;
 }
 
-/** Documents, and what share of a corpus's tokens they are to make up. */
+/** Documents, and their share of the tokens of a corpus. */
 export interface Ingredient {
+  /** The documents, of any number. */
   documents: AsyncIterable<Document>;
+  /** Their share, from 0 to 1. */
   share: number;
 }
 
+/** How documents become tokens. */
 export interface TokenizeOptions {
+  /** Gives the ids of a text. */
   tokenizer: Encoder;
-  /** The id put after every document. */
+  /** The id that follows every document. */
   endToken: number;
-  /** Where to stop, counted in tokens, at the end of a document; Infinity takes everything. */
+  /** About how many tokens to take, always whole documents; Infinity takes everything. */
   tokens: number;
-  /** Share of the documents kept from training. */
+  /** The share of the documents that is held out, from 0 to 1. */
   heldOut: number;
-  /** Called after every document with the tokens so far. */
+  /** Called after every document with the number of tokens so far. */
   onProgress?: (tokens: number) => void;
 }
 
 /**
- * Turns documents into tokens, both sides mixed by the same shares. A hash of its text decides
- * whether a document is held out: it stays on its side in every run, and its duplicates with it.
+ * Turns documents into tokens to train on and tokens that are held out, both mixed by the same shares.
+ * A hash of its text decides whether a document is held out: this is the same in every run, and for
+ * all copies of the document.
  */
 export async function tokenizeCorpus(
   ingredients: Ingredient[],

@@ -20,44 +20,57 @@ import { TokenStream } from "./tokenizing/token-stream.ts";
 import { WORK_FOLDER, WorkFolder } from "./files/work-folder.ts";
 import { Threads } from "./threads.ts";
 
-/** Files that make up one part of the mixture. */
+/** A part of the mixture. */
 export interface TokenizeSource {
+  /** Its name in the manifest. */
   name: string;
+  /** Files of documents. */
   files: string[];
-  /** Its share, relative to the others'; if none has one, all is taken. */
+  /** Its share, relative to the weights of the others; if no source has one, all is taken. */
   weight?: number;
 }
 
+/** What to tokenize, and how to pack it. */
 export interface TokenizeSettings {
+  /** The parts of the mixture. */
   sources: TokenizeSource[];
   /** The folder for the shards. */
   output: string;
   /** The path of a `tokenizer.json`; Qwen1.5's if undefined. */
   tokenizer?: string;
+  /** The format of the shards; `steel` if undefined. */
   format?: ShardFormat;
-  /** Tokens of a sequence; a block has one more. */
+  /** Tokens of a sequence, 2048 if undefined; a block has one more. */
   sequence?: number;
+  /** Blocks of a full shard; the paper's 204,800 if undefined. */
   blocksPerShard?: number;
+  /** Number of threads, the calling one among them; 1 if undefined. */
   workers?: number;
+  /** Whether the first record that cannot be read ends the run, instead of being counted. */
   strict?: boolean;
+  /** Called as files are tokenized and documents are packed. */
   onProgress?: OnProgress;
 }
 
+/** The result of tokenizing; JSON. */
 export interface TokenizeReport {
+  /** What the shards hold. */
   manifest: Manifest;
-  /** Tokens that the mixture left over, by source. */
+  /** Tokens that the mixture did not use, by source. */
   leftOver: Record<string, number>;
+  /** Records and files that could not be read, or are odd but kept. */
   problems: ProblemReport;
+  /** How long it took. */
   seconds: number;
 }
 
 /**
  * Turns the documents of files into tokens, mixes the sources by weight and packs them into shards.
- * Killed, it goes on when started again, and ends with the same shards. Shards of an earlier run stay
- * until there are documents to take their place.
+ * After a kill, the same call goes on where it was and ends with the same shards. Shards of an earlier
+ * run stay until there are documents to replace them.
  *
- * @throws UserError for files, weights or a disk that do not allow it, or if the folder holds an
- * input or someone else's files by the names that it would use; there is no new manifest then
+ * @throws UserError for wrong weights, a file that cannot be read or written, or a folder that holds
+ * an input or other files under the names that it would use; there is no new manifest then
  */
 export async function tokenize(settings: TokenizeSettings): Promise<TokenizeReport> {
   const { sources, output, format = "steel", sequence = 2048, strict = false } = settings;
@@ -123,7 +136,7 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   };
 }
 
-/** To be raised when the same files give other tokens, or work files change. */
+/** To be raised when the same files give other tokens, or when work files change. */
 const EDITION = 2;
 
 async function tokenizeSources(

@@ -7,41 +7,51 @@ import type { PreparedStep } from "../recipe.ts";
 
 /** What a step of a recipe did to the documents that came to it. */
 export interface StepCounts {
+  /** The operator's name. */
   name: string;
-  /** Why the step was left out, if it was. */
+  /** Why the operator was left out, if it was. */
   missing?: string;
-  /** Documents that came to it. */
+  /** Number of documents that came to it. */
   reached: number;
-  /** Documents that a mapper changed. */
+  /** Number of documents that it changed. */
   changed: number;
-  /** Documents that a filter or deduplicator dropped. */
+  /** Number of documents that it dropped. */
   dropped: number;
-  /** Of all documents those that a filter would keep on its own; only where all are measured. */
+  /** Number of all documents that it would keep on its own; 0 unless all are measured. */
   passing: number;
-  /** Of all documents measured those without a fingerprint, being too short. */
+  /** Number of documents that are too short for a fingerprint. */
   empty: number;
 }
 
 /** A document that a step changed or dropped. */
 export interface Trace {
+  /** The operator's name. */
   operator: string;
+  /** The file that the document is from. */
   file: string;
+  /** Its place in the file, such as `line 12`. */
   place: string;
+  /** The text that came to the operator. */
   before: string;
-  /** What a mapper made of it. */
+  /** The text that a mapper made of it. */
   after?: string;
   /** Why a filter dropped it. */
   reason?: string;
 }
 
-/** A document that was dropped for a reason which its owner will want to know. */
+/** A dropped document that the report names: it holds a question of a benchmark. */
 export interface Listed {
+  /** The operator's name. */
   operator: string;
+  /** The file that the document is from. */
   file: string;
+  /** Its place in the file, such as `line 12`. */
   place: string;
+  /** Why it was dropped. */
   reason: string;
 }
 
+/** What a pass over documents notes besides those that stay. */
 export interface CleaningOptions {
   /**
    * Whether every document is taken through every step, those that were dropped too, so that all
@@ -57,30 +67,32 @@ export interface CleaningOptions {
 /** Words of a document's entry in {@linkcode Cleaned.entries}. */
 export const ENTRY = { low: 0, high: 1, bytes: 2, characters: 3, origin: 4, length: 5 } as const;
 
-/** What cleaning some documents came to; plain data, fit for a message between threads. */
+/** The result of cleaning some documents; plain data, fit for a message between threads. */
 export interface Cleaned {
   /** The documents that stay, as JSON lines. */
   lines: Uint8Array<ArrayBuffer>;
   /**
-   * Of each that stays, `[kept, 5]`: the fingerprint's low and high word, the bytes of its line, its
-   * code points, and its source and language in one.
+   * An entry for each document that stays, [documents, 5]: the fingerprint's low and high word, the
+   * bytes of its line, its code points, and its source and language in one number.
    */
   entries: Uint32Array<ArrayBuffer>;
-  /** The sources that entries count. */
+  /** The sources that the entries number. */
   sources: string[];
-  /** Of each document that came in: its code points, and its source and language in one. */
+  /** For each document that was read, [documents, 2]: its code points, and its origin as above. */
   arrivals: Uint32Array<ArrayBuffer>;
-  /** The statistics of each document that came in, as JSON lines; empty unless all are measured. */
+  /** The statistics of all documents as JSON lines; empty unless all are measured. */
   statistics: Uint8Array<ArrayBuffer>;
+  /** What each step did. */
   steps: StepCounts[];
+  /** The first documents that each step changed or dropped. */
   traces: Trace[];
-  /** Documents that a filter dropped which has all such listed. */
+  /** Dropped documents that the report names. */
   listed: Listed[];
 }
 
 const encoder = new TextEncoder();
 
-/** Takes documents through the steps of a recipe, up to and with a deduplicator's fingerprint. */
+/** Cleans documents by the steps of a recipe, up to the fingerprint of a deduplicator. */
 export function cleanDocuments(
   documents: ReadDocument[],
   steps: PreparedStep[],
@@ -130,12 +142,12 @@ interface StepLog {
   listed: Listed[];
 }
 
-/** What became of a document. */
+/** The result for one document. */
 interface Outcome {
   text: string;
   /** The filter that dropped it, if one did. */
   droppedBy?: string;
-  /** A deduplicator's; 0 without one. */
+  /** The deduplicator's fingerprint; 0 without a deduplicator. */
   fingerprint: bigint;
   measures: Record<string, number>;
 }
@@ -201,13 +213,13 @@ export function sourceAndLanguage(origin: number, sources: string[]): [string, s
   return [sources[Math.floor(origin / LANGUAGES.length)], LANGUAGES[origin % LANGUAGES.length]];
 }
 
-/** Sources that are told apart: there may be as many as documents, such as their addresses. */
+/** Sources that are counted apart: there may be as many as documents, such as their addresses. */
 export const MOST_SOURCES = 1000;
 
-/** What all further ones are counted as. */
+/** The name under which all further sources are counted. */
 export const OTHER_SOURCES = "other sources";
 
-/** What sources are counted as beside `all`, to which new ones are added while there is room. */
+/** The names under which sources are counted; new ones are added to `all` while there is room. */
 export function addSources(sources: string[], all: string[]): string[] {
   return sources.map((source) => {
     const isTold = all.includes(source) || all.length < MOST_SOURCES;
@@ -215,7 +227,7 @@ export function addSources(sources: string[], all: string[]): string[] {
   });
 }
 
-/** Makes entries that count some sources count them as `all` does, which has them. */
+/** Renumbers the sources of entries by their places in `all`, which has all of them. */
 export function renumberSources(entries: Uint32Array, sources: string[], all: string[]): void {
   const numbers = sources.map((source) => indexIn(all, source));
   for (let i = ENTRY.origin; i < entries.length; i += ENTRY.length) {
@@ -229,7 +241,7 @@ function indexIn(list: string[], item: string): number {
   return index >= 0 ? index : list.push(item) - 1;
 }
 
-/** Statistics that a sample of Data-Juicer brings along, which are not measured again. */
+/** Statistics that a record of Data-Juicer already has; they are not measured again. */
 function existingStatistics({ record }: ReadDocument): Record<string, number> {
   const statistics = record?.__dj__stats__;
   return typeof statistics === "object" ? { ...statistics } as Record<string, number> : {};
@@ -243,7 +255,7 @@ function reasonOf({ statistic, min, max }: Filter, measures: Record<string, numb
   return `${statistic} is ${measures[statistic]}, not from ${min} to ${max}`;
 }
 
-/** A document as it is written out: a plain record with its new text, or text and origin. */
+/** A document as the output has it: a plain record with its new text, or text and origin. */
 function lineOf({ record, source, file, place }: ReadDocument, text: string): string {
   return JSON.stringify(record ? { ...record, text } : { text, source, file, place });
 }

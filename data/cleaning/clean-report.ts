@@ -17,37 +17,45 @@ import {
 } from "../readers/problems.ts";
 import type { PreparedStep } from "../recipe.ts";
 
-/** Documents and their code points. */
+/** A count of documents. */
 export interface Tally {
+  /** Number of documents. */
   documents: number;
+  /** Their code points together. */
   characters: number;
 }
 
-/** What a set of documents is made of. */
+/** Counts of a set of documents. */
 export interface Composition extends Tally {
+  /** Documents by source. */
   sources: Record<string, Tally>;
+  /** Documents by language. */
   languages: Record<string, Tally>;
   /** Documents by length: entry i counts those of 2^i to 2^(i+1) - 1 code points. */
   lengths: number[];
 }
 
-/** What cleaning came to; JSON. */
+/** The report of a cleaning; JSON. */
 export interface CleanReport {
+  /** The files that were read. */
   inputs: string[];
-  /** Keys of the recipe that mean nothing here. */
+  /** Keys of the recipe that have no meaning here. */
   ignoredKeys: string[];
-  /** What was read, and what stays. */
+  /** The documents that were read. */
   read: Composition;
+  /** The documents that stay. */
   kept: Composition;
-  /** Records that the rules of their corpus leave out. */
+  /** Number of records that the rules of their corpus leave out. */
   leftOut: number;
   /** Records and files that could not be read, or are odd but kept. */
   problems: ProblemReport;
+  /** What each operator did, in their order. */
   steps: StepCounts[];
   /** Documents that hold questions of benchmarks, and are dropped. */
   listed: Listed[];
-  /** What the reader should know before trusting the result. */
+  /** What a person should know before they trust the result. */
   warnings: string[];
+  /** How long it took. */
   seconds: number;
 }
 
@@ -87,13 +95,13 @@ function addDocument(
   lengths[bin]++;
 }
 
-/** A source may have the name of something that every object has. */
+/** A source may be named like a property of every object, such as `constructor`. */
 function tallyOf(tallies: Record<string, Tally>, name: string): Tally {
   if (!Object.hasOwn(tallies, name)) tallies[name] = { documents: 0, characters: 0 };
   return tallies[name];
 }
 
-/** Adds what one job came to, but for the documents that it keeps: a deduplicator may follow. */
+/** Adds the result of one job, without the documents that it keeps: a deduplicator may follow. */
 export function addJob(
   report: CleanReport,
   { arrivals, sources, steps, listed }: Cleaned,
@@ -144,7 +152,7 @@ function addTally(sum: Tally, part: Tally): void {
   sum.characters += part.characters;
 }
 
-/** A share above which what a step does is worth a warning. */
+/** A step that affects a larger share of documents is worth a warning. */
 const WORRYING = 0.2;
 
 /** Warnings of operators that were left out, and of those that misjudge Chinese. */
@@ -173,7 +181,7 @@ export function warningsOf({ steps, problems }: CleanReport): string[] {
   return warnings;
 }
 
-/** A kept document's entry, counted; its source as that of what was read. */
+/** Counts a document that stays, under the same name of its source as when it was read. */
 export function addKept(report: CleanReport, entry: Uint32Array, sources: string[]): void {
   const [source, language] = sourceAndLanguage(entry[ENTRY.origin], sources);
   const isTold = Object.hasOwn(report.read.sources, source);

@@ -5,16 +5,17 @@ import { loadSentencePiece } from "../perplexity/sentence-piece.ts";
 import { encoderOf } from "../tokenizer/encoder-of.ts";
 import { loadTokenizerFiles } from "../tokenizer/load-tokenizer-files.ts";
 
-/** Where the models are that operators may ask for. */
+/** The files of the models that operators may need. */
 export interface ModelFiles {
   /** A `tokenizer.json` of any kind. */
   tokenizer?: string;
-  /** A SentencePiece `.model` file, by which words are counted; perplexity's if undefined. */
+  /** A SentencePiece `.model` file by which words are counted; that of perplexity if undefined. */
   sentencePiece?: string;
-  /** By what perplexity is measured. */
+  /** The model that measures perplexity. */
   perplexity?: PerplexityModel;
 }
 
+/** An n-gram model that measures perplexity. */
 export interface PerplexityModel {
   /** An ARPA file. */
   arpa: string;
@@ -22,7 +23,7 @@ export interface PerplexityModel {
   sentencePiece?: string;
 }
 
-/** Throws UserError if one cannot be read. */
+/** Loads models. @throws UserError if one cannot be read */
 export async function loadModels(
   { tokenizer, perplexity, sentencePiece = perplexity?.sentencePiece }: ModelFiles,
 ): Promise<Models> {

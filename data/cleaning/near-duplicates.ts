@@ -12,25 +12,27 @@ export interface Fingerprints {
   chunks(): Iterable<Uint32Array>;
 }
 
+/** Which hashes count as near-duplicates. */
 export interface NearDuplicateSettings {
-  /** Two hashes are alike if at most that many bits differ. */
+  /** Two hashes are near-duplicates if at most this many bits differ. */
   distance: number;
   /**
-   * Into how many blocks of bits hashes are cut, more than `distance`: two that are alike agree in
-   * at least `blocks - distance` of them, and only such are compared.
+   * Into how many blocks of bits hashes are cut, more than `distance`: two near-duplicates agree in
+   * at least `blocks - distance` blocks, and only such pairs are compared.
    */
   blocks: number;
-  /** Whether documents of the hash 0 are like no other. */
+  /** Whether documents of the hash 0 are like no other document. */
   keepEmpty: boolean;
   /** How many hashes are held in memory at once, at most 2^26. */
   heldAtOnce?: number;
 }
 
-/** Hashes of that number take 96 MB with all that is needed to sort them. */
+/** This number of hashes takes 96 MB with all that is needed to sort them. */
 const HELD_AT_ONCE = 1 << 22;
 
 /**
- * Which documents stay, `[documents]` of 1 and 0. Memory: 5 bytes a document, and 24 for each that
+ * Keeps the first document of each group that near-duplicates connect: 1 for a document that stays,
+ * 0 for one that does not, uint8 [documents]. Memory: 5 bytes a document, and 24 for each that
  * is held at once.
  */
 export function firstOfEachGroup(

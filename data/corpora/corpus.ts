@@ -11,28 +11,30 @@ import { embedded, EMBEDDED_EDITION } from "./embedded.ts";
 export interface CorpusSettings {
   /** `embedded`, or the paths of files that {@linkcode readAllDocuments} reads. */
   source: string[];
-  /** Where to stop, counted in tokens; 0 takes everything. */
+  /** About how many tokens to take, always whole documents; 0 takes everything. */
   tokens: number;
-  /** Share of the documents kept for validation. */
+  /** The share of the documents that is held out for validation, from 0 to 1. */
   heldOut: number;
 }
 
+/** How the text of a corpus becomes tokens. */
 export interface CorpusOptions {
+  /** Gives the ids of a text. */
   tokenizer: Encoder;
-  /** What tells this tokenizer's tokens from another's, such as a package with its version. */
+  /** Identifies the tokenizer in the cache, such as a package with its version. */
   tokenizerName: string;
-  /** The id put after every document. */
+  /** The id that follows every document. */
   endToken: number;
-  /** The folder in which tokens are kept for the next start. */
+  /** The folder that keeps the tokens for the next start. */
   cacheDir: string;
-  /** Called while tokens are made, not when they come from the cache. */
+  /** Called with the number of tokens so far; not where they come from the cache. */
   onProgress?: (tokens: number) => void;
 }
 
 /**
  * The tokens of a corpus, from the cache if nothing that they depend on has changed.
  *
- * @throws UserError for a file that cannot be read or a record of it that is no document
+ * @throws UserError for a file that cannot be read, or a record of it that is not a document
  */
 export async function loadCorpus(
   { source, tokens, heldOut }: CorpusSettings,

@@ -4,14 +4,15 @@ import { readPackageJson } from "./package-files.ts";
 
 /** A classical Chinese poem, in simplified characters. */
 export interface Poem {
-  /** The name of its tune, where it is a ci. */
+  /** The title; of a ci, the name of its tune. */
   title: string;
   /** `佚名` (unknown) for the Book of Songs. */
   author: string;
+  /** When it was written: before Qin, under Tang or under Song. */
   dynasty: "先秦" | "唐" | "宋";
   /** The couplets of a shi, the sentences of a ci, the stanzas of the Book of Songs. */
   lines: string[];
-  /** Where in the package it stands, such as `dist/quantangshi/poet.tang.0.json poem 12`. */
+  /** Its place in the package, such as `dist/quantangshi/poet.tang.0.json poem 12`. */
   place: string;
 }
 

@@ -1,48 +1,52 @@
 import type { Encoder } from "../tokenizer/encoder.ts";
 import { type Conversation, type Preference, UnusableExample } from "./conversation.ts";
 
-/** The label of a token that the loss does not look at. */
-export const IGNORED_LABEL = -100;
+/** The label of a token that the loss ignores, as in PyTorch. */
+export const IGNORED_LABEL: number = -100;
 
-/** A chat template, cut at the places where what is read and what is learnt meet. */
+/** A chat template, in parts: what the model reads, and what it learns to answer. */
 export interface ChatRenderer {
   /**
-   * Everything up to an answer: in the first turn the system message too, in every turn the
-   * question and the opening of the answer.
+   * The text before an answer: the question and the opening of the answer, and in the first turn
+   * (number 0) the system message before them.
    */
   prompt(question: string, turn: number, system?: string): string;
-  /** An answer with the mark that closes it. */
+  /** An answer with the token that closes it. */
   answer(text: string): string;
 }
 
-/** A conversation as tokens: `labels[i]` is `ids[i]` where it is learnt, else -100. */
+/** A conversation as tokens: `labels[i]` is `ids[i]` where the loss counts it, else -100. */
 export interface Example {
+  /** Token ids [seq]. */
   ids: number[];
+  /** Labels [seq], the label mask: -100 where the loss ignores the token. */
   labels: number[];
 }
 
-/** The two examples of a preference; the prompt is the same in both. */
+/** The two examples of a preference; both have the same prompt. */
 export interface PreferenceExample {
+  /** The conversation with the better answer. */
   chosen: Example;
+  /** The conversation with the worse answer. */
   rejected: Example;
 }
 
-/** What to learn of a conversation, with LLaMA-Factory's names and meanings. */
+/** Which tokens of a conversation to train on, with LLaMA-Factory's names and meanings. */
 export interface EncodingRules {
   /** The most tokens of an example. */
   cutoff: number;
-  /** Learn the prompts too. */
+  /** Train on the prompts too. */
   trainOnPrompt: boolean;
-  /** Learn the last answer only; if not everything fits, the last turns are kept. */
+  /** Train on the last answer only; if not everything fits, the last turns are kept. */
   maskHistory: boolean;
 }
 
 /**
- * A conversation's tokens and labels. Prompts and answers are tokenized apart, each turn is cut to
- * the room that is left, and turns for which none is left are dropped: LLaMA-Factory's rules, in
- * which the answer counts most.
+ * The tokens and labels of a conversation. Prompts and answers are tokenized apart, each turn is cut
+ * to the room that is left, and turns without room are dropped: LLaMA-Factory's rules, in which the
+ * answer counts most.
  *
- * @throws UnusableExample if there is nothing to learn in it
+ * @throws UnusableExample if no token of it would be trained on
  */
 export function encodeConversation(
   { system, turns }: Conversation,
@@ -83,9 +87,9 @@ export function encodeConversation(
 
 /**
  * The tokens and labels of both answers to a question. The prompt, earlier turns included, is cut
- * once, by the longer answer.
+ * once, for the longer answer.
  *
- * @throws UnusableExample if an answer is left with nothing, or both with the same
+ * @throws UnusableExample if no token of an answer is left, or if both answers are left the same
  */
 export function encodePreference(
   { system, history, question, chosen, rejected }: Preference,

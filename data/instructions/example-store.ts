@@ -2,16 +2,16 @@ import { type Example, IGNORED_LABEL } from "./encode.ts";
 
 /** Tokens of a page: 4 MiB. */
 const PAGE = 2 ** 20;
-/** Set in a token that is learnt; ids are smaller. */
+/** This bit is set in a token that has a label; ids are smaller. */
 const LEARNT = 2 ** 31;
 
 /**
- * Examples one behind the other, four bytes a token. As arrays of numbers, a million of them would
- * take more than a process may have.
+ * Stores examples in four bytes a token: as arrays of numbers, a million examples would take more
+ * memory than a process may have.
  */
 export class ExampleStore {
   readonly #pages: Uint32Array[] = [];
-  /** Where each example ends, counted in tokens. */
+  /** The end of each example, in tokens. */
   readonly #ends: number[] = [];
   #tokens = 0;
 
@@ -20,12 +20,13 @@ export class ExampleStore {
     return this.#ends.length;
   }
 
+  /** Adds an example. */
   add({ ids, labels }: Example): void {
     ids.forEach((id, i) => this.#push(labels[i] === IGNORED_LABEL ? id : LEARNT + id));
     this.#ends.push(this.#tokens);
   }
 
-  /** A copy of an example, counted from 0. */
+  /** A copy of the example with this number, from 0. */
   at(index: number): Example {
     const start = index === 0 ? 0 : this.#ends[index - 1];
     const length = this.#ends[index] - start;

@@ -9,17 +9,20 @@ import { formatOfRecord, type SetFormat } from "./set-format.ts";
 import { sharegptConversation, sharegptPreference } from "./sharegpt.ts";
 import type { RawRecord } from "./raw-record.ts";
 
-/** Records that were passed over: how many, and the first few with the reason. */
+/** Counts the records that were passed over. */
 export class Problems {
+  /** Number of records that were passed over. */
   count = 0;
+  /** The first few records, each with its file, place and reason. */
   readonly first: string[] = [];
 
+  /** Counts a record that was passed over. */
   add(where: string, reason: string): void {
     this.count++;
     if (this.first.length < NAMED) this.first.push(`${where}: ${reason}`);
   }
 
-  /** What to print; nothing if nothing was passed over. */
+  /** The count and the first records in words; empty if nothing was passed over. */
   toString(): string {
     if (this.count === 0) return "";
     const more = this.count > this.first.length ? "\n  …" : "";
@@ -31,10 +34,10 @@ export class Problems {
 const NAMED = 5;
 
 /**
- * The conversations of a set, one at a time; records that are none are counted as problems.
+ * The conversations of a set, one at a time; other records are counted as problems.
  *
  * @param exams how rows of exams with a worked solution are asked
- * @throws UserError if the file cannot be read, holds preferences, or not one conversation
+ * @throws UserError if the file cannot be read, holds preferences, or has no conversation
  */
 export function readConversations(
   set: InstructionSet,
@@ -53,9 +56,9 @@ export function readConversations(
 }
 
 /**
- * The preferences of a set, one at a time; records that are none are counted as problems.
+ * The preferences of a set, one at a time; other records are counted as problems.
  *
- * @throws UserError if the file cannot be read, is not declared as ranking, or holds no preference
+ * @throws UserError if the file cannot be read, is not declared as ranking, or has no preference
  */
 export function readPreferences(
   set: InstructionSet,

@@ -5,11 +5,13 @@ import { parseJson } from "../files/json.ts";
 import { readTextSync } from "../files/text-file.ts";
 import { declaredFormat, type SetFormat } from "./set-format.ts";
 
-/** A set of instructions in a file of this machine. */
+/** A set of instructions in a local file. */
 export interface InstructionSet {
+  /** The name by which it was asked for. */
   name: string;
+  /** The path of its file. */
   path: string;
-  /** Undefined if no registry says it: then the first record tells. */
+  /** The format of its records; if undefined, the first record shows it. */
   format?: SetFormat;
 }
 
@@ -20,7 +22,7 @@ const REGISTRY = "dataset_info.json";
  * `.json`, `.jsonl`, `.csv` or `.parquet` file.
  *
  * @param folders the registry is in the first that has one; the files may be in any of them
- * @throws UserError naming the set, if the registry does not know it or its file is not there
+ * @throws UserError naming the set, if the registry does not have it or its file does not exist
  */
 export function findSets(names: readonly string[], folders: readonly string[]): InstructionSet[] {
   const registry = readRegistry(folders);

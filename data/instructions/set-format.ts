@@ -1,5 +1,6 @@
 /** How the records of an instruction set are laid out, in the words of LLaMA-Factory. */
 export interface SetFormat {
+  /** How a record holds a conversation: fields of one exchange, or a list of messages. */
   formatting: "alpaca" | "sharegpt";
   /** Whether each record holds a better and a worse answer. */
   ranking: boolean;
@@ -9,29 +10,37 @@ export interface SetFormat {
   tags: Partial<Record<Tag, string>>;
 }
 
-const COLUMNS = [
-  "prompt",
-  "query",
-  "response",
-  "history",
-  "messages",
-  "system",
-  "tools",
-  "chosen",
-  "rejected",
-] as const;
-export type Column = typeof COLUMNS[number];
+/** A column of a record, by the name that LLaMA-Factory gives it. */
+export type Column =
+  | "prompt"
+  | "query"
+  | "response"
+  | "history"
+  | "messages"
+  | "system"
+  | "tools"
+  | "chosen"
+  | "rejected";
 
-const TAGS = [
-  "role_tag",
-  "content_tag",
-  "user_tag",
-  "assistant_tag",
-  "observation_tag",
-  "function_tag",
-  "system_tag",
-] as const;
-export type Tag = typeof TAGS[number];
+const COLUMNS: readonly Column[] = [
+  ...["prompt", "query", "response", "history", "messages"] as const,
+  ...["system", "tools", "chosen", "rejected"] as const,
+];
+
+/** A part or role of a message, by the name that LLaMA-Factory gives it. */
+export type Tag =
+  | "role_tag"
+  | "content_tag"
+  | "user_tag"
+  | "assistant_tag"
+  | "observation_tag"
+  | "function_tag"
+  | "system_tag";
+
+const TAGS: readonly Tag[] = [
+  ...["role_tag", "content_tag", "user_tag", "assistant_tag"] as const,
+  ...["observation_tag", "function_tag", "system_tag"] as const,
+];
 
 const DEFAULT_COLUMNS: SetFormat["columns"] = {
   prompt: "instruction",

@@ -2,24 +2,31 @@ import type { Encoder } from "../tokenizer/encoder.ts";
 
 /** An operator that rewrites a text. */
 export interface Mapper {
+  /** Tells a mapper from the other kinds of operators. */
   readonly kind: "mapper";
+  /** The text that takes the place of `text`. */
   map(text: string): string;
 }
 
 /** An operator that measures a text and keeps it if `min` ≤ measure ≤ `max`. */
 export interface Filter {
+  /** Tells a filter from the other kinds of operators. */
   readonly kind: "filter";
   /** Data-Juicer's name of the measure, such as `alnum_ratio`. */
   readonly statistic: string;
+  /** The smallest measure of a text that is kept. */
   readonly min: number;
+  /** The largest measure of a text that is kept. */
   readonly max: number;
+  /** The measure of a text. */
   measure(text: string): number;
-  /** Why a text is dropped; a filter that tells has every text listed that it drops. */
+  /** Why a text is dropped; of a filter that has this, every dropped text is listed. */
   explain?(text: string): string;
 }
 
 /** An operator that drops documents like earlier ones. */
 export interface Deduplicator {
+  /** Tells a deduplicator from the other kinds of operators. */
   readonly kind: "deduplicator";
   /** The 64-bit hash by which documents are compared. */
   fingerprint(text: string): bigint;
@@ -31,10 +38,12 @@ export interface Deduplicator {
   readonly keepEmpty: boolean;
 }
 
+/** An operator with its arguments, ready to run. */
 export type Operator = Mapper | Filter | Deduplicator;
 
-/** What an operator may be handed beside its arguments, when the user has it. */
+/** What an operator may use beside its arguments, where the user has it. */
 export interface Models {
+  /** The tokenizer by which filters count tokens. */
   tokenizer?: Encoder;
   /** A text as the pieces of the user's SentencePiece model. */
   piecesOf?: (text: string) => string[];
@@ -49,7 +58,7 @@ export interface Models {
 export type Argument = string | number | boolean | null | readonly string[];
 
 /** The values of arguments by name, each as wide as the default tells. */
-type Widened<T> = {
+export type ArgumentValues<T> = {
   [K in keyof T]: T[K] extends number ? number
     : T[K] extends boolean ? boolean
     : T[K] extends string ? string
@@ -59,14 +68,21 @@ type Widened<T> = {
 
 /** An operator of a recipe: its name, its arguments with their defaults, and how to build it. */
 export interface OperatorDefinition<O extends Operator = Operator> {
+  /** Data-Juicer's name of the operator, such as `text_length_filter`. */
   readonly name: string;
+  /** The arguments and their defaults; there are no others. */
   readonly defaults: Record<string, Argument>;
-  /** Throws UserError for a value that cannot be; {@linkcode ModelMissing} where it wants a model. */
+  /**
+   * Builds the operator.
+   *
+   * @throws UserError for a value that is not allowed, {@linkcode ModelMissing} for a missing model
+   */
   create(values: Record<string, Argument>, models: Models): O;
 }
 
-/** Thrown when an operator wants a model that the user has not given. */
+/** Thrown where an operator needs a model that the user has not given. */
 export class ModelMissing extends Error {
+  /** Tells this error from others. */
   override name = "ModelMissing";
 }
 
@@ -77,17 +93,17 @@ export function defineOperator<
 >(
   name: string,
   defaults: D,
-  create: (values: Widened<D>, models: Models) => O,
+  create: (values: ArgumentValues<D>, models: Models) => O,
 ): OperatorDefinition<O> {
   return { name, defaults, create: create as OperatorDefinition<O>["create"] };
 }
 
-/** A mapper out of a function. */
+/** Makes a mapper of a function. */
 export function mapper(map: (text: string) => string): Mapper {
   return { kind: "mapper", map };
 }
 
-/** A filter out of its measure. */
+/** Makes a filter of a measure, whose name is `statistic`. */
 export function filter(
   statistic: string,
   { min, max }: { min: number; max: number },

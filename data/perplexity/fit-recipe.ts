@@ -7,21 +7,21 @@ import { WholeFile } from "../files/whole-file.ts";
 import type { WorkFolder } from "../files/work-folder.ts";
 import { percentileOfPerplexity, trainOnReference } from "./calibrate.ts";
 
-/** By what perplexity is measured, and how much of it is allowed. */
+/** How perplexity is measured, and how much of it is allowed. */
 export type PerplexitySettings = MeasuredByReference | MeasuredByModel;
 
-/** By a model of characters that is made from well-written documents. */
+/** Perplexity is measured by a model of characters that is made from well-written documents. */
 export interface MeasuredByReference {
-  /** The files of those documents. */
+  /** The files of these documents. */
   reference: string[];
   /**
-   * The share of the documents to keep, in percent, 30 if undefined: a recipe's own threshold is of
-   * another model, and is put aside.
+   * The share of the documents to keep, in percent; 30 if undefined. The recipe's own threshold is
+   * not used: it was made for another model.
    */
   percentile?: number;
 }
 
-/** By a model of SentencePiece's pieces, as Data-Juicer measures. */
+/** Perplexity is measured by a model of SentencePiece's pieces, as in Data-Juicer. */
 export interface MeasuredByModel extends Required<PerplexityModel> {
   /** The share of the documents to keep, in percent; if undefined, the recipe's threshold holds. */
   percentile?: number;
@@ -34,7 +34,7 @@ const DEFAULT_PERCENTILE = 30;
 export interface FittedRecipe {
   recipe: Recipe;
   model: PerplexityModel;
-  /** What was done to the recipe, in words. */
+  /** How the recipe was changed, in words. */
   note: string;
 }
 

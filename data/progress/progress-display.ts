@@ -23,6 +23,7 @@ export class ProgressDisplay implements Disposable {
   #bar: SingleBar | undefined;
   #lastLine: number;
 
+  /** Shows progress on standard output or on standard error. */
   constructor(output: "stdout" | "stderr") {
     this.#output = output;
     this.#lastLine = output === "stdout" ? -Infinity : performance.now();
@@ -54,6 +55,7 @@ export class ProgressDisplay implements Disposable {
     this.#bars = this.#bar = this.#task = undefined;
   }
 
+  /** Ends the current task's bar. */
   [Symbol.dispose](): void {
     this.stop();
   }

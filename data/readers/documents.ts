@@ -8,30 +8,32 @@ import type { RecordBatch } from "./files/record-batch.ts";
 import type { Problem } from "./problems.ts";
 import { BadRecord, type CorpusRecord, parseRecord } from "./record.ts";
 
+/** How the records of a file become documents. */
 export interface ReadingRules extends TextRules {
-  /** The name of a corpus; if undefined, each record shows by its fields which it is of. */
+  /** The name of a corpus; if undefined, each record is of the corpus that has its fields. */
   corpus?: string;
-  /** The field of plain records that has the text. */
+  /** The field that holds the text of plain records. */
   textKey: string;
-  /** Whether records are {@linkcode ReadDocument}s, as an earlier pass over them has left them. */
+  /** Whether records are {@linkcode ReadDocument}s that an earlier pass wrote. */
   carried?: boolean;
 }
 
+/** Records of any corpus that is known by its fields, or with a field `text`. */
 export const DEFAULT_READING: ReadingRules = { asPublished: false, textKey: "text" };
 
-/** What has been read from a record besides its text. */
+/** A document with what its record holds besides the text. */
 export interface ReadDocument extends Document {
-  /** The name of the file that the text is from. */
+  /** The path of the file that the text is from. */
   file: string;
   /** The fields of a plain record, which are written out again. */
   record?: CorpusRecord;
 }
 
-/** What reading some records came to. */
+/** The documents of some records, and what was wrong with others. */
 export interface Reading {
   documents: ReadDocument[];
   problems: Problem[];
-  /** Records that the rules of their corpus leave out. */
+  /** Number of records that the rules of their corpus leave out. */
   leftOut: number;
 }
 

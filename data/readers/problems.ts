@@ -1,22 +1,26 @@
-/** Something wrong with a record, or a file if there is no place in it. */
+/** Something wrong with a record, or with a whole file. */
 export interface Problem {
+  /** The path of the file. */
   file: string;
-  /** Such as `line 12`. */
+  /** The place of the record, such as `line 12`; absent for a whole file. */
   place?: string;
+  /** What is wrong, in words. */
   reason: string;
-  /** Whether the document was kept all the same. */
+  /** Whether the document was kept nevertheless. */
   kept: boolean;
 }
 
-/** What was wrong with records and files; JSON. */
+/** The problems of many records and files; JSON. */
 export interface ProblemReport {
+  /** Number of records and files that were passed over. */
   passedOver: number;
+  /** Number of documents that are odd but were kept. */
   kept: number;
-  /** The first of them, those of whole files before those of records. */
+  /** The first problems, those of whole files before those of records. */
   first: Problem[];
 }
 
-/** Problems that are told of in full: there may be as many as records. */
+/** Problems that are kept in full: there may be as many as records. */
 const SPELLED_OUT = 100;
 
 export function noProblems(): ProblemReport {
@@ -45,7 +49,7 @@ export function describeProblem({ file, place, reason }: Problem): string {
   return place === undefined ? reason : `${file}, ${place}: ${reason}`;
 }
 
-/** The first few of them, a line each. */
+/** The first few problems, a line each. */
 export function firstProblems({ first }: ProblemReport): string {
   return first.slice(0, 5).map((problem) => `  ${describeProblem(problem)}`).join("\n");
 }

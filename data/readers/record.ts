@@ -6,6 +6,7 @@ export class BadRecord extends Error {
   override name = "BadRecord";
 }
 
+/** A record as its file holds it. */
 export type CorpusRecord = Record<string, unknown>;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -4,39 +4,45 @@ import { messageOf } from "../files/error-message.ts";
 import { WholeFile } from "../files/whole-file.ts";
 import { Shard, type ShardFormat } from "./shard-file.ts";
 
+/** The name of a manifest's file. */
 export const MANIFEST = "manifest.json";
 
-/** A shard of a folder. */
+/** What a manifest says of a shard. */
 export interface ShardEntry {
+  /** The name of its file in the folder. */
   file: string;
-  /** Tokens, padding included. */
+  /** Number of tokens, padding included. */
   tokens: number;
-  /** Of the whole file; what tells this content from any other. */
+  /** MD5 of the whole file, in hexadecimal: it identifies the content. */
   md5: string;
 }
 
-/** What a folder of shards holds; written last, so that a folder that has one is whole. */
+/** What a folder of shards holds. It is written last: a folder that has one is whole. */
 export interface Manifest {
+  /** The version of the manifest's layout. */
   version: 1;
+  /** The format of the shards. */
   format: ShardFormat;
-  /** What tells the tokenizer from others. */
+  /** The path or name of the tokenizer. */
   tokenizer: string;
-  /** Tokens a block: a sequence and one more. */
+  /** Tokens of a block: a sequence and one more. */
   blockLength: number;
-  /** Put after every document. */
+  /** The id that follows every document. */
   endToken: number;
-  /** Fills the last shard; the loss must leave it out. */
+  /** The id that fills the last shard; the loss must leave it out. */
   paddingToken: number;
-  /** Documents and tokens, the end tokens included, by source. */
+  /** Number of documents and of tokens, end tokens included, by source. */
   sources: Record<string, { documents: number; tokens: number }>;
+  /** The shards in their order. */
   shards: ShardEntry[];
 }
 
+/** Writes the manifest of a folder. @throws UserError if it cannot be written */
 export async function writeManifest(dir: string, manifest: Manifest): Promise<void> {
   await WholeFile.write(`${dir}/${MANIFEST}`, JSON.stringify(manifest, null, 2) + "\n");
 }
 
-/** Throws UserError if the folder has no manifest, or one that cannot be understood. */
+/** Reads the manifest of a folder. @throws UserError if there is none, or if it is damaged */
 export async function readManifest(dir: string): Promise<Manifest> {
   const path = `${dir}/${MANIFEST}`;
   let manifest: Manifest;
@@ -54,13 +60,13 @@ export async function readManifest(dir: string): Promise<Manifest> {
   return manifest;
 }
 
-/** Tokens of Qwen1.5's vocabulary: what ends documents, and what fills the last shard. */
+/** Ids of Qwen1.5's vocabulary: the one that ends documents, and the one that fills shards. */
 const QWEN = { endToken: 151645, paddingToken: 151643 };
 
 /**
  * Writes a manifest for shards that came without one, such as the authors'.
  *
- * @param blockLength a sequence of theirs and one more, where their headers do not tell
+ * @param blockLength tokens of their sequences and one more, where their headers do not say it
  * @throws UserError if the folder has a manifest, no shards, or one that is cut short
  */
 export async function adoptShards(dir: string, blockLength: number): Promise<Manifest> {
@@ -102,14 +108,14 @@ export async function verifyShards(dir: string, manifest: Manifest): Promise<voi
     using shard = Shard.open(path);
     if (shard.length !== tokens || await md5OfFile(path) !== md5) {
       throw new UserError(
-        `${path} is not the shard that ${MANIFEST} tells of (${tokens} tokens, MD5 ${md5}): it was ` +
+        `${path} is not the shard that ${MANIFEST} describes (${tokens} tokens, MD5 ${md5}): it was ` +
           `changed or damaged; make it again, or fetch it again`,
       );
     }
   }
 }
 
-/** In hexadecimal. */
+/** The MD5 of a file, in hexadecimal. */
 export async function md5OfFile(path: string): Promise<string> {
   const hash = createHash("md5");
   using file = await Deno.open(path);

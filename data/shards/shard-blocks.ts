@@ -4,34 +4,39 @@ import { Random, shuffle } from "../random.ts";
 import { readManifest, verifyShards } from "./manifest.ts";
 import { Shard } from "./shard-file.ts";
 
-/** How far training has come in shards, whatever the number of ranks; JSON, a few lines. */
+/** How far training has come in shards, whatever the number of processes; JSON, a few lines. */
 export interface ShardPosition extends BlockPosition {
-  /** Blocks in a pass. */
+  /** Blocks of an epoch. */
   blocks: number;
+  /** The seed of the random order. */
   seed: number;
-  /** MD5 of each shard, in the order in which they came. */
+  /** MD5 of each shard, in the order in which they were opened. */
   shards: string[];
-  /** Folders that came later: after how many shards, and where in which epoch. */
+  /** Folders that were added later: after how many shards, and at which index of which epoch. */
   appended: { dir: string; shards: number; epoch: number; index: number }[];
 }
 
+/** Which blocks to take, and in which order. */
 export interface ShardBlocksOptions {
   /** Folders of shards. */
   dirs: string[];
+  /** Tokens of a block: a sequence and one more. */
   blockLength: number;
+  /** The seed of the random order. */
   seed: number;
-  /** This process among those that train together; each takes other blocks. */
+  /** Number of this process, from 0, among those that train together: each takes other blocks. */
   rank?: number;
+  /** Number of processes; 1 if undefined. */
   world?: number;
-  /** Of each shard, every so many-th block is held out: it is never trained on. */
+  /** One block in this many of each shard is held out: it is never trained on. */
   heldOutEvery?: number;
 }
 
 /**
- * The blocks of shards in random order, each once an epoch, dealt out in turn to the ranks of a run.
- * Shards may be added midway: their blocks are mixed with those that have not been seen yet.
+ * The blocks of shards in random order, each once an epoch; the processes of a run take them in turn.
+ * Shards may be added midway: their blocks are mixed with those that were not taken yet.
  */
-export class ShardBlocks implements BlockSource {
+export class ShardBlocks implements BlockSource, Disposable {
   readonly blockLength: number;
   /** The tokenizer whose ids the tokens are, and the id that fills the last shard. */
   #made: { tokenizer: string; paddingToken: number } | undefined;
@@ -61,7 +66,7 @@ export class ShardBlocks implements BlockSource {
     this.#heldOutEvery = heldOutEvery;
   }
 
-  /** Throws UserError if a folder has no shards, or other ones than its manifest tells of. */
+  /** Opens shards. @throws UserError if a folder has none, or others than its manifest describes */
   static async open(options: ShardBlocksOptions): Promise<ShardBlocks> {
     const blocks = new ShardBlocks(options);
     for (const dir of options.dirs) await blocks.#addFolder(dir);
@@ -103,6 +108,7 @@ export class ShardBlocks implements BlockSource {
     return this.#read(shard, (among + 1) * this.#heldOutEvery - 1);
   }
 
+  /** How far training has come. */
   position(): ShardPosition {
     return {
       epoch: this.#epoch,
@@ -158,8 +164,14 @@ export class ShardBlocks implements BlockSource {
     return this.length - before;
   }
 
+  /** Closes the files of the shards. */
   close(): void {
     for (const shard of this.#shards) shard.close();
+  }
+
+  /** Closes the files of the shards. */
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   async #addFolder(dir: string): Promise<void> {

@@ -56,10 +56,11 @@ export function shardHeader(
 
 /** A shard open for reading; close it, or declare it with `using`. */
 export class Shard implements Disposable {
+  /** The format of its header. */
   readonly format: ShardFormat;
-  /** How many tokens it holds, padding included. */
+  /** Number of tokens, padding included. */
   readonly length: number;
-  /** Tokens a block, where the header tells. */
+  /** Tokens of a block, where the header says it. */
   readonly blockLength: number | undefined;
   readonly #path: string;
   readonly #file: Deno.FsFile;
@@ -97,7 +98,7 @@ export class Shard implements Disposable {
     }
   }
 
-  /** Throws UserError if the file cannot be read or is no whole shard. */
+  /** Opens a shard. @throws UserError if the file cannot be read or is not a whole shard */
   static open(path: string): Shard {
     const file = openForReading(path);
     try {
@@ -108,7 +109,7 @@ export class Shard implements Disposable {
     }
   }
 
-  /** The tokens from `start` on, int32 `[count]`; they must be there. */
+  /** The tokens from `start` on, int32 [count]; the shard must have them. */
   read(start: number, count: number): Int32Array {
     const values = new this.#type(count);
     this.#file.seekSync(
@@ -119,10 +120,12 @@ export class Shard implements Disposable {
     return values instanceof Int32Array ? values : Int32Array.from(values, Number);
   }
 
+  /** Closes the file. */
   close(): void {
     this.#file.close();
   }
 
+  /** Closes the file. */
   [Symbol.dispose](): void {
     this.close();
   }

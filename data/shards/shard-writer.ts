@@ -7,14 +7,19 @@ import { WholeFile } from "../files/whole-file.ts";
 import { MANIFEST, type Manifest, md5OfFile, type ShardEntry, writeManifest } from "./manifest.ts";
 import { type ShardFormat, shardHeader } from "./shard-file.ts";
 
+/** How shards are written. */
 export interface ShardSettings {
+  /** The format of their headers. */
   format: ShardFormat;
+  /** The path or name of the tokenizer, for the manifest. */
   tokenizer: string;
-  /** A sequence and one more. */
+  /** Tokens of a block: a sequence and one more. */
   blockLength: number;
-  /** A whole number of them fills a shard; every shard of LITPKDS is full. */
+  /** Blocks of a full shard; in `litpkds` every shard is full. */
   blocksPerShard: number;
+  /** The id that follows every document, for the manifest. */
   endToken: number;
+  /** The id that fills the last shard. */
   paddingToken: number;
 }
 
@@ -22,8 +27,8 @@ export interface ShardSettings {
 export const PAPER_BLOCKS_PER_SHARD = 204_800;
 
 /**
- * The manifest and shards of an earlier run, which the next one's would be taken for; the manifest
- * first, without which nothing takes the rest for whole.
+ * The manifest and the shards of an earlier run in a folder. The manifest comes first: once it is
+ * removed, the other files do not pass for a whole folder.
  *
  * @throws UserError if the folder cannot be read, or its manifest.json is someone else's
  */
@@ -42,9 +47,9 @@ export async function earlierShards(dir: string): Promise<string[]> {
 }
 
 /**
- * Packs documents into shards: they run on from block to block and from shard to shard, and the
- * unfilled end of the last shard is padding: to the end of its block, or in LITPKDS of the shard.
- * Must be disposed of, which removes a shard that was not finished.
+ * Packs documents into shards. Documents go on from block to block and from shard to shard; padding
+ * fills the last block, or in `litpkds` the last shard. Must be disposed of, which removes a shard
+ * that was not finished.
  */
 export class ShardWriter implements AsyncDisposable {
   readonly #dir: string;
@@ -56,11 +61,11 @@ export class ShardWriter implements AsyncDisposable {
   /** Tokens that are not written yet. */
   readonly #buffer = new Int32Array(1 << 18);
   #buffered = 0;
-  /** The shard at hand and how many tokens have been put into it. */
+  /** The current shard and the number of its tokens so far. */
   #file: WholeFile | undefined;
   #length = 0;
 
-  /** @param dir a folder that is there */
+  /** Writes to `dir`, an existing folder. */
   constructor(dir: string, settings: ShardSettings) {
     this.#dir = dir;
     this.#settings = settings;
@@ -76,7 +81,7 @@ export class ShardWriter implements AsyncDisposable {
   }
 
   /**
-   * Writes what is left and the manifest.
+   * Writes the last shard and the manifest.
    *
    * @throws UserError if there was no token
    */
@@ -139,6 +144,7 @@ export class ShardWriter implements AsyncDisposable {
     this.#length = 0;
   }
 
+  /** Removes a shard that was not finished. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file?.[Symbol.asyncDispose]();
   }
