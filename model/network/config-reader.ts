@@ -15,6 +15,8 @@ export type ConfigKey =
 /** Typed access to the keys of one `config.json`; null counts as absent, as in Hugging Face. */
 export class ConfigReader {
   /**
+   * Reads the keys of one file.
+   *
    * @param json the parsed file
    * @param where what errors call it
    */

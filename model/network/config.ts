@@ -1,7 +1,7 @@
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readQwen2Attention } from "./attention/qwen2-attention.ts";
-import { Block } from "./block.ts";
+import { TransformerBlock } from "./transformer-block.ts";
 import { ConfigReader } from "./config-reader.ts";
 import type { FeedForwardKind } from "./feed-forward/feed-forward.ts";
 import { FEED_FORWARDS, readFeedForward } from "./feed-forward/feed-forwards.ts";
@@ -17,7 +17,7 @@ export interface ModelConfig {
   /** The longest sequence, in tokens. */
   maxPositions: number;
   /** The blocks, first to last. */
-  layers: readonly Block[];
+  layers: readonly TransformerBlock[];
   /** The normalisation before the head. */
   norm: Norm;
   /** Whether the head reads the table of embeddings. */
@@ -55,7 +55,7 @@ export function parseConfig(
   const sizes = { hiddenSize, maxPositions };
   const norm = readRmsNorm(read, sizes);
   const feedForward = readFeedForward(read, sizes, feedForwards);
-  const block = new Block(readQwen2Attention(read, sizes), feedForward, norm);
+  const block = new TransformerBlock(readQwen2Attention(read, sizes), feedForward, norm);
   return {
     vocabSize: read.count("vocab_size"),
     hiddenSize,

@@ -5,7 +5,7 @@ import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
-import type { BlockWeights } from "./block.ts";
+import type { BlockWeights } from "./transformer-block.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Constant, Layer, Parameter, StackedParameters, Weights } from "./layer.ts";
 import { embeddingLayer, headLayer, parameterShapes } from "./parameter-shapes.ts";

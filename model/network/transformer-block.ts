@@ -5,11 +5,16 @@ import type { FeedForward } from "./feed-forward/feed-forward.ts";
 import { type Layer, type Parameter, type Weights, withPrefix } from "./layer.ts";
 import type { Norm } from "./norm/norm.ts";
 
-/** The layers of a block by their published names, in the order of Hugging Face's checkpoints. */
-const PUBLISHED = ["self_attn", "mlp", "input_layernorm", "post_attention_layernorm"] as const;
+/** The layers of a block by their published names. */
+export type BlockLayer = "self_attn" | "mlp" | "input_layernorm" | "post_attention_layernorm";
 
-/** A layer of a block, by its published name. */
-export type BlockLayer = typeof PUBLISHED[number];
+/** The order of Hugging Face's checkpoints. */
+const PUBLISHED: readonly BlockLayer[] = [
+  "self_attn",
+  "mlp",
+  "input_layernorm",
+  "post_attention_layernorm",
+];
 
 /** The tensors of one block, by layer. */
 export type BlockWeights = Readonly<Record<BlockLayer, Weights>>;
@@ -18,11 +23,15 @@ export type BlockWeights = Readonly<Record<BlockLayer, Weights>>;
  * The definition of a decoder block with a norm before each layer, as Llama and Qwen2 have it:
  * h = x + attention(norm(x)), y = h + feedForward(norm(h)).
  */
-export class Block {
+export class TransformerBlock {
   /** Its layers by their published names, in the order in which a token passes them. */
   readonly layers: Readonly<Record<BlockLayer, Layer>>;
 
-  /** @param norm the norm before both layers, with weights of its own before each */
+  /**
+   * A block of these layers.
+   *
+   * @param norm the normalisation before each of the two, each time with weights of its own
+   */
   constructor(
     readonly attention: Attention,
     readonly feedForward: FeedForward,
