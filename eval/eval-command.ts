@@ -46,7 +46,7 @@ Commands:
   demo                     the exam about the embedded poems; needs no data
   BENCHMARK                ceval, cmmlu, mmlu, or exam for your own questions in C-Eval's layout
   compare                  one table from several folders of results
-  ppl                      perplexity and bits per byte of FILE: .jsonl with "text", or plain text
+  ppl                      perplexity and bits per byte of FILE, which is read as in pretraining
 
 Options, with defaults in brackets:
   --model DIR              folder of a checkpoint, or of a run for its newest one; always:A, B, C or
