@@ -2,7 +2,7 @@
 
 import { Random } from "../data/random.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { sharedLength } from "../model/inference/shared-length.ts";
+import { inBatches } from "../model/inference/batches.ts";
 import type { Answer } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { type Benchmark, type Letter, LETTERS, type Question } from "./benchmarks/benchmark.ts";
@@ -56,27 +56,26 @@ function* batches(evaluation: Evaluation, answerer: Answerer): Generator<Asked[]
   const { tokensAtOnce, textsAtOnce } = answerer;
   const scoresLetters = format.answer.kind === "letters";
   const sharesPrefixes = scoresLetters && answerer.sharesPrefixes;
-  const mostQuestions = batch ?? (scoresLetters ? Infinity : textsAtOnce);
-  const mostTokens = batch === undefined ? tokensAtOnce : Infinity;
-  let asked: Asked[] = [];
-  let tokens = 0;
-  for (const question of questions) {
-    const next = ask(evaluation, question, answerer);
-    const { ids } = next.prompt;
-    const [first] = asked;
-    const shared = first && sharesPrefixes ? sharedLength([first.prompt.ids, ids]) : 0;
-    const isFull = asked.length === mostQuestions || tokens + ids.length - shared > mostTokens;
-    // Other subjects have other shots.
-    const hasOtherShots = sharesPrefixes && question.subject !== first?.question.subject;
-    if (first && (isFull || hasOtherShots)) {
-      yield asked;
-      asked = [];
-      tokens = 0;
-    }
-    tokens += ids.length - (asked.length > 0 ? shared : 0);
-    asked.push(next);
+  const limits = {
+    sequences: batch ?? (scoresLetters ? Infinity : textsAtOnce),
+    tokens: batch === undefined ? tokensAtOnce : Infinity,
+    sharesPrefixes,
+  };
+  // Only questions of one subject have the same shots before them.
+  for (const run of sharesPrefixes ? bySubject(questions) : [questions]) {
+    const asked = run.values().map((question) => ask(evaluation, question, answerer));
+    yield* inBatches(asked, ({ prompt }) => prompt.ids, limits);
   }
-  if (asked.length > 0) yield asked;
+}
+
+/** Questions in their order, cut where the subject changes. */
+function bySubject(questions: Question[]): Question[][] {
+  const runs: Question[][] = [];
+  for (const question of questions) {
+    if (runs.at(-1)?.[0].subject === question.subject) runs.at(-1)!.push(question);
+    else runs.push([question]);
+  }
+  return runs;
 }
 
 function ask(

@@ -4,6 +4,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { ModelConfig } from "../network/config.ts";
 import {
   anySeed,
+  atLeastOne,
   count,
   isInRange,
   notNegative,
@@ -31,6 +32,30 @@ export function checkGeneration(
     if (value === undefined || isInRange(value, range)) continue;
     throw new UserError(`${name} is ${value}; expected ${rangeInWords(range)}.`);
   }
+}
+
+/** @throws UserError for a size of batches that is out of range */
+export function checkBatch(batch: number | undefined): void {
+  if (batch === undefined || isInRange(batch, atLeastOne)) return;
+  throw new UserError(`batch is ${batch}; expected ${rangeInWords(atLeastOne)}.`);
+}
+
+/** @throws UserError for prompts that the model cannot read, or that leave no room for a token more */
+export function checkPrompts(
+  config: ModelConfig,
+  prompts: readonly (readonly number[])[],
+): void {
+  const nameOf = (prompt: number) => prompts.length === 1 ? "The prompt" : `Prompt ${prompt}`;
+  const empty = prompts.findIndex(({ length }) => length === 0);
+  if (empty >= 0) throw new UserError(`${nameOf(empty)} is empty: give at least one character.`);
+  if (prompts.length > 0) checkSequences(config, prompts);
+  const { maxPositions } = config;
+  const full = prompts.findIndex(({ length }) => length === maxPositions);
+  if (full < 0) return;
+  throw new UserError(
+    `${nameOf(full)}'s ${maxPositions} tokens leave no room for more: the model takes at most ` +
+      `${maxPositions} (max_position_embeddings). Shorten the prompt.`,
+  );
 }
 
 /** @throws UserError for sequences of token ids that the model cannot read */

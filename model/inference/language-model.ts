@@ -1,21 +1,27 @@
 import { Random } from "../../data/random.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { download } from "../../kernels/runtime/transfer.ts";
-import { checkChoices, checkGeneration, checkLabels, checkSequences } from "./check-inputs.ts";
-import { isCausal, type ModelConfig } from "../network/config.ts";
-import { Decoder } from "./decoder.ts";
-import { HeadPass, planForward, planScoring } from "./forward-pass.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { GenerationConfig } from "../checkpoint/generation-config.ts";
+import { isCausal, type ModelConfig } from "../network/config.ts";
 import { uploadLabels } from "../network/labels.ts";
-import { NextTokenPass, type NextTokenRoom } from "./next-token-pass.ts";
 import type { Parameters } from "../network/parameters.ts";
-import { roomForSequences, roomForTokens } from "./plan-sizes.ts";
-import type { SamplingOptions } from "./sampling.ts";
-import { sharedLength } from "./shared-length.ts";
-import { SizedPass } from "./sized-pass.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type BatchLimits, inBatches, textsAtOnce, tokensAtOnce } from "./batches.ts";
+import {
+  checkBatch,
+  checkChoices,
+  checkGeneration,
+  checkLabels,
+  checkPrompts,
+  checkSequences,
+} from "./check-inputs.ts";
+import { ChoiceScorer } from "./choice-scorer.ts";
+import { continueTexts, type Prompt } from "./continue-texts.ts";
+import { HeadPass, planForward, planScoring } from "./forward-pass.ts";
+import type { SamplingOptions } from "./sampling.ts";
+import { SizedPass } from "./sized-pass.ts";
 
 /** What a model may have beside its parameters. */
 export interface ModelParts {
@@ -27,31 +33,52 @@ export interface ModelParts {
   ownsGpu?: boolean;
 }
 
+/** How a text is continued. */
 export interface GenerateOptions extends SamplingOptions {
-  /** The most tokens to add. */
+  /** The most tokens to add; 256 when left out. */
   maxTokens?: number;
   /** Tokens that end the text, themselves left out; those of the checkpoint when left out. */
   stopIds?: readonly number[];
-  /** Makes random choices repeatable. */
+  /** Makes random choices repeatable: a whole number from 0 to 2³² − 1. */
   seed?: number;
 }
 
-/** A token as it is generated, and the text that it completes (none in the middle of a character). */
+/** How several texts are continued. */
+export interface GenerateManyOptions extends Omit<GenerateOptions, "seed"> {
+  /** One seed for each prompt, or the same for all. */
+  seed?: number | readonly number[];
+  /** Most texts at once; as many as suit the device when left out. */
+  batch?: number;
+}
+
+/** A token as it is generated. */
 export interface GeneratedToken {
+  /** The token's id. */
   readonly id: number;
+  /** The text that it completes; empty in the middle of a character. */
   readonly text: string;
+}
+
+/** What was added to a prompt. */
+export interface GeneratedText {
+  /** The ids of the tokens that were added. */
+  readonly ids: readonly number[];
+  /** Their text; characters that are not complete are left out. */
+  readonly text: string;
+}
+
+/** How the logits of a few tokens are computed. */
+export interface ChoiceOptions {
+  /** Compute once what all sequences begin with, if the model is causal; true when left out. */
+  sharePrefix?: boolean;
+  /** Most sequences at once; as many as suit the device when left out. */
+  batch?: number;
 }
 
 /** Rows that the head turns into whole logits at a time. */
 const HEAD_ROWS = 64;
 
-/** A plan may have so many times the rows that are wanted, as the last of many batches is small. */
-const MOST_PADDING = 8;
-
-/** A shorter beginning is computed again for each sequence: it is hardly worth a plan of its own. */
-const SHORTEST_PREFIX = 16;
-
-/** A model on a GPU with its tokenizer. */
+/** A model on a GPU, with its tokenizer. */
 export class LanguageModel {
   readonly #forward = new SizedPass((tokens, sequences) =>
     planForward(this.gpu, this.parameters, tokens, sequences)
@@ -59,16 +86,26 @@ export class LanguageModel {
   readonly #scoring = new SizedPass((tokens, sequences) =>
     planScoring(this.gpu, this.parameters, tokens, sequences)
   );
+  readonly #choices: ChoiceScorer;
   #head?: HeadPass;
-  #next?: NextTokenPass;
   #lastCall: Promise<unknown> = Promise.resolve();
 
+  /**
+   * Makes a model of parameters that are, or will be, on a GPU.
+   *
+   * @param gpu where the model computes
+   * @param parameters its weights, in their present state
+   * @param parts what it may have beside them
+   */
   constructor(
     readonly gpu: Gpu,
     readonly parameters: Parameters,
     private readonly parts: ModelParts = {},
-  ) {}
+  ) {
+    this.#choices = new ChoiceScorer(gpu, parameters);
+  }
 
+  /** What the model is made of. */
   get config(): ModelConfig {
     return this.parameters.config;
   }
@@ -76,9 +113,34 @@ export class LanguageModel {
   /** The checkpoint's tokenizer. @throws UserError if its folder holds none */
   get tokenizer(): Tokenizer {
     if (this.parts.tokenizer) return this.parts.tokenizer;
-    throw new UserError(
-      "This checkpoint has no tokenizer.json: only token ids can be used with it.",
-    );
+    throw new UserError("This checkpoint has no tokenizer: only token ids can be used with it.");
+  }
+
+  /** Ids that end a text: those of the checkpoint, and the tokenizer's own marks. */
+  get stopIds(): number[] {
+    const { tokenizer, generation } = this.parts;
+    const marks = tokenizer ? [tokenizer.imEnd, tokenizer.endOfText] : [];
+    return [...this.config.eosIds, ...generation?.eosIds ?? [], ...marks];
+  }
+
+  /** Ids that are never chosen: those of an exported model that its training never saw. */
+  get suppressIds(): readonly number[] {
+    return this.parts.generation?.suppressIds ?? [];
+  }
+
+  /** Whether a beginning that several sequences share can be computed once for all of them. */
+  get sharesPrefixes(): boolean {
+    return isCausal(this.config);
+  }
+
+  /** How many tokens of prompts suit the device at once. */
+  get tokensAtOnce(): number {
+    return tokensAtOnce(this.gpu);
+  }
+
+  /** How many texts suit the device at once when they are continued. */
+  get textsAtOnce(): number {
+    return textsAtOnce(this.gpu, this.config);
   }
 
   /**
@@ -86,6 +148,7 @@ export class LanguageModel {
    *
    * @param inputIds sequences of token ids; they may differ in length and never see each other
    * @returns [batch, longest, vocabulary] f32, zeros behind the end of shorter sequences
+   * @throws UserError for sequences that the model cannot read
    */
   logits(inputIds: readonly (readonly number[])[]): Promise<Float32Array> {
     return this.#inTurn(async () => {
@@ -107,7 +170,9 @@ export class LanguageModel {
   /**
    * Logits of the token that would follow each sequence.
    *
+   * @param inputIds sequences of token ids
    * @returns [batch][vocabulary] f32
+   * @throws UserError for sequences that the model cannot read
    */
   nextLogits(inputIds: readonly (readonly number[])[]): Promise<Float32Array[]> {
     return this.#inTurn(async () => {
@@ -119,44 +184,36 @@ export class LanguageModel {
   }
 
   /**
-   * Logits of a few tokens as the one that would follow each sequence, such as an exam's letters:
-   * faster than {@linkcode nextLogits}, and the next call may be made before this one has answered.
+   * Logits of a few tokens as the one that would follow each sequence, such as an exam's letters.
+   * This is faster than {@linkcode nextLogits}, takes any number of sequences, and the next call may
+   * be made before this one has answered.
    *
    * What all sequences begin with is computed once if the model is causal. A Soft MoE is not: it
    * mixes all tokens of a sequence, so that the beginning depends on what follows.
    *
+   * @param inputIds sequences of token ids; what they are in one batch with changes nothing
    * @param choices ids of the tokens
-   * @returns [batch][choices]
+   * @returns [sequences][choices]
+   * @throws UserError for sequences or choices that the model cannot read
    */
   async choiceLogits(
     inputIds: readonly (readonly number[])[],
     choices: readonly number[],
-    { sharePrefix = true } = {},
+    { sharePrefix = true, batch }: ChoiceOptions = {},
   ): Promise<number[][]> {
-    const { reading } = await this.#inTurn(async () => {
+    const sharesPrefixes = sharePrefix && this.sharesPrefixes;
+    const limits = { ...this.#limits(Infinity, batch), sharesPrefixes };
+    const started = await this.#inTurn(async () => {
       checkSequences(this.config, inputIds);
       checkChoices(this.config, choices);
-      const mayShare = sharePrefix && this.sharesPrefixes && inputIds.length > 1;
-      const shared = mayShare ? sharedLength(inputIds) : 0;
-      const prefix = shared >= SHORTEST_PREFIX;
-      const sequences = prefix
-        ? [inputIds[0].slice(0, shared), ...inputIds.map((ids) => ids.slice(shared))]
-        : inputIds;
-      const pass = await this.#planNext({
-        tokens: roomForTokens(countTokens(sequences)),
-        sequences: roomForSequences(sequences.length),
-        choices: choices.length,
-        prefix,
-      });
-      // What is being read is handed on unawaited, so that the next call's pass can be started.
-      return { reading: pass.run(sequences, choices) };
+      const started: { reading: Promise<Float32Array[]> }[] = [];
+      for (const some of inBatches(inputIds, (ids) => ids, limits)) {
+        started.push(await this.#choices.start(some, choices, sharesPrefixes));
+      }
+      return started;
     });
-    return (await reading).map((logits) => Array.from(logits));
-  }
-
-  /** Whether a beginning that several sequences share can be computed once for all of them. */
-  get sharesPrefixes(): boolean {
-    return isCausal(this.config);
+    const logits = await Promise.all(started.map(({ reading }) => reading));
+    return logits.flat().map((row) => Array.from(row));
   }
 
   /**
@@ -165,32 +222,29 @@ export class LanguageModel {
    * @param inputIds sequences of token ids
    * @param labels as long as they; -100 is ignored
    * @returns [batch][sequence]: ln p, 0 where ignored
+   * @throws UserError for sequences or labels that the model cannot read
    */
   logProbs(
     inputIds: readonly (readonly number[])[],
     labels: readonly (readonly number[])[],
   ): Promise<number[][]> {
-    return this.#inTurn(() => this.#scores(inputIds, labels));
-  }
-
-  async #scores(
-    inputIds: readonly (readonly number[])[],
-    labels: readonly (readonly number[])[],
-  ): Promise<number[][]> {
-    checkSequences(this.config, inputIds);
-    checkLabels(this.config, inputIds, labels);
-    const pass = await this.#scoring.holding(this.gpu, inputIds);
-    uploadLabels(this.gpu, pass.labels, labels);
-    pass.plan.run();
-    const values = await download(this.gpu, pass.logProbs);
-    let start = 0;
-    return inputIds.map(({ length }) => Array.from(values.subarray(start, start += length)));
+    return this.#inTurn(async () => {
+      checkSequences(this.config, inputIds);
+      checkLabels(this.config, inputIds, labels);
+      const pass = await this.#scoring.holding(this.gpu, inputIds);
+      uploadLabels(this.gpu, pass.labels, labels);
+      pass.plan.run();
+      const values = await download(this.gpu, pass.logProbs);
+      let start = 0;
+      return inputIds.map(({ length }) => Array.from(values.subarray(start, start += length)));
+    });
   }
 
   /**
    * Continues a prompt: one forward pass over it, then one token a step.
    *
    * @param prompt text, or token ids
+   * @returns the tokens, each as soon as it is known
    * @throws UserError for a prompt or options that mean nothing
    */
   async *generate(
@@ -198,49 +252,56 @@ export class LanguageModel {
     options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken> {
     checkGeneration(options);
-    const ids = typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt;
-    if (ids.length === 0) throw new UserError("The prompt is empty: give at least one character.");
-    checkSequences(this.config, [ids]);
-    const room = this.config.maxPositions - ids.length;
-    if (room === 0) {
-      throw new UserError(
-        `The prompt's ${ids.length} tokens leave no room for more: the model takes at most ` +
-          `${this.config.maxPositions} (max_position_embeddings). Shorten the prompt.`,
-      );
+    const text = this.#decodeStream();
+    const prompts = this.#prompts([prompt], options, [options.seed]);
+    for await (const [id] of this.#continue(prompts, options)) {
+      if (id !== undefined) yield { id, text: text(id) };
     }
-    const count = Math.min(options.maxTokens ?? 256, room);
-    const sampling = { suppressIds: this.suppressIds, ...options };
-    const stop = new Set(options.stopIds ?? this.stopIds);
-    const random = new Random(options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-    const text = this.parts.tokenizer?.createDecodeStream({ skipSpecial: true });
-    const capacity = roomForTokens(ids.length + count);
-    const decoder = await Decoder.plan(this.gpu, this.parameters, 1, capacity, sampling);
-    try {
-      for await (const [id] of decoder.generate([ids], [random], count)) {
-        if (stop.has(id)) break;
-        yield { id, text: text?.push(id) ?? "" };
+  }
+
+  /**
+   * Continues many prompts. Those of a batch go on together, which takes hardly longer than one of
+   * them alone would; what a prompt is in one batch with does not change its text.
+   *
+   * @param prompts texts, or token ids; any number of them
+   * @returns one text a prompt, equal to what {@linkcode generate} gives for it and its seed
+   * @throws UserError for a prompt or options that mean nothing
+   */
+  generateMany(
+    prompts: readonly (string | readonly number[])[],
+    options: GenerateManyOptions = {},
+  ): Promise<GeneratedText[]> {
+    // In turn: each call takes memory for its keys and values.
+    return this.#inTurn(async () => {
+      const { seed, batch, ...shared } = options;
+      const seeds = typeof seed === "object" ? seed : prompts.map(() => seed);
+      if (seeds.length !== prompts.length) {
+        throw new UserError(`There are ${prompts.length} prompts, but ${seeds.length} seeds.`);
       }
-    } finally {
-      decoder.destroy();
-    }
-  }
-
-  /** Ids that end a text: the configuration's, and the tokenizer's own marks. */
-  get stopIds(): number[] {
-    const { tokenizer, generation } = this.parts;
-    const marks = tokenizer ? [tokenizer.imEnd, tokenizer.endOfText] : [];
-    return [...this.config.eosIds, ...generation?.eosIds ?? [], ...marks];
-  }
-
-  /** Ids that are never chosen: those of an exported model that its training never saw. */
-  get suppressIds(): readonly number[] {
-    return this.parts.generation?.suppressIds ?? [];
+      for (const seed of seeds) checkGeneration({ ...shared, seed });
+      const texts = this.#prompts(prompts, shared, seeds);
+      const limits = this.#limits(this.textsAtOnce, batch);
+      const generated: GeneratedText[] = [];
+      for (const some of inBatches(texts, ({ ids }) => ids, limits)) {
+        const added = some.map((): number[] => []);
+        for await (const step of this.#continue(some, shared)) {
+          for (const [i, id] of step.entries()) if (id !== undefined) added[i].push(id);
+        }
+        for (const ids of added) {
+          generated.push({ ids, text: ids.map(this.#decodeStream()).join("") });
+        }
+      }
+      return generated;
+    });
   }
 
   /** Frees the model's memory, and closes the GPU if it is the model's own. */
   close(): void {
     if (this.parts.ownsGpu) return this.gpu.close();
-    for (const pass of [this.#forward, this.#scoring, this.#head, this.#next]) pass?.destroy();
+    this.#forward.destroy();
+    this.#scoring.destroy();
+    this.#choices.destroy();
+    this.#head?.destroy();
     this.parameters.destroy();
   }
 
@@ -249,6 +310,47 @@ export class LanguageModel {
     const result = this.#lastCall.then(call);
     this.#lastCall = result.catch(() => {});
     return result;
+  }
+
+  /** Of a batch that is asked for, or else of one that suits the device: at most `most` sequences. */
+  #limits(most: number, batch?: number): BatchLimits {
+    checkBatch(batch);
+    return {
+      sequences: batch ?? most,
+      tokens: batch === undefined ? this.tokensAtOnce : Infinity,
+      sharesPrefixes: false,
+    };
+  }
+
+  /** Prompts with room for at least one more token each. */
+  #prompts(
+    prompts: readonly (string | readonly number[])[],
+    { maxTokens = 256 }: Omit<GenerateOptions, "seed">,
+    seeds: readonly (number | undefined)[],
+  ): Prompt[] {
+    const texts = prompts.map((prompt) =>
+      typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt
+    );
+    checkPrompts(this.config, texts);
+    return texts.map((ids, text) => ({
+      ids,
+      maxTokens: Math.min(maxTokens, this.config.maxPositions - ids.length),
+      random: new Random(seeds[text] ?? crypto.getRandomValues(new Uint32Array(1))[0]),
+    }));
+  }
+
+  #continue(
+    prompts: readonly Prompt[],
+    { stopIds = this.stopIds, ...sampling }: Omit<GenerateOptions, "seed">,
+  ): AsyncGenerator<(number | undefined)[]> {
+    const options = { suppressIds: this.suppressIds, ...sampling };
+    return continueTexts(this.gpu, this.parameters, prompts, stopIds, options);
+  }
+
+  /** Turns a text's ids, one after another, into what each completes; without tokenizer nothing. */
+  #decodeStream(): (id: number) => string {
+    const stream = this.parts.tokenizer?.createDecodeStream({ skipSpecial: true });
+    return (id) => stream?.push(id) ?? "";
   }
 
   async *#logitsOf(hidden: Tensor, rows: readonly number[]): AsyncGenerator<Float32Array> {
@@ -262,22 +364,4 @@ export class LanguageModel {
     plan.run();
     return hidden;
   }
-
-  async #planNext(room: NextTokenRoom): Promise<NextTokenPass> {
-    if (this.#next && isRoomEnough(this.#next.room, room)) return this.#next;
-    this.#next?.destroy();
-    this.#next = undefined; // should there be no memory for the other
-    return this.#next = await NextTokenPass.plan(this.gpu, this.parameters, room);
-  }
-}
-
-function countTokens(sequences: readonly (readonly number[])[]): number {
-  return sequences.reduce((sum, { length }) => sum + length, 0);
-}
-
-/** Whether a plan does for what is wanted: building another takes longer than some padding. */
-function isRoomEnough(plan: NextTokenRoom, wanted: NextTokenRoom): boolean {
-  return plan.choices === wanted.choices && plan.prefix === wanted.prefix &&
-    plan.sequences >= wanted.sequences &&
-    plan.tokens >= wanted.tokens && plan.tokens <= MOST_PADDING * wanted.tokens;
 }

@@ -3,9 +3,6 @@ import { examPrompt } from "../../data/instructions/exam.ts";
 import { chatRenderer } from "../../model/tokenizer/chat-template.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 
-/** Questions put at once. */
-const TOGETHER = 16;
-
 /**
  * Asks a model questions in the chat template: its answer is the likeliest of the four letters.
  *
@@ -18,18 +15,14 @@ export async function examAccuracy(
 ): Promise<string> {
   const { tokenizer } = model;
   const letters = ["A", "B", "C", "D"].map((letter) => tokenizer.encode(letter)[0]);
-  const results: { kind: string; right: boolean }[] = [];
-  for (let first = 0; first < questions.length; first += TOGETHER) {
-    const asked = questions.slice(first, first + TOGETHER);
-    const prompts = asked.map(({ exam }) =>
-      tokenizer.encode(chatRenderer.prompt(examPrompt(exam, "answer"), 0))
-    );
-    const logits = await model.choiceLogits(prompts, letters);
-    asked.forEach(({ kind, exam }, i) => {
-      const best = logits[i].indexOf(Math.max(...logits[i]));
-      results.push({ kind, right: "ABCD"[best] === exam.answer });
-    });
-  }
+  const prompts = questions.map(({ exam }) =>
+    tokenizer.encode(chatRenderer.prompt(examPrompt(exam, "answer"), 0))
+  );
+  const logits = await model.choiceLogits(prompts, letters);
+  const results = questions.map(({ kind, exam }, i) => {
+    const best = logits[i].indexOf(Math.max(...logits[i]));
+    return { kind, right: "ABCD"[best] === exam.answer };
+  });
   const kinds = [...Map.groupBy(results, ({ kind }) => kind)]
     .map(([kind, results]) => `${kind} ${shareOfRight(results)}`);
   return `${shareOfRight(results)} of ${results.length} questions (${kinds.join(", ")}); ` +

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { WholeFile } from "../../data/files/whole-file.ts";
-import { Chat } from "../../model/inference/chat.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
+import { renderChat } from "../../model/tokenizer/chat-template.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 
 /** Most tokens of an answer that shows how a model chats. */
@@ -14,16 +14,8 @@ export async function writeSamples(
   dir: string,
 ): Promise<void> {
   if (tokens === 0) return;
-  const texts: string[] = [];
-  for (const prompt of prompts) {
-    let text = prompt;
-    for await (const token of model.generate(prompt, { ...sampling, maxTokens: tokens })) {
-      text += token.text;
-    }
-    console.log(`\n${text}`);
-    texts.push(text);
-  }
-  await keepSamples(dir, texts);
+  const added = await model.generateMany(prompts, { ...sampling, maxTokens: tokens });
+  await keepSamples(dir, prompts.map((prompt, i) => prompt + added[i].text));
 }
 
 /** Asks the model each question in a chat of its own, prints the answers and keeps them likewise. */
@@ -32,19 +24,17 @@ export async function writeAnswers(
   questions: readonly string[],
   dir: string,
 ): Promise<void> {
-  const texts: string[] = [];
-  for (const question of questions) {
-    const chat = new Chat(model, { temperature: 0, maxTokens: ANSWER_TOKENS });
-    const answer = (await Array.fromAsync(chat.say(question))).join("");
-    texts.push(`问：${question}\n答：${answer}`);
-    console.log(`\n${texts.at(-1)}`);
-  }
-  await keepSamples(dir, texts);
+  const prompts = questions.map((content) =>
+    renderChat([{ role: "user", content }], { addGenerationPrompt: true })
+  );
+  const answers = await model.generateMany(prompts, { temperature: 0, maxTokens: ANSWER_TOKENS });
+  await keepSamples(dir, questions.map((question, i) => `问：${question}\n答：${answers[i].text}`));
 }
 
 /** Between two texts, which may hold empty lines. */
 const RULE = "\n\n----\n\n";
 
 async function keepSamples(dir: string, texts: readonly string[]): Promise<void> {
+  for (const text of texts) console.log(`\n${text}`);
   await WholeFile.write(join(dir, "samples.txt"), texts.join(RULE) + "\n");
 }
