@@ -1,8 +1,3 @@
-/**
- * The answers of an evaluation as they come: a line of settings, then one a question. A run that
- * was stopped finds them here and asks only what is missing.
- */
-
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { AppendOnlyFile } from "../data/files/append-only-file.ts";
 import { parseObject } from "../data/files/json.ts";
@@ -10,30 +5,35 @@ import { readIfThere } from "../data/files/text-file.ts";
 import type { Letter } from "./benchmarks/benchmark.ts";
 import type { Outcome } from "./scores.ts";
 
-/** One line of the log. */
+/** A model's answer to a question; a line of the log. */
 export interface Answer extends Outcome {
+  /** The question's id in its subject. */
   id: string;
   /** Probabilities of A to D, which add up to 1; where letters are scored. */
   probabilities?: Record<Letter, number>;
-  /** What the model wrote, where it generates. */
+  /** The text that the model wrote; where it generates. */
   written?: string;
-  /** Shots that fitted. */
+  /** Number of examples in the prompt. */
   shots: number;
-  /** Tokens cut off at the prompt's beginning. */
+  /** Tokens cut off at the beginning of the prompt. */
   cut: number;
   /** Tokens of the prompt. */
   tokens: number;
 }
 
-/** What decides all answers alike; a log goes on only under the same. */
+/** The settings that all answers depend on; a log goes on only under the same settings. */
 export type LogSettings = Record<string, string | number | boolean | string[]>;
 
-/** As it stands in the log. */
+/** An answer as the log holds it. */
 interface LoggedAnswer extends Answer {
-  /** Hash of what was asked. */
+  /** Hash of the prompt. */
   asked: string;
 }
 
+/**
+ * The log of an evaluation's answers: a line of settings, then a line for each answer. A run that was
+ * stopped reads it and asks only the questions that are missing.
+ */
 export class AnswerLog implements Disposable {
   private constructor(
     private readonly file: AppendOnlyFile,
@@ -44,8 +44,8 @@ export class AnswerLog implements Disposable {
   /**
    * Opens the log, or begins it.
    *
-   * @param hashes of what each question asks, by {@linkcode keyOf}; more of them, or fewer, than
-   *   when it was begun
+   * @param hashes the hash of each question's prompt, by {@linkcode keyOf}; there may be more or
+   *   fewer questions than when the log was begun
    * @throws {UserError} when it was begun under other settings, or answers other questions
    */
   static async open(
@@ -77,7 +77,7 @@ export class AnswerLog implements Disposable {
   }
 }
 
-/** What tells questions of a benchmark apart. */
+/** Identifies a question of a benchmark. */
 export function keyOf({ subject, id }: Pick<Answer, "subject" | "id">): string {
   return `${subject}/${id}`;
 }

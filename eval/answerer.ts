@@ -1,27 +1,27 @@
-/** What an evaluation asks of a model, and the model that always says the same letter. */
-
 import { type Letter, LETTERS } from "./benchmarks/benchmark.ts";
 import type { Encoder } from "../data/tokenizer/encoder.ts";
 import type { Decoding } from "./protocols/protocol.ts";
 
+/** What an evaluation needs of a model. */
 export interface Answerer {
-  /** What the results are filed under. */
+  /** The name under which results are filed. */
   name: string;
+  /** Gives the ids of a text. */
   encoder: Encoder;
-  /** Most tokens of a prompt and its answer. */
+  /** The most tokens of a prompt and its answer together. */
   contextLength: number;
-  /** What its numbers are computed in, where it computes any. */
+  /** The precision it computes in, where it computes. */
   precision?: "f32" | "mixed";
-  /** Tells models of one name apart, such as a run's before and after more training. */
+  /** Tells models of the same name apart, such as those before and after more training. */
   fingerprint?(): Promise<string>;
-  /** Tokens of prompts that are best read at once. */
+  /** Tokens of prompts that it reads at once best. */
   tokensAtOnce: number;
-  /** Texts that are best written at once. */
+  /** Texts that it writes at once best. */
   textsAtOnce: number;
-  /** Whether what the prompts of one call begin with is read once for all of them. */
+  /** Whether the common beginning of the prompts of one call is read only once. */
   sharesPrefixes: boolean;
   /**
-   * Scores of the letters as the next token, in a batch that changes nothing: each prompt gets what
+   * Scores the letters as the next token. A batch changes nothing: each prompt gets the scores that
    * it would get alone. May be called again before it has answered.
    *
    * @param prompts token ids [batch][seq], of different lengths
@@ -30,16 +30,16 @@ export interface Answerer {
    */
   letterScores(prompts: number[][], letterIds: number[]): Promise<number[][]>;
   /**
-   * What the model writes after each prompt, special tokens left out.
+   * The text that the model writes after each prompt, without special tokens.
    *
-   * @param seeds one a prompt [batch]: sampling does not depend on the batch either
+   * @param seeds a seed for each prompt [batch]: sampling does not depend on the batch either
    */
   generate(prompts: number[][], decoding: Decoding, seeds: number[]): Promise<string[]>;
 }
 
 /**
- * Answers every question with the same letter: a check of tables, whose scores follow from the
- * benchmark's answers alone.
+ * Answers every question with the same letter, to check tables: their scores then follow from the
+ * answers of the benchmark alone.
  */
 export function alwaysLetter(letter: Letter): Answerer {
   return {
@@ -55,7 +55,7 @@ export function alwaysLetter(letter: Letter): Answerer {
   };
 }
 
-/** All of a text is one token but for a letter that ends it, with or without a space before it. */
+/** A letter that ends the text is a token, with the space before it; all the rest is one token. */
 function lastLetterApart(text: string): number[] {
   const letter = / ?[ABCD]$/.exec(text)?.[0] ?? "";
   const rest = text.length > letter.length ? [0] : [];

@@ -1,11 +1,9 @@
-/** Checkpoints side by side, with published models for reference. */
-
 import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import { headline } from "./result-tables.ts";
 import type { Results } from "./results.ts";
 import type { Table } from "./table.ts";
 
-/** Columns that are always there, in the order of the published figures. */
+/** The columns that every table has, in the order of the published figures. */
 const PUBLISHED_BENCHMARKS = ["ceval", "cmmlu", "mmlu"];
 
 /**
@@ -26,7 +24,7 @@ const PUBLISHED: [model: string, ...scores: string[]][] = [
   ["MiniCPM 2B SFT", "49.14", "51.0", ""],
 ];
 
-/** A row for every model and way of asking, in the order given. */
+/** A table of models side by side, below them published figures: a row for each model and protocol. */
 export function comparisonTable(all: Results[]): Table {
   const others = all.filter(({ benchmark }) => !PUBLISHED_BENCHMARKS.includes(benchmark));
   const columns = [
@@ -62,7 +60,7 @@ function rowName({ model, protocol, shots, chainOfThought }: Results): string {
   return `${model}, ${protocol}, ${shots} shots${chainOfThought ? ", step by step" : ""}`;
 }
 
-/** As few rows as hold all results by benchmark: a second of one benchmark begins another. */
+/** Results in as few rows as possible, with at most one result of each benchmark in a row. */
 function inRows(results: Results[]): Map<string, Results>[] {
   const rows: Map<string, Results>[] = [];
   for (const result of results) {

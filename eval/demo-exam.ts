@@ -1,5 +1,3 @@
-/** The exam of `deno task eval demo`: the embedded poems' held-out facts, in C-Eval's layout. */
-
 import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { embeddedExam, embeddedExamples } from "../data/exam/embedded-instructions.ts";
@@ -17,7 +15,12 @@ const SUBJECTS: Record<PoemQuestion["kind"], [string, string, string]> = {
   "next line": ["Couplets", "诗句", "Next line"],
 };
 
-/** Writes dev (examples to put before questions), val (the exam) and the list of subjects. */
+/**
+ * Writes the exam of `deno task eval demo` in C-Eval's layout: questions about the embedded poems
+ * that are held out (val), examples to put before them (dev), and the list of subjects.
+ *
+ * @throws {UserError} when it cannot be written
+ */
 export async function writeDemoExam(folder: string): Promise<void> {
   const splits = { dev: await embeddedExamples(), val: await embeddedExam() };
   for (const [split, questions] of Object.entries(splits)) {

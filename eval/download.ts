@@ -1,5 +1,3 @@
-/** Fetches a benchmark once from where its authors publish it, and checks what came. */
-
 import { dirname } from "node:path";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { AppendOnlyFile } from "../data/files/append-only-file.ts";
@@ -10,18 +8,20 @@ import type { Benchmark } from "./benchmarks/benchmark.ts";
 import { openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
 import { readQuestions } from "./benchmarks/read-questions.ts";
 
+/** How to download; for tests. */
 export interface DownloadOptions {
-  /** For tests. */
+  /** Takes the place of the global `fetch`. */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
-  /** Waited before the second attempt, and twice as long before each next, in milliseconds. */
+  /** Milliseconds before the second attempt; twice as long before each next. 1000 if undefined. */
   firstWait?: number;
 }
 
 const ATTEMPTS = 5;
 
 /**
- * Downloads the benchmark's archive to `path`, unless it is there, and counts its questions. What
- * an interrupted download has received is kept beside it, and the next one goes on from there.
+ * Downloads a benchmark's archive from its authors to `path`, unless it is there, and counts its
+ * questions. What an interrupted download has received is kept beside it; the next one goes on from
+ * there.
  *
  * @throws {UserError} when the server cannot be reached or the archive is not the benchmark's
  */
@@ -48,7 +48,7 @@ export async function downloadBenchmark(
   }
 }
 
-/** Tries again after what may pass; a UserError is a failure that trying again will not mend. */
+/** Tries again after a failure, unless it is a UserError: another attempt would fail like it. */
 async function fetchWithRetries(
   url: string,
   partial: string,
@@ -63,7 +63,7 @@ async function fetchWithRetries(
       if (attempt === ATTEMPTS) {
         throw new UserError(
           `${url}: ${reasonOf(error)}, after ${ATTEMPTS} attempts. Try again to go on from what ` +
-            `has come, or download it by hand and name it with --data`,
+            `was received, or download it by hand and name it with --data`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, wait));
@@ -72,20 +72,20 @@ async function fetchWithRetries(
   }
 }
 
-/** What `fetch` itself throws says only that it failed; its cause says why. */
+/** Why a download failed: the error of `fetch` itself says only that it failed, its cause why. */
 function reasonOf(error: unknown): string {
   const { cause } = error as Error;
   return messageOf(cause instanceof Error ? cause : error);
 }
 
-/** Asks for what is still missing and appends it. */
+/** Downloads what is still missing and appends it. */
 async function fetchRest(url: string, partial: string, options: DownloadOptions): Promise<void> {
   const { fetch = globalThis.fetch } = options;
   const before = await exists(partial) ? (await Deno.stat(partial)).size : 0;
   const range = before > 0 ? { range: `bytes=${before}-` } : undefined;
-  // Compressed on the way, bytes could neither be counted nor gone on with.
+  // Compressed bytes could not be counted, and an interrupted download could not go on with them.
   const response = await fetch(url, { headers: { "accept-encoding": "identity", ...range } });
-  if (response.status === 416) { // nothing is missing
+  if (response.status === 416) { // the file is complete
     await response.body?.cancel();
     return;
   }
@@ -105,7 +105,7 @@ async function fetchRest(url: string, partial: string, options: DownloadOptions)
   }
   const length = response.headers.get("content-length");
   if (length !== null && received !== Number(length)) {
-    throw new Error(`${received} of ${length} bytes came`);
+    throw new Error(`only ${received} of ${length} bytes were received`);
   }
 }
 

@@ -1,5 +1,3 @@
-/** Asks a model a benchmark's questions, one batch after the other. */
-
 import { Random } from "../data/random.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { inBatches } from "../model/inference/batches.ts";
@@ -9,16 +7,19 @@ import { type Benchmark, type Letter, LETTERS, type Question } from "./benchmark
 import { buildPrompt, letterIds, type Prompt } from "./prompt.ts";
 import type { PromptFormat } from "./protocols/protocol.ts";
 
+/** The questions of an evaluation, and how they are asked. */
 export interface Evaluation {
+  /** The benchmark that the questions are from. */
   benchmark: Benchmark;
+  /** How they are asked. */
   format: PromptFormat;
-  /** In the order they are asked. */
+  /** The questions, in the order in which they are asked. */
   questions: Question[];
-  /** Examples of every subject, in order; empty for none. */
+  /** The examples of every subject by its handle, in order; empty for none. */
   shots: Map<string, Question[]>;
-  /** Most questions the model sees at once; as many as suit it when left out. */
+  /** The most questions the model sees at once; as many as suit it if undefined. */
   batch?: number;
-  /** Decides what is drawn at random: sampling, and guesses where a source guesses. */
+  /** Seed of what is drawn at random: sampling, and guesses where a source guesses. */
   seed: number;
 }
 
@@ -29,7 +30,8 @@ interface Asked {
 }
 
 /**
- * Yields the answers a batch at a time. Neither the batch nor the order changes an answer.
+ * Asks a model questions and yields the answers, a batch at a time. Neither the batch nor the order
+ * changes an answer.
  *
  * @throws {UserError} when the model cannot answer in the prompt format
  */

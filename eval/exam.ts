@@ -1,5 +1,3 @@
-/** What is asked in an evaluation: the questions and examples that its settings choose. */
-
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { benchmarkNamed } from "./benchmarks/benchmarks.ts";
@@ -13,40 +11,47 @@ import { protocolNamed } from "./protocols/protocols.ts";
 export interface ExamSettings {
   /** Key of a benchmark: `ceval`, `cmmlu`, `mmlu` or `exam`. */
   benchmark: string;
+  /** Name of a protocol: `official`, `harness`, `steel-base`, `steel-chat` or `sft`. */
   protocol: string;
-  /** Folder or archive with the benchmark's files. */
+  /** The folder or archive with the benchmark's files. */
   data: string;
-  /** Defaults to the split that published scores are of. */
+  /** The split to ask; by default the one that published scores are of. */
   split?: Split;
-  /** Defaults to the protocol's number. */
+  /** Number of examples before each question; by default the protocol's. */
   shots?: number;
-  /** Handles; all subjects by default. */
+  /** Handles of the subjects to ask; all by default. */
   subjects?: string[];
-  /** Most questions asked, taken from all subjects in turn. */
+  /** The most questions to ask, taken from all subjects in turn. */
   limit?: number;
-  chainOfThought: boolean;
-  /** Leave out missing subjects, broken files and bad rows instead of stopping. */
-  keepGoing: boolean;
+  /** Whether the model reasons step by step, where the protocol has such a prompt. */
+  chainOfThought?: boolean;
+  /** Whether missing subjects, broken files and bad rows are left out instead of stopping. */
+  keepGoing?: boolean;
 }
 
+/** The questions and examples that settings choose. */
 export interface Exam {
+  /** The benchmark that the questions are from. */
   benchmark: Benchmark;
+  /** How they are asked. */
   format: PromptFormat;
+  /** The split that they are from. */
   split: Split;
+  /** Number of examples before each question. */
   shots: number;
-  /** In the benchmark's order. */
+  /** The questions, in the benchmark's order. */
   questions: Question[];
-  /** Of every subject, in order. */
+  /** The examples of every subject by its handle, in order. */
   examples: Map<string, Question[]>;
   /** What was left out, and why. */
   problems: string[];
 }
 
-/** @throws {UserError} for settings and files that do not fit together */
+/** Reads what settings choose. @throws {UserError} for settings and files that do not fit together */
 export async function readExam(settings: ExamSettings): Promise<Exam> {
   const files = await openBenchmarkFiles(settings.data);
   const benchmark = await benchmarkNamed(settings.benchmark, files);
-  const format = protocolNamed(settings.protocol)(benchmark, settings.chainOfThought);
+  const format = protocolNamed(settings.protocol)(benchmark, settings.chainOfThought ?? false);
   const split = settings.split ?? benchmark.defaultSplit;
   const shots = settings.shots ?? format.shots.standard;
   checkShots(shots, split, format, settings.protocol);
@@ -77,7 +82,7 @@ function checkShots(shots: number, split: Split, format: PromptFormat, protocol:
   }
   if (split === "dev" && shots > 0) {
     throw new UserError(
-      "--split=dev: its questions would stand, with their answers, among the examples before them; " +
+      "--split=dev: the examples before the questions would be these questions and their answers; " +
         "give --shots=0",
     );
   }

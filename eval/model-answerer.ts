@@ -1,11 +1,12 @@
-/** A language model on a GPU, asked as evaluations ask. */
-
 import type { LanguageModel } from "../model/inference/language-model.ts";
 import type { Answerer } from "./answerer.ts";
 
 /**
+ * A language model that answers evaluations. Its caller closes the model.
+ *
  * @param name what the results are filed under: the checkpoint's folder
- * @param options `sharePrefix`: read what prompts begin with once, where that changes nothing
+ * @param options `sharePrefix`: whether the common beginning of prompts is computed once, where that
+ *   changes nothing
  */
 export function modelAnswerer(
   model: LanguageModel,

@@ -1,11 +1,11 @@
-/** How well a model predicts a text: perplexity, and bits per byte, which no tokenizer changes. */
-
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { readAllDocuments } from "../data/readers/read-file.ts";
-import type { LanguageModel } from "../model/inference/language-model.ts";
 
+/** How well a model predicts a text. Bits per byte can be compared between tokenizers. */
 export interface Perplexity {
+  /** Number of tokens that were predicted. */
   tokens: number;
+  /** UTF-8 bytes of the text. */
   bytes: number;
   /** exp of the mean negative log-probability of a token. */
   perplexity: number;
@@ -13,19 +13,28 @@ export interface Perplexity {
   bitsPerByte: number;
 }
 
-/** The part of a {@linkcode LanguageModel} that is asked. */
-export type Predictor = Pick<LanguageModel, "logProbs"> & {
+/** What is needed of a language model. */
+export interface Predictor {
+  /** Gives the ids of a text, and the id of `<|im_end|>`. */
   tokenizer: { encode(text: string): number[]; imEnd: number };
-};
+  /**
+   * The log-probability of every label.
+   *
+   * @param inputs token ids [batch][seq]
+   * @param labels the next tokens [batch][seq]
+   * @returns natural logarithms [batch][seq]
+   */
+  logProbs(inputs: number[][], labels: number[][]): Promise<number[][]>;
+}
 
 /**
- * Every token is predicted once, from those before it in its window. A document begins after
- * `<|im_end|>`: that is what ends the one before it in pretraining, here and in the shards that
- * Steel-LLM's published checkpoints were trained on. (Their `<|endoftext|>` is padding, after which
- * nothing was ever learnt.)
+ * Measures how well a model predicts documents: every token is predicted once, from those before it
+ * in its window. A document begins after `<|im_end|>`, the token that ends the document before it in
+ * pretraining, here and in the shards of Steel-LLM's published checkpoints. (Their `<|endoftext|>` is
+ * padding: they were never trained on what follows it.)
  *
- * @param window tokens the model sees at once
- * @param batch windows it sees side by side
+ * @param window tokens of a window
+ * @param batch windows that are computed at once
  */
 export async function perplexity(
   model: Predictor,

@@ -6,21 +6,23 @@ import { renderChat } from "../model/tokenizer/chat-template.ts";
 import { LETTERS, type Question, type Subject } from "./benchmarks/benchmark.ts";
 import type { LetterAnswer, PromptFormat } from "./protocols/protocol.ts";
 
+/** A question as the model gets it. */
 export interface Prompt {
-  /** The words put before the model, without what a chat template adds. */
+  /** The words, without those that a chat template adds. */
   text: string;
+  /** Token ids [seq], those of the chat template included. */
   ids: number[];
-  /** Shots that are in it. */
+  /** Number of examples in it. */
   shots: number;
-  /** Tokens cut off at its beginning because nothing was left to drop. */
+  /** Tokens cut off at its beginning, because there was nothing left to drop. */
   cut: number;
 }
 
 /**
  * The prompt of one question.
  *
- * @param shots examples in order, of which as many are used as fit
- * @param contextLength most tokens the model can take, the answer's included
+ * @param shots examples in order; as many are used as fit
+ * @param contextLength the most tokens of the prompt and its answer together
  */
 export function buildPrompt(
   format: PromptFormat,
@@ -40,7 +42,7 @@ export function buildPrompt(
   return { ...draft, ids: draft.ids.slice(cut), cut };
 }
 
-/** The words put before the model: the subject's header, examples and the question. */
+/** The words of a prompt: the subject's header, the examples and the question. */
 export function promptText(
   format: PromptFormat,
   subject: Subject,
@@ -51,7 +53,7 @@ export function promptText(
 }
 
 /**
- * Token ids of the four letters as the prompt's next token.
+ * The token ids of the four letters [4], as the next token after a prompt.
  *
  * @throws {UserError} when a letter is not exactly one token
  */

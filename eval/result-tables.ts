@@ -1,11 +1,9 @@
-/** What an evaluation found, as tables to read. */
-
 import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import type { Results } from "./results.ts";
 import { type Accuracy, type GroupScore, type Scores, subjectAccuracy } from "./scores.ts";
 import type { Table } from "./table.ts";
 
-/** The averages, overall and by category. */
+/** A table of the averages, overall and by category. */
 export function categoryTable(results: Results): Table {
   const { scores, average } = results;
   const groups = scores ? [scores.overall, ...scores.maps.flatMap((map) => map.categories)] : [];
@@ -28,7 +26,7 @@ export function categoryTable(results: Results): Table {
   };
 }
 
-/** Every subject's accuracy. */
+/** A table of every subject's accuracy. */
 export function subjectTable(results: Results): Table {
   return {
     title: `${results.title} by subject`,
@@ -42,7 +40,7 @@ export function subjectTable(results: Results): Table {
   };
 }
 
-/** Names a result: what was asked, how, of whom. */
+/** The title of results: benchmark, split, protocol and model. */
 export function heading(results: Results): string {
   const { title, split, protocol, shots, chainOfThought, model } = results;
   return `${title} ${split}, ${protocol}, ${shots} shots${
@@ -51,8 +49,8 @@ export function heading(results: Results): string {
 }
 
 /**
- * The average that the authors report, in percent; with split and number where it is not of all
- * questions that they ask. Empty where the answers are not known.
+ * The average that the benchmark's authors report, in percent; with split and number of questions
+ * where these are not all that they ask. Empty where the answers are not published.
  */
 export function headline(results: Results): string {
   const { split, questions, scores, average } = results;
@@ -67,7 +65,7 @@ function isWhole({ benchmark, split, questions, subjects, limit }: Results): boo
   return split === defaultSplit && questions === published.questions;
 }
 
-/** `41.90 ± 1.35`, in percent. */
+/** An accuracy and its standard error in percent, such as `41.90 ± 1.35`. */
 export function accuracyText({ accuracy, standardError }: Accuracy): string {
   const error = standardError === undefined ? "" : ` ± ${(100 * standardError).toFixed(2)}`;
   return (100 * accuracy).toFixed(2) + error;

@@ -1,5 +1,3 @@
-/** What an evaluation leaves behind: `results.json`, a CSV a subject, and C-Eval's submission. */
-
 import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { UserError } from "../kernels/runtime/user-error.ts";
@@ -12,51 +10,69 @@ import type { Answer } from "./answer-log.ts";
 import { type Benchmark, LETTERS, type Question, type Split } from "./benchmarks/benchmark.ts";
 import type { Scores } from "./scores.ts";
 
-/** `results.json`. */
+/** The results of an evaluation, as `results.json` holds them. */
 export interface Results {
+  /** Key of the benchmark, such as `ceval`. */
   benchmark: string;
+  /** Its title, such as `C-Eval`. */
   title: string;
+  /** The split that was asked. */
   split: Split;
+  /** Name of the protocol. */
   protocol: string;
-  /** What the protocol reproduces. */
+  /** The publication or script that the protocol reproduces. */
   source: string;
+  /** Name of the model. */
   model: string;
-  /** Folder or archive, subjects and number of questions where not all were asked. */
+  /** The folder or archive of the benchmark. */
   data: string;
+  /** Handles of the subjects, where not all were asked. */
   subjects?: string[];
+  /** The most questions, where not all were to be asked. */
   limit?: number;
+  /** Number of examples before each question. */
   shots: number;
+  /** Whether the model reasoned step by step. */
   chainOfThought: boolean;
+  /** Seed of what was drawn at random. */
   seed: number;
-  /** What the model's numbers were computed in, where it computes any. */
+  /** The precision in which the model computed, where it computes. */
   precision?: "f32" | "mixed";
+  /** Number of questions. */
   questions: number;
-  /** Answers in which no letter was found; they count as wrong. */
+  /** Number of answers in which no letter was found; they count as wrong. */
   withoutLetter: number;
-  /** Questions whose prompt had no room for all shots, and whose beginning had to be cut off. */
+  /** Number of questions whose prompt had no room for all examples. */
   fewerShots: number;
+  /** Number of questions whose prompt was cut at its beginning. */
   cut: number;
-  /** Which of the two averages the benchmark's authors report. */
+  /** The average that the benchmark's authors report. */
   average: "macro" | "micro";
-  /** Absent where the split's answers are not published. */
+  /** Absent where the answers of the split are not published. */
   scores?: Scores;
-  /** Missing subjects, broken files and bad rows that --keep-going left out. */
+  /** Missing subjects, broken files and bad rows that were left out. */
   problems: string[];
-  /** Of the last run that asked anything. */
+  /** Speed of the last run that asked a question. */
   speed?: { questionsPerSecond: number; tokensPerSecond: number };
 }
 
+/** A question and its answer. */
 export interface Answered {
+  /** The question. */
   question: Question;
+  /** The model's answer. */
   answer: Answer;
 }
 
+/** The name of the results' file. */
 export const RESULTS_FILE = "results.json";
 
 /**
- * Writes everything into `folder`.
+ * Writes results into `folder`: `results.json`, a CSV for each subject, and the submission of a split
+ * whose answers are not published.
  *
  * @param answered in the benchmark's order
+ * @throws {UserError} when they cannot be written
  */
 export async function writeResults(
   folder: string,
@@ -70,7 +86,7 @@ export async function writeResults(
     const file = join(folder, "subjects", `${handle}.csv`);
     const rows = bySubject.get(handle);
     if (rows) await WholeFile.write(file, subjectCsv(rows));
-    // A run that asked more may have left it, and these results count without.
+    // An earlier run that asked more subjects wrote this file; it is no part of these results.
     else if (await exists(file)) await Deno.remove(file);
   }
   if (benchmark.unanswered.includes(results.split)) {
@@ -79,7 +95,7 @@ export async function writeResults(
   await WholeFile.write(join(folder, RESULTS_FILE), formatJson(results));
 }
 
-/** Reads `results.json` from a folder, or the file itself. */
+/** Reads the results of a folder, or of a file. @throws {UserError} when there are none */
 export async function readResults(path: string): Promise<Results> {
   const file = path.endsWith(".json") ? path : join(path, RESULTS_FILE);
   const results = await readJson(file);

@@ -1,5 +1,3 @@
-/** A whole evaluation: read, ask what is still missing, score, write. */
-
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { parseObject } from "../data/files/json.ts";
@@ -14,18 +12,21 @@ import { promptText } from "./prompt.ts";
 import { type Answered, type Results, RESULTS_FILE, writeResults } from "./results.ts";
 import { score } from "./scores.ts";
 
+/** What to ask, how, and where to write the results. */
 export interface EvaluationSettings extends ExamSettings {
-  /** Folder for answers and results. */
+  /** The folder for answers and results; answers that it holds are not asked again. */
   out: string;
-  /** Most questions the model sees at once; as many as suit it when left out. */
+  /** The most questions the model sees at once; as many as suit it if undefined. */
   batch?: number;
-  /** Decides what is drawn at random: sampling, and guesses where a source guesses. */
-  seed: number;
+  /** Seed of what is drawn at random: sampling, and guesses where a source guesses; 0 if undefined. */
+  seed?: number;
 }
 
 /**
- * Evaluates a model and writes the results. Answers already in `out` are not asked again.
+ * Evaluates a model and writes the results: reads the questions, asks those that have no answer yet,
+ * scores the answers, writes tables and `results.json`.
  *
+ * @param onProgress called before the first question and after every batch
  * @throws {UserError} for settings, files or a model that do not fit together
  */
 export async function runEvaluation(
@@ -53,9 +54,9 @@ export async function runEvaluation(
   return results;
 }
 
-/** Asks what the log does not answer. Returns the speed, if there was anything to ask. */
+/** Asks the questions that the log has no answer to. Returns the speed, if there was one. */
 async function askMissing(
-  { batch, seed }: EvaluationSettings,
+  { batch, seed = 0 }: EvaluationSettings,
   { benchmark, format, questions, examples }: Exam,
   answerer: Answerer,
   log: AnswerLog,
@@ -81,7 +82,7 @@ async function askMissing(
   return { questionsPerSecond: asked / seconds, tokensPerSecond: tokens / seconds };
 }
 
-/** Of the run that asked last, where this one had nothing to ask. */
+/** The speed of the last run that asked a question, where this run had none to ask. */
 async function speedBefore(out: string): Promise<Results["speed"]> {
   const path = join(out, RESULTS_FILE);
   const text = await readIfThere(path);
@@ -89,7 +90,7 @@ async function speedBefore(out: string): Promise<Results["speed"]> {
 }
 
 function summary(
-  { protocol, chainOfThought, seed, data, subjects, limit }: EvaluationSettings,
+  { protocol, chainOfThought = false, seed = 0, data, subjects, limit }: EvaluationSettings,
   { benchmark, format, split, shots, examples, problems }: Exam,
   answered: Answered[],
 ): Omit<Results, "model" | "precision" | "speed"> {
@@ -113,9 +114,9 @@ function summary(
   };
 }
 
-/** What all answers depend on, and the data's name: one folder of results is of one exam. */
+/** What all answers depend on, and the name of the data: a folder of results is of one exam. */
 async function logSettings(
-  { benchmark, protocol, chainOfThought, seed, data }: EvaluationSettings,
+  { benchmark, protocol, chainOfThought = false, seed = 0, data }: EvaluationSettings,
   { split, shots }: Exam,
   answerer: Answerer,
 ): Promise<LogSettings> {
@@ -127,7 +128,7 @@ async function logSettings(
   };
 }
 
-/** Of every question, a hash of all that is asked with it: its words, and the examples before it. */
+/** A hash of the prompt of every question: of its words, and of the examples before it. */
 function questionHashes({ benchmark, format, questions, examples }: Exam): Map<string, string> {
   const subjects = new Map(benchmark.subjects.map((subject) => [subject.handle, subject]));
   return new Map(questions.map((question) => {

@@ -1,49 +1,61 @@
-/** Accuracies: by subject, by category and overall, each averaged in both ways. */
-
 import type { Benchmark, Letter } from "./benchmarks/benchmark.ts";
 
-/** One question's outcome, as far as scores need it. */
+/** The outcome of a question, as far as scores need it. */
 export interface Outcome {
+  /** Handle of the question's subject. */
   subject: string;
-  /** The right letter; absent where the authors keep it to themselves. */
+  /** The right letter; absent where it is not published. */
   answer?: Letter;
-  /** Absent where the model's answer contains none. */
+  /** The model's letter; absent where its answer has none. */
   prediction?: Letter;
 }
 
+/** A subject's score. */
 export interface SubjectScore {
+  /** Handle of the subject. */
   subject: string;
+  /** Number of questions. */
   questions: number;
+  /** Number of right answers. */
   correct: number;
 }
 
 /** A share of right answers and its standard error, both from 0 to 1. */
 export interface Accuracy {
+  /** The share. */
   accuracy: number;
   /** Absent where a subject has a single question. */
   standardError?: number;
 }
 
+/** The score of a group of subjects. */
 export interface GroupScore {
+  /** Name of the group. */
   name: string;
+  /** Number of subjects. */
   subjects: number;
+  /** Number of questions. */
   questions: number;
-  /** Mean of the subjects' accuracies. */
+  /** The mean of the subjects' accuracies. */
   macro: Accuracy;
-  /** Over all questions. */
+  /** The accuracy over all questions. */
   micro: Accuracy;
 }
 
+/** All scores of an evaluation. */
 export interface Scores {
+  /** All subjects together. */
   overall: GroupScore;
+  /** The benchmark's ways of sorting subjects into categories, with the score of every category. */
   maps: { name: string; categories: GroupScore[] }[];
+  /** Every subject. */
   subjects: SubjectScore[];
 }
 
 /**
- * Scores the outcomes whose right answer is known.
+ * Scores the outcomes of a benchmark whose right answer is known: by subject, by category and overall.
  *
- * @returns undefined when none is
+ * @returns undefined when no right answer is known
  */
 export function score(benchmark: Benchmark, outcomes: Iterable<Outcome>): Scores | undefined {
   const bySubject = new Map<string, SubjectScore>();

@@ -1,14 +1,16 @@
-/** Tables as text, for the terminal and for Markdown. */
-
+/** A table, for a terminal, Markdown or HTML. */
 export interface Table {
+  /** Its title; may be empty. */
   title: string;
+  /** The heading of every column. */
   columns: string[];
   /** The first cell names the row. */
   rows: string[][];
+  /** Lines below the table. */
   notes: string[];
 }
 
-/** The first column flush left, the others flush right; no columns without rows. */
+/** A table for a terminal: the first column is flush left, the others are flush right. */
 export function textTable({ title, columns, rows, notes }: Table): string {
   const lines = rows.length === 0 ? [] : [columns, ...rows];
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => displayWidth(line[i]))));
@@ -20,7 +22,7 @@ export function textTable({ title, columns, rows, notes }: Table): string {
   return [title, ...lines.map(write), ...notes].join("\n");
 }
 
-/** GitHub's flavour, without the title. */
+/** A table in GitHub's Markdown, without its title. */
 export function markdownTable({ columns, rows, notes }: Table): string {
   const write = (cells: string[]) =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
@@ -31,7 +33,7 @@ export function markdownTable({ columns, rows, notes }: Table): string {
   ].join("\n\n");
 }
 
-/** Columns of a terminal: Chinese characters and full-width marks take two. */
+/** Columns that a text takes on a terminal: Chinese characters and full-width marks take two. */
 function displayWidth(text: string): number {
   const wide = text.match(/[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/g);
   return [...text].length + (wide?.length ?? 0);

@@ -1,20 +1,19 @@
-/** A benchmark's files as downloaded: a folder, or the zip or tar archive it came in. */
-
 import { unzipSync } from "fflate";
 import { parseTar } from "nanotar";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { decodeUtf8, readFileBytes } from "../../data/files/utf8.ts";
 
+/** The files of a benchmark as downloaded: of a folder, or of the zip or tar archive it came in. */
 export interface BenchmarkFiles {
-  /** The folder or archive, for messages. */
+  /** The path of the folder or archive, for messages. */
   where: string;
-  /** Paths of all tables and mappings inside, with `/` between names. */
+  /** Paths of all tables and mappings in it, with `/` between names. */
   paths: string[];
-  /** Text of one of the paths. Throws {@linkcode UserError} when it is not UTF-8. */
+  /** The text of one of the paths. @throws {UserError} when it is not UTF-8 */
   read(path: string): Promise<string>;
 }
 
-/** Deep enough for an archive unpacked into a folder of its own name. */
+/** Folders are read to this depth: enough for an archive unpacked into a folder of its own name. */
 const MAX_DEPTH = 4;
 
 /**
@@ -81,7 +80,7 @@ function openArchive(where: string, bytes: Uint8Array): BenchmarkFiles {
   };
 }
 
-/** POSIX archives say so in the header of their first entry. */
+/** Whether bytes are a POSIX archive: the header of its first entry says so. */
 function isTar(bytes: Uint8Array): boolean {
   return new TextDecoder().decode(bytes.subarray(257, 262)) === "ustar";
 }

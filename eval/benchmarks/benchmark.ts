@@ -1,62 +1,77 @@
-/** What every benchmark here is: four-option questions, in subjects, in categories. */
+/** The letter of an option. */
+export type Letter = "A" | "B" | "C" | "D";
 
-export const LETTERS = ["A", "B", "C", "D"] as const;
-export type Letter = typeof LETTERS[number];
+/** The letters of the four options, in order. */
+export const LETTERS: readonly Letter[] = ["A", "B", "C", "D"];
 
+/** A question with four options. */
 export interface Question {
   /** Handle of the subject, such as `computer_network`. */
   subject: string;
   /** The row's number as the benchmark counts it, from 0. */
   id: string;
+  /** The question. */
   text: string;
+  /** The text of every option. */
   options: Record<Letter, string>;
-  /** Absent where the authors keep the answers to themselves (C-Eval's test split). */
+  /** The right letter; absent where it is not published (C-Eval's test split). */
   answer?: Letter;
-  /** Worked solution; C-Eval's dev split only. */
+  /** A worked solution; in C-Eval's dev split only. */
   explanation?: string;
 }
 
+/** A subject of a benchmark. */
 export interface Subject {
+  /** Its name in files and on command lines, such as `computer_network`. */
   handle: string;
-  /** What prompts call it: Chinese for C-Eval and CMMLU, English for MMLU. */
+  /** Its name in prompts: Chinese for C-Eval and CMMLU, English for MMLU. */
   name: string;
 }
 
 /** One way of sorting subjects into categories; a subject may be in several or in none. */
 export interface CategoryMap {
+  /** Its name in tables. */
   name: string;
-  /** Category to the handles of its subjects, in the order tables print them. */
+  /** The handles of the subjects of every category, in the order of tables. */
   categories: Record<string, string[]>;
 }
 
+/** A part of a benchmark; dev has the examples that are put before questions. */
 export type Split = "dev" | "val" | "test";
 
+/** A benchmark: questions with four options in subjects, and the subjects in categories. */
 export interface Benchmark {
+  /** Its name on command lines, such as `ceval`. */
   key: string;
+  /** Its name in tables, such as `C-Eval`. */
   title: string;
+  /** Its subjects, in the order of its authors. */
   subjects: Subject[];
+  /** The ways of sorting its subjects into categories. */
   categoryMaps: CategoryMap[];
-  /** The split its published scores are measured on. */
+  /** The split that published scores are of. */
   defaultSplit: Split;
-  /** Where its authors publish it, and how many questions that split then has. */
+  /** Where its authors publish it, and the number of questions of that split. */
   published: { url: string; questions: number };
   /** How its authors average: over subjects (`macro`) or over questions (`micro`). */
   average: "macro" | "micro";
-  /** Where a subject's questions are, inside the folder or archive as downloaded. */
+  /** The path of a subject's questions in the folder or archive as downloaded. */
   file(split: Split, subject: string): string;
   /**
    * The columns of a file in order, by our names. With a header, a file may have them in any order
    * and leave out those after `D`.
    */
   columns: readonly QuestionColumn[];
+  /** Whether the first line of a file names its columns. */
   header: boolean;
   /** Splits whose answers may be missing. */
   unanswered: readonly Split[];
 }
 
+/** A column of a file of questions. */
 export type QuestionColumn = "id" | "question" | Letter | "answer" | "explanation";
 
 /** Whether a text is one of the four letters. */
 export function isLetter(text: string | undefined): text is Letter {
-  return (LETTERS as readonly (string | undefined)[]).includes(text);
+  return LETTERS.some((letter) => letter === text);
 }

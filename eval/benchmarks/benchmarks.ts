@@ -7,24 +7,24 @@ import { mmlu } from "./mmlu.ts";
 
 const PUBLISHED: Record<string, Benchmark> = { ceval, cmmlu, mmlu };
 
-/** What may be evaluated: the published benchmarks, and exams of one's own in C-Eval's layout. */
-export const BENCHMARK_NAMES = [...Object.keys(PUBLISHED), "exam"];
+/** Names of what can be evaluated: published benchmarks, and `exam`, your own in C-Eval's layout. */
+export const BENCHMARK_NAMES: readonly string[] = [...Object.keys(PUBLISHED), "exam"];
 
-/** Where `deno task eval demo` keeps its exam. */
+/** The folder in which `deno task eval demo` keeps its exam. */
 export const DEMO_DATA = "cache/demo";
 
 const MAPPING_FILE = "subject_mapping.json";
 
-/** A published benchmark. @throws {UserError} for any other name */
+/** The published benchmark of that name. @throws {UserError} for any other name */
 export function publishedBenchmark(name: string): Benchmark {
   if (Object.hasOwn(PUBLISHED, name)) return PUBLISHED[name];
   throw new UserError(
-    `${name} is published nowhere; expected ${Object.keys(PUBLISHED).join(", ")}`,
+    `${name} is not a published benchmark; expected ${Object.keys(PUBLISHED).join(", ")}`,
   );
 }
 
 /**
- * The benchmark of that name; an `exam` brings its subjects with its files.
+ * The benchmark of that name; the subjects of an `exam` are read from its files.
  *
  * @throws {UserError} for an unknown name, or an exam without a list of subjects
  */
@@ -36,7 +36,7 @@ export async function benchmarkNamed(name: string, files: BenchmarkFiles): Promi
   const path = findPath(files, MAPPING_FILE);
   if (path === undefined) {
     throw new UserError(
-      `${files.where}: no ${MAPPING_FILE}: an exam says there which subjects it has, as ` +
+      `${files.where}: there is no ${MAPPING_FILE}; an exam lists its subjects in it, as ` +
         `{"handle": ["English name", "name in prompts", "category"]}`,
     );
   }

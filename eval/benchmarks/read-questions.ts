@@ -1,26 +1,26 @@
-/** Turns a benchmark's tables into questions, and says exactly which row is wrong. */
-
 import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Benchmark, isLetter, LETTERS, type Question, type Split } from "./benchmark.ts";
 import { type BenchmarkFiles, findPath } from "./benchmark-files.ts";
 
-/** What to do about a subject or row that cannot be used: stop by throwing it, or note it. */
+/** Called with what is wrong with a subject, file or row: it throws it to stop, or notes it. */
 export type OnProblem = (problem: UserError) => void;
 
+/** Stops at the first problem. */
 export const stopAtProblem: OnProblem = (problem) => {
   throw problem;
 };
 
 /**
- * Reads one split, subject by subject in the benchmark's order and row by row in the file's.
+ * Reads the questions of a split: the subjects in the benchmark's order, the rows in the file's.
  *
- * Cells are text exactly as written, embedded line breaks (CRLF too) and outer spaces included:
- * that is what the authors' scripts see through pandas, and tokens depend on it.
+ * Cells are text exactly as written, line breaks (CRLF too) and outer spaces included: the authors'
+ * scripts get the same from pandas, and tokens depend on it.
  *
- * @param subjects handles to read
- * @param onProblem told of every missing subject, unreadable file and unusable row, which are then
- *   left out
+ * @param subjects handles of the subjects to read
+ * @param onProblem called for every missing subject, unreadable file and unusable row; they are left
+ *   out if it returns
+ * @returns the questions of every subject by its handle
  * @throws {UserError} when the folder holds none of the split's files
  */
 export async function readQuestions(
@@ -109,7 +109,7 @@ function parseQuestions(
   return questions;
 }
 
-/** Characters of a bad header in a message. */
+/** Characters of a wrong header that a message shows. */
 const MOST_SHOWN = 80;
 
 interface Row {
@@ -133,7 +133,7 @@ function parseRows(text: string, where: string): Row[] {
   }
 }
 
-/** Our names of a file's columns, read off its header; CMMLU leaves the name of the first empty. */
+/** Our names of a file's columns, by its header; in CMMLU, the name of the first is empty. */
 function namedColumns(benchmark: Benchmark, header: Row | undefined, where: string): string[] {
   const known = new Map(benchmark.columns.map((column) => [column.toLowerCase(), column]));
   const names = (header?.record ?? []).map((name, index) => {

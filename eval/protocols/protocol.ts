@@ -10,44 +10,52 @@ export type Protocol = (benchmark: Benchmark, chainOfThought: boolean) => Prompt
 export interface PromptFormat {
   /** The publication or script that it reproduces. */
   source: string;
-  /** Examples from the dev split, in its order. */
+  /** Number of examples from the dev split: as in the source, and the most that it allows. */
   shots: { standard: number; most: number };
-  /** Before everything else; may be empty. */
+  /** The text before everything else; may be empty. */
   header(subject: Subject): string;
   /** An example with its answer, and what separates it from the next block. */
   shot(question: Question): string;
-  /** The question, up to where the answer begins. */
+  /** The question, up to the beginning of the answer. */
   question(question: Question): string;
-  /** Whether the whole is one user turn of a chat. */
+  /** Whether all of it is one user turn of a chat. */
   chat: boolean;
-  /** What gives way when the prompt is longer than it may be. */
+  /** What is left out when the prompt is too long. */
   tooLong: TooLong;
+  /** How the answer is given. */
   answer: LetterAnswer | GeneratedAnswer;
 }
 
 /**
+ * The most tokens of a prompt, and what is left out of a longer one:
  * - `dropLast`: shots from the end (MMLU's authors)
  * - `dropLongest`: all the longest shots at once, and the header when that is not enough (CMMLU's)
  * - `cut`: the beginning of the tokens (lm-evaluation-harness)
  */
 export type TooLong = { most: number; how: "dropLast" | "dropLongest" | "cut" };
 
-/** The letter with the highest score as the next token wins. */
+/** The answer is the letter with the highest score as the next token. */
 export interface LetterAnswer {
+  /** Tells this way from the other. */
   kind: "letters";
-  /** What the prompt ends with; a letter's token is what `cue + before + letter` adds to `cue`. */
+  /** The end of the prompt; a letter's token is the one that `cue + before + letter` adds to `cue`. */
   cue: string;
+  /** What stands before the letter in its token. */
   before: "" | " ";
 }
 
-/** The model writes, and a letter is read off what it wrote. */
+/** The answer is a letter in the text that the model writes. */
 export interface GeneratedAnswer {
+  /** Tells this way from the other. */
   kind: "generated";
+  /** How the model writes. */
   decoding: Decoding;
   /**
-   * @param written what the model generated, special tokens left out
+   * Finds the letter in the text.
+   *
+   * @param written the text that the model wrote, without special tokens
    * @param prompt the text of the user's turn
-   * @param random a letter at random, the same at every run: for sources that guess
+   * @param random draws a letter, the same at every run: for sources that guess
    * @returns undefined where the source counts the answer as wrong
    */
   extract(written: string, question: Question, prompt: string, random: () => Letter):
@@ -55,11 +63,15 @@ export interface GeneratedAnswer {
     | undefined;
 }
 
+/** How a model writes its answer. */
 export interface Decoding {
+  /** The most tokens of an answer. */
   maxNewTokens: number;
   /** 0 is greedy. */
   temperature: number;
+  /** Only the likeliest tokens whose probabilities add up to this are drawn from; 1 is all. */
   topP: number;
+  /** Hugging Face's penalty of tokens that are in the text already; 1 is none. */
   repetitionPenalty: number;
 }
 

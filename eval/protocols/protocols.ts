@@ -14,7 +14,8 @@ const PROTOCOLS: Record<string, Protocol> = {
   sft,
 };
 
-export const PROTOCOL_NAMES = Object.keys(PROTOCOLS);
+/** The names of the protocols. */
+export const PROTOCOL_NAMES: readonly string[] = Object.keys(PROTOCOLS);
 
 /** The protocol of that name. @throws {UserError} when there is none */
 export function protocolNamed(name: string): Protocol {

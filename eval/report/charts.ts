@@ -1,5 +1,3 @@
-/** Charts as SVG text that refers to nothing outside and needs no script. */
-
 import { BarChart, CustomChart, LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent, MarkLineComponent } from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
@@ -16,14 +14,22 @@ use([
   SVGRenderer,
 ]);
 
-/** A chart in two sizes: text that is read on a desk is too small on a phone. */
+/**
+ * A chart as SVG text that needs nothing else and no script, in two sizes: text that is readable on a
+ * desk is too small on a phone.
+ */
 export interface Chart {
+  /** For a screen of a desk. */
   wide: string;
+  /** For a phone. */
   narrow: string;
 }
 
+/** A curve over optimizer steps. */
 export interface Series {
+  /** Its name in the legend. */
   name: string;
+  /** Its points, by step. */
   points: [step: number, value: number][];
 }
 

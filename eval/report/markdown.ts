@@ -1,8 +1,7 @@
-/** A report as GitHub's Markdown; charts become their captions. */
-
 import { markdownTable } from "../table.ts";
 import type { ReportBlock, ReportPage } from "./report-page.ts";
 
+/** A report in GitHub's Markdown; instead of a chart it has the chart's caption. */
 export function toMarkdown({ title, blocks }: ReportPage): string {
   return [`# ${title}`, ...blocks.map(blockToMarkdown)].join("\n\n") + "\n";
 }

@@ -1,5 +1,3 @@
-/** Everything a report is about, read from a run's folder. */
-
 import { join } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
@@ -15,34 +13,40 @@ import { readResults, type Results, RESULTS_FILE } from "../results.ts";
 export interface Stage {
   /** Its folder's name, such as `pretrain`. */
   name: string;
+  /** The path of its folder. */
   folder: string;
-  /** What trained it, as its settings tell; absent where there are none. */
+  /** The command that trained it, by its settings; absent where there are none. */
   task?: Task;
   /** `settings.yaml`: section, key, value. */
   settings: Record<string, Record<string, unknown>>;
   /** `metrics.jsonl`, one record a step. */
   metrics: StepMetrics[];
-  /** `facts.json`, what the run noted of itself: device, memory, machine, versions. */
+  /** `facts.json`: device, memory, machine and versions of the run. */
   facts: Record<string, unknown>;
-  /** Tokens it learnt from by source, or by language where it is fine-tuning (`examples.json`). */
+  /** Tokens it was trained on by source, or of fine-tuning by language (`examples.json`). */
   mixture: Record<string, number>;
   /** `samples.txt`: texts the model wrote, a line of four dashes between them. */
   samples: string[];
 }
 
+/** The command that trained a stage. */
+export type Task = "pretrain" | "sft" | "dpo";
+
+/** What a report is about. */
 export interface ReportData {
-  /** The folder reported on. */
+  /** The folder that was read. */
   folder: string;
+  /** The stages of training, in their order. */
   stages: Stage[];
+  /** The results of evaluations. */
   evaluations: Results[];
 }
 
 /** Stages and evaluations may lie this deep. */
 const MAX_DEPTH = 4;
 
-/** What trains, in the order in which stages follow one another. */
-const TASKS = ["pretrain", "sft", "dpo"] as const;
-type Task = typeof TASKS[number];
+/** The commands that train, in the order of the stages. */
+const TASKS: readonly Task[] = ["pretrain", "sft", "dpo"];
 
 /**
  * Reads a run, or a folder of runs: every `metrics.jsonl` below it is a stage, every `results.json`

@@ -1,8 +1,7 @@
-/** A report's contents, before they are HTML or Markdown. */
-
 import type { Table } from "../table.ts";
 import type { Chart } from "./charts.ts";
 
+/** A part of a report. */
 export type ReportBlock =
   | { kind: "heading"; level: 2 | 3; text: string }
   | { kind: "text"; text: string }
@@ -15,12 +14,18 @@ export type ReportBlock =
   | { kind: "code"; text: string }
   | { kind: "quote"; text: string };
 
+/** A number that matters. */
 export interface Figure {
+  /** What it is. */
   label: string;
+  /** The number as text. */
   value: string;
 }
 
+/** A report before it is HTML or Markdown. */
 export interface ReportPage {
+  /** Its title. */
   title: string;
+  /** Its parts, in their order. */
   blocks: ReportBlock[];
 }

@@ -1,5 +1,3 @@
-/** Says in order what a run was, how it went and what came of it. */
-
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
 import { comparisonTable } from "../compare.ts";
@@ -20,6 +18,7 @@ const MEASUREMENTS: Record<string, { title: string; unit: string }> = {
 /** Measurements with a place of their own. */
 const SHOWN_APART = new Set(["step", "tokens", "loss", "validationLoss"]);
 
+/** A report on training and evaluations: settings, data, curves, samples, scores, commands. */
 export function report({ folder, stages, evaluations }: ReportData): ReportPage {
   return {
     title: `Report on ${folder}`,

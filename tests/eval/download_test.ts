@@ -99,7 +99,7 @@ Deno.test("a download given up is kept and gone on with the next time", async ()
     await assertRejects(
       () => downloadBenchmark(SMALL, path, { fetch: bad.fetch, firstWait: 0 }),
       UserError,
-      "Try again to go on from what has come",
+      "Try again to go on from what was received",
     );
     const { fetch, ranges } = server(ARCHIVE, 0);
     await downloadBenchmark(SMALL, path, { fetch, firstWait: 0 });

@@ -1,0 +1,96 @@
+/**
+ * Evaluates language models: multiple-choice exams (C-Eval, CMMLU, MMLU, or your own in C-Eval's
+ * layout) and perplexity. Here an exam of two questions is asked of a model that always says A:
+ *
+ * ```ts
+ * import { alwaysLetter, categoryTable, runEvaluation, textTable } from "@steel/steel-llm/eval";
+ *
+ * const dir = await Deno.makeTempDir();
+ * const subjects = { rivers: ["Rivers", "河流", "Geography"] }; // English name, Chinese name, category
+ * await Deno.writeTextFile(`${dir}/subject_mapping.json`, JSON.stringify(subjects));
+ * await Deno.mkdir(`${dir}/val`);
+ * await Deno.writeTextFile(
+ *   `${dir}/val/rivers_val.csv`,
+ *   "id,question,A,B,C,D,answer\n" +
+ *     "0,黄河流入哪个海？,渤海,黄海,东海,南海,A\n" +
+ *     "1,长江流经哪座城市？,西安,武汉,济南,兰州,B\n",
+ * );
+ *
+ * const results = await runEvaluation(
+ *   { benchmark: "exam", data: dir, protocol: "official", shots: 0, out: `${dir}/results` },
+ *   alwaysLetter("A"), // of a model: modelAnswerer(await loadModel(folder), folder)
+ * );
+ * console.log(textTable(categoryTable(results)));
+ * if (results.scores?.overall.micro.accuracy !== 0.5) throw new Error("one answer of two is right");
+ * await Deno.remove(dir, { recursive: true });
+ * ```
+ *
+ * Every function takes its settings as an object, reports its progress to a callback and prints
+ * nothing. What the person who runs a program can mend is thrown as a {@linkcode UserError}.
+ *
+ * @module
+ */
+
+export { UserError } from "../kernels/runtime/user-error.ts";
+
+// Evaluations: questions are asked, answers are logged and scored, results are written.
+export { type EvaluationSettings, runEvaluation } from "./run-evaluation.ts";
+export { type Exam, type ExamSettings, readExam } from "./exam.ts";
+export { evaluate, type Evaluation } from "./evaluate.ts";
+export type { Answer } from "./answer-log.ts";
+export { type Answered, readResults, type Results, RESULTS_FILE, writeResults } from "./results.ts";
+
+// Who answers: a model, or a letter that is always the same.
+export { alwaysLetter, type Answerer } from "./answerer.ts";
+export { modelAnswerer } from "./model-answerer.ts";
+
+// Benchmarks: their questions, where to get them, and how they are asked.
+export {
+  type Benchmark,
+  type CategoryMap,
+  type Letter,
+  LETTERS,
+  type Question,
+  type QuestionColumn,
+  type Split,
+  type Subject,
+} from "./benchmarks/benchmark.ts";
+export { BENCHMARK_NAMES, benchmarkNamed, publishedBenchmark } from "./benchmarks/benchmarks.ts";
+export { type BenchmarkFiles, openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
+export { type OnProblem, readQuestions } from "./benchmarks/read-questions.ts";
+export { downloadBenchmark, type DownloadOptions } from "./download.ts";
+export { writeDemoExam } from "./demo-exam.ts";
+export type {
+  Decoding,
+  GeneratedAnswer,
+  LetterAnswer,
+  PromptFormat,
+  Protocol,
+  TooLong,
+} from "./protocols/protocol.ts";
+export { PROTOCOL_NAMES, protocolNamed } from "./protocols/protocols.ts";
+export { buildPrompt, letterIds, type Prompt, promptText } from "./prompt.ts";
+
+// Scores and tables.
+export {
+  type Accuracy,
+  type GroupScore,
+  type Outcome,
+  score,
+  type Scores,
+  type SubjectScore,
+} from "./scores.ts";
+export { accuracyText, categoryTable, headline, subjectTable } from "./result-tables.ts";
+export { comparisonTable } from "./compare.ts";
+export { markdownTable, type Table, textTable } from "./table.ts";
+
+// Perplexity of a text.
+export { type Perplexity, perplexity, type Predictor, readTexts } from "./perplexity.ts";
+
+// Reports on runs, as a page.
+export { readReportData, type ReportData, type Stage, type Task } from "./report/report-data.ts";
+export { report } from "./report/report.ts";
+export type { Figure, ReportBlock, ReportPage } from "./report/report-page.ts";
+export type { Chart } from "./report/charts.ts";
+export { toHtml } from "./report/html.ts";
+export { toMarkdown } from "./report/markdown.ts";
