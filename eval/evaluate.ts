@@ -4,7 +4,7 @@ import { inBatches } from "../model/inference/batches.ts";
 import type { Answer } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { type Benchmark, type Letter, LETTERS, type Question } from "./benchmarks/benchmark.ts";
-import { buildPrompt, letterIds, type Prompt } from "./prompt.ts";
+import { buildPrompt, letterIds, type QuestionPrompt } from "./prompt.ts";
 import type { PromptFormat } from "./protocols/protocol.ts";
 
 /** The questions of an evaluation, and how they are asked. */
@@ -26,7 +26,7 @@ export interface Evaluation {
 /** A question as it is asked. */
 interface Asked {
   question: Question;
-  prompt: Prompt;
+  prompt: QuestionPrompt;
 }
 
 /**

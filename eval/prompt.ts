@@ -7,7 +7,7 @@ import { LETTERS, type Question, type Subject } from "./benchmarks/benchmark.ts"
 import type { LetterAnswer, PromptFormat } from "./protocols/protocol.ts";
 
 /** A question as the model gets it. */
-export interface Prompt {
+export interface QuestionPrompt {
   /** The words, without those that a chat template adds. */
   text: string;
   /** Token ids [seq], those of the chat template included. */
@@ -31,7 +31,7 @@ export function buildPrompt(
   question: Question,
   encoder: Encoder,
   contextLength: number,
-): Prompt {
+): QuestionPrompt {
   // A generated answer gets what the prompt leaves, at least one token.
   const room = format.answer.kind === "generated" ? contextLength - 1 : contextLength;
   const most = Math.min(format.tooLong.most, room);
@@ -77,7 +77,7 @@ export function letterIds(answer: LetterAnswer, encoder: Encoder): number[] {
   });
 }
 
-type Draft = Omit<Prompt, "cut">;
+type Draft = Omit<QuestionPrompt, "cut">;
 
 /** All shots, or as many from the front as fit; a prompt format that cuts tokens keeps them all. */
 function withoutLastShots(
