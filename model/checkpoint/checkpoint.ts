@@ -67,6 +67,7 @@ export class Checkpoint implements Disposable {
     this.files.close?.();
   }
 
+  /** Closes the checkpoint's files. */
   [Symbol.dispose](): void {
     this.close();
   }

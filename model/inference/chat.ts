@@ -2,8 +2,9 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type ChatMessage, renderChat } from "../tokenizer/chat-template.ts";
 import type { GenerateOptions, LanguageModel } from "./language-model.ts";
 
+/** How a model chats. */
 export interface ChatOptions extends GenerateOptions {
-  /** What the assistant is told before; the chat template has a default. */
+  /** The system message; the chat template has a default. */
   system?: string;
 }
 
@@ -11,11 +12,12 @@ export interface ChatOptions extends GenerateOptions {
 export class Chat {
   #messages: ChatMessage[] = [];
 
+  /** Begins a conversation with a model that has a tokenizer. */
   constructor(private readonly model: LanguageModel, private readonly options: ChatOptions = {}) {
     this.reset();
   }
 
-  /** What was said so far, the system message included if there is one. */
+  /** The conversation so far, with the system message if there is one. */
   get messages(): readonly ChatMessage[] {
     return this.#messages;
   }
@@ -24,6 +26,7 @@ export class Chat {
    * Says something and streams the answer. Only an answer that was read to its end becomes part of
    * the conversation.
    *
+   * @returns the answer in pieces
    * @throws UserError if the conversation has grown longer than the model can read
    */
   async *say(text: string): AsyncGenerator<string> {
@@ -32,8 +35,9 @@ export class Chat {
     const prompt = tokenizer.encode(renderChat(messages, { addGenerationPrompt: true }));
     if (prompt.length >= maxPositions) {
       throw new UserError(
-        `This makes the chat ${prompt.length} tokens long, of at most ${maxPositions} ` +
-          `(max_position_embeddings), and leaves none for an answer: say less, or reset the chat.`,
+        `This makes the chat ${prompt.length} tokens long, but the model takes at most ` +
+          `${maxPositions} (max_position_embeddings), so that none is left for an answer: say ` +
+          `less, or reset the chat.`,
       );
     }
     let answer = "";
@@ -44,7 +48,7 @@ export class Chat {
     this.#messages = [...messages, { role: "assistant", content: answer }];
   }
 
-  /** Forgets all that was said. */
+  /** Starts a new conversation. */
   reset(): void {
     const { system } = this.options;
     this.#messages = system === undefined ? [] : [{ role: "system", content: system }];

@@ -1,13 +1,16 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
+/** A message of a chat. */
 export interface ChatMessage {
+  /** Who says it. */
   role: "system" | "user" | "assistant";
+  /** What is said. */
   content: string;
 }
 
 const ROLES: readonly string[] = ["system", "user", "assistant"];
 
-/** What the model is told when a chat does not begin with a system message of its own. */
+/** The system message of a chat that does not begin with one of its own. */
 const DEFAULT_SYSTEM_MESSAGE = "You are a helpful assistant.";
 
 const ANSWER_OPENING = "<|im_start|>assistant\n";
@@ -35,9 +38,9 @@ function renderMessage({ role, content }: { role: string; content: string }): st
 }
 
 /**
- * The same chat in pieces, for training: what is read up to an answer, and the answer with the mark
+ * The same chat in pieces, for training: the prompt up to an answer, and the answer with the mark
  * that closes it. As in LLaMA-Factory when Steel-LLM was trained, the newline behind an answer
- * belongs to the next question: the model stops at the mark and never has to say it.
+ * belongs to the next prompt: the model stops at the mark and never has to write it.
  */
 export const chatRenderer = {
   /** @param turn 0 for the first, which the system message leads */

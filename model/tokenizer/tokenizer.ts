@@ -38,7 +38,11 @@ export class Tokenizer implements Encoder {
   /** Bytes of each token that has been decoded. */
   readonly #bytes = new Map<number, Uint8Array>();
 
-  /** @throws UserError if it is not a byte-level BPE with Qwen's special tokens */
+  /**
+   * Makes the tokenizer that files define.
+   *
+   * @throws UserError if it is not a byte-level BPE with Qwen's special tokens
+   */
   constructor(files: TokenizerFiles) {
     this.#files = files;
     this.#encoder = encoderOf(files);
@@ -84,6 +88,10 @@ export class Tokenizer implements Encoder {
     return IMPOSSIBLE_BYTES.map((byte) => this.#tokens.idOf(BYTE_TOKENS[byte]));
   }
 
+  /**
+   * The ids of a text. Added tokens written out in it, such as `<|im_end|>`, become those tokens;
+   * nothing is put before or after it.
+   */
   encode(text: string): number[] {
     return this.#encoder.encode(text);
   }

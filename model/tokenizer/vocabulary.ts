@@ -48,6 +48,7 @@ export class Vocabulary {
     return this.#compactIds.length;
   }
 
+  /** Whether a full id was kept. */
   has(fullId: number): boolean {
     return this.#compactIds[fullId] >= 0;
   }
