@@ -88,8 +88,8 @@ export class ShuffledBlocks implements BlockSource {
   seek({ epoch, index, text }: ShuffledPosition): void {
     if (text !== this.#text) {
       throw new UserError(
-        `data.source: this is not the text that the run was begun with: go on with that, or start ` +
-          `another run with --run.dir`,
+        `data.source: this is not the text that the run was started with: give that text to go on, ` +
+          `or start another run with --run.dir`,
       );
     }
     this.#enterEpoch(epoch);

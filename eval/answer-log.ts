@@ -45,8 +45,8 @@ export class AnswerLog implements Disposable {
    * Opens the log, or begins it.
    *
    * @param hashes the hash of each question's prompt, by {@linkcode keyOf}; there may be more or
-   *   fewer questions than when the log was begun
-   * @throws {UserError} when it was begun under other settings, or answers other questions
+   *   fewer questions than when the log was started
+   * @throws {UserError} when it was started with other settings, or answers other questions
    */
   static async open(
     path: string,
@@ -92,8 +92,8 @@ function checkSettings(path: string, line: string, settings: LogSettings): void 
     const [was, is] = [before[key], settings[key]].map((value) => JSON.stringify(value));
     if (was !== is) {
       throw new UserError(
-        `${path} was begun with ${key} ${was ?? "not set"}, and this run has ${is ?? "none"}: ` +
-          `give the settings it was begun with to go on, or another --out to begin anew`,
+        `${path} was started with ${key} ${was ?? "not set"}, and this run has ${is ?? "none"}: ` +
+          `give the settings it was started with to go on, or another --out to start over`,
       );
     }
   }
@@ -111,8 +111,8 @@ function checkQuestions(
   const subjects = [...new Set(others.map(({ subject }) => subject))].join(", ");
   throw new UserError(
     `${path} holds answers to other questions, or with other examples before them: those of ` +
-      `${subjects} have changed since; give the data it was begun with to go on, or another --out ` +
-      `to begin anew`,
+      `${subjects} have changed since; give the data it was started with to go on, or another ` +
+      `--out to start over`,
   );
 }
 

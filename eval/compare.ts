@@ -50,7 +50,7 @@ export function comparisonTable(all: Results[]): Table {
     ],
     notes: [
       "C-Eval and CMMLU: mean of the subjects; MMLU: all questions alike; as their authors report",
-      "the rows from the paper's on are published figures; differences of less than two standard " +
+      "the rows from Steel-LLM (paper) on are published figures; differences of less than two standard " +
       "errors mean little",
     ],
   };

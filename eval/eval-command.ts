@@ -158,7 +158,9 @@ async function trainedModel(): Promise<string> {
 async function showEvaluation(benchmark: string, rest: string[], values: Values): Promise<void> {
   if (rest.length > 0) throw new UserError(`${rest[0]}: one benchmark at a time; see --help`);
   if (!BENCHMARK_NAMES.includes(benchmark)) {
-    throw new UserError(`no benchmark ${benchmark}; expected ${BENCHMARK_NAMES.join(", ")}`);
+    throw new UserError(
+      `there is no benchmark ${benchmark}; expected ${BENCHMARK_NAMES.join(", ")}`,
+    );
   }
   const { model, protocol = "official" } = values;
   if (model === undefined) {

@@ -8,7 +8,7 @@ export async function readCleanReport(path: string): Promise<CleanReport> {
   const report = await readJson(path);
   if (isReport(report)) return report as unknown as CleanReport;
   throw new UserError(
-    `${path} is no report of cleaning; expected a FILE.report.json that clean or dedup wrote`,
+    `${path} is not a report of cleaning; expected a FILE.report.json that clean or dedup wrote`,
   );
 }
 

@@ -18,7 +18,7 @@ export async function refuseOverwriting(inputs: string[], outputs: string[]): Pr
     const lost = taken.find((other) => holds(real, other.real) || holds(other.real, real));
     if (lost !== undefined) {
       throw new UserError(
-        `the output ${path} would take the place of ${lost.path}: choose another`,
+        `the output ${path} would overwrite ${lost.path}: choose another output`,
       );
     }
     taken.push({ path, real });
@@ -50,7 +50,7 @@ export async function refuseReplacing(path: string): Promise<void> {
 
 function foreign(path: string): UserError {
   return new UserError(
-    `${path} is someone else's and would be written over: move it away, or choose another output`,
+    `${path} is not a file of this program and would be overwritten: move it away, or choose another output`,
   );
 }
 

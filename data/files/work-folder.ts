@@ -37,8 +37,8 @@ export class WorkFolder {
     const names = await folder.#names();
     if (names.length > 0 && !names.includes(TASK) && !names.includes(MARK)) {
       throw new UserError(
-        `${path} is the name of this command's work folder, but ${names[0]} in it is someone ` +
-          `else's: move it away, or choose another output`,
+        `${path} is the name of this command's work folder, but ${names[0]} in it is not ` +
+          `a file of this program: move it away, or choose another output`,
       );
     }
     await folder.#empty();

@@ -99,7 +99,7 @@ async function* readSet<T extends object>(
     }
   }
   if (found) return;
-  throw new UserError(`${set.path} holds nothing that can be learnt from. ${problems}`);
+  throw new UserError(`${set.path} holds no example to train on. ${problems}`);
 }
 
 /** Fills in every text of a conversation or preference. */
@@ -112,7 +112,7 @@ function withIdentity<T extends object>(example: T, identity: Identity): T {
 
 function unknownFields(record: RawRecord): UnusableExample {
   return new UnusableExample(
-    `its fields (${Object.keys(record).join(", ")}) are of no format that is known: expected ` +
+    `its fields (${Object.keys(record).join(", ")}) match no known format: expected ` +
       `"instruction", "conversations" or "messages"`,
   );
 }

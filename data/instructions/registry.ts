@@ -66,8 +66,8 @@ function localSet(name: string, entry: Entry, folders: readonly string[]): Instr
   }
   if (typeof file === "string") return notThere(name, file, folders);
   throw new UserError(
-    `the set "${name}" is published as ${hub ?? "nothing that is named"}: download its file, and ` +
-      `name it in ${REGISTRY} as "file_name"`,
+    `the set "${name}" has no "file_name" in ${REGISTRY}: download its file` +
+      `${hub === undefined ? "" : ` (${hub})`} and give it there`,
   );
 }
 

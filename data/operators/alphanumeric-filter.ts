@@ -20,7 +20,7 @@ export const alphanumericFilter = defineOperator(
       );
     }
     if (tokenizer === undefined) {
-      throw new ModelMissing("with tokenization it wants a tokenizer: give --tokenizer");
+      throw new ModelMissing("with tokenization it needs a tokenizer: give --tokenizer");
     }
     return filter(
       "alpha_token_ratio",

@@ -10,7 +10,7 @@ export const perplexityFilter = defineOperator(
   ({ min_ppl: min, max_ppl: max }, { perplexity }) => {
     if (perplexity === undefined) {
       throw new ModelMissing(
-        "it wants a model (--perplexity-model and --sentencepiece) or good text to make one of " +
+        "it needs a model (--perplexity-model and --sentencepiece) or good text to make one of " +
           "(--perplexity-reference)",
       );
     }

@@ -16,7 +16,7 @@ export function pythonPattern(pattern: string, owner: string, dot: "[^]" | "[^\\
   try {
     return new RegExp(translated(source, dot), ignoreCase ? "gui" : "gu");
   } catch (error) {
-    throw new UserError(`${owner} "${pattern}" is no regular expression: ${messageOf(error)}`);
+    throw new UserError(`${owner} "${pattern}" is not a regular expression: ${messageOf(error)}`);
   }
 }
 

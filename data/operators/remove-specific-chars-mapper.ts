@@ -21,7 +21,7 @@ function classOf(items: string[]): RegExp {
     return new RegExp(source, "gu");
   } catch {
     throw new UserError(
-      `remove_specific_chars_mapper.chars_to_remove makes the class ${source}, which is no ` +
+      `remove_specific_chars_mapper.chars_to_remove makes the class ${source}, which is not a ` +
         `regular expression: write \\ before ] and \\`,
     );
   }

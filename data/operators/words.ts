@@ -16,7 +16,7 @@ export function splitterOf(
 ): (text: string) => string[] {
   if (!tokenization) return (text) => wordsOf(text, split_han);
   if (piecesOf === undefined) {
-    throw new ModelMissing("with tokenization it wants a SentencePiece model (--sentencepiece)");
+    throw new ModelMissing("with tokenization it needs a SentencePiece model (--sentencepiece)");
   }
   return (text) => {
     const words: string[] = [];

@@ -44,10 +44,10 @@ export class ArpaModel {
         if (count !== null) counts.push(Number(count[1]));
       } else if (line.trim() !== "" && !line.startsWith("\\") && !model.#add(line, order)) {
         const start = line.slice(0, 80);
-        throw new UserError(`${path} is no sound ARPA file: the line "${start}" does not fit in`);
+        throw new UserError(`${path} is a damaged ARPA file: the line "${start}" does not fit in`);
       }
     }
-    if (model === undefined) throw new UserError(`${path} is no ARPA file: it has no n-grams`);
+    if (model === undefined) throw new UserError(`${path} is not an ARPA file: it has no n-grams`);
     if (!model.#words.has(UNKNOWN)) model.#add(`${UNKNOWN_LOG_PROBABILITY}\t${UNKNOWN}`, 1);
     return model;
   }

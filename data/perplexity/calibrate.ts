@@ -64,8 +64,8 @@ export async function percentileOfPerplexity(
   }
   if (measured.length === 0) {
     throw new UserError(
-      "no threshold of perplexity can be found: of the first documents none can be read, or none " +
-        "is left by the operators before perplexity_filter",
+      "the threshold of perplexity cannot be computed: none of the first documents can be read, or " +
+        "the operators before perplexity_filter drop all of them",
     );
   }
   measured.sort((a, b) => a - b);

@@ -29,7 +29,9 @@ export async function loadSentencePiece(path: string): Promise<PieceEncoder> {
   }
   // The library does not tell that a file is no model, but then has no pieces for any text.
   if (processor.encodePieces("a").length === 0) {
-    throw new UserError(`${path} is no SentencePiece model: give the .model file, not the .vocab`);
+    throw new UserError(
+      `${path} is not a SentencePiece model: give the .model file, not the .vocab`,
+    );
   }
   return (text) => processor.encodePieces(text.slice(0, LONGEST));
 }

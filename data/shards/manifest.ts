@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
+import { parseObject } from "../files/json.ts";
+import { readText } from "../files/text-file.ts";
 import { WholeFile } from "../files/whole-file.ts";
 import { Shard, type ShardFormat } from "./shard-file.ts";
 
@@ -47,11 +49,13 @@ export async function readManifest(dir: string): Promise<Manifest> {
   const path = `${dir}/${MANIFEST}`;
   let manifest: Manifest;
   try {
-    manifest = JSON.parse(await Deno.readTextFile(path));
+    manifest = parseObject(await readText(path), path) as unknown as Manifest;
   } catch (error) {
-    const reason = messageOf(error);
     throw new UserError(
-      `${dir} is no finished folder of shards (${path}: ${reason}): run "prepare" or "tokenize" again`,
+      `${dir} is not a finished folder of shards (${
+        messageOf(error)
+      }): run "prepare" or "tokenize" ` +
+        `again`,
     );
   }
   if (manifest.version !== 1 || !Array.isArray(manifest.shards)) {
@@ -73,7 +77,7 @@ export async function adoptShards(dir: string, blockLength: number): Promise<Man
   const names = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
   if (names.includes(MANIFEST)) {
     throw new UserError(
-      `${dir} has a ${MANIFEST}, which would be written over: move it away first`,
+      `${dir} has a ${MANIFEST}, which would be overwritten: move it away first`,
     );
   }
   const files = names.filter((name) => name.endsWith(".bin")).toSorted();

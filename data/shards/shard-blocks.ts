@@ -120,7 +120,7 @@ export class ShardBlocks implements BlockSource, Disposable {
     };
   }
 
-  /** Throws UserError unless the position was taken in these shards, in their order. */
+  /** Goes on from a position. @throws UserError if it was taken with other shards, or another order */
   seek(position: BlockPosition): void {
     if (!isShardPosition(position)) {
       throw new UserError("the run was saved with data other than shards: give it the same data");
@@ -128,17 +128,15 @@ export class ShardBlocks implements BlockSource, Disposable {
     const differs = position.shards.findIndex((md5, i) => md5 !== this.#md5[i]);
     if (differs >= 0 || position.shards.length !== this.#md5.length) {
       throw new UserError(
-        `the run was saved with ${position.shards.length} shards of which number ` +
-          `${
-            Math.max(differs, 0) + 1
-          } is not there or has changed: give it the folders that it had, ` +
-          `in their order, and new ones with data.append`,
+        `number ${Math.max(differs, 0) + 1} of the ${position.shards.length} shards that the run ` +
+          `was saved with is missing or has changed: give it the folders that it had, in their ` +
+          `order, and new ones with data.append`,
       );
     }
     if (position.blocks !== this.length) {
       throw new UserError(
-        `the run was saved among ${position.blocks} blocks, which are now ${this.length}: give it ` +
-          `the block length and the share held out that it had`,
+        `the run was saved with ${position.blocks} blocks, and now there are ${this.length}: give ` +
+          `it the block length and the held-out share that it had`,
       );
     }
     this.#seed = position.seed;
@@ -188,8 +186,8 @@ export class ShardBlocks implements BlockSource, Disposable {
     const known = manifest.shards.find(({ md5 }) => this.#md5.includes(md5));
     if (known !== undefined) {
       throw new UserError(
-        `${dir}/${known.file} has content that the run already holds (MD5 ${known.md5}): appending ` +
-          `it would repeat what has been seen`,
+        `${dir}/${known.file} has content that the run already has (MD5 ${known.md5}): it would be ` +
+          `trained on twice`,
       );
     }
     for (const { file, tokens, md5 } of manifest.shards) {

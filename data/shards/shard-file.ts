@@ -86,7 +86,7 @@ export class Shard implements Disposable {
       this.#type = type;
       this.length = Number(view.getBigUint64(16, true));
     } else {
-      throw new UserError(`${path} is no shard: it begins with neither STEELLM nor LITPKDS`);
+      throw new UserError(`${path} is not a shard: it begins with neither STEELLM nor LITPKDS`);
     }
     const expected = HEADER_BYTES[this.format] + this.length * this.#type.BYTES_PER_ELEMENT;
     const { size } = file.statSync();

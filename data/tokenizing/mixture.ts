@@ -48,7 +48,9 @@ function tokensToTake(sources: MixtureSource[]): number[] {
   }
   const empty = sources.find(({ tokens }) => tokens === 0);
   if (empty !== undefined) {
-    throw new UserError(`${empty.name} has no document left, so that it cannot have its share`);
+    throw new UserError(
+      `${empty.name} has no document, so it cannot make up its share of the mixture`,
+    );
   }
   const total = sources.reduce((sum, { weight }) => sum + weight!, 0);
   const most = Math.min(...sources.map(({ tokens, weight }) => tokens * total / weight!));

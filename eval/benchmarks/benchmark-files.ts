@@ -27,7 +27,8 @@ export async function openBenchmarkFiles(where: string): Promise<BenchmarkFiles>
     info = await Deno.stat(where);
   } catch {
     throw new UserError(
-      `${where}: no such folder or archive; give the benchmark's with --data, or --download`,
+      `${where}: there is no such folder or archive; name the benchmark's with --data, or fetch it with ` +
+        `--download`,
     );
   }
   return info.isDirectory

@@ -31,7 +31,7 @@ export function publishedBenchmark(name: string): Benchmark {
 export async function benchmarkNamed(name: string, files: BenchmarkFiles): Promise<Benchmark> {
   if (Object.hasOwn(PUBLISHED, name)) return PUBLISHED[name];
   if (name !== "exam") {
-    throw new UserError(`no benchmark ${name}; expected ${BENCHMARK_NAMES.join(", ")}`);
+    throw new UserError(`there is no benchmark ${name}; expected ${BENCHMARK_NAMES.join(", ")}`);
   }
   const path = findPath(files, MAPPING_FILE);
   if (path === undefined) {

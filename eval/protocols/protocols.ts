@@ -20,5 +20,7 @@ export const PROTOCOL_NAMES: readonly string[] = Object.keys(PROTOCOLS);
 /** The protocol of that name. @throws {UserError} when there is none */
 export function protocolNamed(name: string): Protocol {
   if (Object.hasOwn(PROTOCOLS, name)) return PROTOCOLS[name];
-  throw new UserError(`--protocol: no protocol ${name}; expected ${PROTOCOL_NAMES.join(", ")}`);
+  throw new UserError(
+    `--protocol: there is no protocol ${name}; expected ${PROTOCOL_NAMES.join(", ")}`,
+  );
 }

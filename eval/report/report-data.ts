@@ -127,6 +127,8 @@ async function listFiles(folder: string, depth: number): Promise<string[]> {
     return files;
   } catch (error) {
     if (!isMissing(error)) throw readError(error, folder);
-    throw new UserError(`${folder}: no such folder; give a run's, such as runs`);
+    throw new UserError(
+      `${folder}: there is no such folder; give the folder of a run, such as runs`,
+    );
   }
 }

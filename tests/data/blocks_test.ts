@@ -39,7 +39,7 @@ Deno.test("blocks: a position in another text is refused", () => {
   const blocks = cutIntoBlocks(tokens, 10, "the corpus");
   const saved = new ShuffledBlocks(blocks, 1, "numbers").position();
   const other = new ShuffledBlocks(blocks, 1, "letters");
-  assertThrows(() => other.seek(saved), UserError, "not the text that the run was begun with");
+  assertThrows(() => other.seek(saved), UserError, "not the text that the run was started with");
 });
 
 Deno.test("blocks: too little text for one block is refused with the figures", () => {

@@ -332,7 +332,7 @@ Deno.test("no output takes the place of an input or of another output", async ()
     await Deno.copyFile(input, `${dir}/o`);
     for (const mistake of mistakes) {
       const settings = { recipe: RECIPE, inputs: [input], output, ...mistake };
-      await assertRejects(() => clean(settings), UserError, "would take the place of");
+      await assertRejects(() => clean(settings), UserError, "would overwrite");
     }
     await Deno.mkdir(`${dir}/folder`);
     for (const mistake of [{ output: `${dir}/folder` }, { statistics: `${dir}/folder` }]) {
@@ -354,7 +354,7 @@ Deno.test("a folder that only has a work folder's name is left alone", async () 
     await assertRejects(
       () => clean({ recipe: RECIPE, inputs, output: `${dir}/out.jsonl` }),
       UserError,
-      "thesis in it is someone else's",
+      "thesis in it is not a file of this program",
     );
     assertEquals(await Deno.readTextFile(`${folder}/thesis/chapter.txt`), "precious");
   });

@@ -36,7 +36,7 @@ Deno.test("clean writes documents, statistics, traces and a report, and says wha
       const told of [
         "the recipe's key np has no effect here",
         "1 of 2 documents stay",
-        "warning: perplexity_filter was left out: it wants a model (--perplexity-model",
+        "warning: perplexity_filter was left out: it needs a model (--perplexity-model",
         "in.jsonl, line 3: it is not JSON",
       ]
     ) assert(stdout.includes(told), stdout);
@@ -61,7 +61,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
     await Deno.writeTextFile(recipe, "process: [clean_email_mapper]");
     const clean = ["--input", `${dir}/in.jsonl`, "--output", `${dir}/out.jsonl`];
     const mistakes: [args: string[], message: string][] = [
-      [["report", `${dir}/shards.json`], "shards.json is no report of cleaning"],
+      [["report", `${dir}/shards.json`], "shards.json is not a report of cleaning"],
       [["inspect", `${dir}/empty`], "empty: there is no file in it"],
       [["inspect", `${dir}/in.jsonl`, "--adopt"], "--adopt is for folders of shards"],
       [
@@ -82,11 +82,11 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
       ],
       [
         ["clean", "--recipe", recipe, "--input", `${dir}/in.jsonl`, "--output", recipe],
-        `the output ${recipe} would take the place of`,
+        `the output ${recipe} would overwrite`,
       ],
       [
         ["clean", "--recipe", recipe, ...clean, "--stats", `${dir}/out.jsonl.report.json`],
-        "out.jsonl.report.json would take the place of",
+        "out.jsonl.report.json would overwrite",
       ],
       [["clean", "--recipe", "steel-text", ...clean, "--percentile", "30"], "--percentile needs"],
       [["clean", "--recipe", "steel-text", ...clean, "--tokenizer", "t"], "the recipe has none"],
@@ -154,7 +154,7 @@ Deno.test("whatever is missing in a report, it is refused or shown", async () =>
         const report = await readCleanReport(path);
         assert(cleanSummary(report) !== "" && cleanReportPage(report).endsWith("</html>\n"));
       } catch (error) {
-        assertIsError(error, UserError, "is no report of cleaning");
+        assertIsError(error, UserError, "is not a report of cleaning");
         refused++;
       }
     }

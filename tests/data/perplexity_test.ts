@@ -32,11 +32,11 @@ Deno.test("an ARPA file is scored with back-off, from the text's beginning to it
   assertAlmostEquals(closed.score(["b"]), -0.5 - 100 + -1);
 });
 
-Deno.test("what is no ARPA file is refused with its line", async () => {
+Deno.test("what is not an ARPA file is refused with its line", async () => {
   const refused = async (text: string, message: string) => {
     await assertRejects(() => arpaModel(text), UserError, message);
   };
-  await refused("hello", "model.arpa is no ARPA file");
+  await refused("hello", "model.arpa is not an ARPA file");
   await refused(ARPA.replace("a a", "a"), 'the line "-0.25\ta" does not fit in');
   await refused(ARPA.replace("a a", "b a"), 'the line "-0.25\tb a" does not fit in');
   await refused(ARPA.replace("2=2", "2=1").replace("1=4", "1=3"), "does not fit in");
@@ -126,7 +126,7 @@ Deno.test("perplexity is of SentencePiece's pieces, as Data-Juicer measures it",
     await assertRejects(
       () => loadSentencePiece(`${dir}/zh.arpa`),
       UserError,
-      "zh.arpa is no SentencePiece model",
+      "zh.arpa is not a SentencePiece model",
     );
   });
 });
@@ -158,7 +158,7 @@ Deno.test("a recipe's threshold is put aside for a percentile under the user's m
     await assertRejects(
       () => clean({ ...settings, recipe: parseRecipe(nothingLeft, "r") }),
       UserError,
-      "no threshold of perplexity can be found",
+      "the threshold of perplexity cannot be computed",
     );
   });
 });

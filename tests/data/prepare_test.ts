@@ -128,7 +128,11 @@ Deno.test("prepare does not take the place of someone else's files", async () =>
     await Deno.mkdir(`${output}/clean`, { recursive: true });
     for (const file of [`${output}/report.json`, `${output}/clean/chinese.jsonl`]) {
       await Deno.writeTextFile(file, "precious");
-      await assertRejects(() => prepare({ ...settings, output }), UserError, "is someone else's");
+      await assertRejects(
+        () => prepare({ ...settings, output }),
+        UserError,
+        "is not a file of this program",
+      );
       assertEquals(await Deno.readTextFile(file), "precious");
       await Deno.remove(file);
     }

@@ -159,7 +159,11 @@ Deno.test("a damaged file is refused by name; an empty one has no documents", as
     ["a.jsonl.gz", gzipped.subarray(0, gzipped.length - 9), "damaged or cut short"],
     ["a.jsonl.gz", lines, "damaged or cut short"],
     ["a.jsonl.zst", compressed.subarray(0, compressed.length - 3), "damaged or cut short"],
-    ["a.parquet", parquet.subarray(0, parquet.length - 20), "no Parquet file, or cut short"],
+    [
+      "a.parquet",
+      parquet.subarray(0, parquet.length - 20),
+      "not a Parquet file, or it is cut short",
+    ],
     ["a.json", '[{"text":"x"},', "cut short: its array is not closed"],
     ["a.json", '[{"text":"x"}] 1', "goes on after the end"],
   ];

@@ -88,7 +88,7 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
       'min_len is "ten": it must be a number',
     ],
     ["process: [{ fix_unicode_mapper: { normalization: NFX } }]", "must be one of NFC"],
-    ["process: [{ clean_email_mapper: { pattern: '(' } }]", "is no regular expression"],
+    ["process: [{ clean_email_mapper: { pattern: '(' } }]", "is not a regular expression"],
     ["process: [{ document_simhash_deduplicator: { tokenization: no } }]", "tokenization"],
     ["process: [{ document_simhash_deduplicator: { tokenization: toString } }]", "must be one of"],
     ["process: [{ document_simhash_deduplicator: { num_blocks: 6.5 } }]", "whole numbers"],
@@ -148,7 +148,7 @@ Deno.test("an operator that wants a model is left out with the reason", () => {
     {
       name: "perplexity_filter",
       missing:
-        "it wants a model (--perplexity-model and --sentencepiece) or good text to make one of " +
+        "it needs a model (--perplexity-model and --sentencepiece) or good text to make one of " +
         "(--perplexity-reference)",
     },
   ]);

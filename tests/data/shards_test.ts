@@ -85,7 +85,7 @@ Deno.test("documents run on from shard to shard; the last is padded", async () =
 Deno.test("a manifest is only made where there is none, by what the shards' headers tell", async () => {
   await inTemporaryFolder(async (dir) => {
     const manifest = await writeShards(dir, [30], "steel");
-    await assertRejects(() => adoptShards(dir, 2048), UserError, "would be written over");
+    await assertRejects(() => adoptShards(dir, 2048), UserError, "would be overwritten");
     assertEquals(await readManifest(dir), manifest);
     await Deno.remove(`${dir}/manifest.json`);
     const adopted = await adoptShards(dir, 2048);
@@ -104,9 +104,9 @@ Deno.test("shards that are not what their manifest tells of are refused by name"
     await Deno.writeFile(path, bytes.subarray(0, 50));
     assertThrows(() => Shard.open(path), UserError, "it is cut short or damaged");
     await Deno.writeTextFile(path, "something else, longer than a header is");
-    assertThrows(() => Shard.open(path), UserError, "is no shard");
+    assertThrows(() => Shard.open(path), UserError, "is not a shard");
     await Deno.remove(`${dir}/manifest.json`);
-    await assertRejects(() => readManifest(dir), UserError, "is no finished folder of shards");
+    await assertRejects(() => readManifest(dir), UserError, "is not a finished folder of shards");
   });
 });
 
@@ -140,7 +140,7 @@ Deno.test("over epochs, ranks and appended shards no block is seen twice and non
 
       const ranks = await openRanks([`${dir}/a`], world, position);
       for (const rank of ranks) assertEquals(await rank.append(`${dir}/b`), 6);
-      await assertRejects(() => ranks[0].append(`${dir}/copy`), UserError, "already holds");
+      await assertRejects(() => ranks[0].append(`${dir}/copy`), UserError, "already has");
       const rest = take(ranks, 6 / world);
       const middle = ranks[0].position();
       rest.push(...take(ranks, 6 / world));
@@ -168,7 +168,7 @@ Deno.test("a position is refused among other shards", async () => {
     await writeShards(`${dir}/c`, [12 * BLOCK], "steel", 0, "another");
     await assertRejects(() => a.append(`${dir}/c`), UserError, "with the tokenizer another");
     assertEquals(a.paddingToken, PADDING);
-    assertThrows(() => b.seek(a.position()), UserError, "number 1 is not there or has changed");
+    assertThrows(() => b.seek(a.position()), UserError, "number 1 of the 3 shards");
     assertThrows(() => b.seek({ epoch: 0, index: 0 }), UserError, "other than shards");
     a.close();
     b.close();

@@ -76,7 +76,11 @@ Deno.test("shards do not take the place of someone else's files or of their own 
     for (const [name, text] of Object.entries(others)) {
       await Deno.writeTextFile(`${output}/${name}`, text);
     }
-    await assertRejects(() => tokenize(settings), UserError, "manifest.json is someone else's");
+    await assertRejects(
+      () => tokenize(settings),
+      UserError,
+      "manifest.json is not a file of this program",
+    );
     assertEquals(await Deno.readTextFile(`${output}/manifest.json`), manifest);
     await Deno.remove(`${output}/manifest.json`);
 
@@ -88,7 +92,7 @@ Deno.test("shards do not take the place of someone else's files or of their own 
     await assertRejects(
       () => tokenize({ ...settings, sources: [...settings.sources, own] }),
       UserError,
-      "would take the place of",
+      "would overwrite",
     );
     await verifyShards(output, await readManifest(output));
   });

@@ -129,6 +129,11 @@ Deno.test("mistakes on the command line are named", async () => {
     ]
   ) await fails(`${what} takes no ${option.split("=")[0]}; see --help`, what, "any", option);
   await fails("leave --data out", "ceval", "--data", "mine", "--download");
-  await fails("nowhere: no such folder or archive", "ceval", "--model=missing", "--data=nowhere");
+  await fails(
+    "nowhere: there is no such folder or archive",
+    "ceval",
+    "--model=missing",
+    "--data=nowhere",
+  );
   assertStringIncludes(await printed("--help"), "deno task eval BENCHMARK --model DIR");
 });

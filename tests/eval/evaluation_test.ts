@@ -171,8 +171,8 @@ Deno.test("answers of other settings are not gone on with", async () => {
     await assertRejects(
       () => runEvaluation(settings(data, out, { shots: 2 }), fakeModel().answerer),
       UserError,
-      "answers.jsonl was begun with shots 5, and this run has 2: give the settings it was begun " +
-        "with to go on, or another --out to begin anew",
+      "answers.jsonl was started with shots 5, and this run has 2: give the settings it was started " +
+        "with to go on, or another --out to start over",
     );
   });
 });
@@ -188,12 +188,12 @@ Deno.test("answers of a model's earlier weights are not gone on with", async () 
     await assertRejects(
       () => runEvaluation(settings(data, out), withWeights("b")),
       UserError,
-      'answers.jsonl was begun with weights "a", and this run has "b"',
+      'answers.jsonl was started with weights "a", and this run has "b"',
     );
     await assertRejects(
       () => runEvaluation(settings(data, out), { ...withWeights("a"), precision: "mixed" }),
       UserError,
-      'answers.jsonl was begun with precision not set, and this run has "mixed"',
+      'answers.jsonl was started with precision not set, and this run has "mixed"',
     );
   });
 });
@@ -214,7 +214,7 @@ Deno.test("answers to other questions, or after other examples, are not scored",
         () => runEvaluation(settings(data, out), fakeModel().answerer),
         UserError,
         "answers.jsonl holds answers to other questions, or with other examples before them: " +
-          "those of logic have changed since; give the data it was begun with to go on",
+          "those of logic have changed since; give the data it was started with to go on",
       );
       // What was answered of the others still counts, and a log of none of them is as it was.
       const others = HANDLES.filter((handle) => handle !== "logic");
@@ -331,7 +331,7 @@ Deno.test("bad input stops the run, or is left out when asked", async () => {
       'C-Eval has no subject "logik": did you mean logic? It has computer_network, operating',
     );
     await assertRejects(() => run({ benchmark: "gsm8k" }), UserError, "no benchmark gsm8k");
-    await assertRejects(() => run({ protocol: "mine" }), UserError, "no protocol mine");
+    await assertRejects(() => run({ protocol: "mine" }), UserError, "there is no protocol mine");
     await assertRejects(
       () => run({ protocol: "steel-chat", shots: 5 }),
       UserError,

@@ -98,7 +98,7 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
     await assertRejects(
       () => reportCommand([`${run}/metrics.jsonl`]),
       UserError,
-      "metrics.jsonl: no such folder",
+      "metrics.jsonl: there is no such folder",
     );
     await Deno.mkdir(`${run}/empty`);
     await assertRejects(() => reportCommand([`${run}/empty`]), UserError, "nothing to report");

@@ -201,7 +201,7 @@ Deno.test("a set that is not there is named, with what to do", async () => {
     await Deno.writeTextFile(`${dir}/dataset_info.json`, JSON.stringify(registry));
     assertThrows(find("identiy"), UserError, 'did you mean "identity"?');
     assertThrows(find("identity"), UserError, "identity.json is not in");
-    assertThrows(find("belle"), UserError, "published as BelleGroup/train_2M_CN");
+    assertThrows(find("belle"), UserError, "download its file (BelleGroup/train_2M_CN)");
     assertThrows(find("other/set.json"), UserError, "other/set.json is not in");
     assertThrows(find("toString"), UserError, 'does not know the set "toString"');
     for (

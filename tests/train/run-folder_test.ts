@@ -89,7 +89,7 @@ Deno.test("a run's folder with other settings, other text or damage is refused, 
     const text = await Deno.readTextFile(`${dir}/text.jsonl`);
     await Deno.writeTextFile(`${dir}/text.jsonl`, text.replace("hard", "by"));
     const { message } = await assertRejects(() => pretrain(settings), UserError);
-    assertStringIncludes(message, "this is not the text that the run was begun with");
+    assertStringIncludes(message, "this is not the text that the run was started with");
 
     (await pretrain(await tinySettings(dir, ...steps, "--train.keepCheckpoints=1")))!.close();
     const after = await Deno.readFile(`${run}/checkpoints/step-0000002/model.safetensors`);

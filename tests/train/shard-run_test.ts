@@ -110,8 +110,8 @@ Deno.test("a run stopped and gone on with more shards sees each block once an ep
     // In the third step, after the checkpoint of the second.
     const first = await blocksSeen(await settingsOf(dir), 25);
     const second = await blocksSeen(await settingsOf(dir, append), 43);
-    assertStringIncludes(await refusal(append), "content that the run already holds (MD5");
-    assertStringIncludes(await refusal(`--data.append=${dir}/copy`), "already holds");
+    assertStringIncludes(await refusal(append), "content that the run already has (MD5");
+    assertStringIncludes(await refusal(`--data.append=${dir}/copy`), "already has");
     const third = await blocksSeen(await settingsOf(dir));
 
     const seen = [...first.slice(0, 20), ...second.slice(0, 40), ...third];
@@ -127,7 +127,7 @@ Deno.test("a run stopped and gone on with more shards sees each block once an ep
     const shard = `${dir}/b/shard-00000.bin`;
     const bytes = await Deno.readFile(shard);
     await Deno.writeFile(shard, bytes.with(40, 7));
-    assertStringIncludes(await refusal(), `${shard} is not the shard that manifest.json tells of`);
+    assertStringIncludes(await refusal(), `${shard} is not the shard that manifest.json describes`);
     await Deno.writeFile(shard, bytes);
     const manifest = await readManifest(`${dir}/a`);
     await writeManifest(`${dir}/a`, { ...manifest, endToken: 5 });

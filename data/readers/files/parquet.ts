@@ -16,7 +16,7 @@ export async function* readParquet(
     throw readError(error, path);
   });
   const metadata = await parquetMetadataAsync(file).catch((error) => {
-    throw new DamagedFile(`${path} is no Parquet file, or cut short (${error.message})`);
+    throw new DamagedFile(`${path} is not a Parquet file, or it is cut short (${error.message})`);
   });
   let rowStart = 0;
   for (const group of metadata.row_groups) {
