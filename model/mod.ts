@@ -12,11 +12,10 @@
  * const qwen = await qwenTokenizer();
  * const tokenizer = qwen.withVocabulary(qwen.prunedVocabulary(qwen.encode(poem), 151_936));
  *
- * // A configuration as config.json holds it: two layers with a Soft MoE of four experts.
+ * // What config.json would hold; FFN_type can choose Steel-LLM's Soft MoE instead of a dense layer.
  * const config = parseConfig({
  *   vocab_size: tokenizer.size, hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4,
- *   intermediate_size: 128, max_position_embeddings: 64,
- *   FFN_type: "softmoe_v3", mlp_type: "senet", n_experts: 4, mlp_div_ratio: 2,
+ *   intermediate_size: 128, max_position_embeddings: 64, FFN_type: "raw",
  * }, "the example's config");
  * const parameters = new Map(parameterShapes(config).map((each, i) => [each.name, { each, i }]));
  * const dir = await Deno.makeTempDir();

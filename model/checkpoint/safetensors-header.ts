@@ -20,10 +20,12 @@ const BYTES_PER_VALUE = {
   F64: 8,
 } as const;
 
+/** The types that the format knows. */
 export type Dtype = keyof typeof BYTES_PER_VALUE;
 /** The types that weights are written in. */
 export type FloatDtype = "F32" | "F16" | "BF16";
 
+/** What a header says of a tensor. */
 export interface TensorInfo {
   dtype: Dtype;
   shape: number[];
@@ -32,16 +34,17 @@ export interface TensorInfo {
   end: number;
 }
 
+/** A tensor to be written. */
 export interface TensorEntry {
   name: string;
   shape: readonly number[];
   dtype: FloatDtype;
 }
 
-/** As in the reference implementation; Steel-LLM's own header has 50 kB. */
+/** The reference implementation's limit; Steel-LLM's own header has 50 kB. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Bytes that a tensor takes in the file. */
+/** The bytes of a tensor in the file. */
 export function byteSize(dtype: Dtype, shape: readonly number[]): number {
   return sizeOf(shape) * BYTES_PER_VALUE[dtype];
 }
@@ -123,7 +126,7 @@ function checkLayout(tensors: Map<string, TensorInfo>, dataSize: number, path: s
   }
 }
 
-/** JSON.parse keeps the last of two equal keys without a word, so the text itself is looked at. */
+/** Searches the text itself, since JSON.parse silently keeps the last of two equal keys. */
 function firstRepeatedKey(json: string): string | undefined {
   const seen = new Set<string>();
   let depth = 0;
@@ -139,7 +142,7 @@ function firstRepeatedKey(json: string): string | undefined {
   return undefined;
 }
 
-/** The file's first bytes, up to where the data begin, and how many bytes of data will follow. */
+/** The bytes of a file up to where the data begin, and how many bytes of data follow. */
 export function encodeHeader(
   entries: readonly TensorEntry[],
 ): { bytes: Uint8Array; dataSize: number } {

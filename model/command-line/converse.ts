@@ -3,13 +3,13 @@ import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Chat } from "../inference/chat.ts";
 
-/** Who answers, and remembers what was said. */
+/** What answers and remembers the conversation. */
 type Partner = Pick<Chat, "say" | "reset" | "messages">;
 
 /**
- * Talks in lines until /exit, or until there are no more: each is said to the chat, or is a command.
- * A line that ends in \ goes on in the next. On a terminal, Ctrl-C stops an answer; where none is
- * being given it ends the talk.
+ * Holds a conversation line by line until /exit or the end of the input. A line is either said to the
+ * chat or a command; one that ends in \ goes on in the next. On a terminal, Ctrl-C stops the answer
+ * that is being written; between answers it ends the conversation.
  *
  * @param write shows a piece of an answer
  */
@@ -38,7 +38,7 @@ export async function converse(
   lines.close();
 }
 
-/** What is typed, line by line, but that one which ends in \ goes on in the next. */
+/** The texts that are typed: a line each, or several where all but the last end in \. */
 async function* textsOf(lines: AsyncIterable<string>): AsyncGenerator<string> {
   let begun = "";
   for await (const line of lines) {
@@ -74,7 +74,7 @@ async function respond(
   write("\n");
 }
 
-/** Adds the chat to a file as a line; returns what to say of it. */
+/** Appends the chat to a file as one line; returns the message to show. */
 function save({ messages }: Partner, path: string): string {
   if (path === "") throw new UserError("/save needs a file's name, as in /save chat.jsonl");
   if (messages.every(({ role }) => role === "system")) throw new UserError("nothing was said yet");

@@ -13,7 +13,7 @@ Device:
 /** The names of these arguments. */
 export const DEVICE_FLAGS = ["gpu", "precision"];
 
-/** The device and its numbers, by the arguments. @throws UserError for other values */
+/** The device and the precision that the arguments choose. @throws UserError for other values */
 export function deviceOptions(
   { gpu = "auto", precision = "auto" }: { gpu?: string; precision?: string },
 ): { gpu: Implementation; precision: Precision } {

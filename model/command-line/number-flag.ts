@@ -1,7 +1,7 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isInRange, type NumberRange, rangeInWords } from "../number-range.ts";
 
-/** The value of a command line's `--name`, if it is given. @throws UserError if out of range */
+/** The value of the argument `--name`, if it is given. @throws UserError if it is out of range */
 export function numberFlag(
   name: string,
   text: string | undefined,

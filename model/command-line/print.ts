@@ -1,7 +1,7 @@
-/** Status of a command whose reader has gone, as shells give it. */
+/** The exit status that shells give a command whose reader has gone. */
 const READER_GONE = 141;
 
-/** Writes text to standard output as it is. Where nobody reads on, as behind `| head`, that is the end. */
+/** Writes text to standard output; ends the program when nobody reads any more, as after `| head`. */
 export function print(text: string): void {
   const bytes = new TextEncoder().encode(text);
   try {

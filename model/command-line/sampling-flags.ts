@@ -23,7 +23,7 @@ export const SAMPLING_FLAGS = [
   "seed",
 ];
 
-/** How to choose tokens, by the arguments. @throws UserError for what is no number, or out of range */
+/** The options of generation that the arguments give. @throws UserError if one is out of range */
 export function samplingOptions(flags: Record<string, string | undefined>): GenerateOptions {
   const number = (flag: string, option: keyof typeof GENERATION_RANGES) =>
     numberFlag(flag, flags[flag], GENERATION_RANGES[option]);

@@ -16,7 +16,7 @@ interface Line {
 }
 
 /**
- * All measurements of a run's file, in order; none if there is no file. What came out as no number,
+ * All measurements of a run's file, in order; none if there is no file. A value that is not a number,
  * such as a loss that overflowed, is left out of its step.
  *
  * @throws UserError if the file cannot be read, or naming the line if it holds anything else
@@ -25,7 +25,7 @@ export function readMetrics(path: string): StepMetrics[] {
   return readMetricLines(path).map(({ metrics }) => metrics);
 }
 
-/** The same with their places. Of lines that are complete: the last may be cut off, or being written. */
+/** The same with the end of each line. An incomplete last line, which may be being written, is left out. */
 export function readMetricLines(path: string): Line[] {
   let end = 0;
   return (readIfThereSync(path) ?? "").split("\n").slice(0, -1).map((line, index) => {
@@ -42,7 +42,7 @@ function parseLine(line: string, where: string): StepMetrics {
       return Object.fromEntries(numbers) as StepMetrics;
     }
   } catch {
-    // said below
+    // refused below
   }
   throw new UserError(`${where}: not a measurement of this program; move the file elsewhere`);
 }

@@ -1,4 +1,4 @@
-/** What a model can be asked: every mistake is named before a GPU sees it. */
+/** Checks of what a model is asked: every mistake is named before it reaches the GPU. */
 import { IGNORED_LABEL } from "../../data/instructions/encode.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { ModelConfig } from "../network/config.ts";
@@ -13,7 +13,7 @@ import {
   someShare,
 } from "../number-range.ts";
 
-/** What the numbers may be that say how text is generated. */
+/** The ranges of the numbers in options of generation. */
 export const GENERATION_RANGES = {
   maxTokens: count,
   temperature: notNegative,
@@ -34,13 +34,13 @@ export function checkGeneration(
   }
 }
 
-/** @throws UserError for a size of batches that is out of range */
+/** @throws UserError for a batch size that is out of range */
 export function checkBatch(batch: number | undefined): void {
   if (batch === undefined || isInRange(batch, atLeastOne)) return;
   throw new UserError(`batch is ${batch}; expected ${rangeInWords(atLeastOne)}.`);
 }
 
-/** @throws UserError for prompts that the model cannot read, or that leave no room for a token more */
+/** @throws UserError for a prompt that the model cannot read, or that leaves no room for a token */
 export function checkPrompts(
   config: ModelConfig,
   prompts: readonly (readonly number[])[],
@@ -81,7 +81,7 @@ export function checkSequences(
   });
 }
 
-/** @throws UserError for labels that are not one a token: an id, or -100 */
+/** @throws UserError unless there is one label for each token: an id, or -100 */
 export function checkLabels(
   { vocabSize }: ModelConfig,
   inputIds: readonly (readonly number[])[],
@@ -107,7 +107,7 @@ export function checkLabels(
   });
 }
 
-/** @throws UserError for tokens to choose among that the vocabulary does not have */
+/** @throws UserError if there is no choice, or one that is not in the vocabulary */
 export function checkChoices({ vocabSize }: ModelConfig, choices: readonly number[]): void {
   if (choices.length === 0) throw new UserError("There is no token to choose.");
   const bad = choices.find((id) => !isIdBelow(vocabSize, id));

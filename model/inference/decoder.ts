@@ -15,7 +15,7 @@ import { roomForTokens } from "./plan-sizes.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import { transformer } from "../network/transformer.ts";
 
-/** A planned pass over new tokens of each text, which leaves the logits of the one after them. */
+/** A planned pass over new tokens of each text; it computes the logits of the token after them. */
 interface Pass {
   readonly batch: Batch;
   /** [texts] u32. */
@@ -24,13 +24,13 @@ interface Pass {
 }
 
 /**
- * Decoding with a cache of keys and values, as Hugging Face's cache does it: the prompts are one
- * forward pass; then each new token passes the network alone, so that a Soft MoE's dispatch sees
- * that token only.
+ * Decoding with a cache of keys and values, as in Hugging Face's transformers: one forward pass reads
+ * the prompts; then each new token passes the network alone, so that a Soft MoE's dispatch sees only
+ * that token.
  */
 export class Decoder {
   #lengths: number[] = [];
-  /** The next step, made ready while the GPU is at work. */
+  /** The next step, encoded while the GPU computes the one before. */
   #commands: GPUCommandBuffer;
 
   private constructor(
@@ -60,13 +60,20 @@ export class Decoder {
     const caches = config.layers.map(({ attention: { keyValueHeads, headDim } }, layer) =>
       persistent("cache", `cache ${layer}`, [texts, capacity, 2 * keyValueHeads * headDim])
     );
-    await allocate(gpu, caches.map(({ storage }) => storage));
-    const next = await NextTokens.allocate(gpu, texts, config.vocabSize, sampling);
-    const pass = await planPass(gpu, parameters, caches, next);
-    // Only ids and positions change from step to step.
-    uploadBatch(gpu, pass.batch, Array(texts).fill([0]));
-    upload(gpu, pass.lastRows, Uint32Array.from({ length: texts }, (_, text) => text));
-    return new Decoder(gpu, parameters, caches, next, pass);
+    let next: NextTokens | undefined;
+    try {
+      await allocate(gpu, caches.map(({ storage }) => storage));
+      next = await NextTokens.allocate(gpu, texts, config.vocabSize, sampling);
+      const pass = await planPass(gpu, parameters, caches, next);
+      // Only ids and positions change from step to step.
+      uploadBatch(gpu, pass.batch, Array(texts).fill([0]));
+      upload(gpu, pass.lastRows, Uint32Array.from({ length: texts }, (_, text) => text));
+      return new Decoder(gpu, parameters, caches, next, pass);
+    } catch (error) {
+      next?.destroy();
+      free(caches);
+      throw error;
+    }
   }
 
   /** Starts reading the prompts, one for each text. */
@@ -89,10 +96,9 @@ export class Decoder {
   }
 
   /**
-   * Starts adding a token to each text. One that is full goes on without growing: its last token is
-   * replaced.
+   * Starts adding a token to each text. In a text that is full, the last token is replaced.
    *
-   * @param ids those that were chosen, when left out
+   * @param ids the tokens, [texts]; those that were chosen when left out
    */
   step(ids?: readonly number[]): void {
     const { gpu, caches, pass, parameters: { config } } = this;
@@ -108,16 +114,17 @@ export class Decoder {
     this.#lengths = this.#lengths.map((length) => length + 1);
   }
 
-  /** Logits of each text's next token, [texts][vocabulary], penalties applied. */
+  /** Logits of each text's next token, [texts][vocabulary], with penalties applied. */
   logits(): Promise<Float32Array[]> {
     return this.next.logits();
   }
 
   /**
-   * Continues the prompts, all of them until no more is asked for.
+   * Continues all prompts until the caller stops asking.
    *
-   * @param randoms one a text
-   * @returns of each step the texts' new ids, [texts]; at most `count` of them
+   * @param randoms one for each text
+   * @param count the most steps
+   * @returns of each step, the texts' new ids, [texts]
    */
   async *generate(
     prompts: readonly (readonly number[])[],
@@ -135,7 +142,7 @@ export class Decoder {
     let chosen = choose();
     try {
       for (let step = 1; step < count; step++) {
-        // What the GPU has chosen it goes on with at once: no step waits for the host.
+        // The next step can start before the host knows what the GPU has chosen.
         const ids = next.chosenOnGpu ? chosen : await chosen;
         this.step();
         chosen = choose();
@@ -147,16 +154,21 @@ export class Decoder {
     }
   }
 
+  /** Frees its memory. */
   destroy(): void {
     this.pass.plan.destroy();
     this.next.destroy();
-    for (const { storage } of this.caches) storage.buffer?.destroy();
+    free(this.caches);
   }
 }
 
+function free(caches: readonly Tensor[]): void {
+  for (const { storage } of caches) storage.buffer?.destroy();
+}
+
 /**
- * @param room tokens of the prompts that are read; when left out, one of each text, which sees what
- *   the cache holds
+ * @param room for how many tokens of prompts; when left out, the pass reads one new token of each
+ *   text, which attends to what the cache holds
  */
 async function planPass(
   gpu: Gpu,

@@ -8,7 +8,7 @@ import { type Batch, batchInputs } from "../network/batch.ts";
 import type { Parameters } from "../network/parameters.ts";
 import { transformer } from "../network/transformer.ts";
 
-/** A planned pass over a batch that leaves the rows that the head reads. */
+/** A planned pass over a batch that computes the rows which the head reads. */
 export interface ForwardPass {
   readonly batch: Batch;
   /** [tokens, hidden], of the type that matrix products take. */
@@ -29,7 +29,7 @@ export async function planForward(
   return { batch, hidden, plan: await new Draft(graph).build(gpu) };
 }
 
-/** A planned pass that leaves the log-probability of each row's label. */
+/** A planned pass that computes the log-probability of each row's label. */
 export interface ScoringPass {
   readonly batch: Batch;
   /** [tokens] u32, or IGNORED. */
@@ -53,7 +53,7 @@ export async function planScoring(
   return { batch, labels, logProbs, plan: await new Draft(graph).build(gpu) };
 }
 
-/** The head alone, for a few rows at a time: whole logits of many rows would not fit. */
+/** The head alone, for a few rows at a time, as the logits of many rows would not fit. */
 export class HeadPass {
   private constructor(
     private readonly gpu: Gpu,
@@ -62,6 +62,7 @@ export class HeadPass {
     private readonly plan: Plan,
   ) {}
 
+  /** Plans the head for at most `rows` rows at a time. */
   static async plan(gpu: Gpu, parameters: Parameters, rows: number): Promise<HeadPass> {
     const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
     const input = graph.input("head rows", [rows, parameters.config.hiddenSize], graph.operand);
@@ -90,6 +91,7 @@ export class HeadPass {
     }
   }
 
+  /** Frees its memory. */
   destroy(): void {
     this.plan.destroy();
   }

@@ -22,6 +22,11 @@ export async function loadCheckpoint(
   const tokenizer = await Tokenizer.read(checkpoint.files);
   const generation = await readGenerationConfig(checkpoint.files);
   const parameters = new Parameters(checkpoint.config, isMixed(precision, gpu.capabilities));
-  await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
+  try {
+    await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
+  } catch (error) {
+    parameters.destroy(); // others may share the GPU
+    throw error;
+  }
   return new LanguageModel(gpu, parameters, { tokenizer, generation, ownsGpu });
 }

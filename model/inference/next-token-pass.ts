@@ -22,8 +22,8 @@ export interface NextTokenRoom {
 }
 
 /**
- * A planned pass that leaves logits of a few tokens as the one after each sequence. What is not asked
- * for is not computed: the head reads the last rows only, and of its weights those tokens' only.
+ * A planned pass that computes the logits of a few tokens as the one after each sequence. The head
+ * reads only the last row of each sequence, and only those tokens' rows of its weights.
  */
 export class NextTokenPass {
   private constructor(
@@ -41,6 +41,7 @@ export class NextTokenPass {
     private readonly plan: Plan,
   ) {}
 
+  /** Plans a pass. @throws UserError if the device has too little memory */
   static async plan(
     gpu: Gpu,
     parameters: Parameters,
@@ -56,8 +57,8 @@ export class NextTokenPass {
         : attention(queryKeyValue, batch.sequences, layout);
     const last = gatherRows(transformer(batch, parameters, attend), lastRows);
     const choices = graph.input("choices", [room.choices], "u32");
-    // The few rows of chosen tokens are multiplied in f32 whatever the precision: f16 would round
-    // letters of nearly one probability to the same logit.
+    // These few rows are multiplied in f32 whatever the precision: f16 would round the logits of
+    // nearly equally likely tokens to the same number.
     const logits = linear(graph.convert(last, "f32"), gatherRows(parameters.head, choices));
     graph.keep(logits);
     const plan = await new Draft(graph).build(gpu);
@@ -65,12 +66,12 @@ export class NextTokenPass {
   }
 
   /**
-   * Starts the pass, and the reading of what it leaves. Passes may be started before earlier ones
+   * Starts the pass and the reading of its logits. The next pass may be started before these logits
    * have been read.
    *
-   * @param sequences token ids; in a plan with a prefix, the first is that and the others go on
+   * @param sequences token ids; in a plan with a prefix, the first is the prefix of all others
    * @param choices ids of the tokens whose logits are read
-   * @returns logits after each sequence, the prefix left out, [sequences][choices]
+   * @returns logits after each sequence but the prefix, [sequences][choices]
    */
   run(
     sequences: readonly ArrayLike<number>[],

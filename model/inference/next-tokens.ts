@@ -19,18 +19,18 @@ import type { Batch } from "../network/batch.ts";
 import { chooseAmong, chooseToken, needsWholeRow, type SamplingOptions } from "./sampling.ts";
 
 /**
- * The logits of what may come next in several texts, and the choice among them. The GPU applies the
- * penalties; it chooses the likeliest tokens itself, or leaves the host a few to choose from. The
- * host reads whole rows only where those do not suffice.
+ * The logits of the next token of several texts, and the choice among them. The GPU applies the
+ * penalties. It also chooses the tokens if these are the likeliest ones; if they are drawn, it finds
+ * a few likely ones for the host to draw from. The host reads a whole row only if those are too few.
  */
 export class NextTokens {
-  /** [texts] u32: what the next step reads. */
+  /** [texts] u32: the ids that the next step reads. */
   readonly ids: Tensor;
-  /** [texts, vocabulary] f32, penalties applied. */
+  /** [texts, vocabulary] f32, with penalties applied. */
   readonly #logits: Tensor;
   /** [texts, FOUND_WORDS] u32: the likeliest tokens. */
   readonly #found?: Tensor;
-  /** [texts, vocabulary] u32: 1 for the tokens that a text holds. */
+  /** [texts, vocabulary] u32: 1 for the tokens that are in a text. */
   readonly #seen?: Tensor;
   /** [count] u32. */
   readonly #suppressed?: Tensor;
@@ -51,7 +51,7 @@ export class NextTokens {
     if (repetitionPenalty !== 1) {
       this.#seen = persistent("cache", "seen tokens", [texts, vocabulary], "u32");
     }
-    // One beyond the vocabulary is nobody's id here, but its place would be in the next text's row.
+    // The place of an id beyond the vocabulary would be in the next text's row.
     this.#suppressIds = Uint32Array.from(suppressIds.filter((id) => id >= 0 && id < vocabulary));
     if (this.#suppressIds.length > 0) {
       const shape = [this.#suppressIds.length];
@@ -59,7 +59,7 @@ export class NextTokens {
     }
   }
 
-  /** Makes room for the next tokens of `texts` texts. */
+  /** Allocates memory for the next tokens of `texts` texts. */
   static async allocate(
     gpu: Gpu,
     texts: number,
@@ -67,12 +67,17 @@ export class NextTokens {
     sampling: SamplingOptions,
   ): Promise<NextTokens> {
     const next = new NextTokens(gpu, sampling, texts, vocabulary);
-    await allocate(gpu, next.#tensors.map(({ storage }) => storage));
+    try {
+      await allocate(gpu, next.#tensors.map(({ storage }) => storage));
+    } catch (error) {
+      next.destroy();
+      throw error;
+    }
     if (next.#suppressed) upload(gpu, next.#suppressed, next.#suppressIds);
     return next;
   }
 
-  /** Whether the ids of the next step are on the GPU already. */
+  /** Whether the GPU chooses the tokens, so that the next step finds their ids there. */
   get chosenOnGpu(): boolean {
     return !this.sampling.temperature;
   }
@@ -83,11 +88,11 @@ export class NextTokens {
   }
 
   /**
-   * Records what a pass does with its logits.
+   * Records what becomes of the logits of a pass.
    *
    * @param computed [texts, vocabulary] f32 or f16
    * @param batch the tokens that the pass has read
-   * @param first whether the texts begin with them
+   * @param first whether these are the first tokens of the texts
    */
   record(computed: Tensor, batch: Batch, { first }: { first: boolean }): void {
     const graph = computed.graph;
@@ -109,9 +114,9 @@ export class NextTokens {
   }
 
   /**
-   * Chooses each text's next token, as {@linkcode chooseToken} does from its whole row.
+   * Chooses each text's next token, the same one that {@linkcode chooseToken} finds in its whole row.
    *
-   * @param randoms one a text
+   * @param randoms one for each text
    */
   async choose(randoms: readonly Random[]): Promise<number[]> {
     if (this.chosenOnGpu) return Array.from(await downloadWords(this.gpu, this.ids));
@@ -130,7 +135,7 @@ export class NextTokens {
     return chooseToken(await this.#read(text), random, this.sampling);
   }
 
-  /** [texts][vocabulary], penalties applied. */
+  /** [texts][vocabulary], with penalties applied. */
   logits(): Promise<Float32Array[]> {
     return Promise.all(Array.from({ length: this.texts }, (_, text) => this.#read(text)));
   }
@@ -139,7 +144,8 @@ export class NextTokens {
     return download(this.gpu, this.#logits, text * this.vocabulary, this.vocabulary);
   }
 
+  /** Frees its memory. */
   destroy(): void {
-    for (const { storage } of this.#tensors) storage.buffer!.destroy();
+    for (const { storage } of this.#tensors) storage.buffer?.destroy();
   }
 }

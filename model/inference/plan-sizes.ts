@@ -1,15 +1,15 @@
 /*
- * How much room to plan for what varies from call to call: few sizes make few plans and few
+ * How much room to plan for what varies from call to call. Few sizes make few plans and few
  * pipelines, but rows of padding are computed too.
  */
 
-/** Rows for so many tokens: 4, 5, 6 or 7 times a power of two, at least 64. */
+/** Rows for `count` tokens: 4, 5, 6 or 7 times a power of two, at least 64. */
 export function roomForTokens(count: number): number {
   const unit = 2 ** (Math.floor(Math.log2(Math.max(64, count))) - 2);
   return Math.max(64, roundUp(count, unit));
 }
 
-/** Sequences, of which unused ones are empty: a power of two. */
+/** Room for `count` sequences: a power of two; unused ones are empty. */
 export function roomForSequences(count: number): number {
   return 2 ** Math.ceil(Math.log2(count));
 }

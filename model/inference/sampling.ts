@@ -15,19 +15,20 @@ export interface SamplingOptions {
   suppressIds?: readonly number[];
 }
 
-/** How far a sum of exponentials in f32 may be off, of itself. */
+/** The largest relative error of a sum of exponentials in f32. */
 const TOTAL_ERROR = 1e-4;
 
-/** Tokens, and numbers in proportion to their probabilities. */
+/** Tokens with weights in proportion to their probabilities. */
 interface Candidates {
   readonly ids: Uint32Array;
   readonly weights: Float64Array;
 }
 
 /**
- * Chooses a token of a whole row: by temperature, top-k and top-p, in Hugging Face's order.
+ * Chooses a token from a whole row of logits: by temperature, top-k and top-p, in Hugging Face's
+ * order.
  *
- * @param logits [vocabulary], penalties applied
+ * @param logits [vocabulary], with penalties applied
  */
 export function chooseToken(
   logits: Float32Array,
@@ -44,9 +45,9 @@ export function chooseToken(
 }
 
 /**
- * Chooses as {@linkcode chooseToken} does, from the likeliest tokens of such a row.
+ * Chooses the token that {@linkcode chooseToken} would, from the likeliest tokens of the row.
  *
- * @returns undefined if that takes the whole row
+ * @returns undefined if these are too few to tell
  */
 export function chooseAmong(
   { ids, logits, total }: Likeliest,
@@ -58,13 +59,13 @@ export function chooseAmong(
   if (topK > 0) {
     return topK > ids.length ? undefined : draw(narrowed(candidates, topK, topP), random);
   }
-  // Whatever the total is precisely, the same tokens must have the share.
+  // The total is rounded: the choice must be the same for every total that it may stand for.
   const least = nucleus(candidates, topP * total * (1 - TOTAL_ERROR));
   const most = nucleus(candidates, topP * total * (1 + TOTAL_ERROR));
   return least && least.ids.length === most?.ids.length ? draw(least, random) : undefined;
 }
 
-/** Whether {@linkcode chooseAmong} can ever choose by these options. */
+/** Whether these options draw from all tokens, so that {@linkcode chooseAmong} never can. */
 export function needsWholeRow({ temperature = 0, topP = 1, topK = 0 }: SamplingOptions): boolean {
   return temperature > 0 && topP >= 1 && topK === 0;
 }
@@ -75,7 +76,7 @@ function placeOfHighest(logits: Float32Array): number {
   return place;
 }
 
-/** Probabilities over that of the likeliest token. */
+/** Probabilities, divided by that of the likeliest token. */
 function weightsOf(logits: Float32Array, highest: number, temperature: number): Float64Array {
   const weights = new Float64Array(logits.length);
   for (let i = 0; i < weights.length; i++) {
@@ -90,7 +91,7 @@ function narrowed(candidates: Candidates, topK: number, topP: number): Candidate
   return nucleus(candidates, topP * sum(candidates.weights)) ?? candidates;
 }
 
-/** So many of the likeliest candidates, and those as likely as the last of them. */
+/** The `count` likeliest candidates, and those as likely as the last of them. */
 function likeliest(candidates: Candidates, count: number): Candidates {
   const sorted = likeliestFirst(candidates);
   const least = sorted.weights[Math.min(count, sorted.ids.length) - 1];
@@ -98,10 +99,10 @@ function likeliest(candidates: Candidates, count: number): Candidates {
   return end < 0 ? sorted : first(sorted, end);
 }
 
-/** The fewest of the likeliest candidates that together have so much weight, if all of them have. */
+/** The fewest of the likeliest candidates that together have a weight; undefined if all have less. */
 function nucleus(candidates: Candidates, weight: number): Candidates | undefined {
   const { ids, weights } = candidates;
-  // Those that weigh less than this can be spared together: they need not be sorted.
+  // All that weigh less than this may be left out together: they need not be sorted.
   const spare = (sum(weights) - weight) / ids.length;
   const sorted = likeliestFirst(candidates, spare);
   let reached = 0;
@@ -109,7 +110,7 @@ function nucleus(candidates: Candidates, weight: number): Candidates | undefined
   return last < 0 ? undefined : first(sorted, last + 1);
 }
 
-/** Equally likely ones by their ids, and none that weigh less than `least`. */
+/** Sorted by weight, equally likely ones by their ids, without those that weigh less than `least`. */
 function likeliestFirst({ ids, weights }: Candidates, least = 0): Candidates {
   const places: number[] = [];
   for (let i = 0; i < ids.length; i++) if (!(weights[i] < least)) places.push(i);
@@ -124,14 +125,14 @@ function first({ ids, weights }: Candidates, count: number): Candidates {
   return { ids: ids.subarray(0, count), weights: weights.subarray(0, count) };
 }
 
-/** One of them, as likely as it weighs. */
+/** Draws one of them, in proportion to their weights. */
 function draw({ ids, weights }: Candidates, random: Random): number {
   let left = random.uniform() * sum(weights);
   for (let i = 0; i < ids.length; i++) {
     left -= weights[i];
     if (left < 0) return ids[i];
   }
-  return ids[Math.max(0, weights.indexOf(1))]; // what rounding leaves over is the likeliest's
+  return ids[Math.max(0, weights.indexOf(1))]; // rounding left something over: the likeliest
 }
 
 function sum(weights: Float64Array): number {

@@ -1,4 +1,4 @@
-/** The length of what all sequences begin with; each keeps at least one token of its own. */
+/** The length of the prefix that all sequences share; each keeps at least one token of its own. */
 export function sharedLength(sequences: readonly (readonly number[])[]): number {
   const [first, ...others] = sequences;
   let length = Math.min(...sequences.map(({ length }) => length)) - 1;

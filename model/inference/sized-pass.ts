@@ -16,7 +16,7 @@ export class SizedPass<Pass extends { readonly batch: Batch; readonly plan: Plan
     let pass = this.#pass;
     if (pass?.batch.ids.size !== tokens || pass.batch.sequences.count !== sequences) {
       pass?.plan.destroy();
-      this.#pass = undefined; // should there be no memory for the other
+      this.#pass = undefined; // if planning the next one fails
       pass = this.#pass = await this.plan(tokens, sequences);
     }
     uploadBatch(gpu, pass.batch, inputIds);

@@ -1,10 +1,10 @@
 /**
- * Pruning a byte-level BPE to the tokens that a small run needs.
+ * Prunes a byte-level BPE to the tokens that a small run needs.
  *
- * A token is kept together with the two it was merged from, and with theirs, down to single bytes.
- * BPE applies the earliest merge that fits; a text that the full tokenizer encodes with kept tokens
- * alone goes through merges that are all kept, so the pruned one encodes it alike. Any other text
- * ends in smaller pieces, in single bytes at worst: encoding never fails.
+ * A token is kept together with the two that it was merged from, and with theirs, down to single
+ * bytes. BPE always applies the earliest merge that fits. If the full tokenizer encodes a text with
+ * kept tokens only, all merges on the way were kept too, so the pruned one gives the same tokens. Any
+ * other text becomes smaller tokens, single bytes at worst: encoding never fails.
  */
 import { isRecord } from "../../data/files/is-record.ts";
 import { formatJson } from "../../data/files/json.ts";
@@ -20,7 +20,7 @@ type BytePairJson = Record<string, unknown> & BytePairTokenizer;
 /** Older files that would contradict the pruned tokenizer.json. */
 const FILES_OF_IDS = ["vocab.json", "merges.txt", "added_tokens.json"];
 
-/** Ids that have to stay for `idsUsed` to be encoded as before, and for every text to be. */
+/** The ids without which `idsUsed` would be encoded otherwise, or some text not at all. */
 export function idsToKeep(files: TokenizerFiles, idsUsed: Iterable<number>): Set<number> {
   const { model: { vocab, merges }, added_tokens: added } = files.tokenizer as BytePairJson;
   const parts = new Map<number, [number, number]>();
@@ -39,7 +39,7 @@ export function idsToKeep(files: TokenizerFiles, idsUsed: Iterable<number>): Set
 }
 
 /**
- * The same tokenizer with the vocabulary's tokens alone, under their compact ids.
+ * The same tokenizer with only the vocabulary's tokens, under their compact ids.
  *
  * @throws UserError if the vocabulary lacks a token that every text may need
  */

@@ -38,7 +38,7 @@ Deno.test("a chat that has grown too long says so, and goes on after /reset", ()
   inTemporaryFolder(async (dir) => {
     await writePruned(`${dir}/pruned`, false);
     const shown = await chatOf(`春\n${"春".repeat(30)}\n/reset\n眠\n/save said.jsonl\n`, dir);
-    assertMatch(shown, /This makes the chat \d+ tokens long, of at most 64 .* or reset the chat\./);
+    assertMatch(shown, /This makes the chat \d+ tokens long, .* at most 64 .* or reset the chat\./);
     const { messages } = JSON.parse(await Deno.readTextFile(`${dir}/said.jsonl`));
     assertEquals(messages[1], { role: "user", content: "眠" });
   }));

@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Tokenizer as OracleTokenizer } from "@huggingface/tokenizers";
+import { Random } from "../../data/random.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { Vocabulary } from "../../model/tokenizer/vocabulary.ts";
 import { loadTokenizer, qwenTokenizer } from "../../model/host/load-tokenizer.ts";
@@ -45,6 +47,28 @@ Deno.test("a pruned tokenizer encodes its corpus as before and every other text 
     tokenizer.imStart,
     tokenizer.imEnd,
   ]);
+});
+
+Deno.test("a pruned tokenizer has the ids of Hugging Face's tokenizers", () => {
+  const files = pruned.files();
+  const [json, config] = ["tokenizer.json", "tokenizer_config.json"].map((name) =>
+    JSON.parse(files[name])
+  );
+  const oracle = new OracleTokenizer(json, config);
+  const random = new Random(5);
+  const characters = [...CORPUS, "<|im_end|>", "  ", "\r\n", "e\u0301", "it's", "ﬁ"];
+  for (let i = 0; i < 500; i++) {
+    const length = 1 + random.below(30);
+    const text = Array.from(
+      { length },
+      () =>
+        random.below(8) === 0
+          ? String.fromCodePoint(random.below(0x110000))
+          : characters[random.below(characters.length)],
+    ).join("");
+    const expected = oracle.encode(text, { add_special_tokens: false }).ids;
+    assertEquals(pruned.encode(text), expected, JSON.stringify(text));
+  }
 });
 
 Deno.test("a pruned tokenizer's files are a tokenizer of that size", async () => {
