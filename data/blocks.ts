@@ -15,7 +15,7 @@ export interface ShuffledPosition extends BlockPosition {
   text: string;
 }
 
-/** An endless supply of blocks of token ids that can say where it is and return there. */
+/** An endless supply of blocks of token ids, which can be resumed at a position. */
 export interface BlockSource {
   /** Tokens of a block: a sequence and one more, as the targets are the inputs moved by one. */
   readonly blockLength: number;
@@ -28,10 +28,10 @@ export interface BlockSource {
 }
 
 /**
- * Cuts a corpus, int32 `[tokens]`, into blocks of `blockLength`. Documents run on from block to
- * block; the tokens after the last whole block are left out.
+ * Cuts a corpus, int32 [tokens], into blocks of `blockLength`. Documents go on from block to block;
+ * the tokens after the last whole block are left out.
  *
- * @param name what to call the tokens in the message, such as `the corpus`
+ * @param name the name of the tokens in the error, such as `the corpus`
  * @throws UserError if there is not even one block
  */
 export function cutIntoBlocks(tokens: Int32Array, blockLength: number, name: string): Int32Array[] {
@@ -49,7 +49,9 @@ export function cutIntoBlocks(tokens: Int32Array, blockLength: number, name: str
   );
 }
 
-/** Blocks in a random order, another one every epoch, each block once an epoch. */
+/**
+ * Blocks in a random order, which is another one in every epoch; each block comes once an epoch.
+ */
 export class ShuffledBlocks implements BlockSource {
   readonly blockLength: number;
   readonly #blocks: Int32Array[];

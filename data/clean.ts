@@ -30,7 +30,9 @@ export interface CleanSettings {
    * every step before the deduplicator measures every document, dropped ones too.
    */
   statistics?: string;
-  /** The file to write samples of changed and dropped documents to, and their number per operator. */
+  /**
+   * The file to write samples of changed and dropped documents to, and their number per operator.
+   */
   traces?: { path: string; ofEach: number };
   /** Number of threads, the calling one among them; 1 if undefined. */
   workers?: number;
@@ -40,7 +42,9 @@ export interface CleanSettings {
   reading?: Pick<ReadingRules, "corpus" | "asPublished">;
   /** A `tokenizer.json` for filters that count tokens. */
   tokenizer?: string;
-  /** A SentencePiece `.model` for filters that count its pieces; if undefined, that of perplexity. */
+  /**
+   * A SentencePiece `.model` for filters that count its pieces; if undefined, that of perplexity.
+   */
   sentencePiece?: string;
   /** How perplexity is measured; if undefined, perplexity filters are left out. */
   perplexity?: PerplexitySettings;
@@ -50,12 +54,12 @@ export interface CleanSettings {
 
 /**
  * Cleans the documents of files by a recipe and writes those that stay. After a kill, the same call
- * goes on where it was: finished files are not cleaned again. The order of the output does not depend
- * on the number of workers.
+ * goes on where it was: finished files are not cleaned again. The order of the output does not
+ * depend on the number of workers.
  *
  * @throws UserError for a wrong recipe, a file that cannot be read or written, if there is no
- * document, or if an output would overwrite an input or another output; nothing that looks finished
- * is left then
+ *   document, or if an output would overwrite an input or another output; nothing that looks
+ *   finished is left then
  */
 export async function clean(settings: CleanSettings): Promise<CleanReport> {
   const { inputs, output, strict = false, workers = 1, onProgress = () => {} } = settings;
@@ -161,10 +165,10 @@ export function judgingFilesOf(
     .filter((path) => path !== undefined);
 }
 
-/** To be raised when the same input and recipe give other output, or work files change. */
+/** To be raised when the same input and recipe give another output, or when work files change. */
 export const CLEANING_EDITION = 2;
 
-/** Throws UserError if no file has a document: an earlier output is better than an empty one. */
+/** Throws UserError if no file has a document: an empty output must not replace an earlier one. */
 async function refuseNothing(files: CleanedFile[], work: WorkFolder): Promise<void> {
   if (files.some(({ report }) => report.read.documents > 0)) return;
   const problems = noProblems();
@@ -173,7 +177,7 @@ async function refuseNothing(files: CleanedFile[], work: WorkFolder): Promise<vo
   throw new UserError(`there is no document to clean\n${firstProblems(problems)}`.trim());
 }
 
-/** The steps up to and with each deduplicator, which needs to have seen all documents. */
+/** Splits the steps after each deduplicator: it decides only after all documents were read. */
 function phasesOf(steps: RecipeStep[]): RecipeStep[][] {
   const phases: RecipeStep[][] = [[]];
   for (const step of steps) {

@@ -1,4 +1,4 @@
-/** `deno task data prepare|clean|dedup|tokenize|inspect|report`: texts into what a model learns from. */
+/** `deno task data`: turns texts into what a model trains on. */
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { clean } from "./clean.ts";
@@ -67,7 +67,7 @@ async function cleanCommand(flags: Flags): Promise<void> {
   await runClean(flags, { ...recipe, steps: [...steps, ...recipe.steps] }, [path]);
 }
 
-/** Refuses a tokenizer or SentencePiece model that no operator of the recipe would ask. */
+/** Refuses a tokenizer or SentencePiece model that no operator of the recipe would use. */
 function refuseUnused(flags: Flags, { steps }: Recipe): void {
   const counting = steps.filter((step) => step.arguments.tokenization === true)
     .map(({ name }) => name);
@@ -104,7 +104,11 @@ async function dedupCommand(flags: Flags): Promise<void> {
   await runClean(flags, { textKey: "text", steps: [step], ignored: [] }, []);
 }
 
-/** @param recipeFiles where the recipe was read, if it was */
+/**
+ * Cleans files and prints a summary.
+ *
+ * @param recipeFiles the files that the recipe was read from, if it was
+ */
 async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Promise<void> {
   const output = requiredOption(flags, "output");
   const trace = textOption(flags, "trace");
@@ -162,7 +166,7 @@ async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefine
   return { reference: await filesOf(reference), percentile };
 }
 
-/** The files that tell of cleaning, beside its output. */
+/** The paths of the reports of a cleaning, beside its output. */
 function reportsOf(output: string): [json: string, page: string] {
   return [`${output}.report.json`, `${output}.report.html`];
 }

@@ -105,7 +105,7 @@ const OPTIONS = {
 
 export type Command = keyof typeof OPTIONS;
 
-/** The commands that are told what to look at without an option's name. */
+/** The commands that take paths without an option's name. */
 const TAKING_PATHS: Command[] = ["inspect", "report"];
 
 /** A command line, checked against what its command takes. */

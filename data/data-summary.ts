@@ -18,7 +18,7 @@ export function countOf(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** What cleaning came to, for a terminal. */
+/** A report of a cleaning, for a terminal. */
 export function cleanSummary(
   { read, kept, steps, problems, warnings, seconds }: CleanReport,
 ): string {
@@ -42,7 +42,7 @@ export function cleanSummary(
   ].join("\n");
 }
 
-/** What was wrong with records and files, in lines; none if nothing was. */
+/** What was wrong with records and files, as lines; none if nothing was wrong. */
 export function problemSummary(problems: ProblemReport): string[] {
   const { passedOver, kept, first } = problems;
   if (first.length === 0) return [];
@@ -52,10 +52,10 @@ export function problemSummary(problems: ProblemReport): string[] {
   ];
 }
 
-/** Each document may have a source of its own, such as its address. */
+/** More sources are not listed: each document may have its own, such as its address. */
 const SOURCES_SHOWN = 20;
 
-/** What a file of documents holds, and its first ones. */
+/** What a file of documents holds, and its first documents. */
 export async function inspectFile(path: string): Promise<string> {
   const sources = new Map<string, number>();
   const problems = noProblems();
@@ -90,7 +90,7 @@ export async function hasShards(dir: string): Promise<boolean> {
   return false;
 }
 
-/** What a folder of shards holds; without a manifest each shard is told of by its header. */
+/** What a folder of shards holds, by its manifest, or without one by the headers of the shards. */
 export async function inspectShards(dir: string): Promise<string> {
   const names = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
   if (!names.includes(MANIFEST)) {

@@ -1,4 +1,4 @@
-/** An HTML page that needs nothing else: no script, no reference to anything outside. */
+/** An HTML page that needs nothing else: it has no script and refers to no other file. */
 export function htmlPage(page: { title: string; style: string; body: string }): string {
   const title = escapeHtml(page.title);
   return `<!doctype html>

@@ -17,11 +17,11 @@ export interface PrepareReport {
 }
 
 /**
- * Makes shards of published files: reads, cleans, mixes, tokenizes and packs them. After a kill, the
- * same call goes on where it was and ends with the same shards.
+ * Makes shards of published files: reads, cleans, mixes, tokenizes and packs them. After a kill,
+ * the same call goes on where it was and ends with the same shards.
  *
  * @throws UserError for wrong settings, a file that cannot be read or written, or other files under
- * the names that it would use; there is no new manifest then
+ *   the names that it would use; there is no new manifest then
  */
 export async function prepare(settings: PrepareSettings): Promise<PrepareReport> {
   const reportPath = `${settings.output}/report.json`;
@@ -48,8 +48,8 @@ export async function prepare(settings: PrepareSettings): Promise<PrepareReport>
 }
 
 /**
- * Cleans a source, unless it has been cleaned by the same recipe from the same files. The file beside
- * the cleaned one is written before it, and holds a report once the cleaned file is whole.
+ * Cleans a source, unless it has been cleaned by the same recipe from the same files. The file
+ * beside the cleaned one is written before it, and holds a report once the cleaned file is whole.
  */
 async function cleanOnce(
   source: PrepareSource,

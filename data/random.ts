@@ -82,7 +82,7 @@ export function shuffled(n: number, seed: number, stream = 0): Uint32Array {
   return order;
 }
 
-/** Shuffles what stands from `start` on (Fisher and Yates, as Durstenfeld 1964 wrote it). */
+/** Shuffles the elements from `start` on (Fisher and Yates, as in Durstenfeld 1964). */
 export function shuffle(order: Uint32Array, start: number, random: Random): void {
   for (let last = order.length - 1; last > start; last--) {
     const other = start + random.below(last - start + 1);
@@ -102,7 +102,9 @@ function gaussian(x: number): number {
   return Math.exp(-0.5 * x * x);
 }
 
-/** Right edges of the layers, bottom to top; the lowest is as wide as a box of its area would be. */
+/**
+ * Right edges of the layers, bottom to top; the lowest is as wide as a box of its area would be.
+ */
 function zigguratEdges(): Float64Array {
   const edges = new Float64Array(LAYERS + 1);
   edges[0] = LAYER_AREA / gaussian(EDGE);

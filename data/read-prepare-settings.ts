@@ -18,15 +18,15 @@ const FILE_KEYS = ["sources", "sequence", "format", "blocksPerShard", "tokenizer
 const SOURCE_KEYS = ["name", "files", "corpus", "asPublished", "recipe", "perplexity", "weight"];
 const PERPLEXITY_KEYS = ["arpa", "sentencePiece", "reference", "percentile"];
 
-/** What the paths of a settings file are read by. */
+/** The folders that the paths of a settings file depend on. */
 interface Places {
   /** The settings file's folder. */
   folder: string;
-  /** Where the shards go. */
+  /** The folder for the shards. */
   output?: string;
 }
 
-/** Keys and values of YAML, and how to read them. */
+/** A section of YAML: its keys and values, and functions that read them. */
 class Section {
   constructor(
     readonly values: Record<string, unknown>,
@@ -35,7 +35,7 @@ class Section {
     readonly places: Places,
   ) {}
 
-  /** Throws UserError unless `values` are keys and values, and the keys known. */
+  /** A section. @throws UserError unless `values` has keys and values, and only known keys */
   static of(values: unknown, known: string[], place: string, places: Places): Section {
     if (!isRecord(values)) {
       throw new UserError(`${place}: expected keys and values (${known.join(", ")})`);
@@ -47,7 +47,7 @@ class Section {
     return new Section(values, place, places);
   }
 
-  /** The value of a key, undefined if it has none; throws UserError unless it is `expected`. */
+  /** The value of a key; undefined if it has none. @throws UserError unless it is as `expected` */
   value<T>(key: string, is: (value: unknown) => value is T, expected: string): T | undefined {
     const value = this.values[key] ?? undefined;
     if (value === undefined || is(value)) return value;
@@ -64,13 +64,13 @@ class Section {
     return this.value(key, isText, "text");
   }
 
-  /** A path, which is relative to the settings file. */
+  /** The path of a key, relative to the settings file. */
   path(key: string): string | undefined {
     const path = this.text(key);
     return path && this.#resolve(path);
   }
 
-  /** The files of a key, which may name folders; undefined if it is not there or empty. */
+  /** The files of a key, which may name folders; undefined if the key is missing or empty. */
   async files(key: string): Promise<string[] | undefined> {
     const paths = this.value(key, isTextOrTexts, "a file or folder, or a list of them");
     if (paths === undefined || paths.length === 0) return undefined;
@@ -84,9 +84,9 @@ class Section {
 
 /**
  * Reads the settings of `prepare` from YAML: a list `sources`, each with `name`, `files` (files or
- * folders), and `corpus`, `recipe`, `perplexity`, `weight` where they are wanted.
+ * folders), and if needed `corpus`, `asPublished`, `recipe`, `perplexity` and `weight`.
  *
- * @param output the folder for the shards, which no source may hold
+ * @param output the folder for the shards, which must not lie in a folder of a source
  * @throws UserError naming the file and key that is wrong
  */
 export async function readPrepareSettings(path: string, output?: string): Promise<PrepareFile> {
@@ -135,7 +135,10 @@ async function readSource(section: Section): Promise<PrepareSource> {
   };
 }
 
-/** A recipe's path is relative to the settings file; a name alone is of one that comes along. */
+/**
+ * The recipe of a source: its path is relative to the settings file; a name alone is of a recipe
+ * that ships with this project.
+ */
 async function recipeOf(section: Section): Promise<Recipe | undefined> {
   const recipe = section.text("recipe");
   if (recipe === undefined) return undefined;

@@ -37,7 +37,11 @@ export function recipePath(name: string): string {
   return fileURLToPath(new URL(`recipes/${name}.yaml`, import.meta.url));
 }
 
-/** Reads a recipe in Data-Juicer's YAML. @throws UserError naming the file, if it is not a recipe */
+/**
+ * Reads a recipe in Data-Juicer's YAML.
+ *
+ * @throws UserError naming the file, if it is not a recipe
+ */
 export async function readRecipe(path: string): Promise<Recipe> {
   const yaml = await readIfThere(path);
   if (yaml !== undefined) return parseRecipe(yaml, path);
@@ -118,10 +122,7 @@ export function prepareSteps(steps: RecipeStep[], models: Models): PreparedStep[
   });
 }
 
-/**
- * Data-Juicer's arguments of every operator that say how it runs and not what it does; they mean
- * nothing here.
- */
+/** Data-Juicer's arguments that say how an operator runs, not what it does; they are ignored. */
 const RUNTIME_ARGUMENTS = new Set([
   "accelerator",
   "auto_op_parallelism",
@@ -168,7 +169,7 @@ export function createOperator(
   return definition.create(values, models);
 }
 
-/** The value of an argument, which must be of its default's kind. */
+/** The value of an argument, which must be of the kind of its default. */
 function checkArgument({ name, defaults }: OperatorDefinition, key: string, value: unknown) {
   if (!Object.hasOwn(defaults, key)) {
     const keys = Object.keys(defaults);
@@ -184,7 +185,7 @@ function checkArgument({ name, defaults }: OperatorDefinition, key: string, valu
   return value as Argument;
 }
 
-/** Whether a value may take a default's place, and what may, in words. */
+/** Whether a value is of the kind of a default, and what this kind is, in words. */
 function fit(value: unknown, instead: Argument): [fits: boolean, expected: string] {
   const isText = typeof value === "string";
   if (typeof instead === "string") return [isText, "text"];

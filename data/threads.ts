@@ -1,10 +1,10 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { messageOf } from "./files/error-message.ts";
 
-/** How many jobs each worker is given ahead: it has enough to do while this thread does one. */
+/** Jobs that each worker gets ahead: it has enough to do while this thread does one. */
 const JOBS_AHEAD = 4;
 
-/** How many results may wait for an earlier one, for each worker: it takes a while to start. */
+/** Results that may wait for an earlier one, for each worker: a worker takes a while to start. */
 const MOST_WAITING = 24;
 
 type Answer<Result> = { result: Result } | { error: string; forUser: boolean };
@@ -12,7 +12,7 @@ type Answer<Result> = { result: Result } | { error: string; forUser: boolean };
 /** What a thread does with each job. */
 export type Work<Job, Result> = (job: Job) => Result;
 
-/** Does jobs of one kind in this thread and, where there are to be more, in workers. */
+/** Does jobs of one kind in this thread, and in workers where there are to be more threads. */
 export class Threads<Job, Result> {
   readonly #work: Work<Job, Result>;
   readonly #workers: JobWorker<Job, Result>[];
@@ -28,7 +28,7 @@ export class Threads<Job, Result> {
     this.#workers = Array.from({ length: count - 1 }, () => new JobWorker(module, setup));
   }
 
-  /** The results of jobs, in the order of the jobs. Throws what a job threw, in its turn. */
+  /** The results of jobs, in the order of the jobs. An error of a job is thrown in its turn. */
   async *map(jobs: AsyncIterable<Job>): AsyncGenerator<Result> {
     const mostWaiting = MOST_WAITING * this.#workers.length;
     const results: Promise<Result>[] = [];
@@ -41,7 +41,7 @@ export class Threads<Job, Result> {
     for (const result of results) yield await result;
   }
 
-  /** A job is for the least busy worker, or for this thread if all have enough. */
+  /** Gives a job to the least busy worker, or does it in this thread if all workers have enough. */
   async #do(job: Job): Promise<Result> {
     const open = this.#workers.filter((worker) => worker.jobs < JOBS_AHEAD);
     if (open.length === 0) return this.#work(job);
@@ -56,11 +56,11 @@ export class Threads<Job, Result> {
 /** What a worker is sent first. */
 interface Start<Setup> {
   setup: Setup;
-  /** `[1]`, in shared memory: how many jobs the worker has done. */
+  /** Number of jobs that the worker has done, int32 [1], in shared memory. */
   done: Int32Array;
 }
 
-/** A worker and the jobs whose answers are awaited, in the order in which it does them. */
+/** A worker and its open jobs, in the order in which it does them. */
 class JobWorker<Job, Result> {
   readonly #worker: Worker;
   readonly #waiting: PromiseWithResolvers<Result>[] = [];
@@ -81,7 +81,10 @@ class JobWorker<Job, Result> {
     };
   }
 
-  /** Jobs that it has yet to do. Answers lie about while this thread works, so they do not count. */
+  /**
+   * Number of jobs that it has not done yet. Answers do not count: they wait while this thread
+   * works.
+   */
   get jobs(): number {
     return this.#given - Atomics.load(this.#done, 0);
   }
@@ -104,14 +107,14 @@ interface WorkerScope {
   postMessage(message: unknown, transfer: Transferable[]): void;
 }
 
-/** Answers jobs in a worker: the first message sets it up, each later one is a job. */
+/** Does jobs in a worker: the first message sets it up, each later message is a job. */
 export function serve<Setup, Job, Result>(
   prepare: (setup: Setup) => Work<Job, Result> | Promise<Work<Job, Result>>,
 ): void {
   const scope = self as unknown as WorkerScope;
   scope.onmessage = ({ data: { setup, done } }: MessageEvent<Start<Setup>>) => {
     const work = Promise.resolve().then(() => prepare(setup));
-    work.catch(() => {}); // it is told in the answer to each job
+    work.catch(() => {}); // the answer to each job reports it
     scope.onmessage = async ({ data: job }: MessageEvent<Job>) => {
       try {
         const result = (await work)(job);
@@ -125,7 +128,7 @@ export function serve<Setup, Job, Result>(
   };
 }
 
-/** The buffers of a message's arrays of numbers, which go over to the other thread uncopied. */
+/** The buffers of a message's typed arrays, which move to the other thread without a copy. */
 function buffersOf(message: unknown): ArrayBuffer[] {
   if (ArrayBuffer.isView(message)) return [message.buffer as ArrayBuffer];
   if (typeof message !== "object" || message === null || Array.isArray(message)) return [];

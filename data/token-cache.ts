@@ -5,11 +5,11 @@ import { WholeFile } from "./files/whole-file.ts";
 import type { TokenCorpus } from "./token-corpus.ts";
 
 /**
- * The corpus that an earlier call kept in the folder `dir` under `key`, or else the corpus that `make`
- * returns, which is kept for the next call.
+ * The corpus that an earlier call kept in the folder `dir` under `key`, or else the corpus that
+ * `make` returns, which is kept for the next call.
  *
- * A file is read only if its checksum is right: a damaged one is made again, and so is one that two
- * processes wrote at once. A corpus that cannot be kept, as on a full disk, is still returned.
+ * A file is read only if its checksum is right: a damaged one is made again, and so is one that
+ * two processes wrote at once. A corpus that cannot be kept, as on a full disk, is still returned.
  *
  * @param key everything that the tokens depend on; JSON
  */

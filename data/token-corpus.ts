@@ -34,9 +34,9 @@ export interface TokenizeOptions {
 }
 
 /**
- * Turns documents into tokens to train on and tokens that are held out, both mixed by the same shares.
- * A hash of its text decides whether a document is held out: this is the same in every run, and for
- * all copies of the document.
+ * Turns documents into tokens to train on and tokens that are held out, both mixed by the same
+ * shares. A hash of its text decides whether a document is held out: this is the same in every run,
+ * and for all copies of the document.
  */
 export async function tokenizeCorpus(
   ingredients: Ingredient[],
@@ -86,7 +86,7 @@ class TokenList {
   }
 }
 
-/** A number in [0, 1) that depends on the text alone: FNV-1a, then MurmurHash3's last mixing. */
+/** A number in [0, 1) that depends only on the text: FNV-1a, then the finalizer of MurmurHash3. */
 function unitHash(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {

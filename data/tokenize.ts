@@ -66,11 +66,11 @@ export interface TokenizeReport {
 
 /**
  * Turns the documents of files into tokens, mixes the sources by weight and packs them into shards.
- * After a kill, the same call goes on where it was and ends with the same shards. Shards of an earlier
- * run stay until there are documents to replace them.
+ * After a kill, the same call goes on where it was and ends with the same shards. Shards of an
+ * earlier run stay until there are documents to replace them.
  *
- * @throws UserError for wrong weights, a file that cannot be read or written, or a folder that holds
- * an input or other files under the names that it would use; there is no new manifest then
+ * @throws UserError for wrong weights, a file that cannot be read or written, or a folder that
+ *   holds an input or other files under the names that it would use; there is no new manifest then
  */
 export async function tokenize(settings: TokenizeSettings): Promise<TokenizeReport> {
   const { sources, output, format = "steel", sequence = 2048, strict = false } = settings;

@@ -1,6 +1,10 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 
-/** The value of a command line's option. Throws UserError unless it is whole and at least 1. */
+/**
+ * The value of an option of the command line.
+ *
+ * @throws UserError unless it is a whole number of at least 1
+ */
 export function wholeNumber(name: string, value: string): number {
   const number = Number(value);
   if (value.trim() !== "" && Number.isSafeInteger(number) && number >= 1) return number;

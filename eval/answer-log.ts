@@ -31,8 +31,8 @@ interface LoggedAnswer extends Answer {
 }
 
 /**
- * The log of an evaluation's answers: a line of settings, then a line for each answer. A run that was
- * stopped reads it and asks only the questions that are missing.
+ * The log of an evaluation's answers: a line of settings, then a line for each answer. A run that
+ * was stopped reads it and asks only the questions that are missing.
  */
 export class AnswerLog implements Disposable {
   private constructor(

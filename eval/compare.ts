@@ -24,7 +24,9 @@ const PUBLISHED: [model: string, ...scores: string[]][] = [
   ["MiniCPM 2B SFT", "49.14", "51.0", ""],
 ];
 
-/** A table of models side by side, below them published figures: a row for each model and protocol. */
+/**
+ * A table of models side by side, below them published figures: a row for each model and protocol.
+ */
 export function comparisonTable(all: Results[]): Table {
   const others = all.filter(({ benchmark }) => !PUBLISHED_BENCHMARKS.includes(benchmark));
   const columns = [

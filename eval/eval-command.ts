@@ -83,7 +83,7 @@ const EXAM_OPTIONS = [
   ...["keep-going", "out"],
 ];
 
-/** The options of what is no benchmark. */
+/** The options of evaluations that are not of a benchmark. */
 const OPTIONS = new Map([
   ["demo", EXAM_OPTIONS],
   ["compare", []],
@@ -137,7 +137,7 @@ function parse(argv: string[]) {
   }
 }
 
-/** @throws UserError for an option that would change nothing here */
+/** Refuses options that this evaluation does not use. @throws UserError for such an option */
 function checkOptions(what: string, values: Values): void {
   const options = OPTIONS.get(what) ?? BENCHMARK_OPTIONS;
   const other = Object.keys(values).find((name) => !options.includes(name));
@@ -147,7 +147,7 @@ function checkOptions(what: string, values: Values): void {
   }
 }
 
-/** The last stage of the embedded default that has been run. */
+/** The run of the last default stage that has a checkpoint. @throws UserError if there is none */
 async function trainedModel(): Promise<string> {
   for (const run of ["runs/dpo", "runs/sft"]) if (await newestCheckpoint(run)) return run;
   throw new UserError(
@@ -169,7 +169,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   const name = await newestCheckpoint(model) ?? join(model).replace(/\/$/, "");
   const letter = letterOf(name, values);
   const settings = await settingsOf(benchmark, protocol, name, values);
-  await readExam(settings); // whose mistakes are told before a model is loaded
+  await readExam(settings); // reports mistakes in settings and files before a model is loaded
   const evaluate = async (answerer: Answerer) => {
     using display = new ProgressDisplay("stderr");
     return await runEvaluation(settings, answerer, (progress) => display.show(progress));
@@ -204,7 +204,7 @@ async function settingsOf(
   };
 }
 
-/** Where a benchmark is kept, downloaded first when asked. */
+/** The path of a benchmark in the cache; it is downloaded first if asked. */
 async function cached(benchmark: string, download: boolean): Promise<string> {
   const path = `cache/${benchmark}`;
   if (!download) return path;

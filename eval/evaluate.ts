@@ -152,7 +152,9 @@ function fromScores(
   };
 }
 
-/** A seed of the question's own (FNV-1a), so that no other question changes what is drawn for it. */
+/**
+ * A seed of the question's own (FNV-1a), so that no other question changes what is drawn for it.
+ */
 function questionSeed(seed: number, { subject, id }: Question): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(`${seed}/${subject}/${id}`)) {

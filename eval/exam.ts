@@ -47,7 +47,11 @@ export interface Exam {
   problems: string[];
 }
 
-/** Reads what settings choose. @throws {UserError} for settings and files that do not fit together */
+/**
+ * Reads what settings choose.
+ *
+ * @throws {UserError} for settings and files that do not fit together
+ */
 export async function readExam(settings: ExamSettings): Promise<Exam> {
   const files = await openBenchmarkFiles(settings.data);
   const benchmark = await benchmarkNamed(settings.benchmark, files);

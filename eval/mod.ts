@@ -6,7 +6,8 @@
  * import { alwaysLetter, categoryTable, runEvaluation, textTable } from "@steel/steel-llm/eval";
  *
  * const dir = await Deno.makeTempDir();
- * const subjects = { rivers: ["Rivers", "河流", "Geography"] }; // English name, Chinese name, category
+ * // By handle: the English name, the name in prompts and the category of each subject.
+ * const subjects = { rivers: ["Rivers", "河流", "Geography"] };
  * await Deno.writeTextFile(`${dir}/subject_mapping.json`, JSON.stringify(subjects));
  * await Deno.mkdir(`${dir}/val`);
  * await Deno.writeTextFile(

@@ -5,8 +5,8 @@ import type { Answerer } from "./answerer.ts";
  * A language model that answers evaluations. Its caller closes the model.
  *
  * @param name what the results are filed under: the checkpoint's folder
- * @param options `sharePrefix`: whether the common beginning of prompts is computed once, where that
- *   changes nothing
+ * @param options `sharePrefix`: whether the common beginning of prompts is computed once, where
+ *   that changes nothing
  */
 export function modelAnswerer(
   model: LanguageModel,

@@ -29,9 +29,9 @@ export interface Predictor {
 
 /**
  * Measures how well a model predicts documents: every token is predicted once, from those before it
- * in its window. A document begins after `<|im_end|>`, the token that ends the document before it in
- * pretraining, here and in the shards of Steel-LLM's published checkpoints. (Their `<|endoftext|>` is
- * padding: they were never trained on what follows it.)
+ * in its window. A document begins after `<|im_end|>`, the token that ends the document before it
+ * in pretraining, here and in the shards of Steel-LLM's published checkpoints. (Their
+ * `<|endoftext|>` is padding: they were never trained on what follows it.)
  *
  * @param window tokens of a window
  * @param batch windows that are computed at once

@@ -68,8 +68,8 @@ export interface Answered {
 export const RESULTS_FILE = "results.json";
 
 /**
- * Writes results into `folder`: `results.json`, a CSV for each subject, and the submission of a split
- * whose answers are not published.
+ * Writes results into `folder`: `results.json`, a CSV for each subject, and the submission of a
+ * split whose answers are not published.
  *
  * @param answered in the benchmark's order
  * @throws {UserError} when they cannot be written

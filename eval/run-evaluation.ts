@@ -18,13 +18,15 @@ export interface EvaluationSettings extends ExamSettings {
   out: string;
   /** The most questions the model sees at once; as many as suit it if undefined. */
   batch?: number;
-  /** Seed of what is drawn at random: sampling, and guesses where a source guesses; 0 if undefined. */
+  /**
+   * Seed of what is drawn at random: sampling, and guesses where a source guesses; 0 if undefined.
+   */
   seed?: number;
 }
 
 /**
- * Evaluates a model and writes the results: reads the questions, asks those that have no answer yet,
- * scores the answers, writes tables and `results.json`.
+ * Evaluates a model and writes the results: reads the questions, asks those that have no answer
+ * yet, scores the answers, writes tables and `results.json`.
  *
  * @param onProgress called before the first question and after every batch
  * @throws {UserError} for settings, files or a model that do not fit together

@@ -53,7 +53,8 @@ export interface Scores {
 }
 
 /**
- * Scores the outcomes of a benchmark whose right answer is known: by subject, by category and overall.
+ * Scores the outcomes of a benchmark whose right answer is known: by subject, by category and
+ * overall.
  *
  * @returns undefined when no right answer is known
  */

@@ -5,7 +5,7 @@ import { codePointLength } from "../operators/unicode.ts";
 import type { ReadDocument } from "../readers/documents.ts";
 import type { PreparedStep } from "../recipe.ts";
 
-/** What a step of a recipe did to the documents that came to it. */
+/** Counts what a step of a recipe did to the documents that came to it. */
 export interface StepCounts {
   /** The operator's name. */
   name: string;
@@ -51,16 +51,15 @@ export interface Listed {
   reason: string;
 }
 
-/** What a pass over documents notes besides those that stay. */
+/** What a pass over documents records besides the documents that stay. */
 export interface CleaningOptions {
   /**
-   * Whether every document is taken through every step, those that were dropped too, so that all
-   * have all statistics.
+   * Whether every document passes every step, dropped ones too, so that all have all statistics.
    */
   measureAll: boolean;
-  /** How many documents to trace for each step. */
+  /** Number of documents to trace for each step. */
   traced: number;
-  /** Whether those that stay are written with all that is known of them, for a next pass. */
+  /** Whether documents are written with their file, place and source, for the next pass. */
   carry: boolean;
 }
 
@@ -135,7 +134,7 @@ export function cleanDocuments(
   };
 }
 
-/** What the steps did, of all documents. */
+/** What the steps did to all documents. */
 interface StepLog {
   counts: StepCounts[];
   traces: Trace[];

@@ -9,11 +9,11 @@ import { WholeFile } from "../files/whole-file.ts";
 import type { WorkFolder } from "../files/work-folder.ts";
 import type { Threads } from "../threads.ts";
 
-/** One input, cleaned: its documents are files of the work folder, all else is here. */
+/** A cleaned input; its documents are in files of the work folder. */
 export interface CleanedFile {
-  /** What the names of its files begin with. */
+  /** The beginning of the names of its files. */
   name: string;
-  /** Documents that stay, so far. */
+  /** Number of documents that stay so far. */
   documents: number;
   report: CleanReport;
   sources: string[];
@@ -21,18 +21,18 @@ export interface CleanedFile {
 }
 
 export interface FileOptions {
-  /** Whether whatever cannot be read ends the run. */
+  /** Whether the first record that cannot be read ends the run. */
   strict: boolean;
-  /** How many documents of each step are traced. */
+  /** Number of documents to trace for each step. */
   traced: number;
-  /** Told of the documents that have been cleaned, and of the bytes of the file that were read. */
+  /** Called with the number of cleaned documents and the bytes of the file that were read. */
   onProgress: (documents: number, bytes: number) => void;
 }
 
 /**
  * Cleans one file into a work folder, unless an earlier run has.
  *
- * @throws UserError if the file cannot be read, or with `strict` has anything wrong
+ * @throws UserError if the file cannot be read, or with `strict` if anything is wrong with it
  */
 export async function cleanFile(
   path: string,
@@ -73,7 +73,7 @@ export async function cleanFile(
   return cleaned;
 }
 
-/** The first so many traces of each operator. */
+/** The first `count` traces of each operator. */
 export function firstTraces(traces: Trace[], count: number): Trace[] {
   const seen: Record<string, number> = {};
   return traces.filter(({ operator }) => (seen[operator] = (seen[operator] ?? 0) + 1) <= count);

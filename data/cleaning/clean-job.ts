@@ -6,7 +6,7 @@ import type { RecordJob } from "../readers/record-jobs.ts";
 import { type PreparedStep, prepareSteps, type RecipeStep } from "../recipe.ts";
 import type { Work } from "../threads.ts";
 
-/** What all jobs of one cleaning have in common. */
+/** What all jobs of a cleaning have in common. */
 export interface CleanSetup {
   steps: RecipeStep[];
   reading: ReadingRules;
@@ -27,7 +27,7 @@ export async function prepareCleaning(
   return cleaningWork(prepareSteps(setup.steps, await loadModels(setup.models)), setup);
 }
 
-/** The work of one thread: to read a batch of records and take its documents through the steps. */
+/** The work of one thread: it reads a batch of records and cleans its documents. */
 export function cleaningWork(
   steps: PreparedStep[],
   { reading, options }: CleanSetup,

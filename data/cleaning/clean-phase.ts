@@ -17,7 +17,7 @@ export interface PhaseOptions {
   onProgress: OnProgress;
 }
 
-/** One pass over documents: mappers and filters, and a deduplicator at the end or none. */
+/** A pass over documents: mappers and filters, and perhaps a deduplicator at the end. */
 export class CleanPhase {
   constructor(
     readonly setup: CleanSetup,
@@ -27,7 +27,7 @@ export class CleanPhase {
     readonly options: PhaseOptions,
   ) {}
 
-  /** Takes each file's documents through the steps, but for the deduplicator's decision. */
+  /** Cleans the documents of each file, up to the decision of the deduplicator. */
   async cleanFiles(paths: string[]): Promise<CleanedFile[]> {
     const { strict, workers, onProgress } = this.options;
     const work = cleaningWork(this.steps, this.setup);
@@ -75,7 +75,7 @@ export class CleanPhase {
     return report;
   }
 
-  /** Which documents stay, `[documents]` of 1 and 0. */
+  /** Which documents stay, uint8 [documents] of 1 and 0. */
   #decide(fingerprints: Fingerprints, report: CleanReport): Uint8Array {
     const deduplicator = this.steps.at(-1)?.operator;
     if (deduplicator?.kind !== "deduplicator") return new Uint8Array(fingerprints.length).fill(1);

@@ -7,7 +7,7 @@ import type { CleanReport, Composition, Tally } from "./clean-report.ts";
 
 use([BarChart, GridComponent, LegendComponent, PieChart, SVGRenderer]);
 
-/** A report of cleaning as one HTML page: no script, no reference to anything outside. */
+/** A report of a cleaning as an HTML page. */
 export function cleanReportPage(report: CleanReport): string {
   const { read, kept, steps, warnings, problems, listed, leftOut } = report;
   const dropping = steps.filter(({ dropped, missing }) => dropped > 0 && missing === undefined);

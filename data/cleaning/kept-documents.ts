@@ -8,7 +8,7 @@ import type { WorkFolder } from "../files/work-folder.ts";
 /** Bytes that are read or copied at a time, a whole number of entries. */
 const CHUNK = ENTRY.length * 4 * 50_000;
 
-/** The entries of a cleaned file's documents, some at a time. */
+/** The entries of a cleaned file's documents, a chunk at a time. */
 function* entriesOf({ name }: CleanedFile, work: WorkFolder): Generator<Uint32Array> {
   const file = Deno.openSync(work.file(`${name}.entries`));
   try {
@@ -43,10 +43,10 @@ function hashesOf(entries: Uint32Array): Uint32Array {
 }
 
 /**
- * Appends the lines of a file's documents that stay.
+ * Appends the lines of the documents of a file that stay.
  *
  * @param kept 1 for each document that stays, 0 for each that does not
- * @param visit told each entry, and whether it stays
+ * @param visit called with each entry and whether it stays
  */
 export async function appendKept(
   output: WholeFile,

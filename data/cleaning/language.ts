@@ -1,12 +1,12 @@
-/** What a text is written in, told by its script: Latin letters are taken for English. */
+/** The language of a text, by its script: Latin letters are taken for English. */
 export const LANGUAGES = ["Chinese", "English", "Japanese", "Korean", "Russian", "other"] as const;
 
 export type Language = typeof LANGUAGES[number];
 
-/** Code units that are looked at; a page tells its language long before its end. */
+/** Number of code units that are examined: the beginning of a page shows its language. */
 const LOOKED_AT = 2000;
 
-/** A Chinese character says as much as so many Latin letters. */
+/** A Chinese character counts as this many Latin letters. */
 const LETTERS_OF_A_HAN_CHARACTER = 3;
 
 /** The language of most of the text's beginning; a share of kana makes Chinese Japanese. */

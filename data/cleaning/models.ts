@@ -19,7 +19,10 @@ export interface ModelFiles {
 export interface PerplexityModel {
   /** An ARPA file. */
   arpa: string;
-  /** The `.model` file whose pieces the ARPA file is about; characters if undefined. */
+  /**
+   * The `.model` file whose pieces are the words of the ARPA file; if undefined, words are
+   * characters.
+   */
   sentencePiece?: string;
 }
 

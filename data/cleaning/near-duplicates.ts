@@ -1,12 +1,12 @@
 /**
- * All pairs of 64-bit hashes within a Hamming distance, exactly, and which documents stay when each
- * group that such pairs connect keeps its first (Manku, Jain and Das Sarma 2007,
+ * Finds all pairs of 64-bit hashes within a Hamming distance, exactly. Such pairs connect documents
+ * to groups, and each group keeps its first document (Manku, Jain and Das Sarma 2007,
  * doi:10.1145/1242572.1242592).
  */
 
 /** The hashes of documents, in their order; read several times, a chunk at a time. */
 export interface Fingerprints {
-  /** How many there are. */
+  /** Number of hashes. */
   readonly length: number;
   /** The hashes, two words each, the low one first. */
   chunks(): Iterable<Uint32Array>;
@@ -113,7 +113,7 @@ function maskOf(chosen: number[], blocks: number): Mask {
   return mask;
 }
 
-/** Hashes held at once: all those that agree in the masked bits are in one part. */
+/** Hashes that are held at once: all hashes that agree in the masked bits are in one part. */
 class Part {
   readonly low: Uint32Array;
   readonly high: Uint32Array;
@@ -225,7 +225,7 @@ function combinations(n: number, size: number): number[][] {
     .flatMap((last) => combinations(last, size - 1).map((others) => [...others, last]));
 }
 
-/** Groups of documents that joining makes; each knows its first one (union-find). */
+/** Groups of documents by union-find; each knows its first document. */
 class Groups {
   readonly #earlier: Uint32Array;
 

@@ -3,7 +3,11 @@ import { isRecord } from "../files/is-record.ts";
 import { readJson } from "../files/json-file.ts";
 import type { CleanReport } from "./clean-report.ts";
 
-/** Reads a report from its JSON. Throws UserError if there is none, or not all that is shown of it. */
+/**
+ * Reads a report from its JSON file.
+ *
+ * @throws UserError if there is none, or if a part of it is missing
+ */
 export async function readCleanReport(path: string): Promise<CleanReport> {
   const report = await readJson(path);
   if (isReport(report)) return report as unknown as CleanReport;

@@ -15,8 +15,8 @@ export async function* brown(): AsyncIterable<Document> {
 }
 
 /**
- * Undoes the corpus's tagging: `The/at jury/nn said/vbd ,/,` becomes `The jury said,`. Paragraphs
- * are separated by an empty line.
+ * Removes the tags of the corpus: `The/at jury/nn said/vbd ,/,` becomes `The jury said,`.
+ * Paragraphs are separated by an empty line.
  */
 export function plainEnglish(tagged: string): string {
   return tagged

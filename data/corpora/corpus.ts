@@ -56,7 +56,7 @@ export async function loadCorpus(
     }));
 }
 
-/** The documents of files, each counted as its file's. */
+/** The documents of files; the source of each is its file. */
 async function* documentsOf(paths: string[]): AsyncIterable<Document> {
   for (const path of paths) {
     for await (const { text, place } of readAllDocuments(path)) {

@@ -5,12 +5,12 @@ import { brown } from "./brown.ts";
 import { splitPoems } from "./poem-split.ts";
 import { documentOf, isRegulated, poems } from "./poetry.ts";
 
-/** To be raised when any of the embedded text changes, or its order. */
+/** To be changed when the embedded text or its order changes. */
 export const EMBEDDED_EDITION = "embedded 2";
 
 /**
- * The text that a run trains on when it is given none: four fifths Chinese poetry and one fifth
- * English, near the shares of the languages in Steel-LLM's corpus (arXiv 2502.06635, figure 2).
+ * The text that a run trains on by default: four fifths Chinese poetry and one fifth English, close
+ * to the shares of the languages in Steel-LLM's corpus (arXiv 2502.06635, figure 2).
  */
 export function embedded(): Ingredient[] {
   return [

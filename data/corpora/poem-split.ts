@@ -1,7 +1,9 @@
 import { shuffled } from "../random.ts";
 import { isRegulated, type Poem, poems } from "./poetry.ts";
 
-/** A collection in random order: the poems to learn from, and those kept for the exam. */
+/**
+ * A collection in random order: the poems to train on, and those that are held out for the exam.
+ */
 export interface PoemSplit {
   training: Poem[];
   heldOut: Poem[];
@@ -24,8 +26,8 @@ const FEWEST_HELD_OUT = 60;
 const SONG_SHI = 3000;
 
 /**
- * The same split in every run: nothing that is learnt from, in pretraining or fine-tuning, contains
- * the poems held out.
+ * Splits the poems, the same in every run: neither pretraining nor fine-tuning sees the poems that
+ * are held out.
  */
 export async function splitPoems(): Promise<SplitPoems> {
   const collections = {

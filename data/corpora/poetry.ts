@@ -52,7 +52,7 @@ export function isRegulated(poem: Poem): boolean {
     lengths.every((length) => length === lengths[0]);
 }
 
-/** The poem as a text to learn from: its title, its author, then the lines. */
+/** The poem as a text to train on: its title, its author, then the lines. */
 export function documentOf(poem: Poem): Document {
   return {
     text: [poem.title, `${poem.dynasty}·${poem.author}`, ...poem.lines].join("\n"),
@@ -61,7 +61,7 @@ export function documentOf(poem: Poem): Document {
   };
 }
 
-/** What the package's files hold; the Book of Songs says `content`, a ci has only its tune. */
+/** A record of the package's files; the Book of Songs has `content`, a ci has only its tune. */
 interface PoemRecord {
   title?: string;
   rhythmic?: string;

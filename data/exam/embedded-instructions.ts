@@ -5,7 +5,7 @@ import type { Identity } from "../instructions/identity.ts";
 import { Random, shuffled } from "../random.ts";
 import { type PoemQuestion, poemQuestions } from "./poem-questions.ts";
 
-/** How many questions of each sort; multiples of 16, as there are 4 kinds with 4 answers. */
+/** Number of questions of each sort; multiples of 16, as there are 4 kinds with 4 answers. */
 const EXAM = 240;
 const EXAMPLES = 8;
 const AS_EXAMS = 3072;
@@ -13,17 +13,20 @@ const AS_CHATS = 480;
 /** A multiple of 64: see {@linkcode embeddedPreferences}. */
 const PREFERENCES = 512;
 
-/** Questions about poems that nothing is trained on, the same whatever the seed. */
+/** Questions about poems that no stage trains on; they do not depend on a seed. */
 export async function embeddedExam(): Promise<PoemQuestion[]> {
   return poemQuestions(await poems(), "heldOut", EXAM, new Random(0));
 }
 
-/** Questions that show how the exam's are answered: {@linkcode EXAMPLES} of each kind. */
+/**
+ * Examples of questions and answers, to put before those of the exam: {@linkcode EXAMPLES} of each
+ * kind.
+ */
 export async function embeddedExamples(): Promise<PoemQuestion[]> {
   return poemQuestions(await poems(), "training", 4 * EXAMPLES, new Random(0, 4));
 }
 
-/** What supervised fine-tuning learns from when it is given no sets: facts about poems. */
+/** What supervised fine-tuning trains on by default: questions about poems. */
 export async function embeddedConversations(
   { seed, ...identity }: Identity & { seed: number },
 ): Promise<Conversation[]> {
@@ -37,9 +40,10 @@ export async function embeddedConversations(
 }
 
 /**
- * What DPO learns from when it is given no sets: right and short is better than wrong, and better
- * than right and rambling. Every kind of question and every answer to it is as often preferred to
- * the one as to the other, in exams and in chats: else the letter would tell which is preferred.
+ * What DPO trains on by default: a right and short answer is better than a wrong one, and better
+ * than a right and rambling one. In exams and in chats, every answer to every kind of question is
+ * preferred to the one as often as to the other: otherwise the letter would show which answer is
+ * preferred.
  */
 export async function embeddedPreferences({ seed }: { seed: number }): Promise<Preference[]> {
   const questions = poemQuestions(await poems(), "training", PREFERENCES, new Random(seed, 3));
@@ -52,7 +56,7 @@ export async function embeddedPreferences({ seed }: { seed: number }): Promise<P
 
 let split: Promise<SplitPoems> | undefined;
 
-/** Read once. */
+/** The poems, which are read only once. */
 function poems(): Promise<SplitPoems> {
   return split ??= splitPoems();
 }
@@ -80,7 +84,10 @@ function preferenceInChat({ chat, right, wrong }: PoemQuestion, flaw: Flaw): Pre
   };
 }
 
-/** Questions of a turn each, among them who the assistant is; some after another question. */
+/**
+ * Conversations of one question each, some with another question before it; some questions ask who
+ * the assistant is.
+ */
 function chats(questions: readonly PoemQuestion[], { name, author }: Identity): Conversation[] {
   const whoAreYou = ["你是谁", "你是谁？", "你叫什么名字？", "谁作了你？"];
   const turns = questions.flatMap(({ chat, right }, index): Turn[] => {

@@ -6,14 +6,14 @@ import type { Random } from "../random.ts";
 /** What a question asks about. */
 export type QuestionKind = "form" | "source" | "author" | "next line";
 
-/** A fact about a poem as a question; asked as an exam, or as one asks in a chat. */
+/** A question about a poem, in two forms: of an exam, and as people ask in a chat. */
 export interface PoemQuestion {
   kind: QuestionKind;
   exam: ExamQuestion;
   chat: string;
-  /** What is right, in words. */
+  /** The right answer, in words. */
   right: string;
-  /** Something that is not: another option, in words. */
+  /** A wrong answer: another option, in words. */
   wrong: string;
   /** The letter of that option. */
   wrongLetter: string;
@@ -25,10 +25,10 @@ const LETTERS = "ABCD";
 const AUTHORS = ["李白", "杜甫", "白居易", "李商隐"];
 
 /**
- * Questions about poems, a quarter of each kind, each answer equally often.
+ * Questions about poems: a quarter of each kind, each answer equally often.
  *
- * @param part which poems to ask about
- * @param count how many questions, a multiple of 16
+ * @param part the poems to ask about
+ * @param count number of questions, a multiple of 16
  */
 export function poemQuestions(
   poems: SplitPoems,
@@ -86,7 +86,7 @@ function asked(
   };
 }
 
-/** Which verse ends a couplet, among four of one length. */
+/** A question which of four verses, all of the same length, ends a couplet. */
 function nextLine(
   poems: readonly Poem[],
   right: number,

@@ -1,8 +1,8 @@
 import { writeError } from "./write-error.ts";
 
 /**
- * A file that only grows, such as a log of JSON lines. A kill may cut off what was appended last;
- * who opens the file again tells how much of it is whole.
+ * A file that only grows, such as a log of JSON lines. A kill may cut off what was appended last:
+ * the caller that opens the file again says how many bytes of it are whole.
  */
 export class AppendOnlyFile implements Disposable {
   readonly #path: string;
@@ -25,7 +25,11 @@ export class AppendOnlyFile implements Disposable {
     this.#file.seekSync(0, Deno.SeekMode.End);
   }
 
-  /** @throws UserError if it cannot be written, such as to a full disk; a part may be there then */
+  /**
+   * Appends text or bytes.
+   *
+   * @throws UserError if they cannot all be written, such as to a full disk
+   */
   append(content: string | Uint8Array): void {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     try {

@@ -12,7 +12,8 @@ import { writeError } from "./write-error.ts";
  * the next write puts it back. One process at a time may write a folder of this name; what an
  * earlier one left unfinished is removed.
  *
- * @throws UserError if the folder cannot be written, such as to a full disk, and what `write` throws
+ * @throws UserError if the folder cannot be written, such as to a full disk, and what `write`
+ *   throws
  */
 export async function writeFolderAtomically(
   dir: string,
@@ -39,7 +40,10 @@ export async function writeFolderAtomically(
   await removeIfThere(previous);
 }
 
-/** Where the folder `dir`, written as above, is to be read from. Changes nothing on the disk. */
+/**
+ * The path from which the folder `dir`, written as above, is to be read. Changes nothing on the
+ * disk.
+ */
 export async function currentFolder(dir: string): Promise<string> {
   const { path, previous } = places(dir);
   return !await exists(path) && await exists(previous) ? previous : dir;

@@ -1,4 +1,6 @@
-/** The operating system's name for an error, such as `ENOENT`, of Deno's own calls and of Node's. */
+/**
+ * The operating system's name for an error, such as `ENOENT`, of Deno's own calls and of Node's.
+ */
 export function errorCode(error: unknown): string | undefined {
   const { code } = error as { code?: unknown };
   return error instanceof Error && typeof code === "string" ? code : undefined;

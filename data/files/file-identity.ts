@@ -1,7 +1,11 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readError } from "./read-error.ts";
 
-/** What changes when a file does; JSON. @throws UserError if there is no such file */
+/**
+ * Identifies the content of a file by its path, size and time of change; JSON.
+ *
+ * @throws UserError if there is no such file
+ */
 export async function fileIdentity(path: string): Promise<unknown> {
   const { size, mtime, isFile } = await Deno.stat(path).catch((error) => {
     throw readError(error, path);

@@ -3,12 +3,11 @@ import { holds, realPath } from "./overwriting.ts";
 import { readError } from "./read-error.ts";
 
 /**
- * The files of a list of files and folders: a folder stands for all that is in it, by name, but for
- * hidden files, such as what tools that fetch a corpus leave there.
+ * The files of a list of files and folders: a folder stands for all files in it, in the order of
+ * their names, without hidden ones, such as those that download tools leave there.
  *
- * @param output where what is made of them goes
- * @throws UserError if one of them is not there or a folder that holds the output, or none holds a
- * file
+ * @param output the file or folder that is made of them
+ * @throws UserError if a path does not exist, if a folder holds the output, or if there is no file
  */
 export async function filesOf(paths: string[], output?: string): Promise<string[]> {
   const found = await filesIn(paths);

@@ -1,4 +1,4 @@
-/** Bytes one after another, in memory of their own. */
+/** Joins bytes in new memory. */
 export function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;

@@ -11,14 +11,14 @@ export function parseJson(text: string, path: string): unknown {
   }
 }
 
-/** The same of a JSON object. @throws UserError if it is anything else */
+/** Parses the text of the file `path`. @throws UserError if it is not a JSON object */
 export function parseObject(text: string, path: string): Record<string, unknown> {
   const json = parseJson(text, path);
   if (!isRecord(json)) throw new UserError(`${path}: expected a JSON object`);
   return json;
 }
 
-/** Indented, as Hugging Face writes its files. */
+/** Formats JSON with indentation, as Hugging Face writes its files. */
 export function formatJson(value: unknown): string {
   return JSON.stringify(value, null, 2) + "\n";
 }

@@ -4,9 +4,10 @@ import { isMissing } from "./error-code.ts";
 import { isRecord } from "./is-record.ts";
 
 /**
- * Refuses outputs that would destroy an input or another output, by whichever path each is named.
+ * Refuses outputs that would overwrite an input or another output, also where links give them other
+ * names.
  *
- * @param outputs files or folders that are written over or removed, there already or not
+ * @param outputs files or folders that will be overwritten or removed; they need not exist
  * @throws UserError naming the two
  */
 export async function refuseOverwriting(inputs: string[], outputs: string[]): Promise<void> {
@@ -26,10 +27,10 @@ export async function refuseOverwriting(inputs: string[], outputs: string[]): Pr
 }
 
 /**
- * Refuses to write over a JSON file that is not of this program.
+ * Refuses to overwrite a JSON file that this program did not write.
  *
- * @param keys those that every file of ours has
- * @throws UserError if something else is there
+ * @param keys keys that every file of this program has
+ * @throws UserError if there is another file
  */
 export async function refuseForeign(path: string, keys: string[]): Promise<void> {
   let content: unknown;
@@ -42,7 +43,11 @@ export async function refuseForeign(path: string, keys: string[]): Promise<void>
   if (!isOurs) throw foreign(path);
 }
 
-/** Throws UserError if a file is there, of which nothing shows that it is of this program. */
+/**
+ * Refuses to overwrite any file: nothing in it would show that this program wrote it.
+ *
+ * @throws UserError if there is one
+ */
 export async function refuseReplacing(path: string): Promise<void> {
   const isThere = await Deno.lstat(path).then(() => true, () => false);
   if (isThere) throw foreign(path);
@@ -54,12 +59,12 @@ function foreign(path: string): UserError {
   );
 }
 
-/** Whether a folder holds a path, or is it; both as {@linkcode realPath} gives them. */
+/** Whether a folder holds a path or is this path; both as {@linkcode realPath} gives them. */
 export function holds(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder === "/" ? folder : `${folder}/`);
 }
 
-/** A path without links, also of what is not there yet. */
+/** A path without links, also of a file that does not exist yet. */
 export async function realPath(path: string): Promise<string> {
   try {
     return await Deno.realPath(path);

@@ -2,7 +2,9 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { errorCode, isNotPermitted } from "./error-code.ts";
 import { messageOf } from "./error-message.ts";
 
-/** The error to throw where a file or folder could not be read: it names the path and the reason. */
+/**
+ * The error to throw where a file or folder could not be read: it names the path and the reason.
+ */
 export function readError(error: unknown, path: string): UserError {
   const code = errorCode(error);
   const reason = code === "ENOENT"

@@ -10,7 +10,7 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** The same at once. @throws UserError if it cannot be read */
+/** The same, synchronously. @throws UserError if it cannot be read */
 export function readTextSync(path: string): string {
   try {
     return Deno.readTextFileSync(path);
@@ -29,7 +29,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** The same at once. @throws UserError if it cannot be read */
+/** The same, synchronously. @throws UserError if it cannot be read */
 export function readIfThereSync(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);

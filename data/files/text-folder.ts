@@ -1,4 +1,6 @@
-/** A folder whose text files can be read, wherever it is: on a disk, on a web server or in memory. */
+/**
+ * A folder whose text files can be read, wherever it is: on a disk, on a web server or in memory.
+ */
 export interface TextFolder {
   /** The folder's path or address, as errors name it. */
   readonly dir: string;

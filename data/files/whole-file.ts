@@ -6,9 +6,9 @@ export function unfinishedName(path: string): string {
 }
 
 /**
- * Writes a file that appears under its name only when it is whole: until
- * {@linkcode WholeFile.finish} it has another name, under which nothing takes it for finished. To be
- * disposed of, which removes the file if it was not finished.
+ * Writes a file that appears under its name only when it is whole: until {@linkcode
+ * WholeFile.finish} it has another name, under which nothing takes it for finished. To be disposed
+ * of, which removes the file if it was not finished.
  */
 export class WholeFile implements AsyncDisposable {
   readonly #path: string;

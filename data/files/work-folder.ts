@@ -3,18 +3,18 @@ import { makeFolder } from "./make-folder.ts";
 import { readIfThere } from "./text-file.ts";
 import { unfinishedName, WholeFile } from "./whole-file.ts";
 
-/** What work folders are called, or what their names end in: nobody else's are. */
+/** The name of work folders, or the end of their names; no other folders have it. */
 export const WORK_FOLDER = ".steel-work";
 
-/** Tells what the folder's files are for, and so that they are ours. */
+/** The file that holds the task: it shows that this program made the folder. */
 const TASK = "task.json";
 
-/** Its name before it is whole, and again while the folder is emptied. */
+/** The name of this file until it is whole, and again while the folder is emptied. */
 const MARK = unfinishedName(TASK);
 
 /**
- * A folder of intermediate results that a run killed midway leaves for the next one: files appear in
- * it only when they are whole. It belongs to one task; another task finds it empty.
+ * A folder of intermediate results, from which the next run goes on after a kill: files appear in
+ * it only when they are whole. It belongs to one task: for another task it is emptied.
  */
 export class WorkFolder {
   readonly path: string;
@@ -24,10 +24,11 @@ export class WorkFolder {
   }
 
   /**
-   * Opens the folder, and empties it if it was another task's.
+   * Opens the folder, and empties it if it belongs to another task.
    *
-   * @param task what results depend on; JSON
-   * @throws UserError if the folder cannot be made, or holds files but no task: they are not ours
+   * @param task everything that the results depend on; JSON
+   * @throws UserError if the folder cannot be made, or if it holds files that are not of this
+   *   program
    */
   static async open(path: string, task: unknown): Promise<WorkFolder> {
     const folder = new WorkFolder(path);
@@ -64,7 +65,9 @@ export class WorkFolder {
     return await Array.fromAsync(Deno.readDir(this.path), ({ name }) => name);
   }
 
-  /** Killed in its midst, the folder is still ours, but no task's. */
+  /**
+   * After a kill in between, the folder still shows that it is of this program, but it has no task.
+   */
   async #empty(): Promise<void> {
     const names = await this.#names();
     const others = names.filter((name) => name !== TASK && name !== MARK);

@@ -3,7 +3,8 @@ import { errorCode, isNotPermitted } from "./error-code.ts";
 
 /**
  * The error to throw where a file or folder could not be written: a UserError where the system
- * refused (a full disk or quota, a missing permission, a folder of this name), else the error itself.
+ * refused (a full disk or quota, a missing permission, a folder of this name), else the error
+ * itself.
  *
  * @param bytes size of the finished file, where it is known
  */

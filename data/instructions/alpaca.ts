@@ -3,7 +3,11 @@ import type { Column, SetFormat } from "./set-format.ts";
 import type { RawRecord } from "./raw-record.ts";
 import { optionalText, refuseTools, requiredText } from "./texts.ts";
 
-/** A record with an instruction, an input and an output; throws UnusableExample. */
+/**
+ * The conversation of a record with an instruction, an input and an output.
+ *
+ * @throws UnusableExample if there is none
+ */
 export function alpacaConversation(record: RawRecord, format: SetFormat): Conversation {
   const { system, history, question } = questionOf(record, format);
   const answer = requiredText(record, format.columns.response, "the answer");

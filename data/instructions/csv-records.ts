@@ -10,7 +10,7 @@ const MMLU_COLUMNS = ["question", "A", "B", "C", "D", "answer"];
 /**
  * The rows of a table of exam questions, as C-Eval, CMMLU and MMLU publish them.
  *
- * @throws UserError if the file cannot be read or is no CSV
+ * @throws UserError if the file cannot be read or is not CSV
  */
 export function* readCsv(path: string): Generator<ReadRecord> {
   const text = readTextSync(path);

@@ -42,9 +42,9 @@ export interface EncodingRules {
 }
 
 /**
- * The tokens and labels of a conversation. Prompts and answers are tokenized apart, each turn is cut
- * to the room that is left, and turns without room are dropped: LLaMA-Factory's rules, in which the
- * answer counts most.
+ * The tokens and labels of a conversation. Prompts and answers are tokenized apart, each turn is
+ * cut to the room that is left, and turns without room are dropped: LLaMA-Factory's rules, in which
+ * the answer counts most.
  *
  * @throws UnusableExample if no token of it would be trained on
  */
@@ -119,8 +119,8 @@ export function encodePreference(
 }
 
 /**
- * How many tokens of a prompt and of its answer to keep (LLaMA-Factory's `infer_seqlen`): a short
- * answer is kept whole, else a short prompt is, else both lose in proportion.
+ * The number of tokens to keep of a prompt and of its answer (LLaMA-Factory's `infer_seqlen`): a
+ * short answer is kept whole, otherwise a short prompt is, otherwise both are cut in proportion.
  */
 export function shareRoom(
   prompt: number,
@@ -139,7 +139,9 @@ function ignored(length: number): number[] {
   return new Array(length).fill(IGNORED_LABEL);
 }
 
-/** The first token of a sequence has none before it from which it could be foretold. */
+/**
+ * Refuses an example without labels. The first token does not count: nothing before it predicts it.
+ */
 function requireLabels({ labels }: Example, cutoff: number): void {
   if (labels.slice(1).some((label) => label !== IGNORED_LABEL)) return;
   throw new UnusableExample(`nothing of its answers is left in ${cutoff} tokens`);

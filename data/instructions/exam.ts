@@ -2,23 +2,26 @@ import { type Conversation, UnusableExample } from "./conversation.ts";
 import type { RawRecord } from "./raw-record.ts";
 import { optionalText, requiredText } from "./texts.ts";
 
-/** A question with options of which one or more are right. */
+/** A question with options, of which one or more are right. */
 export interface ExamQuestion {
-  /** What kind of question it is, such as `单选题`. */
+  /** The kind of question, such as `单选题`. */
   kind: string;
   question: string;
   /** The options from A on. */
   options: string[];
   /** The letter of the right option, or the letters. */
   answer: string;
-  /** How one comes to the answer, where that is known. */
+  /** The explanation of the answer, where there is one. */
   reasoning?: string;
 }
 
-/** How a question is put: as Steel-LLM's authors put it, with reasoning before the answer or not. */
+/**
+ * The form of a question and its answer, as Steel-LLM's authors wrote them: with reasoning before
+ * the answer, or the answer alone.
+ */
 export type ExamStyle = "answer" | "reasoning";
 
-/** The question as it is put to a model. */
+/** The prompt of a question. */
 export function examPrompt(
   { kind, question, options }: Pick<ExamQuestion, "kind" | "question" | "options">,
   style: ExamStyle,
@@ -28,7 +31,9 @@ export function examPrompt(
   return `以下是一道${kind}：\n${question}\n${lines}${request}`;
 }
 
-/** The question and its answer as a conversation; with reasoning only where there is one. */
+/**
+ * A question and its answer as a conversation; with reasoning only where there is an explanation.
+ */
 export function examConversation(exam: ExamQuestion, style: ExamStyle): Conversation {
   const reasoned = style === "reasoning" && exam.reasoning !== undefined;
   const question = examPrompt(exam, reasoned ? "reasoning" : "answer");
@@ -41,7 +46,7 @@ export function isExamRow(record: RawRecord): boolean {
   return "q_main" in record || ("question" in record || "Question" in record) && "A" in record;
 }
 
-/** An exam's row as conversations: in the style asked for, or in both where it has a solution. */
+/** A row of an exam as conversations: in one style, or in both where it has an explanation. */
 export function conversationsOfExamRow(
   record: RawRecord,
   style: ExamStyle | "both",
@@ -54,8 +59,8 @@ export function conversationsOfExamRow(
 
 /**
  * A question from a row of WanJuan's exams (`q_main`, `option_a`, …, `std_ans`, `answer_detail`),
- * C-Eval (`question`, `A`, …, `answer`, `explanation`), CMMLU (`Question`, `A`, …, `Answer`) or MMLU
- * with names for its columns (`question`, `A`, …, `answer`).
+ * C-Eval (`question`, `A`, …, `answer`, `explanation`), CMMLU (`Question`, `A`, …, `Answer`) or
+ * MMLU with names for its columns (`question`, `A`, …, `answer`).
  *
  * @throws UnusableExample if there is no question, no options or no answer among them
  */

@@ -6,7 +6,9 @@ export interface Identity {
   author: string;
 }
 
-/** Fills in the placeholders of identity sets: `{{name}}` or `<NAME>`, `{{author}}` or `<AUTHOR>`. */
+/**
+ * Fills in the placeholders of identity sets: `{{name}}` or `<NAME>`, `{{author}}` or `<AUTHOR>`.
+ */
 export function fillIdentity(text: string, { name, author }: Identity): string {
   return text
     .replaceAll(/\{\{name\}\}|<NAME>/g, () => name)

@@ -2,15 +2,15 @@ import { languageOf } from "../cleaning/language.ts";
 
 const KINDS = ["Chinese", "English", "code", "other"] as const;
 
-/** Tokens by what their text is written in. */
+/** Number of tokens by the language of their text. */
 export type LanguageShares = Record<typeof KINDS[number], number>;
 
-/** Where tokens begin to be counted. */
+/** The counts before the first token. */
 export function noTokens(): LanguageShares {
   return { Chinese: 0, English: 0, code: 0, other: 0 };
 }
 
-/** Adds the tokens of a text to those of the language that most of it is in. */
+/** Adds the tokens of a text to the language of most of it. */
 export function countTokens(shares: LanguageShares, text: string, tokens: number): void {
   const language = isCode(text) ? "code" : languageOf(text);
   shares[language in shares ? language as keyof LanguageShares : "other"] += tokens;

@@ -1,17 +1,17 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { shuffled } from "../random.ts";
 
-/** The name of a set, and how much of it is wanted. */
+/** The name of a set, and how much of it to take. */
 export interface SetChoice {
   name: string;
-  /** A share of the set, or its weight beside the others'. */
+  /** A share of the set, or its weight relative to the others. */
   amount: number;
 }
 
-/** What the amounts behind sets are: see {@linkcode chooseExamples}. */
+/** The meaning of the amounts: see {@linkcode chooseExamples}. */
 export type Mix = "fraction" | "weight";
 
-/** Reads `NAME` or `NAME: 0.2`. @throws UserError for an amount that is no number above 0 */
+/** Reads `NAME` or `NAME: 0.2`. @throws UserError for an amount that is not a number above 0 */
 export function parseSetChoice(text: string): SetChoice {
   const [, name, amount] = /^(.*?)(?::\s*([^:/\\]*))?$/s.exec(text)!;
   if (amount === undefined) return { name: name.trim(), amount: 1 };
@@ -22,17 +22,16 @@ export function parseSetChoice(text: string): SetChoice {
   throw new UserError(`data.sets: ${JSON.stringify(text)}: expected "NAME" or "NAME: 0.2"`);
 }
 
-/** Whether every example of every set is wanted, so that none need be counted. */
+/** Whether all examples of all sets are taken, so that they need not be counted before. */
 export function wantsAll(choices: readonly SetChoice[], mix: Mix): boolean {
   return mix === "fraction" ? choices.every(({ amount }) => amount === 1) : choices.length === 1;
 }
 
 /**
- * Which examples of each set to take, drawn at random: for each set, 1 for an example that is taken
- * and 0 for one that is not.
+ * Draws at random the examples of each set to take: for each set, uint8 [examples] of 1 and 0.
  *
- * @param mix `fraction`: that share of each set, at most all of it; `weight`: shares of the whole
- *   that are as the weights, as large as the scarcest set allows without repeating anything
+ * @param mix `fraction`: amounts are shares of each set; `weight`: amounts are in proportion to the
+ *   shares of the mixture, which is as large as possible without repeating an example
  * @throws UserError for a fraction above 1
  */
 export function chooseExamples(

@@ -102,7 +102,7 @@ async function* readSet<T extends object>(
   throw new UserError(`${set.path} holds no example to train on. ${problems}`);
 }
 
-/** Fills in every text of a conversation or preference. */
+/** Fills in the placeholders in every text of a conversation or preference. */
 function withIdentity<T extends object>(example: T, identity: Identity): T {
   return JSON.parse(
     JSON.stringify(example),

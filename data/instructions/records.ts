@@ -5,7 +5,7 @@ import { readCsv } from "./csv-records.ts";
 import type { RawRecord, ReadRecord } from "./raw-record.ts";
 
 /**
- * The records of a file that is one JSON array, or JSON lines, or Parquet, or CSV; one at a time.
+ * The records of a file of JSON lines, of one JSON array, of Parquet or of CSV, one at a time.
  *
  * @throws UserError if the file cannot be read or is damaged
  */

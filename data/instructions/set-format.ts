@@ -1,4 +1,4 @@
-/** How the records of an instruction set are laid out, in the words of LLaMA-Factory. */
+/** The layout of the records of an instruction set, in LLaMA-Factory's words. */
 export interface SetFormat {
   /** How a record holds a conversation: fields of one exchange, or a list of messages. */
   formatting: "alpaca" | "sharegpt";
@@ -69,8 +69,8 @@ const OPENAI_TAGS: SetFormat["tags"] = {
 };
 
 /**
- * The format that an entry of `dataset_info.json` describes, by LLaMA-Factory's rule: a map of
- * columns or tags replaces all of the defaults, so that what it does not name is not read.
+ * The format that an entry of `dataset_info.json` describes. By LLaMA-Factory's rule, a map of
+ * columns or tags replaces all of the defaults: what it does not name is not read.
  */
 export function declaredFormat(entry: Record<string, unknown>): SetFormat {
   return {
@@ -81,7 +81,9 @@ export function declaredFormat(entry: Record<string, unknown>): SetFormat {
   };
 }
 
-/** The format of a file that no registry knows, told by the fields of its first record. */
+/**
+ * The format of a file without an entry, by the fields of its first record; undefined if unknown.
+ */
 export function formatOfRecord(record: Record<string, unknown>): SetFormat | undefined {
   const ranking = "chosen" in record && "rejected" in record;
   const columns = {

@@ -3,7 +3,11 @@ import type { SetFormat } from "./set-format.ts";
 import type { RawRecord } from "./raw-record.ts";
 import { optionalText, refuseTools } from "./texts.ts";
 
-/** A record with a list of messages, its roles alternating; throws UnusableExample. */
+/**
+ * The conversation of a record with a list of messages.
+ *
+ * @throws UnusableExample if the roles do not alternate, or if there is none
+ */
 export function sharegptConversation(record: RawRecord, format: SetFormat): Conversation {
   const { system, texts } = messagesOf(record, format);
   if (texts.length === 0 || texts.length % 2 !== 0) {
@@ -12,7 +16,10 @@ export function sharegptConversation(record: RawRecord, format: SetFormat): Conv
   return { system, turns: inTurns(texts) };
 }
 
-/** A record with messages up to a question, and a chosen and a rejected message after it. */
+/**
+ * The preference of a record with messages up to a question, and a chosen and a rejected message
+ * after it.
+ */
 export function sharegptPreference(record: RawRecord, format: SetFormat): Preference {
   const { system, texts } = messagesOf(record, format);
   if (texts.length % 2 !== 1) {

@@ -1,7 +1,7 @@
 import { UnusableExample } from "./conversation.ts";
 import type { RawRecord } from "./raw-record.ts";
 
-/** A text that may be missing or null; throws UnusableExample if it is something else. */
+/** A text that may be missing or null. @throws UnusableExample if it is something else */
 export function optionalText(record: RawRecord, name: string | undefined): string {
   const value = name === undefined ? undefined : record[name];
   if (value === undefined || value === null) return "";
@@ -9,7 +9,12 @@ export function optionalText(record: RawRecord, name: string | undefined): strin
   throw new UnusableExample(`its "${name}" is not text`);
 }
 
-/** A text that must be there; throws UnusableExample, calling it `what`, if it is not. */
+/**
+ * A text that must be there.
+ *
+ * @param what its name in the error
+ * @throws UnusableExample if it is missing or empty
+ */
 export function requiredText(record: RawRecord, name: string | undefined, what: string): string {
   const text = optionalText(record, name);
   if (text.trim() !== "") return text;
@@ -19,7 +24,7 @@ export function requiredText(record: RawRecord, name: string | undefined, what: 
   );
 }
 
-/** Throws UnusableExample for a record that offers tools. */
+/** Refuses a record that offers tools. @throws UnusableExample for such a record */
 export function refuseTools(record: RawRecord, name: string | undefined): void {
   const tools = name === undefined ? undefined : record[name];
   const none = ["", "[]", "{}"];

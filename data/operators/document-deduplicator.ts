@@ -6,8 +6,8 @@ const NOT_A_CHARACTER = new RegExp(`[${SPACE}]|\\p{Nd}|[^${WORD}]`, "gu");
 const encoder = new TextEncoder();
 
 /**
- * Drops documents that are equal to an earlier one, told by half of their MD5; with `lowercase`
- * whatever their case, with `ignore_non_character` by their letters alone.
+ * Drops documents that are equal to an earlier one, by half of their MD5; with `lowercase` in any
+ * case, with `ignore_non_character` by their letters alone.
  */
 export const documentDeduplicator = defineOperator(
   "document_deduplicator",

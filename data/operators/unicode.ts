@@ -1,7 +1,7 @@
 /**
- * Text as Python sees it, since Data-Juicer is written in Python: a sequence of Unicode code points,
- * with Python's ideas of what a space, a line, a letter and a word are. JavaScript's `trim`, `\s`,
- * `\b`, `.` and `length` all differ.
+ * Text as Python sees it, since Data-Juicer is written in Python: a sequence of Unicode code
+ * points, with Python's ideas of what a space, a line, a letter and a word are. JavaScript's
+ * `trim`, `\s`, `\b`, `.` and `length` all differ.
  */
 
 /** The members of a regular expression's class that Python's `str.strip` removes. */

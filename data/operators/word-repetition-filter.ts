@@ -4,9 +4,9 @@ import { defineOperator, filter } from "./operator.ts";
 import { splitterOf } from "./words.ts";
 
 /**
- * Keeps texts by the share that repeated runs of `rep_len` words, without case, have among all: with
- * `tokenization` the pieces of a SentencePiece model; with `split_han` (not Data-Juicer's) every
- * Chinese character is a word.
+ * Keeps texts by the share that repeated runs of `rep_len` words, without case, have among all:
+ * with `tokenization` the pieces of a SentencePiece model; with `split_han` (not Data-Juicer's)
+ * every Chinese character is a word.
  */
 export const wordRepetitionFilter = defineOperator(
   "word_repetition_filter",

@@ -2,8 +2,8 @@ import { defineOperator, filter } from "./operator.ts";
 import { splitterOf } from "./words.ts";
 
 /**
- * Keeps texts by their number of words: with `tokenization` the pieces of a SentencePiece model; with
- * `split_han` (not Data-Juicer's) every Chinese character counts as one.
+ * Keeps texts by their number of words: with `tokenization` the pieces of a SentencePiece model;
+ * with `split_han` (not Data-Juicer's) every Chinese character counts as one.
  */
 export const wordsNumFilter = defineOperator(
   "words_num_filter",

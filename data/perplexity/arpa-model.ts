@@ -3,10 +3,10 @@ import { readBytes } from "../readers/files/bytes.ts";
 import { BEGIN, END, UNKNOWN } from "./kneser-ney.ts";
 import { NgramTrie, ROOT } from "./ngram-trie.ts";
 
-/** log10 of the probability of an unknown word where the model does not say, as KenLM's. */
+/** log10 of the probability of an unknown word where the model has none, as in KenLM. */
 const UNKNOWN_LOG_PROBABILITY = -100;
 
-/** How files begin that KenLM's `build_binary` makes. */
+/** The beginning of files that KenLM's `build_binary` makes. */
 const KENLM_BINARY = "mmap lm http://kheafield.com/code";
 
 /** An n-gram model with back-off, read from an ARPA file. */
@@ -22,10 +22,10 @@ export class ArpaModel {
   }
 
   /**
-   * Reads an ARPA file, decompressed if it ends in `.gz` or `.zst`. Memory: up to 28 bytes for each
-   * n-gram, and the words.
+   * Reads an ARPA file, decompressed if its name ends in `.gz` or `.zst`. Memory: up to 28 bytes
+   * for each n-gram, and the words.
    *
-   * @throws UserError if it cannot be read, or is none
+   * @throws UserError if it cannot be read, or is not an ARPA file
    */
   static async read(path: string): Promise<ArpaModel> {
     const counts: number[] = [];
@@ -52,7 +52,7 @@ export class ArpaModel {
     return model;
   }
 
-  /** Throws UserError if so many n-grams do not fit into memory. */
+  /** Throws UserError if this number of n-grams does not fit into memory. */
   static #ofSize(counts: number[], path: string): ArpaModel {
     try {
       return new ArpaModel(counts);
@@ -63,7 +63,11 @@ export class ArpaModel {
     }
   }
 
-  /** Adds the n-gram of a line; false if it is none, has no context, or is one too many. */
+  /**
+   * Adds the n-gram of a line.
+   *
+   * @returns false if the line is not an n-gram, has no context, or is one too many
+   */
   #add(line: string, order: number): boolean {
     const [logProbability, ngram = "", logBackOff = "0"] = line.trimEnd().split("\t");
     const words = ngram.split(" ");
@@ -83,7 +87,7 @@ export class ArpaModel {
   score(tokens: string[]): number {
     const unknown = this.#words.get(UNKNOWN)!;
     const numberOf = (token: string) => this.#words.get(token) ?? unknown;
-    /** `[n]`: the last n words if they are an n-gram of the model, else the root. */
+    /** The last n words for each n, if they are an n-gram of the model, else the root [n]. */
     let contexts = [ROOT, this.#ngrams.find(ROOT, numberOf(BEGIN))];
     let sum = 0;
     for (const word of [...tokens, END].map(numberOf)) {
@@ -93,7 +97,7 @@ export class ArpaModel {
     return sum;
   }
 
-  /** log10 of a word's probability after as many words as the model knows. */
+  /** log10 of the probability of a word after the longest context that the model has. */
   #scoreOf(word: number, contexts: number[]): number {
     let logBackOff = 0;
     for (let n = contexts.length - 1;; n--) {

@@ -6,14 +6,17 @@ import type { PreparedStep } from "../recipe.ts";
 import { trainNgrams } from "./kneser-ney.ts";
 import { charactersOf } from "./perplexity.ts";
 
-/** Of a character model that a laptop can hold. */
+/** The order of a character model that fits into the memory of a laptop. */
 const ORDER = 4;
-/** N-grams of order 3 and above that were seen but once are left out. */
+/** N-grams of order 3 and above that occur only this often are left out. */
 const PRUNED = 1;
-/** More does not change what is likely, but takes memory: about 100 bytes a character. */
+/**
+ * The most characters of the reference: more hardly change the model, but take memory, about 100
+ * bytes each.
+ */
 const REFERENCE_CHARACTERS = 4_000_000;
 
-/** Documents by which a threshold is found. */
+/** The number of documents that a threshold is computed from. */
 const SAMPLE = 1000;
 
 /**
@@ -37,10 +40,10 @@ export async function trainOnReference(paths: string[]): Promise<string> {
 }
 
 /**
- * The perplexity below which a share of the documents lies that come to the step after these.
+ * The perplexity below which a share of the documents lies, among those that the given steps keep.
  *
- * @param percentile of the first documents of all files
- * @throws UserError if none of them comes to it
+ * @param percentile the share in percent, of the first documents of all files
+ * @throws UserError if the steps keep none of them
  */
 export async function percentileOfPerplexity(
   paths: string[],
@@ -59,7 +62,7 @@ export async function percentileOfPerplexity(
         if (--left === 0) break;
       }
     } catch (error) {
-      if (!(error instanceof DamagedFile)) throw error; // that is told when the file is cleaned
+      if (!(error instanceof DamagedFile)) throw error; // cleaning reports it
     }
   }
   if (measured.length === 0) {
@@ -72,7 +75,7 @@ export async function percentileOfPerplexity(
   return measured[Math.ceil(percentile / 100 * measured.length) - 1];
 }
 
-/** A text after mappers and filters; undefined if one drops it. */
+/** A text after mappers and filters; undefined if a filter drops it. */
 function afterSteps(text: string, steps: PreparedStep[]): string | undefined {
   let mapped = text;
   for (const { operator } of steps) {

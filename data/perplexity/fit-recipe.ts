@@ -27,10 +27,12 @@ export interface MeasuredByModel extends Required<PerplexityModel> {
   percentile?: number;
 }
 
-/** About what Data-Juicer's threshold keeps of web pages under the model it was made for. */
+/**
+ * About the share of web pages that Data-Juicer's threshold keeps with the model it was made for.
+ */
 const DEFAULT_PERCENTILE = 30;
 
-/** A recipe fit for the user's model. */
+/** A recipe with a threshold for the user's model. */
 export interface FittedRecipe {
   recipe: Recipe;
   model: PerplexityModel;
@@ -39,10 +41,10 @@ export interface FittedRecipe {
 }
 
 /**
- * Makes the model where a reference is given, unless an earlier run has, and where a share is given,
- * puts the perplexity below which that share of the documents lies in the recipe's filter.
+ * Makes the model of a reference, unless an earlier run has made it. If a share is given, sets the
+ * threshold of the recipe's filter to the perplexity below which this share of the documents lies.
  *
- * @throws UserError for files that cannot be read, or a recipe without that filter
+ * @throws UserError for files that cannot be read, or a recipe without a perplexity filter
  */
 export async function fitRecipe(
   recipe: Recipe,

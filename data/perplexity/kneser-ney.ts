@@ -1,6 +1,6 @@
 /**
- * Interpolated modified Kneser-Ney smoothing (Chen and Goodman 1999, doi:10.1006/csla.1999.0128), as
- * KenLM's `lmplz --discount_fallback` estimates it, written as an ARPA file.
+ * Interpolated modified Kneser-Ney smoothing (Chen and Goodman 1999, doi:10.1006/csla.1999.0128),
+ * as KenLM's `lmplz --discount_fallback` estimates it, written as an ARPA file.
  */
 
 export const BEGIN = "<s>";
@@ -56,7 +56,7 @@ function countNgrams(texts: Iterable<string[]>, order: number): Counts[] {
   return counts;
 }
 
-/** Below the highest order an n-gram counts once for each token that it follows. */
+/** Below the highest order, an n-gram counts once for each different token before it. */
 function adjustedCounts(counts: Counts[], order: number): Counts[] {
   for (let n = order; n > 1; n--) {
     for (const ngram of counts[n - 1].keys()) {
@@ -79,7 +79,7 @@ function suffixOf(ngram: string): string {
   return ngram.slice(ngram.indexOf(" ") + 1);
 }
 
-/** What to take from n-grams that occur once, twice and more often. */
+/** The discounts of n-grams that occur once, twice and more often. */
 function discountsOf(counts: Counts): number[] {
   const occurring = [0, 0, 0, 0, 0];
   for (const count of counts.values()) if (count <= 4) occurring[count]++;
@@ -108,7 +108,7 @@ function contextsOf(counts: Counts, discounts: number[]) {
   return contexts;
 }
 
-/** Leaves rare n-grams out, but for those that longer ones begin or end with. */
+/** Drops rare n-grams, except those that a longer n-gram begins or ends with. */
 function prune(counts: Counts, pruned: number, longer: Counts = new Map()): void {
   const needed = new Set<string>();
   for (const ngram of longer.keys()) needed.add(contextOf(ngram)).add(suffixOf(ngram));

@@ -1,4 +1,7 @@
-/** The number of the empty n-gram, which all others begin with; it follows none, and so stands for none. */
+/**
+ * The number of the empty n-gram, with which all others begin. As no n-gram continues to it, it
+ * also stands for none.
+ */
 export const ROOT = 0;
 
 /** N-grams of numbered words with two figures each, found by their context and last word. */
@@ -13,7 +16,7 @@ export class NgramTrie {
   readonly #bits: number;
   #count = 1;
 
-  /** @param size how many n-grams it can hold */
+  /** Makes an empty trie. @param size the most n-grams it can hold */
   constructor(size: number) {
     this.#contexts = new Uint32Array(size + 1);
     this.#words = new Uint32Array(size + 1);
@@ -23,7 +26,7 @@ export class NgramTrie {
     this.#slots = new Uint32Array(2 ** this.#bits);
   }
 
-  /** Adds an n-gram, of whose figures the base is 10; false if the trie is full. */
+  /** Adds an n-gram with its logarithms to base 10. @returns false if the trie is full */
   add(context: number, word: number, logProbability: number, logBackOff: number): boolean {
     if (this.#count === this.#contexts.length) return false;
     const ngram = this.#count++;
@@ -35,7 +38,7 @@ export class NgramTrie {
     return true;
   }
 
-  /** The number of the n-gram that the word makes of its context; {@linkcode ROOT} if there is none. */
+  /** The number of the n-gram of a context and a word; {@linkcode ROOT} if there is none. */
   find(context: number, word: number): number {
     return this.#slots[this.#slotOf(context, word)];
   }
@@ -48,7 +51,7 @@ export class NgramTrie {
     return this.#logBackOffs[ngram];
   }
 
-  /** Where an n-gram is, or would be put. */
+  /** The slot that holds an n-gram, or the free one where it would be put. */
   #slotOf(context: number, word: number): number {
     let hash = Math.imul(Math.imul(context, 0x9E3779B1) ^ word, 0x85EBCA6B);
     hash = Math.imul(hash ^ (hash >>> 15), 0xC2B2AE35);

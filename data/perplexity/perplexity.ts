@@ -6,12 +6,13 @@ import type { PieceEncoder } from "./sentence-piece.ts";
 
 const { map: normalizePunctuation } = punctuationNormalizationMapper.create({}, {}) as Mapper;
 
-/** Stands for white space. */
+/** The character that stands for white space. */
 const SPACE = "▁";
 
 /**
- * A text as the characters that the model of this project is about, as CC-Net prepares text (Wenzek
- * et al. 2020, arXiv 1911.00359): lower case, no accents, every digit 0, ASCII punctuation.
+ * The characters of a text, as this project's character model has them. The text is normalised like
+ * CC-Net's (Wenzek et al. 2020, arXiv 1911.00359): lower case, no accents, every digit 0, ASCII
+ * punctuation.
  */
 export function charactersOf(text: string): string[] {
   const plain = text.toLowerCase().normalize("NFD").replace(/\p{Mn}/gu, "").replace(

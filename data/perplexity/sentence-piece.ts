@@ -1,7 +1,7 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
 
-/** What the library does, which comes without types. */
+/** The part of the library that is used here; it has no types. */
 interface Processor {
   load(path: string): Promise<void>;
   encodePieces(text: string): string[];
@@ -10,7 +10,10 @@ interface Processor {
 /** Cuts a text into the pieces of a SentencePiece model (Kudo and Richardson 2018, D18-2012). */
 export type PieceEncoder = (text: string) => string[];
 
-/** Of a longer text so many UTF-16 units are looked at: the library takes some 200 bytes for each. */
+/**
+ * Of a longer text only this many UTF-16 units are encoded: the library takes some 200 bytes for
+ * each.
+ */
 const LONGEST = 1_000_000;
 
 /**

@@ -8,9 +8,13 @@ export interface Progress {
   total: number;
   /** The name of the units, such as `questions`; absent where their rate tells nothing. */
   unit?: string;
-  /** What else there is to tell at this moment, such as the loss or the file in work; may be empty. */
+  /**
+   * What else there is to show at this moment, such as the loss or the current file; may be empty.
+   */
   status: string;
 }
 
-/** Called whenever a task gets on, perhaps once a document: it should return at once. */
+/**
+ * Called whenever a task makes progress, perhaps after every document: it should return at once.
+ */
 export type OnProgress = (progress: Progress) => void;

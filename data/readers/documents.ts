@@ -51,7 +51,7 @@ export function documentsOf(
 ): Reading {
   const reading: Reading = { documents: [], problems: [], leftOut: 0 };
   const { corpus: name, textKey } = rules;
-  const told = name === undefined ? undefined : corpusNamed(name, textKey);
+  const given = name === undefined ? undefined : corpusNamed(name, textKey);
   for (let i = 0; 2 * i < bounds.length; i++) {
     const place = `${unit} ${first + i}`;
     try {
@@ -61,7 +61,7 @@ export function documentsOf(
         reading.documents.push(record as unknown as ReadDocument);
         continue;
       }
-      const corpus = told ?? corpusOfRecord(record, textKey);
+      const corpus = given ?? corpusOfRecord(record, textKey);
       const original = corpus.textOf(record, rules);
       if (original === undefined) {
         reading.leftOut++;
@@ -100,8 +100,8 @@ function corpusOfRecord(record: CorpusRecord, textKey: string): Corpus {
 }
 
 /**
- * Where a plain record says that it is from is kept, with all else that it says; but not its text
- * under another name than `text`, under which it is written out.
+ * The origin of a plain record, as far as it says it, and its other fields. The text is left out if
+ * its field has another name than `text`, the name under which it is written.
  */
 function originOf(record: CorpusRecord, { name }: Corpus, file: string, textKey: string) {
   if (name !== "plain") return { source: name };
@@ -111,7 +111,7 @@ function originOf(record: CorpusRecord, { name }: Corpus, file: string, textKey:
   return { source, record: others };
 }
 
-/** What a text has that none should have. */
+/** What is odd about a text, in words; undefined if nothing is. */
 function oddityOf(text: string): string | undefined {
   const oddities: string[] = [];
   if (text.includes("\0")) oddities.push("NUL characters");

@@ -1,4 +1,4 @@
-/** What TypeScript does not know of JSON yet: the text that a number was written as. */
+/** The part of JSON that TypeScript does not know yet: the source text of a number. */
 interface JsonWithSource {
   parse(
     text: string,
@@ -9,12 +9,12 @@ interface JsonWithSource {
 
 const json = JSON as unknown as JsonWithSource;
 
-/** What every integer has that may be too long for a number. */
+/** Every integer that may be too long for a number matches this. */
 const MANY_DIGITS = /\d{16}/;
 
 /**
- * `JSON.parse`, but that `JSON.stringify` writes integers which a number does not hold, such as ids,
- * as they were.
+ * Parses JSON so that `JSON.stringify` writes integers that a number cannot hold, such as ids, as
+ * they were.
  */
 export function parseExactly(text: string): unknown {
   if (!MANY_DIGITS.test(text)) return JSON.parse(text);

@@ -8,18 +8,19 @@ import { readTextFile } from "./files/text-file.ts";
 import { DEFAULT_READING, documentsOf, type ReadDocument } from "./documents.ts";
 import { describeProblem, type Problem } from "./problems.ts";
 
-/** A file's records as they come, and what one is called. */
+/** The records of a file, and what a record is called. */
 export interface OpenFile {
   unit: "line" | "entry" | "row" | "text";
   batches: AsyncGenerator<RecordBatch>;
 }
 
 /**
- * Opens a file of records: by its ending Parquet or plain text, else by its first character one JSON
- * array or a JSON object a line; decompressed if it ends in `.gz` or `.zst`.
+ * Opens a file of records. The end of its name shows Parquet or plain text; otherwise its first
+ * character shows whether it is one JSON array or JSON lines. It is decompressed if its name ends
+ * in `.gz` or `.zst`.
  *
- * @param onRead told of the file's bytes as they are read
- * @throws UserError, also while it is read, if the file cannot be read or is damaged
+ * @param onRead called with the number of bytes as they are read
+ * @throws UserError, also during reading, if the file cannot be read or is damaged
  */
 export async function openFile(
   path: string,
@@ -69,9 +70,9 @@ export async function* readDocuments(
 }
 
 /**
- * The same of a file in which nothing may be wrong.
+ * The documents of a file of which every record can be read.
  *
- * @throws UserError also for the first record that cannot be read, naming its place
+ * @throws UserError if the file or a record cannot be read, naming its place
  */
 export async function* readAllDocuments(path: string): AsyncGenerator<ReadDocument> {
   yield* readDocuments(path, DEFAULT_READING, (problem) => {

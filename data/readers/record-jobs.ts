@@ -12,8 +12,8 @@ export interface RecordJob {
 }
 
 /**
- * A file's records as jobs. Damage to the file ends them, and is a problem like others; so is an
- * empty file.
+ * The records of a file as jobs. A damaged file ends the jobs and counts as a problem, and so does
+ * an empty file.
  *
  * @throws UserError if the file cannot be read, and what `heed` throws
  */

@@ -1,7 +1,7 @@
 import { isRecord } from "../files/is-record.ts";
 import { parseExactly } from "./exact-json.ts";
 
-/** A record that lacks what its corpus promises; the message says what. */
+/** A record that is not as its corpus promises; the message says why. */
 export class BadRecord extends Error {
   override name = "BadRecord";
 }
@@ -11,7 +11,11 @@ export type CorpusRecord = Record<string, unknown>;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** The JSON object that bytes are, or undefined if they are white space; throws BadRecord for else. */
+/**
+ * Parses a record; undefined if it is only white space.
+ *
+ * @throws BadRecord if it is not a JSON object
+ */
 export function parseRecord(bytes: Uint8Array): CorpusRecord | undefined {
   let json: string;
   try {
@@ -30,7 +34,7 @@ export function parseRecord(bytes: Uint8Array): CorpusRecord | undefined {
   return value;
 }
 
-/** A field's text; an empty one if it is null. Throws BadRecord if it is missing or no text. */
+/** The text of a field; empty if it is null. @throws BadRecord if it is missing or not text */
 export function textField(record: CorpusRecord, name: string): string {
   const value = record[name];
   if (value === null) return "";
@@ -38,7 +42,7 @@ export function textField(record: CorpusRecord, name: string): string {
   throw badField(record, name, "text");
 }
 
-/** A field's records; none if it is null. Throws BadRecord if it is missing or something else. */
+/** The records of a field; none if it is null. @throws BadRecord if it is missing or not records */
 export function recordsField(record: CorpusRecord, name: string): CorpusRecord[] {
   const value = record[name];
   if (value === null) return [];

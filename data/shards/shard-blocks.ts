@@ -33,8 +33,8 @@ export interface ShardBlocksOptions {
 }
 
 /**
- * The blocks of shards in random order, each once an epoch; the processes of a run take them in turn.
- * Shards may be added midway: their blocks are mixed with those that were not taken yet.
+ * The blocks of shards in random order, each once an epoch; the processes of a run take them in
+ * turn. Shards may be added midway: their blocks are mixed with those that were not taken yet.
  */
 export class ShardBlocks implements BlockSource, Disposable {
   readonly blockLength: number;
@@ -51,9 +51,9 @@ export class ShardBlocks implements BlockSource, Disposable {
   #heldOutStarts = [0];
   #appended: ShardPosition["appended"] = [];
   #epoch = 0;
-  /** Blocks that all ranks together have taken in this epoch. */
+  /** Blocks that all processes together have taken in this epoch. */
   #index = 0;
-  /** The orders of the present epoch and perhaps the next. */
+  /** The orders of the current epoch, and perhaps of the next. */
   readonly #orders = new Map<number, Uint32Array>();
 
   private constructor(
@@ -73,17 +73,17 @@ export class ShardBlocks implements BlockSource, Disposable {
     return blocks;
   }
 
-  /** All blocks to train on. */
+  /** Number of blocks to train on. */
   get length(): number {
     return this.#starts.at(-1)!;
   }
 
-  /** Blocks that are held out. */
+  /** Number of blocks that are held out. */
   get heldOutLength(): number {
     return this.#heldOutStarts.at(-1)!;
   }
 
-  /** Fills the end of the last block: the loss must leave it out as a target. */
+  /** The id that fills the end of the last block; the loss must ignore it as a target. */
   get paddingToken(): number {
     return this.#made!.paddingToken;
   }
@@ -101,7 +101,7 @@ export class ShardBlocks implements BlockSource, Disposable {
     return this.#read(shard, among + Math.floor(among / (this.#heldOutEvery - 1)));
   }
 
-  /** A block that is held out, int32 `[blockLength]`; `index` counts over all shards. */
+  /** A held-out block, int32 [blockLength]; `index` counts over all shards. */
   heldOut(index: number): Int32Array {
     const shard = shardOf(index, this.#heldOutStarts);
     const among = index - this.#heldOutStarts[shard];
@@ -120,7 +120,11 @@ export class ShardBlocks implements BlockSource, Disposable {
     };
   }
 
-  /** Goes on from a position. @throws UserError if it was taken with other shards, or another order */
+  /**
+   * Goes on from a position.
+   *
+   * @throws UserError if it was taken with other shards, or another order
+   */
   seek(position: BlockPosition): void {
     if (!isShardPosition(position)) {
       throw new UserError("the run was saved with data other than shards: give it the same data");
@@ -147,11 +151,11 @@ export class ShardBlocks implements BlockSource, Disposable {
   }
 
   /**
-   * Mixes the blocks of another folder with those that this epoch has left; later epochs have all.
-   * From then on the position names the folder, which has to be opened with the others.
+   * Mixes the blocks of another folder with the remaining blocks of this epoch; later epochs have
+   * all blocks. From then on the position names the folder, which must be opened with the others.
    *
-   * @returns how many blocks came
-   * @throws UserError if any of its shards is here already
+   * @returns the number of new blocks
+   * @throws UserError if one of its shards is open already
    */
   async append(dir: string): Promise<number> {
     const before = this.length;

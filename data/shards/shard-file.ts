@@ -54,7 +54,7 @@ export function shardHeader(
   return header;
 }
 
-/** A shard open for reading; close it, or declare it with `using`. */
+/** An open shard; close it, or declare it with `using`. */
 export class Shard implements Disposable {
   /** The format of its header. */
   readonly format: ShardFormat;

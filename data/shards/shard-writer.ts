@@ -30,7 +30,8 @@ export const PAPER_BLOCKS_PER_SHARD = 204_800;
  * The manifest and the shards of an earlier run in a folder. The manifest comes first: once it is
  * removed, the other files do not pass for a whole folder.
  *
- * @throws UserError if the folder cannot be read, or its manifest.json is not a file of this program
+ * @throws UserError if the folder cannot be read, or its manifest.json is not a file of this
+ *   program
  */
 export async function earlierShards(dir: string): Promise<string[]> {
   await refuseForeign(`${dir}/${MANIFEST}`, ["version", "shards"]);

@@ -1,21 +1,22 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
-/** A source of documents, of which the lengths are known. */
+/** A source of documents whose lengths are known. */
 export interface MixtureSource {
   name: string;
-  /** Tokens of each document. */
+  /** Number of tokens of each document. */
   lengths: Iterable<number>;
-  /** Tokens in all. */
+  /** Number of tokens of all documents. */
   tokens: number;
-  /** The share that it is to have, relative to the others'; undefined takes what it has. */
+  /** Its share, relative to the weights of the others; if undefined, all of it is taken. */
   weight?: number;
 }
 
 /**
- * In which order to take documents so that each source has its share all along, none is repeated,
- * and as much is taken as the scarcest source allows: the index of a source for each document.
+ * The order in which to take documents, as the index of a source for each document: each source
+ * keeps its share all along, no document is repeated, and as much is taken as the scarcest source
+ * allows.
  *
- * @throws UserError if some sources have a weight and others none, or one has nothing to give
+ * @throws UserError if some sources have a weight and others none, or if one has no document
  */
 export function drawDocuments(sources: MixtureSource[]): Generator<number> {
   return drawByShares(sources, tokensToTake(sources));
@@ -38,7 +39,7 @@ function* drawByShares(sources: MixtureSource[], shares: number[]): Generator<nu
   }
 }
 
-/** How many tokens to take of each source. */
+/** The number of tokens to take of each source. */
 function tokensToTake(sources: MixtureSource[]): number[] {
   const weighted = sources.filter(({ weight }) => weight !== undefined);
   if (weighted.length === 0) return sources.map(({ tokens }) => tokens);
@@ -57,7 +58,7 @@ function tokensToTake(sources: MixtureSource[]): number[] {
   return sources.map(({ weight }) => most * weight! / total);
 }
 
-/** The shares of sources, drawn for a terminal. */
+/** A table of the shares of sources, for a terminal. */
 export function mixtureTable(
   tokens: Record<string, { documents: number; tokens: number }>,
 ): string {

@@ -12,7 +12,7 @@ import type { WorkFolder } from "../files/work-folder.ts";
 import type { Threads } from "../threads.ts";
 import type { TokenizeJobResult } from "./tokenize-job.ts";
 
-/** One file's tokens, kept in the work folder under `name`. */
+/** The tokens of a file, which the work folder keeps under `name`. */
 export interface TokenizedFile {
   name: string;
   documents: number;
@@ -21,9 +21,10 @@ export interface TokenizedFile {
 }
 
 /**
- * Turns one file into tokens in the work folder, unless an earlier run has.
+ * Turns a file into tokens in the work folder, unless an earlier run has.
  *
- * @param onProgress told of the documents that have been tokenized, and of the bytes that were read
+ * @param onProgress called with the number of documents that were tokenized, and of bytes that were
+ *   read
  */
 export async function tokenizeFile(
   file: string,

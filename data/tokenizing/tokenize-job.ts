@@ -7,7 +7,7 @@ import type { Problem } from "../readers/problems.ts";
 import type { RecordJob } from "../readers/record-jobs.ts";
 import type { Work } from "../threads.ts";
 
-/** What all jobs of one tokenising have in common. */
+/** What all jobs of a tokenization have in common. */
 export interface TokenizeSetup {
   /** The path of a `tokenizer.json`; Qwen1.5's if undefined. */
   tokenizer?: string;
@@ -15,9 +15,11 @@ export interface TokenizeSetup {
 }
 
 export interface TokenizeJobResult {
-  /** The tokens of all documents, int32; each document's last is the end token. */
+  /**
+   * The tokens of all documents, int32 [tokens]; the last token of each document is the end token.
+   */
   tokens: Int32Array<ArrayBuffer>;
-  /** Tokens of each document. */
+  /** Number of tokens of each document. */
   lengths: Uint32Array<ArrayBuffer>;
   problems: Problem[];
 }
@@ -25,13 +27,13 @@ export interface TokenizeJobResult {
 /** What turns documents into tokens. */
 export interface DocumentEncoder {
   readonly encoder: Encoder;
-  /** Put after every document: `<|im_end|>`. */
+  /** The id that follows every document: that of `<|im_end|>`. */
   readonly endToken: number;
-  /** Fills blocks up: `<|endoftext|>`. */
+  /** The id that fills blocks: that of `<|endoftext|>`. */
   readonly paddingToken: number;
 }
 
-/** The token put after every document. */
+/** The token that follows every document. */
 export const END_OF_DOCUMENT = "<|im_end|>";
 
 /**
@@ -56,7 +58,7 @@ export async function prepareTokenizing(
   return tokenizingWork(await loadDocumentEncoder(tokenizer), reading);
 }
 
-/** The work of one thread: to read a batch of records and turn its documents into tokens. */
+/** The work of one thread: it reads a batch of records and turns its documents into tokens. */
 export function tokenizingWork(
   { encoder, endToken }: DocumentEncoder,
   reading: ReadingRules,

@@ -7,7 +7,9 @@ import { mmlu } from "./mmlu.ts";
 
 const PUBLISHED: Record<string, Benchmark> = { ceval, cmmlu, mmlu };
 
-/** Names of what can be evaluated: published benchmarks, and `exam`, your own in C-Eval's layout. */
+/**
+ * Names of what can be evaluated: published benchmarks, and `exam`, your own in C-Eval's layout.
+ */
 export const BENCHMARK_NAMES: readonly string[] = [...Object.keys(PUBLISHED), "exam"];
 
 /** The folder in which `deno task eval demo` keeps its exam. */

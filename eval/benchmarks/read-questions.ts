@@ -14,12 +14,12 @@ export const stopAtProblem: OnProblem = (problem) => {
 /**
  * Reads the questions of a split: the subjects in the benchmark's order, the rows in the file's.
  *
- * Cells are text exactly as written, line breaks (CRLF too) and outer spaces included: the authors'
- * scripts get the same from pandas, and tokens depend on it.
+ * Cells are text exactly as written, line breaks (CRLF too) and outer spaces included: the
+ * authors' scripts get the same from pandas, and tokens depend on it.
  *
  * @param subjects handles of the subjects to read
- * @param onProblem called for every missing subject, unreadable file and unusable row; they are left
- *   out if it returns
+ * @param onProblem called for every missing subject, unreadable file and unusable row; they are
+ *   left out if it returns
  * @returns the questions of every subject by its handle
  * @throws {UserError} when the folder holds none of the split's files
  */

@@ -1,6 +1,6 @@
 import type { Subject } from "./benchmark.ts";
 
-/** Category to handle to the name that prompts use: how benchmarks write their subjects down. */
+/** The names of subjects in prompts, by category and handle. */
 export type SubjectTable = Record<string, Record<string, string>>;
 
 /** The subjects of all categories, in order. */

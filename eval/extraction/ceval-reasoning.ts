@@ -18,7 +18,7 @@ const RULES = [
 
 /**
  * @param written the model's reasoning
- * @returns undefined when no letter can be told: the authors count that as wrong
+ * @returns undefined when it has no clear letter: the authors count that as wrong
  */
 export function letterOfCevalReasoning(written: string, question: Question): Letter | undefined {
   const conclusion = [...written.matchAll(/所以答案是([^\n]+?)。/g)].at(-1)?.[1];

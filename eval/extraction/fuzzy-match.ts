@@ -50,7 +50,9 @@ function similarity(a: string[], b: string[]): number {
   return total === 0 ? 1 : 2 * longestCommonSubsequence(positions(a), a.length, b) / total;
 }
 
-/** The best `ratio` of the shorter text with any stretch of the longer that is no longer than it. */
+/**
+ * The best `ratio` of the shorter text with any stretch of the longer that is no longer than it.
+ */
 function partialRatio(a: string, b: string): number {
   const [shorter, longer] = [[...a], [...b]].sort((x, y) => x.length - y.length);
   if (shorter.length === 0) return longer.length === 0 ? 100 : 0;

@@ -9,8 +9,8 @@ const EDGE = `(?:(?<=${WORD})(?!${WORD})|(?<!${WORD})(?=${WORD}))`;
 const WHOLE_LETTER = `(?<!${WORD})([ABCD])(?!${WORD})`;
 
 /**
- * Tried in order; the first that matches gives the letter. The script's rule for a letter at the very
- * beginning is left out: the last one finds the same.
+ * Tried in order; the first that matches gives the letter. The script's rule for a letter at the
+ * very beginning is left out: the last one finds the same.
  */
 const RULES = [
   // choose A | the answer is A | choice: A — but not "the answer is not A"

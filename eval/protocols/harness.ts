@@ -1,7 +1,7 @@
 /**
  * The prompts of EleutherAI's lm-evaluation-harness (github.com/EleutherAI/lm-evaluation-harness,
- * tasks `ceval-valid` 2.0, `cmmlu` 1.0 and `mmlu`): questions stripped of outer spaces, targets with
- * a space before the letter. Five shots is its `--num_fewshot 5`; its own default is none.
+ * tasks `ceval-valid` 2.0, `cmmlu` 1.0 and `mmlu`): questions stripped of outer spaces, targets
+ * with a space before the letter. Five shots is its `--num_fewshot 5`; its own default is none.
  */
 
 import { strip } from "../../data/operators/unicode.ts";

@@ -1,11 +1,13 @@
 import type { Benchmark, Letter, Question, Subject } from "../benchmarks/benchmark.ts";
 
-/** Gives a benchmark's prompt format, or throws `UserError` where the protocol's source has none. */
+/**
+ * Gives a benchmark's prompt format, or throws `UserError` where the protocol's source has none.
+ */
 export type Protocol = (benchmark: Benchmark, chainOfThought: boolean) => PromptFormat;
 
 /**
- * How the questions of a benchmark are asked and how an answer is read: the words of the prompt, the
- * shots before the question, and either the scores of the four letters or a generated text.
+ * How the questions of a benchmark are asked and how an answer is read: the words of the prompt,
+ * the shots before the question, and either the scores of the four letters or a generated text.
  */
 export interface PromptFormat {
   /** The publication or script that it reproduces. */
@@ -38,7 +40,9 @@ export type TooLong = { most: number; how: "dropLast" | "dropLongest" | "cut" };
 export interface LetterAnswer {
   /** Tells this way from the other. */
   kind: "letters";
-  /** The end of the prompt; a letter's token is the one that `cue + before + letter` adds to `cue`. */
+  /**
+   * The end of the prompt; a letter's token is the one that `cue + before + letter` adds to `cue`.
+   */
   cue: string;
   /** What stands before the letter in its token. */
   before: "" | " ";

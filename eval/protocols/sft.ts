@@ -1,7 +1,7 @@
 /**
- * Exam questions as supervised fine-tuning puts them (`data/instructions/exam.ts`, after the exams in
- * Steel-LLM's own mixture): no shots, one chat turn that asks for the answer alone, and the letter
- * with the highest logit as the answer's first token.
+ * Exam questions as supervised fine-tuning puts them (`data/instructions/exam.ts`, after the exams
+ * in Steel-LLM's own mixture): no shots, one chat turn that asks for the answer alone, and the
+ * letter with the highest logit as the answer's first token.
  */
 
 import { examPrompt } from "../../data/instructions/exam.ts";

@@ -1,10 +1,10 @@
 /**
  * The scripts that produced Steel-LLM's published scores (github.com/zhanshijinwat/Steel-LLM,
- * `eval/eval_chat.py`, `eval_CMMLU.py`, `eval_mmlu.py`): no shots, one chat turn, a generated answer
- * and rules that find a letter in it.
+ * `eval/eval_chat.py`, `eval_CMMLU.py`, `eval_mmlu.py`): no shots, one chat turn, a generated
+ * answer and rules that find a letter in it.
  *
- * One thing differs: pandas, from version 2 on, reads the option "None" of ten of MMLU's questions as
- * missing and the authors' script prints "nan"; here it stays what it is.
+ * One thing differs: pandas, from version 2 on, reads the option "None" of ten of MMLU's
+ * questions as missing and the authors' script prints "nan"; here it stays what it is.
  */
 
 import { UserError } from "../../kernels/runtime/user-error.ts";

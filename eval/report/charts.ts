@@ -15,8 +15,8 @@ use([
 ]);
 
 /**
- * A chart as SVG text that needs nothing else and no script, in two sizes: text that is readable on a
- * desk is too small on a phone.
+ * A chart as SVG text that needs nothing else and no script, in two sizes: text that is readable on
+ * a desk is too small on a phone.
  */
 export interface Chart {
   /** For a screen of a desk. */

@@ -30,7 +30,7 @@ function blockToMarkdown(block: ReportBlock): string {
   }
 }
 
-/** Text that is no markup, whatever it holds. */
+/** A text in which nothing is markup. */
 function literal(text: string): string {
   return text.replace(/[\\`*_<>&[\]#]/g, "\\$&");
 }

@@ -42,7 +42,7 @@ export interface ReportData {
   evaluations: Results[];
 }
 
-/** Stages and evaluations may lie this deep. */
+/** Stages and evaluations are looked for to this depth. */
 const MAX_DEPTH = 4;
 
 /** The commands that train, in the order of the stages. */

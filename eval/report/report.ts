@@ -8,7 +8,7 @@ import { accuracyChart, lineChart, type Series, shareChart } from "./charts.ts";
 import type { Figure, ReportBlock, ReportPage } from "./report-page.ts";
 import type { ReportData, Stage } from "./report-data.ts";
 
-/** What to call measurements that several stages have. */
+/** Titles and units of the measurements that all stages have. */
 const MEASUREMENTS: Record<string, { title: string; unit: string }> = {
   gradientNorm: { title: "Gradient norm before clipping", unit: "" },
   learningRate: { title: "Learning rate", unit: "" },
@@ -105,7 +105,7 @@ function lossBlocks(stage: Stage): ReportBlock[] {
   const ends = ({ name, points }: Series) =>
     `${name} from ${points[0][1].toFixed(3)} at step ${points[0][0]} to ` +
     `${points.at(-1)![1].toFixed(3)} at step ${points.at(-1)![0]}`;
-  // What preferences are learnt by is a loss of two answers, whatever their length.
+  // The loss of preference optimization is of two answers, whatever their length.
   const unit = lastOf(stage, "chosenReward") === undefined ? "nats a token" : "by pair of answers";
   const shown = [training, validation].filter(({ points }) => points.length > 0);
   return [{
@@ -146,7 +146,7 @@ function inWords(key: string): string {
   return words[0].toUpperCase() + words.slice(1);
 }
 
-/** What the run noted of itself. */
+/** A table of what the run recorded about its machine and versions. */
 function factsBlocks(facts: Record<string, unknown>): ReportBlock[] {
   const rows = Object.entries(facts).map(([name, value]) => [
     name,
@@ -208,7 +208,7 @@ function speedBlocks({ speed }: Results): ReportBlock[] {
   return [{ kind: "text", text }];
 }
 
-/** How each result can be had again. */
+/** The commands that reproduce each result. */
 function commands(folder: string, stages: Stage[], evaluations: Results[]): string[] {
   return [
     ...stages.flatMap(({ task, folder }) =>

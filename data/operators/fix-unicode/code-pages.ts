@@ -64,7 +64,7 @@ const latin1UpperHalf = String.fromCharCode(...Array.from({ length: 0x80 }, (_, 
 const LATIN_1 = new CodePage("latin-1", latin1UpperHalf, false);
 export const WINDOWS_1252 = sloppy("windows-1252");
 
-/** The encodings whose letters a run of mistaken UTF-8 is told by. */
+/** The encodings whose letters show that a run of characters is mistaken UTF-8. */
 export const DETECTED_CODE_PAGES = [
   LATIN_1,
   WINDOWS_1252,

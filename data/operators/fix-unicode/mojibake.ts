@@ -1,6 +1,7 @@
 /**
- * Mojibake: UTF-8 that was decoded as a single-byte encoding, found and undone as ftfy 6.3.1 does it
- * (Robyn Speer, https://ftfy.readthedocs.io, Apache-2.0; the categories of characters are ftfy's).
+ * Mojibake: UTF-8 that was decoded as a single-byte encoding, found and undone as ftfy 6.3.1 does
+ * it (Robyn Speer, https://ftfy.readthedocs.io, Apache-2.0; the categories of characters are
+ * ftfy's).
  */
 import {
   CODE_PAGES,

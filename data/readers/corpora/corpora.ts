@@ -13,8 +13,8 @@ import { wikipediaCn } from "./wikipedia-cn.ts";
 import { zhihu } from "./zhihu.ts";
 
 /**
- * Plain text and the paper's corpora, of which none but SkyPile has a text; one whose fields another
- * has too stands after it.
+ * Plain text and the paper's corpora. Of these only SkyPile has a field `text`. A corpus comes
+ * after those that have its fields and more.
  */
 export const CORPORA: readonly Corpus[] = [
   plain(),
@@ -31,7 +31,7 @@ export const CORPORA: readonly Corpus[] = [
   skypile,
 ];
 
-/** The corpus that has such records, if any. */
+/** The corpus that has such records; undefined if there is none. */
 export function corpusOf(record: Record<string, unknown>): Corpus | undefined {
   return CORPORA.find(({ fields }) =>
     fields.some((names) => names.every((name) => Object.hasOwn(record, name)))

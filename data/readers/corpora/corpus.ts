@@ -1,15 +1,18 @@
 import type { CorpusRecord } from "../record.ts";
 
-/** How records become text where the paper's own scripts and good sense differ. */
+/** How records become text where the scripts of the paper's authors make mistakes. */
 export interface TextRules {
-  /** As the authors' scripts did it, their slips included. */
+  /** Whether texts are made as the authors' scripts made them, their mistakes included. */
   asPublished: boolean;
 }
 
-/** One of the paper's corpora: how its records are told from others, and what their text is. */
+/** One of the paper's corpora: how its records are recognised, and what their text is. */
 export interface Corpus {
   readonly name: string;
-  /** Fields that all its records have, by which it is known; one such list for each kind. */
+  /**
+   * Fields that all its records have, by which they are recognised; one list for each kind of
+   * record.
+   */
   readonly fields: readonly (readonly string[])[];
   /**
    * The text of a record, or undefined if the corpus' rules leave it out.

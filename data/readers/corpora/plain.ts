@@ -1,7 +1,10 @@
 import { textField } from "../record.ts";
 import type { Corpus } from "./corpus.ts";
 
-/** Any records that have a text under that name; as in Data-Juicer, none whose text is null. */
+/**
+ * Any records with a text in that field; as in Data-Juicer, records whose text is null are left
+ * out.
+ */
 export function plain(textKey = "text"): Corpus {
   return {
     name: "plain",

@@ -3,7 +3,7 @@ import type { Corpus } from "./corpus.ts";
 
 const OPTIONS = ["option_a", "option_b", "option_c", "option_d", "option_e"];
 
-/** WanJuan 1.0: web pages, news, patents and books, and questions of exams; which came clean. */
+/** WanJuan 1.0: web pages, news, patents, books and questions of exams, published clean. */
 export const wanjuan: Corpus = {
   name: "wanjuan",
   fields: [["id", "content"], ["q_main", "std_ans"]],

@@ -6,23 +6,24 @@ import { UserError } from "../../../kernels/runtime/user-error.ts";
 import { messageOf } from "../../files/error-message.ts";
 import { readError } from "../../files/read-error.ts";
 
-/** A file that is not what its ending says, or that ends too early. */
+/** A file that is not of the kind that its name says, or that ends too early. */
 export class DamagedFile extends UserError {
   override name = "DamagedFile";
 }
 
-/** The path without the ending that says that the file is compressed. */
+/** The path without `.gz` or `.zst`. */
 export function withoutCompression(path: string): string {
   return path.replace(/\.(?:gz|zst)$/, "");
 }
 
-/** Told of bytes of a file that have been read. */
+/** Called with the number of bytes of a file that were read. */
 export type OnRead = (bytes: number) => void;
 
 /**
- * The bytes of a file, decompressed if it ends in `.gz` or `.zst`; a quarter of a megabyte at a time.
+ * The bytes of a file, decompressed if its name ends in `.gz` or `.zst`, a quarter of a megabyte at
+ * a time.
  *
- * @param onRead told of the bytes before they are decompressed
+ * @param onRead called with the number of bytes before they are decompressed
  * @throws UserError if it cannot be read, {@linkcode DamagedFile} if it cannot be decompressed
  */
 export async function* readBytes(
@@ -60,7 +61,10 @@ async function* gunzipped(file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   }
 }
 
-/** The platform's decompressor does not tell when a Zstandard file is cut short; this one does. */
+/**
+ * Decompresses Zstandard. Unlike this decompressor, the platform's does not report a file that is
+ * cut short.
+ */
 async function* decompressed(file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let ready: Uint8Array[] = [];
   const decompressor = new Decompress((chunk) => ready.push(chunk));

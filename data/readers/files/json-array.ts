@@ -3,8 +3,8 @@ import { joined } from "../../files/joined.ts";
 import { LONGEST_RECORD, type RecordBatch, type ReportRecord, TOO_LONG } from "./record-batch.ts";
 
 /**
- * The elements of a file that is one JSON array, without holding the array: only strings, brackets
- * and commas are looked at, the elements are parsed later.
+ * The elements of a file that is one JSON array, without holding the array in memory: only strings,
+ * brackets and commas are examined; the elements are parsed later.
  */
 export async function* readJsonArray(
   path: string,
@@ -41,10 +41,10 @@ class ArrayScanner {
   #escaped = false;
   #start = -1;
   closed = false;
-  /** Whether there was anything but white space after the array. */
+  /** Whether anything but white space follows the array. */
   trailing = false;
 
-  /** Where the elements that end in `bytes` from `from` on start and end. */
+  /** The starts and ends of the elements that end in `bytes` from `from` on. */
   scan(bytes: Uint8Array, from: number): number[] {
     const bounds: number[] = [];
     for (let i = from; i < bytes.length; i++) {
@@ -68,7 +68,7 @@ class ArrayScanner {
     return bounds;
   }
 
-  /** The bytes of the element that has begun, to be put before those that come next. */
+  /** The bytes of the element that is not complete yet, to be put before the next bytes. */
   keep(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     if (this.#start < 0) return new Uint8Array(0);
     const kept = bytes.slice(this.#start);

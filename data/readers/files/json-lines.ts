@@ -4,7 +4,10 @@ import { LONGEST_RECORD, type RecordBatch, type ReportRecord, TOO_LONG } from ".
 
 const NEWLINE = 0x0A;
 
-/** The lines of a file; empty ones are records too, so that numbers are those of lines. */
+/**
+ * The lines of a file. Empty lines count as records too, so that the number of a record is that of
+ * its line.
+ */
 export async function* readJsonLines(
   path: string,
   report: ReportRecord,
