@@ -1,4 +1,4 @@
-import { writeError } from "./write-error.ts";
+import { writeError } from "./file-errors.ts";
 
 /**
  * A file that only grows, such as a log of JSON lines. A kill may cut off what was appended last:

@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { exists } from "./exists.ts";
 import { makeFolder } from "./make-folder.ts";
-import { writeError } from "./write-error.ts";
+import { writeError } from "./file-errors.ts";
 
 /**
  * Writes a folder so that a kill or a power cut at any moment leaves the old folder or the new one,

@@ -1,5 +1,4 @@
-import { isMissing } from "./error-code.ts";
-import { readError } from "./read-error.ts";
+import { isMissing, readError } from "./file-errors.ts";
 
 /** Whether there is such a file or folder. @throws UserError if this cannot be found out */
 export async function exists(path: string): Promise<boolean> {
@@ -10,4 +9,9 @@ export async function exists(path: string): Promise<boolean> {
     if (isMissing(error)) return false;
     throw readError(error, path);
   }
+}
+
+/** Whether there is a folder of this name, or a link to one. */
+export async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }

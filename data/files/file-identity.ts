@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { readError } from "./read-error.ts";
+import { readError } from "./file-errors.ts";
 
 /**
  * Identifies the content of a file by its path, size and time of change; JSON.

@@ -1,6 +1,6 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { holds, realPath } from "./overwriting.ts";
-import { readError } from "./read-error.ts";
+import { readError } from "./file-errors.ts";
 
 /**
  * The files of a list of files and folders: a folder stands for all files in it, in the order of

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { isFolder } from "./is-folder.ts";
-import { writeError } from "./write-error.ts";
+import { isFolder } from "./exists.ts";
+import { writeError } from "./file-errors.ts";
 
 /** Makes a folder, and those above it, unless it is there. @throws UserError if that fails */
 export async function makeFolder(path: string): Promise<void> {

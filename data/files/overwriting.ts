@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { isMissing } from "./error-code.ts";
+import { isMissing } from "./file-errors.ts";
 import { isRecord } from "./is-record.ts";
 
 /**

@@ -1,5 +1,5 @@
-import { isMissing } from "./error-code.ts";
-import { readError } from "./read-error.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { isMissing, readError } from "./file-errors.ts";
 
 /** The text of a file. @throws UserError if it cannot be read */
 export async function readText(path: string): Promise<string> {
@@ -36,5 +36,28 @@ export function readIfThereSync(path: string): string | undefined {
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw readError(error, path);
+  }
+}
+
+/** All bytes of a file. @throws UserError if it cannot be read */
+export async function readFileBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw readError(error, path);
+  }
+}
+
+/**
+ * The text of a file, without a byte order mark.
+ *
+ * @param where the file, for messages
+ * @throws UserError if it is not UTF-8
+ */
+export function decodeUtf8(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new UserError(`${where}: not UTF-8 text`);
   }
 }

@@ -1,4 +1,4 @@
-import { writeError } from "./write-error.ts";
+import { writeError } from "./file-errors.ts";
 
 /** The name under which a file is written until it is whole. */
 export function unfinishedName(path: string): string {

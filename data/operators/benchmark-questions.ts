@@ -1,7 +1,7 @@
 import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
-import { readError } from "../files/read-error.ts";
+import { readError } from "../files/file-errors.ts";
 import { readTextSync } from "../files/text-file.ts";
 
 /**

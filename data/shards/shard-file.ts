@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { readError } from "../files/read-error.ts";
+import { readError } from "../files/file-errors.ts";
 import { readFully } from "../files/read-fully.ts";
 
 /**

@@ -1,8 +1,7 @@
 import { basename } from "node:path";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { errorCode } from "../files/error-code.ts";
+import { errorCode, readError } from "../files/file-errors.ts";
 import { refuseForeign } from "../files/overwriting.ts";
-import { readError } from "../files/read-error.ts";
 import { WholeFile } from "../files/whole-file.ts";
 import { MANIFEST, type Manifest, md5OfFile, type ShardEntry, writeManifest } from "./manifest.ts";
 import { type ShardFormat, shardHeader } from "./shard-file.ts";

@@ -1,7 +1,7 @@
 import { unzipSync } from "fflate";
 import { parseTar } from "nanotar";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { decodeUtf8, readFileBytes } from "../../data/files/utf8.ts";
+import { decodeUtf8, readFileBytes } from "../../data/files/text-file.ts";
 
 /** The files of a benchmark as downloaded: of a folder, or of the zip or tar archive it came in. */
 export interface BenchmarkFiles {

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { currentFolder } from "../../data/files/atomic-folder.ts";
-import { isMissing } from "../../data/files/error-code.ts";
-import { readError } from "../../data/files/read-error.ts";
+import { isMissing, readError } from "../../data/files/file-errors.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { CheckpointFiles } from "../checkpoint/checkpoint-files.ts";

@@ -1,7 +1,6 @@
 /** Where a training run keeps its checkpoints: RUN/checkpoints/step-NNNNNNN. */
 import { join } from "node:path";
-import { isMissing } from "../../data/files/error-code.ts";
-import { readError } from "../../data/files/read-error.ts";
+import { isMissing, readError } from "../../data/files/file-errors.ts";
 
 const NAME = /^step-(\d+)$/;
 

@@ -3,7 +3,7 @@ import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import { readText } from "../../data/files/text-file.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
-import { writeError } from "../../data/files/write-error.ts";
+import { writeError } from "../../data/files/file-errors.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 

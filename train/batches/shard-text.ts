@@ -1,5 +1,5 @@
 import { basename, dirname } from "node:path";
-import { isFolder } from "../../data/files/is-folder.ts";
+import { isFolder } from "../../data/files/exists.ts";
 import { type Manifest, readManifest } from "../../data/shards/manifest.ts";
 import { ShardBlocks, type ShardPosition } from "../../data/shards/shard-blocks.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";

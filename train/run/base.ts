@@ -1,4 +1,4 @@
-import { isFolder } from "../../data/files/is-folder.ts";
+import { isFolder } from "../../data/files/exists.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";

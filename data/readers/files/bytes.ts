@@ -4,7 +4,7 @@ import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { UserError } from "../../../kernels/runtime/user-error.ts";
 import { messageOf } from "../../files/error-message.ts";
-import { readError } from "../../files/read-error.ts";
+import { readError } from "../../files/file-errors.ts";
 
 /** A file that is not of the kind that its name says, or that ends too early. */
 export class DamagedFile extends UserError {

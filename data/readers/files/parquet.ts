@@ -1,6 +1,6 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { readError } from "../../files/read-error.ts";
+import { readError } from "../../files/file-errors.ts";
 import { DamagedFile, type OnRead } from "./bytes.ts";
 import { batchOf, type RecordBatch } from "./record-batch.ts";
 

@@ -1,5 +1,20 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { errorCode, isNotPermitted } from "./error-code.ts";
+import { messageOf } from "./error-message.ts";
+
+/**
+ * The error to throw where a file or folder could not be read: it names the path and the reason.
+ */
+export function readError(error: unknown, path: string): UserError {
+  const code = errorCode(error);
+  const reason = code === "ENOENT"
+    ? "there is no such file or folder"
+    : code === "EISDIR"
+    ? "it is a folder; expected a file"
+    : isNotPermitted(error)
+    ? `reading is not permitted: ${messageOf(error)}`
+    : `cannot be read: ${messageOf(error)}`;
+  return new UserError(`${path}: ${reason}`);
+}
 
 /**
  * The error to throw where a file or folder could not be written: a UserError where the system
@@ -37,4 +52,23 @@ export function writeError(error: unknown, path: string, bytes?: number): unknow
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+/**
+ * The operating system's name for an error, such as `ENOENT`, of Deno's own calls and of Node's.
+ */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error && "code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+/** Whether an error says that reading or writing a path is not permitted, by the system or Deno. */
+export function isNotPermitted(error: unknown): boolean {
+  return error instanceof Deno.errors.NotCapable ||
+    ["EACCES", "EPERM"].includes(errorCode(error) ?? "");
+}
+
+/** Whether an error says that there is no such file or folder. */
+export function isMissing(error: unknown): boolean {
+  return ["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "");
 }
