@@ -19,7 +19,7 @@ export function questionTexts(folders: string[]): string[] {
   });
 }
 
-/** All `.csv` files of a folder, however deep. Throws UserError if it cannot be read. */
+/** All `.csv` files of a folder, however deep. @throws UserError if it cannot be read */
 export function csvFiles(folder: string): string[] {
   let entries: Deno.DirEntry[];
   try {
@@ -49,17 +49,18 @@ function questionsOf(path: string): string[] {
   return column >= 0 ? rows.slice(1).map((row) => row[column] ?? "") : rows.map((row) => row[0]);
 }
 
-/** Characters by which a place that may hold a question is found. */
+/** Length of the beginning of a question, by which places that may hold it are found. */
 const PROBE = 10;
 
 /**
- * Shorter questions are in many innocent texts; a Chinese character counts as two Latin letters.
+ * Shorter questions are not looked for: many other texts have them. A Chinese character counts as
+ * two Latin letters.
  */
 const SHORTEST = 20;
 
 /** Finds questions in texts, whatever the case, width, spaces and punctuation. */
 export class QuestionFinder {
-  /** Questions in their plain form, by the hash of what they begin with. */
+  /** Questions in their plain form, by the hash of their beginning. */
   readonly #byStart = new Map<number, string[]>();
 
   constructor(questions: string[]) {

@@ -5,7 +5,7 @@ const BYTE = "(?:1[0-9][0-9]|2[0-4][0-9]|25[0-5]|[1-9][0-9]|[0-9])";
 const HEX_DIGITS = "[\\p{Nd}a-fA-F]{1,4}";
 const ADDRESS = new RegExp(`(?:${BYTE}\\.){3}${BYTE}|(?:${HEX_DIGITS}:){7}${HEX_DIGITS}`, "gu");
 
-/** What every IPv4 and IPv6 address holds; a quick look that spares most texts the search. */
+/** Every IPv4 and IPv6 address matches this quick test; most texts do not and are not searched. */
 const HINT = /\d\.\d|[\p{Nd}a-fA-F]:[\p{Nd}a-fA-F]/u;
 
 /**

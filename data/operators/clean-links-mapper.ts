@@ -17,7 +17,7 @@ export const cleanLinksMapper = defineOperator(
   },
 );
 
-/** What every link holds; a quick look that spares most texts the search. */
+/** Every link matches this quick test; most texts do not and are not searched. */
 const HINT = /[:/]|www/i;
 const NOT_SPACE = new RegExp(`[^${SPACE}]+`, "g");
 

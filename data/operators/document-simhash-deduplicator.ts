@@ -54,10 +54,13 @@ export const documentSimhashDeduplicator = defineOperator(
   },
 );
 
-/** Ways to choose blocks: for each, all documents are gone over. */
+/** The most ways to choose blocks: each of them takes a pass over all documents. */
 const MOST_CHOICES = 10_000;
 
-/** Throws UserError for a distance that blocks cannot find, or not in any reasonable time. */
+/**
+ * Throws UserError for a distance that cannot be found with these blocks, or not in reasonable
+ * time.
+ */
 function requireSound(distance: number, blocks: number): void {
   const given = `document_simhash_deduplicator.hamming_distance is ${distance} and num_blocks is ` +
     `${blocks}: `;
@@ -74,7 +77,7 @@ function requireSound(distance: number, blocks: number): void {
   }
 }
 
-/** Tokens in the order of the text, and what stands between two of them in a shingle. */
+/** Tokens in the order of the text, and the text between two of them in a shingle. */
 interface Tokens {
   tokens: string[];
   joint: string;

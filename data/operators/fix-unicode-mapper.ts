@@ -77,7 +77,7 @@ const LIGATURES: Record<string, string> = {
 
 const LIGATURE_CLASS = new RegExp(`[${Object.keys(LIGATURES).join("")}]`, "g");
 const WIDTH_CLASS = /[\u3000\uFF01-\uFFEF]/g;
-/** The same without the forms that Chinese punctuation has. */
+/** The same repairs without those that change Chinese punctuation. */
 const WIDTH_BUT_PUNCTUATION =
   /[\u3000\uFF02-\uFF07\uFF0A\uFF0B\uFF0D-\uFF19\uFF1C-\uFF1E\uFF20-\uFF5D\uFF5F-\uFFEF]/g;
 const DOUBLE_QUOTES = /[\u201C-\u201F]/g;
@@ -94,7 +94,7 @@ const CONTROLS = /[\0-\x08\x0B\x0E-\x1F\x7F\u206A-\u206F\uFEFF\uFFF9-\uFFFC]/g;
  */
 const INERT = /[\0-\x7F\u2013\u2014\u2018-\u201D\u3001-\u3029\u4E00-\u9FFF\uFF01-\uFFEF]/;
 
-/** The repairs that each UTF-16 unit may call for. */
+/** The repairs that each UTF-16 unit may need. */
 const repairsOfUnit = new Uint16Array(0x10000);
 for (
   const [repair, pattern] of [
@@ -116,7 +116,7 @@ for (
   }
 }
 
-/** Every repair that the text may call for; 0 if it comes back as it is. */
+/** All repairs that the text may need; 0 if it stays as it is. */
 function repairsOf(text: string): number {
   let repairs = 0;
   for (let i = 0; i < text.length; i++) repairs |= repairsOfUnit[text.charCodeAt(i)];

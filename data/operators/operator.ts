@@ -30,7 +30,7 @@ export interface Deduplicator {
   readonly kind: "deduplicator";
   /** The 64-bit hash by which documents are compared. */
   fingerprint(text: string): bigint;
-  /** Documents at most that many bits apart are alike. */
+  /** Documents whose hashes differ in at most this many bits are alike. */
   readonly distance: number;
   /** Into how many blocks of bits the hash is cut to find them. */
   readonly blocks: number;
@@ -52,12 +52,12 @@ export interface Models {
 }
 
 /**
- * The values an argument may have. Its default tells which: those of the same type; if it is null,
- * text too; if it is a list, also one text.
+ * The values that an argument may have: those of the type of its default; text too if the default
+ * is null; also one text if the default is a list.
  */
 export type Argument = string | number | boolean | null | readonly string[];
 
-/** The values of arguments by name, each as wide as the default tells. */
+/** The values of arguments by name, each of the type of its default. */
 export type ArgumentValues<T> = {
   [K in keyof T]: T[K] extends number ? number
     : T[K] extends boolean ? boolean

@@ -20,7 +20,7 @@ export function pythonPattern(pattern: string, owner: string, dot: "[^]" | "[^\\
   }
 }
 
-/** The pattern of an argument that Data-Juicer takes a wrapper `r'…'` or `r"…"` off. */
+/** The pattern of an argument; Data-Juicer removes `r'…'` or `r"…"` around it. */
 export function wrappedPattern(pattern: string, owner: string): RegExp {
   const wrapped = pattern.length > 2 && /^r'.*'$|^r".*"$/s.test(pattern);
   return pythonPattern(wrapped ? pattern.slice(2, -1) : pattern, owner, "[^]");
@@ -31,13 +31,15 @@ export function substitute(text: string, pattern: RegExp, replacement: string): 
   return text.replace(pattern, () => replacement);
 }
 
-/** Throws UserError for a replacement in which Python would put what a group has matched. */
+/** Throws UserError for a replacement that Python would fill with the text of a group. */
 export function requireLiteral(replacement: string, owner: string): void {
   if (!replacement.includes("\\")) return;
   throw new UserError(`${owner} is "${replacement}": it must be a plain text, without \\`);
 }
 
-/** What has another meaning to Python than to JavaScript, outside of a class. */
+/**
+ * Parts of a pattern, outside of a class, that mean something else in Python than in JavaScript.
+ */
 const ESCAPES: Record<string, string> = {
   $: "(?=\\n?(?![^]))",
   "]": "\\]",
@@ -54,7 +56,7 @@ const ESCAPES: Record<string, string> = {
   "(?P<": "(?<",
 };
 
-/** The same within a class. */
+/** The same parts within a class. */
 const ESCAPES_IN_CLASS: Record<string, string> = {
   "\\d": "\\p{Nd}",
   "\\D": "\\P{Nd}",

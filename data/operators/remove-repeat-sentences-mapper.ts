@@ -14,7 +14,7 @@ const SENTENCE_ENDS = [
 ];
 const SPECIAL = /[^a-zA-Z0-9\u4E00-\u9FA5\n\t ]/gu;
 
-/** Removes the sentences of a document that have been in it before. */
+/** Removes sentences of a document that occurred in it before. */
 export const removeRepeatSentencesMapper = defineOperator(
   "remove_repeat_sentences_mapper",
   { lowercase: false, ignore_special_character: true, min_repeat_sentence_length: 2 },
@@ -43,7 +43,7 @@ function sentencesOf(line: string): string[] {
   return broken.split("\n");
 }
 
-/** Whether the text has fewer code points than that. */
+/** Whether the text has fewer code points than `length`. */
 function isShorterThan(text: string, length: number): boolean {
   return text.length < length || (text.length < 2 * length && [...text].length < length);
 }

@@ -2,8 +2,8 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { defineOperator, mapper } from "./operator.ts";
 
 /**
- * Removes the characters given. As in the original they are joined by `|` into a regular
- * expression's class, so that two or more remove `|` too.
+ * Removes the given characters. As in the original they are joined by `|` into the class of a
+ * regular expression, so that two or more characters remove `|` too.
  */
 export const removeSpecificCharsMapper = defineOperator(
   "remove_specific_chars_mapper",

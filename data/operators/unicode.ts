@@ -25,7 +25,7 @@ export function strip(text: string): string {
   return text.slice(0, end).replace(LEADING, "");
 }
 
-/** How many code points the text has; a lone surrogate counts as one. */
+/** The number of code points of a text; a lone surrogate counts as one. */
 export function codePointLength(text: string): number {
   let pairs = 0;
   for (let i = 1; i < text.length; i++) {
@@ -64,10 +64,10 @@ export function splitLines(text: string): string[] {
   return lines;
 }
 
-/** What the table of a {@linkcode CodePointSet} has of a code point. */
+/** What the table of a {@linkcode CodePointSet} knows of a code point. */
 const [UNTESTED, OUTSIDE, INSIDE] = [0, 1, 2];
 
-/** A set of code points, which remembers what it has been asked of the basic plane. */
+/** A set of code points, which remembers its answers for the basic plane. */
 export class CodePointSet {
   readonly #basic = new Uint8Array(0x10000);
   readonly #test: (point: number) => boolean;
@@ -76,7 +76,7 @@ export class CodePointSet {
     this.#test = test;
   }
 
-  /** The set of what a regular expression matches. */
+  /** The set of the code points that a regular expression matches. */
   static matching(pattern: RegExp): CodePointSet {
     return new CodePointSet((point) => pattern.test(String.fromCodePoint(point)));
   }
@@ -90,7 +90,7 @@ export class CodePointSet {
     return isInside;
   }
 
-  /** How many of the text's code points belong to the set. */
+  /** The number of code points of a text that belong to the set. */
   count(text: string): number {
     let count = 0;
     for (let i = 0; i < text.length; i++) {

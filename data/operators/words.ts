@@ -50,7 +50,10 @@ function wordsOf(text: string, splitHan = false): string[] {
   return words;
 }
 
-/** Adds what is between two places of the text, without special characters at its ends, if any. */
+/**
+ * Adds the word between two places of the text, without special characters at its ends, unless it
+ * is empty.
+ */
 function addWord(words: string[], text: string, start: number, end: number): void {
   while (start < end) {
     const point = text.codePointAt(start)!;

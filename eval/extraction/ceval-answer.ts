@@ -2,6 +2,7 @@
 
 import { strip } from "../../data/operators/unicode.ts";
 import { type Letter, LETTERS, type Question } from "../benchmarks/benchmark.ts";
+import { firstMatch } from "./first-match.ts";
 import { mostSimilar } from "./fuzzy-match.ts";
 
 /** Where Python's `$` matches: at the end, or before the line break that ends the text. */
@@ -32,11 +33,7 @@ const RULES = [
  */
 export function letterOfCevalAnswer(written: string, question: Question, prompt: string): Letter {
   const answer = withoutQuestion(written.replaceAll(prompt, ""), question);
-  for (const rule of RULES) {
-    const match = rule.exec(answer);
-    if (match) return match[1] as Letter;
-  }
-  return LETTERS[mostSimilar(answer, Object.values(question.options))];
+  return firstMatch(RULES, answer) ?? LETTERS[mostSimilar(answer, Object.values(question.options))];
 }
 
 /**

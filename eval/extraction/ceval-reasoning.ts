@@ -1,6 +1,7 @@
 /** How C-Eval's `evaluator_series` finds a letter in a chain of thought. */
 
 import { isLetter, type Letter, LETTERS, type Question } from "../benchmarks/benchmark.ts";
+import { firstMatch } from "./first-match.ts";
 
 /**
  * Tried in order when there is no conclusion in the form of the shots. The authors' eighth, 选择答案
@@ -23,10 +24,8 @@ const RULES = [
 export function letterOfCevalReasoning(written: string, question: Question): Letter | undefined {
   const conclusion = [...written.matchAll(/所以答案是([^\n]+?)。/g)].at(-1)?.[1];
   if (isLetter(conclusion)) return conclusion;
-  for (const rule of RULES) {
-    const match = rule.exec(written);
-    if (match) return match[1] as Letter;
-  }
+  const matched = firstMatch(RULES, written);
+  if (matched) return matched;
   const mentioned = written.match(/[ABCD]/g) ?? [];
   if (mentioned.length === 1) return mentioned[0] as Letter;
   const quoted = LETTERS.filter((letter) => written.includes(question.options[letter]));

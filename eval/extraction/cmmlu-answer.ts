@@ -4,6 +4,7 @@
  */
 
 import type { Letter, Question } from "../benchmarks/benchmark.ts";
+import { firstMatch } from "./first-match.ts";
 
 /** Tried in order; the first that matches gives the letter. */
 const RULES = [
@@ -42,14 +43,6 @@ export function letterOfCmmluAnswer(
   const letter = /^[ABCD]/.exec(answer)?.[0] ?? firstMatch(RULES, answer) ??
     letterBeforeVerdict(answer) ?? firstMatch(WEAK_RULES, answer);
   return letter as Letter | undefined ?? random();
-}
-
-function firstMatch(rules: RegExp[], answer: string): string | undefined {
-  for (const rule of rules) {
-    const match = rule.exec(answer);
-    if (match) return match[1];
-  }
-  return undefined;
 }
 
 function letterBeforeVerdict(answer: string): string | undefined {

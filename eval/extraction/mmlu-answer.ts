@@ -1,6 +1,7 @@
 /** How Steel-LLM's `eval_mmlu.py` finds a letter in a chat model's answer to an MMLU question. */
 
 import { type Letter, LETTERS, type Question } from "../benchmarks/benchmark.ts";
+import { firstMatch } from "./first-match.ts";
 import { mostSimilar } from "./fuzzy-match.ts";
 
 /** Python's `\b`: unlike JavaScript's, its words are made of letters of every script. */
@@ -26,11 +27,7 @@ const RULES = [
 /** @param written the model's answer */
 export function letterOfMmluAnswer(written: string, question: Question): Letter {
   const answer = withLetters(written, question);
-  for (const rule of RULES) {
-    const match = rule.exec(answer);
-    if (match) return match[1] as Letter;
-  }
-  return LETTERS[mostSimilar(answer, Object.values(question.options))];
+  return firstMatch(RULES, answer) ?? LETTERS[mostSimilar(answer, Object.values(question.options))];
 }
 
 /** The options' texts replaced by their letters, whatever their case, the longest first. */

@@ -85,7 +85,7 @@ export const CODE_PAGES = [
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The text that a binary string is in UTF-8, or undefined if it is no UTF-8. */
+/** The text of a binary string of UTF-8; undefined if it is not UTF-8. */
 export function textOfUtf8(binary: string): string | undefined {
   const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
   try {

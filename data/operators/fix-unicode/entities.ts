@@ -19,7 +19,7 @@ function decodeShouted(entity: string): string {
   return character === lower ? entity : character.toUpperCase();
 }
 
-/** What Python's `html.unescape` makes of it, unless that still holds a `;`. */
+/** The result of Python's `html.unescape`, unless it still has a `;`. */
 function decodeNumeric(entity: string): string {
   const [, decimal, hexadecimal] = /^&#(?:([0-9]+)|[xX]([0-9a-fA-F]+));$/.exec(entity) ?? [];
   if (decimal === undefined && hexadecimal === undefined) return entity;

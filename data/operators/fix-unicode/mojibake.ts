@@ -139,7 +139,7 @@ const LOSSY = new RegExp(
 const REPLACEMENT_CHARACTER = "\xEF\xBF\xBD";
 const SURROGATES_IN_UTF8 = /\xED([\xA0-\xAF])([\x80-\xBF])\xED([\xB0-\xBF])([\x80-\xBF])/g;
 
-/** Undoes mojibake, as many layers as there are; text without any comes back as it is. */
+/** Undoes mojibake, all layers of it; other text stays as it is. */
 export function fixMojibake(text: string): string {
   let fixed = text;
   while (true) {
@@ -162,7 +162,7 @@ function undoOnce(text: string): string {
   return fixed === text ? fixC1Controls(text) : fixed;
 }
 
-/** What the text says if it is UTF-8 that was decoded by that code page. */
+/** The text, if it is UTF-8 that was decoded by this code page; else undefined. */
 function decodedAsUtf8(text: string, page: CodePage): string | undefined {
   let binary = page.encode(text);
   if (binary === undefined) return undefined;
