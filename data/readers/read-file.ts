@@ -28,7 +28,7 @@ export async function openFile(
   onRead?: OnRead,
 ): Promise<OpenFile> {
   const name = withoutCompression(path);
-  if (path.endsWith(".parquet")) {
+  if (name.endsWith(".parquet")) {
     return { unit: "row", batches: readParquet(path, onRead) };
   }
   if (name.endsWith(".txt")) return { unit: "text", batches: readTextFile(path, report, onRead) };

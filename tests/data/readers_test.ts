@@ -1,6 +1,9 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { strToU8, zipSync } from "fflate";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { createTar } from "nanotar";
+import { Buffer } from "node:buffer";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import type { ReadingRules } from "../../data/readers/documents.ts";
 import type { Problem } from "../../data/readers/problems.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
@@ -110,16 +113,34 @@ Deno.test("a file is read by its ending and first character", async () => {
     ["a.json", "\uFEFF" + lines + "\n"],
     ["a.jsonl.gz", gzipSync(lines)],
     ["a.jsonl.zst", zstdCompressSync(lines)],
+    ["A.JSONL.ZST", zstdCompressSync(lines)],
+    ["a.jsonl.zst", inFrames(lines)],
     ["a.json", array],
     ["a.json.gz", gzipSync(array)],
     ["a.parquet", parquet],
+    ["A.PARQUET", parquet],
   ];
   for (const [name, content] of files) {
     assertEquals(await read(name, content), { texts, problems: [] }, name);
   }
   assertEquals((await read("a.txt", "一\n二\n")).texts, ["一\n二\n"]);
-  assertEquals((await read("a.txt.gz", gzipSync("一\n二\n"))).texts, ["一\n二\n"]);
+  assertEquals((await read("A.TXT.GZ", gzipSync("一\n二\n"))).texts, ["一\n二\n"]);
 });
+
+/** Zstandard as `pzstd` and `zstd --long=31` write it: frames, with something to skip between them. */
+function inFrames(text: string): Uint8Array {
+  const skipped = Uint8Array.of(0x5A, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3);
+  const half = text.length >> 1;
+  return Buffer.concat([
+    zstdCompressSync(text.slice(0, half)),
+    skipped,
+    zstdCompressSync("", CHECKED),
+    zstdCompressSync(text.slice(half), CHECKED),
+  ]);
+}
+
+/** Zstandard with the checksum that its command writes. */
+const CHECKED = { params: { [constants.ZSTD_c_checksumFlag]: 1 } };
 
 Deno.test("records that cannot be read are passed over with their place and what is wrong", async () => {
   const bad = new TextEncoder().encode(
@@ -159,6 +180,8 @@ Deno.test("a damaged file is refused by name; an empty one has no documents", as
     ["a.jsonl.gz", gzipped.subarray(0, gzipped.length - 9), "damaged or cut short"],
     ["a.jsonl.gz", lines, "damaged or cut short"],
     ["a.jsonl.zst", compressed.subarray(0, compressed.length - 3), "damaged or cut short"],
+    ["a.jsonl.zst", Buffer.concat([compressed, compressed.subarray(0, 9)]), "within a frame"],
+    ["a.jsonl.zst", Buffer.concat([compressed, gzipped]), "no Zstandard frame"],
     [
       "a.parquet",
       parquet.subarray(0, parquet.length - 20),
@@ -170,7 +193,54 @@ Deno.test("a damaged file is refused by name; an empty one has no documents", as
   for (const [name, content, message] of damaged) {
     await assertRejects(() => read(name, content), UserError, message);
   }
+  const last = (file: Uint8Array, fromEnd: number) => {
+    const flipped = file.slice();
+    flipped[file.length - fromEnd] ^= 1;
+    return flipped;
+  };
+  const checksums: [name: string, content: Uint8Array][] = [
+    ["a.jsonl.zst", last(zstdCompressSync(lines, CHECKED), 1)],
+    [
+      "a.jsonl.zst",
+      last(Buffer.concat([zstdCompressSync(lines, CHECKED), compressed]), compressed.length + 1),
+    ],
+    ["a.jsonl.gz", last(gzipped, 5)],
+    ["a.jsonl.gz", last(Buffer.concat([gzipped, gzipped]), gzipped.length + 5)],
+  ];
+  for (const [name, content] of checksums) {
+    await assertRejects(() => read(name, content), UserError, "damaged or cut short");
+  }
   assertEquals(await read("a.jsonl", ""), { texts: [], problems: [] });
   assertEquals(await read("a.txt", ""), { texts: [], problems: [] });
   await assertRejects(() => readDocuments("no/such.jsonl").next(), UserError, "no such file");
+});
+
+Deno.test("an archive is not read as text: the user is told to unpack it", async () => {
+  const tar = createTar([{ name: "part-1.jsonl", data: '{"text":"x"}' }]);
+  const archives: [name: string, content: Uint8Array, what: string][] = [
+    ["part-1.jsonl.tar", tar, "a tar archive"],
+    ["part-1.jsonl.tar.gz", gzipSync(tar), "a tar archive"],
+    ["part-1.jsonl.tar.zst", zstdCompressSync(tar), "a tar archive"],
+    ["a.txt", zipSync({ "a.txt": strToU8("x") }), "a zip archive"],
+    ["a.jsonl", gzipSync('{"text":"x"}'), "compressed by gzip, but its name does not end in .gz"],
+  ];
+  for (const [name, content, what] of archives) {
+    const error = await assertRejects(() => read(name, content), UserError, `${name} is ${what}`);
+    assertStringIncludes(error.message, "unpack it");
+  }
+});
+
+Deno.test("a small file that unpacks to very much is given up early", async () => {
+  const parts = new Array(10).fill(new Uint8Array(20_000_000));
+  const bombs: [name: string, content: Uint8Array][] = [
+    ["a.jsonl.gz", Buffer.concat(parts.map((part) => gzipSync(part)))],
+    ["a.txt.zst", Buffer.concat(parts.map((part) => zstdCompressSync(part)))],
+  ];
+  for (const [name, content] of bombs) {
+    await assertRejects(
+      () => read(name, content),
+      UserError,
+      `${name} unpacks to more than 200 times`,
+    );
+  }
 });

@@ -1,19 +1,20 @@
-import { Decompress } from "fzstd";
 import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { UserError } from "../../../kernels/runtime/user-error.ts";
 import { messageOf } from "../../files/error-message.ts";
 import { readError } from "../../files/file-errors.ts";
+import { containerOf } from "./container.ts";
+import { decompressedBy } from "./decompressed-by.ts";
+import { unzstd } from "./zstd.ts";
 
 /** A file that is not of the kind that its name says, or that ends too early. */
 export class DamagedFile extends UserError {
   override name = "DamagedFile";
 }
 
-/** The path without `.gz` or `.zst`. */
+/** The path in lower case, without `.gz` or `.zst`. */
 export function withoutCompression(path: string): string {
-  return path.replace(/\.(?:gz|zst)$/, "");
+  return path.toLowerCase().replace(/\.(?:gz|zst)$/, "");
 }
 
 /** Called with the number of bytes of a file that were read. */
@@ -21,21 +22,34 @@ export type OnRead = (bytes: number) => void;
 
 /**
  * The bytes of a file, decompressed if its name ends in `.gz` or `.zst`, a quarter of a megabyte at
- * a time.
+ * a time. The checksums of both formats are compared.
  *
  * @param onRead called with the number of bytes before they are decompressed
- * @throws UserError if it cannot be read, {@linkcode DamagedFile} if it cannot be decompressed
+ * @throws UserError if it cannot be read or is an archive, {@linkcode DamagedFile} if it cannot be
+ *   decompressed, or if that gives implausibly much
  */
 export async function* readBytes(
   path: string,
   onRead: OnRead = () => {},
 ): AsyncGenerator<Uint8Array> {
-  const file = rawBytes(path, onRead);
+  let [size, length] = [0, 0];
+  const file = rawBytes(path, (bytes) => {
+    size += bytes;
+    onRead(bytes);
+  });
   try {
-    if (path.endsWith(".gz")) yield* gunzipped(file);
-    else if (path.endsWith(".zst")) yield* decompressed(file);
-    else yield* file;
+    for await (const chunk of decompressed(path, file)) {
+      if (length === 0) refuseContainer(path, chunk);
+      length += chunk.length;
+      if (length > ALWAYS_ALLOWED && length > MOST_RATIO * size) {
+        throw new DamagedFile(
+          `${path} unpacks to more than ${MOST_RATIO} times its size, which no text does`,
+        );
+      }
+      yield chunk;
+    }
   } catch (error) {
+    if (error instanceof UserError) throw error;
     if (error instanceof Error && "syscall" in error) throw readError(error, path);
     const reason = messageOf(error);
     throw new DamagedFile(`${path} is damaged or cut short (${reason}): fetch it again`);
@@ -44,6 +58,11 @@ export async function* readBytes(
 
 const CHUNK = 1 << 18;
 
+/** Text is seldom compressed to a tenth: so much more is made to fill a disk, or memory. */
+const MOST_RATIO = 200;
+/** Up to so many bytes, the ratio is not looked at: a small file may well repeat one line. */
+const ALWAYS_ALLOWED = 1 << 26;
+
 async function* rawBytes(path: string, onRead: OnRead): AsyncGenerator<Uint8Array> {
   for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) {
     onRead(chunk.length);
@@ -51,31 +70,18 @@ async function* rawBytes(path: string, onRead: OnRead): AsyncGenerator<Uint8Arra
   }
 }
 
-async function* gunzipped(file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let failure: Error | null | undefined;
-  const bytes = pipeline(file, createGunzip({ chunkSize: CHUNK }), (error) => failure = error);
-  try {
-    yield* bytes;
-  } catch (error) {
-    throw failure ?? error;
-  }
+function decompressed(
+  path: string,
+  file: AsyncIterable<Uint8Array>,
+): AsyncIterable<Uint8Array> {
+  const ending = path.toLowerCase();
+  if (ending.endsWith(".gz")) return decompressedBy(createGunzip({ chunkSize: CHUNK }), file);
+  return ending.endsWith(".zst") ? unzstd(file) : file;
 }
 
-/**
- * Decompresses Zstandard. Unlike this decompressor, the platform's does not report a file that is
- * cut short.
- */
-async function* decompressed(file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let ready: Uint8Array[] = [];
-  const decompressor = new Decompress((chunk) => ready.push(chunk));
-  let size = 0;
-  for await (const chunk of file) {
-    size += chunk.length;
-    decompressor.push(chunk);
-    yield* ready;
-    ready = [];
-  }
-  if (size === 0) throw new Error("it is empty");
-  decompressor.push(new Uint8Array(0), true);
-  yield* ready;
+/** What is in an archive or compressed otherwise is not what it would be read as. */
+function refuseContainer(path: string, start: Uint8Array): void {
+  const container = containerOf(start);
+  if (container === undefined) return;
+  throw new UserError(`${path} is ${container}: unpack it, and give the files that were in it`);
 }
