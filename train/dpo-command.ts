@@ -1,9 +1,9 @@
 /** `deno task dpo`: trains a model on pairs of answers. */
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
+import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
 import { optimizePreferences } from "./dpo.ts";
 import { dpoHelp, loadDpoSettings } from "./settings/dpo-settings.ts";
-import { INTERRUPTED } from "./run/interruption.ts";
 
 const ABOUT =
   `Trains a model to prefer the better of two answers (direct preference optimization, DPO).
@@ -24,7 +24,11 @@ await runCommand(async () => {
   }
   const settings = await loadDpoSettings(Deno.args);
   await installMissingDriver();
-  const model = await optimizePreferences(settings);
-  if (!model) Deno.exitCode = INTERRUPTED;
+  using report = terminalReport();
+  const model = await optimizePreferences(settings, report);
+  if (!model) {
+    console.log("To go on from there: the same command");
+    Deno.exitCode = INTERRUPTED;
+  }
   model?.close();
 });

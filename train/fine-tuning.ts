@@ -1,20 +1,15 @@
 import { join } from "node:path";
 import { embeddedExam } from "../data/exam/embedded-instructions.ts";
+import { readIfThere } from "../data/files/text-file.ts";
+import { WholeFile } from "../data/files/whole-file.ts";
 import { type LanguageShares, sharesInWords } from "../data/instructions/language-shares.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
-import { WholeFile } from "../data/files/whole-file.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
-import { describeMemory } from "../kernels/runtime/memory.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { readIfThere } from "../data/files/text-file.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
-import { newestCheckpoint } from "../model/host/run-folder.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
-import type { Base } from "./run/base.ts";
-import { HeldOutLoss } from "./step/held-out-loss.ts";
-import { examAccuracy } from "./run/exam-accuracy.ts";
 import {
   each,
   ExampleBatches,
@@ -25,149 +20,142 @@ import {
   stepsPerEpoch,
 } from "./batches/example-batches.ts";
 import { digestOf } from "./batches/examples-digest.ts";
-import type { FineTuningSettings } from "./settings/fine-tuning-settings.ts";
-import { type Run, train } from "./run/loop.ts";
-import type { Room } from "./step/micro-batch.ts";
 import { roomFor } from "./batches/micro-batch-room.ts";
-import type { Objective } from "./step/objective.ts";
-import { keepFacts } from "./run/run-facts.ts";
+import { type Base, openBase } from "./run/base.ts";
+import { examAccuracy } from "./run/exam-accuracy.ts";
+import { runOnGpu } from "./run/run-on-gpu.ts";
+import type { RunOptions } from "./run/run-options.ts";
+import { runStage } from "./run/run-stage.ts";
 import { writeAnswers } from "./run/samples.ts";
-import {
-  readTrainingState,
-  restoreTraining,
-  type TrainingState,
-} from "./run/training-checkpoint.ts";
-import { TrainingStep } from "./step/training-step.ts";
-import { openCheckpoint } from "../model/host/open-checkpoint.ts";
+import type { TrainingStage } from "./run/stage.ts";
+import { type BegunRun, findRun } from "./run/training-checkpoint.ts";
+import type { FineTuningSettings } from "./settings/fine-tuning-settings.ts";
+import { keepSettings } from "./settings/run-settings.ts";
+import type { Room } from "./step/micro-batch.ts";
+
+/** What a fine-tuning stage trains on. */
+export interface Examples {
+  readonly items: Items;
+  /** Their tokens. */
+  readonly tokens: LanguageShares;
+}
 
 /** What a stage brings to the run that all fine-tuning shares. */
 export interface FineTuning {
-  /** Name of the stage, for titles. */
-  readonly stage: string;
-  readonly settings: FineTuningSettings;
-  readonly base: Base;
-  /** A new one at every call: one is trained with, another validated with. */
-  readonly objective: () => Objective;
-  /** What to train on, and what to hold out. */
-  readonly items: Items;
+  readonly name: TrainingStage["name"];
+  readonly objective: TrainingStage["objective"];
+  readonly pictures?: TrainingStage["pictures"];
+  /** The command that makes a checkpoint to start from. */
+  readonly baseCommand: string;
   /** What an item is called. */
   readonly unit: "examples" | "pairs";
-  /** Tokens of the items. */
-  readonly tokens: LanguageShares;
-  /** Adds to the items what the model as it starts says of them. */
+  /** Reads and encodes the examples. */
+  readonly read: (base: Base, say: (text: string) => void) => Promise<Examples>;
+  /** Adds to the items what the model as it starts makes of them. */
   readonly complete?: (
-    model: LanguageModel,
-    room: Room,
     items: Items,
+    model: LanguageModel,
+    base: Base,
+    room: Room,
+    say: (text: string) => void,
   ) => Promise<Items>;
-  /** Pictures of the run besides the loss, by file name. */
-  readonly pictures?: Run["pictures"];
 }
 
 /**
  * Trains a checkpoint further, or goes on where the run's folder says that it was stopped.
  *
- * @returns the trained model, or undefined if the run was interrupted
- * @throws UserError for settings or a checkpoint that it cannot work with
+ * @returns the trained model, or undefined if the run was stopped
+ * @throws UserError for settings, examples, a checkpoint or a folder that it cannot work with
  */
-export async function fineTune(gpu: Gpu, stage: FineTuning): Promise<LanguageModel | undefined> {
-  const { settings: { data, train: training, run }, base: { checkpoint, tokenizer } } = stage;
-  const digest = digestOf(stage.items);
-  const begun = await newestCheckpoint(run.dir);
-  if (begun) requireSameItems((await readTrainingState(begun)).position, digest);
-  await keepShares(run.dir, stage);
-  const parameters = new Parameters(checkpoint.config, training.precision === "mixed");
-  const model = new LanguageModel(gpu, parameters, { tokenizer, ownsGpu: true });
-  await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
-  await showExamAccuracy("before", model, data);
-  const room = roomFor(stage.items, training, data.seed);
-  const items = await stage.complete?.(model, room, stage.items) ?? stage.items;
-  const { trained, heldOut } = holdOut(items, data.heldOut, data.seed);
+export async function fineTune(
+  settings: FineTuningSettings,
+  stage: FineTuning,
+  options: RunOptions,
+): Promise<LanguageModel | undefined> {
+  const begun = await findRun(settings.run.dir);
+  using base = await openBase(settings, begun, stage.baseCommand);
+  return await runOnGpu(
+    { ...settings, model: { path: base.path } },
+    options.gpu,
+    (gpu, settings) => runOn(gpu, settings, stage, base, begun, options),
+  );
+}
 
-  const validation = heldOut.length === 0
-    ? undefined
-    : await HeldOutLoss.plan(gpu, parameters, room, stage.objective());
-  const heldOutBatches = packed([...each(heldOut)], room);
-  const options = { ...training, ...room, objective: stage.objective() };
-  const step = await TrainingStep.plan(gpu, parameters, options, (memory) =>
-    console.log(
-      `${parameters.count.toLocaleString("en")} parameters on ${gpu.capabilities.name}; ` +
-        describeMemory(memory),
-    ));
-  await keepFacts(run.dir, model, step.memory);
+async function runOn(
+  gpu: Gpu,
+  settings: FineTuningSettings,
+  stage: FineTuning,
+  base: Base,
+  begun: BegunRun | undefined,
+  options: RunOptions,
+): Promise<LanguageModel | undefined> {
+  const { data, train, run } = settings;
+  const { checkpoint, tokenizer } = base;
+  const say = (text: string) => options.onMessage?.(text);
+  await keepSettings(run.dir, settings, begun !== undefined);
+  const examples = await stage.read(base, say);
+  const digest = digestOf(examples.items);
+  if (begun) requireSameItems(begun.state.position, digest);
+  say(describeExamples(examples, stage.unit));
+  await keepShares(run.dir, examples);
+
+  const parameters = new Parameters(checkpoint.config, train.precision === "mixed");
+  const model = new LanguageModel(gpu, parameters, { tokenizer, ownsGpu: !options.gpu });
+  using unfinished = new DisposableStack();
+  unfinished.defer(() => model.close());
+  await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
+  if (learnsEmbedded(data)) say(`Held-out exam before: ${await embeddedAccuracy(model)}`);
+  const room = roomFor(examples.items, train, data.seed);
+  const items = await stage.complete?.(examples.items, model, base, room, say) ?? examples.items;
+  const { trained, heldOut } = holdOut(items, data.heldOut, data.seed);
   const source = new ExampleBatches(
     trained,
     digest,
-    training.batch,
+    train.batch,
     data.seed,
-    (step) => training.packing ? packed(step, room) : padded(step, training.microBatch),
+    (step) => train.packing ? packed(step, room) : padded(step, train.microBatch),
   );
-  const steps = training.steps ||
-    Math.ceil(training.epochs * stepsPerEpoch(trained.length, training.batch));
-  const state = await restore(run.dir, model, step, source, steps) ??
-    { step: 0, tokens: 0, skipped: 0, position: source.position() };
-  const finished = await train({
-    stage: stage.stage,
+  if (begun) source.seek(begun.state.position);
+  const steps = train.steps ||
+    Math.ceil(train.epochs * stepsPerEpoch(trained.length, train.batch));
+
+  const { isComplete, measures } = await runStage({
+    name: stage.name,
     dir: run.dir,
-    model,
-    training: step,
+    begun,
+    gpu,
+    parameters,
     source,
-    schedule: { ...training, steps, warmupSteps: Math.round(training.warmupShare * steps) },
-    validate: validation && (async () => (await validation.run(heldOutBatches)).loss),
-    validateEvery: training.validateEvery,
-    checkpointEvery: training.checkpointEvery,
-    keepCheckpoints: training.keepCheckpoints,
-    files: await filesToKeep(stage.base),
+    objective: stage.objective,
+    room,
+    training: { ...train, steps, warmupSteps: Math.round(train.warmupShare * steps) },
+    heldOut: packed([...each(heldOut)], room),
+    files: await filesToKeep(base),
     pictures: stage.pictures,
-    command: "the same command",
-  }, state);
-  step.destroy();
-  if (!finished) return undefined;
-  if (validation) {
-    const measures = Object.entries(await validation.run(heldOutBatches))
-      .map(([name, value]) => `${name} ${value.toFixed(4)}`);
-    console.log(`${heldOut.length} held-out examples: ${measures.join(", ")}`);
-    validation.destroy();
+  }, options);
+  if (!isComplete) return undefined;
+  if (measures) {
+    const figures = Object.entries(measures).map(([name, value]) => `${name} ${value.toFixed(4)}`);
+    say(`${heldOut.length} held-out ${stage.unit}: ${figures.join(", ")}`);
   }
-  await showExamAccuracy("after", model, data);
-  await showAnswers(model, data, run.dir);
+  if (learnsEmbedded(data)) {
+    say(`Held-out exam after: ${await embeddedAccuracy(model)}`);
+    for (const text of await answerEmbedded(model, run.dir)) say(`\n${text}`);
+  }
+  unfinished.move();
   return model;
 }
 
-/** Prints the shares of the languages, and keeps them in the run's folder as `examples.json`. */
-async function keepShares(
-  dir: string,
-  { items: { length: examples }, unit, tokens }: FineTuning,
-): Promise<void> {
+function describeExamples({ items: { length }, tokens }: Examples, unit: string): string {
   const total = Object.values(tokens).reduce((sum, count) => sum + count);
-  console.log(
-    `${examples.toLocaleString("en")} ${unit} of ${total.toLocaleString("en")} tokens: ` +
-      sharesInWords(tokens),
-  );
-  await WholeFile.write(join(dir, "examples.json"), JSON.stringify({ examples, tokens }) + "\n");
+  return `${length.toLocaleString("en")} ${unit} of ${total.toLocaleString("en")} tokens: ` +
+    sharesInWords(tokens);
 }
 
-/** Loads the newest checkpoint of a run's folder, if there is one, and tells where it stands. */
-async function restore(
-  dir: string,
-  { gpu, parameters }: LanguageModel,
-  step: TrainingStep,
-  source: ExampleBatches,
-  steps: number,
-): Promise<TrainingState | undefined> {
-  const checkpoint = await newestCheckpoint(dir);
-  if (checkpoint === undefined) return undefined;
-  using saved = await openCheckpoint(checkpoint);
-  await parameters.load(gpu, ({ name }) => saved.readFloat32(name));
-  const state = await restoreTraining(checkpoint, gpu, parameters, step);
-  source.seek(state.position);
-  console.log(
-    state.step < steps
-      ? `Going on from ${checkpoint}, step ${state.step} of ${steps}.`
-      : `The run in ${dir} is complete: all ${steps} steps are done. To train another model: ` +
-        `--run.dir=ANOTHER_FOLDER`,
-  );
-  return state;
+/** Keeps the shares of the languages in the run's folder as `examples.json`. */
+async function keepShares(dir: string, { items, tokens }: Examples): Promise<void> {
+  const shares = { examples: items.length, tokens };
+  await WholeFile.write(join(dir, "examples.json"), JSON.stringify(shares) + "\n");
 }
 
 /** The tokenizer's files, and what its vocabulary was pruned to where it was. */
@@ -193,28 +181,18 @@ function holdOut(items: Items, share: number, seed: number): { trained: Items; h
   return { trained: inOrder(0, border), heldOut: inOrder(border, count) };
 }
 
-/** Prints how many questions of the embedded sets' exam the model answers rightly. */
-async function showExamAccuracy(
-  when: string,
-  model: LanguageModel,
-  data: FineTuningSettings["data"],
-): Promise<void> {
-  if (!learnsEmbedded(data)) return;
-  console.log(`Held-out exam ${when}: ${await examAccuracy(model, await embeddedExam())}`);
-}
-
-/** Puts a question of each kind to a model that learnt from the embedded sets, as in a chat. */
-async function showAnswers(
-  model: LanguageModel,
-  data: FineTuningSettings["data"],
-  dir: string,
-): Promise<void> {
-  if (!learnsEmbedded(data)) return;
-  const kinds = Map.groupBy(await embeddedExam(), ({ kind }) => kind).values();
-  const questions = ["你是谁？", ...[...kinds].map(([{ chat }]) => chat)];
-  await writeAnswers(model, questions, dir);
-}
-
 function learnsEmbedded({ sets }: FineTuningSettings["data"]): boolean {
   return sets.some((set) => parseSetChoice(set).name === "embedded");
+}
+
+/** How many questions of the embedded sets' exam the model answers rightly, in words. */
+async function embeddedAccuracy(model: LanguageModel): Promise<string> {
+  return await examAccuracy(model, await embeddedExam());
+}
+
+/** Puts a question of each kind of the embedded sets to the model, as in a chat. */
+async function answerEmbedded(model: LanguageModel, dir: string): Promise<string[]> {
+  const kinds = Map.groupBy(await embeddedExam(), ({ kind }) => kind).values();
+  const questions = ["你是谁？", ...[...kinds].map(([{ chat }]) => chat)];
+  return await writeAnswers(model, questions, dir);
 }

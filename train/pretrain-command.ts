@@ -1,10 +1,10 @@
 /** `deno task pretrain`: trains a model, then lets it write. */
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
-import { INTERRUPTED } from "./run/interruption.ts";
 import { pretrain } from "./pretrain.ts";
 import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings.ts";
 import { writeSamples } from "./run/samples.ts";
+import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
 
 const ABOUT = `Trains a language model from random weights, then shows texts that the model writes.
 A run that was stopped goes on when the same command is given again.
@@ -24,11 +24,17 @@ await runCommand(async () => {
   }
   const settings = await loadPretrainSettings(Deno.args);
   await installMissingDriver();
-  const model = await pretrain(settings);
+  using report = terminalReport();
+  const model = await pretrain(settings, report);
   if (!model) {
+    const isAppending = settings.data.append.length > 0;
+    console.log(
+      `To go on from there: the same command${isAppending ? " without --data.append" : ""}`,
+    );
     Deno.exitCode = INTERRUPTED;
     return;
   }
-  await writeSamples(model, settings.sample, settings.run.dir);
+  const samples = await writeSamples(model, settings.sample, settings.run.dir);
+  for (const text of samples) console.log(`\n${text}`);
   model.close();
 });

@@ -1,7 +1,7 @@
 /** `deno task sft`: fine-tunes a model on conversations. */
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
-import { INTERRUPTED } from "./run/interruption.ts";
+import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
 import { superviseFineTuning } from "./sft.ts";
 import { loadSftSettings, sftHelp } from "./settings/sft-settings.ts";
 
@@ -23,7 +23,11 @@ await runCommand(async () => {
   }
   const settings = await loadSftSettings(Deno.args);
   await installMissingDriver();
-  const model = await superviseFineTuning(settings);
-  if (!model) Deno.exitCode = INTERRUPTED;
+  using report = terminalReport();
+  const model = await superviseFineTuning(settings, report);
+  if (!model) {
+    console.log("To go on from there: the same command");
+    Deno.exitCode = INTERRUPTED;
+  }
   model?.close();
 });

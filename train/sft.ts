@@ -4,57 +4,64 @@ import { encodeConversation, type Example, IGNORED_LABEL } from "../data/instruc
 import { ExampleStore } from "../data/instructions/example-store.ts";
 import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
-import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { chatRenderer } from "../model/tokenizer/chat-template.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
+import { chatRenderer } from "../model/tokenizer/chat-template.ts";
 import type { Tokenizer } from "../model/tokenizer/tokenizer.ts";
-import { type Base, runFromBase } from "./run/base.ts";
-import { fineTune } from "./fine-tuning.ts";
-import { type Examples, takeExamples } from "./batches/instructions.ts";
-import { NextTokenObjective } from "./step/objective.ts";
-import { keepSettings } from "./settings/run-settings.ts";
+import { takeExamples } from "./batches/instructions.ts";
 import { sequenceOf, unseenAnswerItem } from "./batches/sequences.ts";
-import type { SftSettings } from "./settings/sft-settings.ts";
+import { type Examples, fineTune } from "./fine-tuning.ts";
+import type { Base } from "./run/base.ts";
+import type { RunOptions } from "./run/run-options.ts";
+import type { Given } from "./settings/settings-schema.ts";
+import { type SftSettings, sftSettings } from "./settings/sft-settings.ts";
+import { NextTokenObjective } from "./step/objective.ts";
 
 /**
  * Supervised fine-tuning: trains a model on the assistant's part of conversations, or goes on where
  * the run's folder says that it was stopped.
  *
- * @returns the trained model, or undefined if the run was interrupted
- * @throws UserError for settings, sets or a folder that it cannot work with
+ * @param given settings; those left out are as in `sft.yaml`
+ * @returns the trained model, or undefined if the run was stopped
+ * @throws UserError for settings, datasets or a folder that it cannot work with
  */
 export async function superviseFineTuning(
-  settings: SftSettings,
+  given: Given<SftSettings>,
+  options: RunOptions = {},
 ): Promise<LanguageModel | undefined> {
+  const settings = await sftSettings(given);
   checkRules(settings.data);
-  return await runFromBase(settings, "deno task pretrain", superviseOn);
+  return await fineTune(settings, {
+    name: "supervised fine-tuning",
+    baseCommand: "deno task pretrain",
+    unit: "examples",
+    objective: () => new NextTokenObjective(),
+    read: (base, say) => readExamples(settings.data, base, say),
+  }, options);
 }
 
-async function superviseOn(
-  gpu: Gpu,
-  settings: SftSettings,
-  base: Base,
-): Promise<LanguageModel | undefined> {
-  const { data, run } = settings;
-  await keepSettings(run.dir, settings);
+async function readExamples(
+  data: SftSettings["data"],
+  { tokenizer }: Base,
+  say: (text: string) => void,
+): Promise<Examples> {
   const examples = new ExampleStore();
   const tokens = noTokens();
-  const conversations: Examples<Conversation> = {
-    embedded: () => embeddedConversations(data),
-    read: (set, problems) => readConversations(set, data, problems),
-  };
-  await takeExamples(data, conversations, (conversation) => {
-    const example = encodeConversation(conversation, base.tokenizer, chatRenderer, data);
-    examples.add(example);
-    countTokens(tokens, textOf(conversation), example.ids.length);
-  });
-  describeFirst(examples.at(0), base.tokenizer);
-  return await fineTune(gpu, {
-    stage: "supervised fine-tuning",
-    settings,
-    base,
-    objective: () => new NextTokenObjective(),
+  await takeExamples<Conversation>(
+    data,
+    {
+      embedded: () => embeddedConversations(data),
+      read: (set, problems) => readConversations(set, data, problems),
+    },
+    (conversation) => {
+      const example = encodeConversation(conversation, tokenizer, chatRenderer, data);
+      examples.add(example);
+      countTokens(tokens, textOf(conversation), example.ids.length);
+    },
+    say,
+  );
+  say(describeFirst(examples.at(0), tokenizer));
+  return {
     items: {
       length: examples.length,
       at: (index) =>
@@ -62,9 +69,8 @@ async function superviseOn(
           ? unseenAnswerItem(examples.at(index))
           : [sequenceOf(examples.at(index))],
     },
-    unit: "examples",
     tokens,
-  });
+  };
 }
 
 /**
@@ -81,11 +87,9 @@ function textOf({ turns }: Conversation): string {
   return turns.map(({ question, answer }) => `${question}\n${answer}`).join("\n");
 }
 
-/** Prints an example as the model gets it, so that a wrong template or mask shows. */
-function describeFirst({ ids, labels }: Example, tokenizer: Tokenizer): void {
-  console.log(
-    `The first example:\nids: ${ids.join(" ")}\ntext: ${tokenizer.decode(ids)}\n` +
-      `labels: ${labels.join(" ")}\n` +
-      `learnt: ${tokenizer.decode(labels.filter((label) => label !== IGNORED_LABEL))}`,
-  );
+/** An example as the model gets it, so that a wrong template or mask shows. */
+function describeFirst({ ids, labels }: Example, tokenizer: Tokenizer): string {
+  return `The first example:\nids: ${ids.join(" ")}\ntext: ${tokenizer.decode(ids)}\n` +
+    `labels: ${labels.join(" ")}\n` +
+    `learnt: ${tokenizer.decode(labels.filter((label) => label !== IGNORED_LABEL))}`;
 }

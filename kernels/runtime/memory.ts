@@ -59,6 +59,17 @@ export function memoryReport(drafts: readonly MemoryNeed[]): MemoryReport {
   return report;
 }
 
+/**
+ * Bytes that building these graphs will allocate: every storage that has no buffer yet once, and
+ * activations as the buffers that they share.
+ */
+export function missingBytes(drafts: readonly MemoryNeed[]): number {
+  const missing = [...new Set(drafts.flatMap(({ storages }) => [...storages]))]
+    .filter(({ arena, buffer }) => arena !== "activations" && !buffer);
+  return missing.reduce((sum, { bytes }) => sum + bytes, 0) +
+    drafts.reduce((sum, { sharedBytes }) => sum + sharedBytes, 0);
+}
+
 /** A report as one line for people. */
 export function describeMemory(report: MemoryReport): string {
   const parts = Object.entries(report).map(([arena, bytes]) => `${arena} ${formatBytes(bytes)}`);

@@ -151,11 +151,10 @@ Deno.test("the keys of a layer are settings of pretraining, checked by its defin
       "--model.toy_deviation is -1; expected a number of at least",
     );
     // A run that was started with such a key does not go on without it.
-    await keepSettings(dir, given);
-    await Deno.mkdir(`${dir}/checkpoints/step-0000001`, { recursive: true });
-    await keepSettings(dir, given);
+    await keepSettings(dir, given, false);
+    await keepSettings(dir, given, true);
     await assertRejects(
-      () => keepSettings(dir, without),
+      () => keepSettings(dir, without, true),
       UserError,
       "model.toy_deviation was 0.25 and is now not set",
     );

@@ -12,7 +12,10 @@ Deno.test("an example that cannot be used is told by its number in the set", asy
     const take = () => {
       throw new UnusableExample("too long");
     };
-    const { message } = await assertRejects(() => takeExamples(data, examples, take), UserError);
+    const { message } = await assertRejects(
+      () => takeExamples(data, examples, take, () => {}),
+      UserError,
+    );
     assertStringIncludes(message, "embedded, example 1: too long");
     assertStringIncludes(message, "embedded, example 2: too long");
   }

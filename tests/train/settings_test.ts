@@ -7,7 +7,12 @@ import {
 } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
-import { loadPretrainSettings, pretrainHelp } from "../../train/settings/pretrain-settings.ts";
+import { pretrain } from "../../train/pretrain.ts";
+import {
+  loadPretrainSettings,
+  pretrainHelp,
+  pretrainSettings,
+} from "../../train/settings/pretrain-settings.ts";
 import { settingsToYaml } from "../../train/settings/settings.ts";
 
 async function withYaml<T>(yaml: string, use: (path: string) => Promise<T>): Promise<T> {
@@ -46,6 +51,29 @@ Deno.test("settings: arguments go over --config, and --config over the defaults"
     train: { ...defaults.train, steps: 9, microBatch: 3, learningRate: 1e-4 },
     sample: { ...defaults.sample, prompts: ["a b", "c"] },
   });
+});
+
+Deno.test("settings: an object goes over the defaults, and is checked as arguments are", async () => {
+  const defaults = await loadPretrainSettings([]);
+  const given = { train: { steps: 7, clip: undefined }, data: { source: ["a.jsonl"] } };
+  assertEquals(await pretrainSettings(given), {
+    ...defaults,
+    data: { ...defaults.data, source: ["a.jsonl"] },
+    train: { ...defaults.train, steps: 7 },
+  });
+  assertEquals(await pretrainSettings({ train: undefined }), defaults);
+  const mistakes: [Record<string, unknown>, string][] = [
+    [{ train: { steps: 0 } }, "train.steps is 0; expected a whole number of at least 1"],
+    [{ train: { stpes: 1 } }, 'unknown setting "train.stpes"; did you mean "train.steps"?'],
+    [{ trian: { steps: 1 } }, 'unknown section "trian"; did you mean "train"?'],
+    [{ train: 3 }, "train is 3; expected settings by name"],
+    [{ model: { mlp_type: "x" } }, 'model.mlp_type is "x"; expected senet or raw'],
+  ];
+  for (const [mistaken, expected] of mistakes) {
+    for (const use of [pretrainSettings, pretrain]) {
+      assertStringIncludes((await assertRejects(() => use(mistaken), UserError)).message, expected);
+    }
+  }
 });
 
 Deno.test("settings: written as YAML, they are read back to the same values", async () => {

@@ -29,6 +29,7 @@ export async function tinyRun(dir: string, ...more: string[]): Promise<string[]>
     "--data.heldOut=0.2",
     "--data.sequence=16",
     "--data.vocabulary=16",
+    `--data.cacheDir=${dir}/cache`,
     "--train.steps=8",
     "--train.microBatch=2",
     "--train.accumulation=2",

@@ -1,4 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Gpu } from "../../kernels/runtime/device.ts";
+import { totalBytes } from "../../kernels/runtime/memory.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { initialValues } from "../../model/network/initialization.ts";
@@ -128,4 +131,19 @@ Deno.test("layers computed again give the same bits in less memory", async () =>
   assertEquals(recomputed.losses, kept.losses);
   assertEquals(recomputed.weights, kept.weights);
   assert(recomputed.activations < kept.activations);
+});
+
+Deno.test("a step that does not fit is refused before anything is allocated; loaded weights count as there", async () => {
+  const options = { ...OPTIONS, tokens: LENGTH, sequences: 1 };
+  const parameters = await freshModel();
+  const planned = await TrainingStep.plan(gpu, parameters, options);
+  const needed = totalBytes(planned.memory) - planned.memory.weights!;
+  planned.destroy();
+  const planWith = (free: number) => {
+    const host = { ...gpu.host, freeMemory: () => free };
+    const small = new Gpu(gpu.device, { ...gpu.capabilities, cpu: true }, host);
+    return TrainingStep.plan(small, parameters, options);
+  };
+  await assertRejects(() => planWith(needed - 1), UserError, "Too little memory");
+  (await planWith(needed)).destroy();
 });

@@ -1,10 +1,17 @@
 import type { BlockSource } from "../../data/blocks.ts";
 import { IGNORED_LABEL } from "../../data/instructions/encode.ts";
-import type { StepSource } from "../run/loop.ts";
 import type { MicroBatch } from "../step/micro-batch.ts";
+import type { StepSource } from "./step-source.ts";
 
 /** Steps of pretraining: blocks of a corpus, each token the label of the one before it. */
 export class BlockBatches implements StepSource {
+  /**
+   * Continues from the position of the blocks.
+   *
+   * @param microBatch blocks of a micro-batch
+   * @param accumulation micro-batches of a step
+   * @param padding the token that fills up blocks; the loss ignores it
+   */
   constructor(
     private readonly blocks: BlockSource,
     private readonly microBatch: number,
@@ -12,6 +19,7 @@ export class BlockBatches implements StepSource {
     private readonly padding?: number,
   ) {}
 
+  /** The micro-batches of the next step. */
   next(): MicroBatch[] {
     return Array.from(
       { length: this.accumulation },
@@ -23,15 +31,17 @@ export class BlockBatches implements StepSource {
     );
   }
 
+  /** The position of the blocks. */
   position(): unknown {
     return this.blocks.position();
   }
 }
 
 /**
- * Blocks of seq + 1 tokens as inputs and the labels behind them.
+ * A micro-batch of blocks: all tokens but the last are inputs, all but the first their labels.
  *
- * @param padding the token that fills blocks up, which the loss leaves out
+ * @param blocks int32 [seq + 1] each
+ * @param padding the token that fills up blocks; the loss ignores it
  */
 export function microBatchOfBlocks(blocks: readonly Int32Array[], padding?: number): MicroBatch {
   return {
@@ -40,4 +50,16 @@ export function microBatchOfBlocks(blocks: readonly Int32Array[], padding?: numb
       block.subarray(1).map((token) => token === padding ? IGNORED_LABEL : token)
     ),
   };
+}
+
+/** Blocks in micro-batches of `rows` blocks each, in order; the last one may have fewer. */
+export function microBatchesOfBlocks(
+  blocks: readonly Int32Array[],
+  rows: number,
+  padding?: number,
+): MicroBatch[] {
+  return Array.from(
+    { length: Math.ceil(blocks.length / rows) },
+    (_, i) => microBatchOfBlocks(blocks.slice(i * rows, (i + 1) * rows), padding),
+  );
 }

@@ -1,37 +1,41 @@
 import { shuffled } from "../../data/random.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { type Extent, firstFit } from "./first-fit.ts";
-import type { StepSource } from "../run/loop.ts";
 import type { MicroBatch, Room } from "../step/micro-batch.ts";
+import { type Extent, firstFit } from "./first-fit.ts";
+import type { StepSource } from "./step-source.ts";
 
-/** Tokens and the labels behind them, -100 where the loss does not look. */
+/** A text as a model trains on it. */
 export interface Sequence {
+  /** Token ids. */
   readonly inputs: readonly number[];
+  /** The token that should follow each input, or -100 where the loss ignores it. */
   readonly labels: readonly number[];
-  /** Log-probability of the labels under the reference model, where a loss asks for it. */
+  /** Sum of the labels' log-probabilities under the reference model, where the loss needs it. */
   readonly reference?: number;
 }
 
-/** Sequences that go through the network together: one, or the two of a pair. */
+/** Sequences that stay in one micro-batch: one, or the two of a pair. */
 export type Item = readonly Sequence[];
 
-/** Items by their number: an array, or something that makes each when it is asked for. */
+/** Items by index: an array, or an object that makes an item when it is asked for one. */
 export interface Items {
+  /** The number of items. */
   readonly length: number;
+  /** The item at an index from 0. */
   at(index: number): Item | undefined;
 }
 
-/** Where a run through shuffled items stands; JSON. */
+/** The position in shuffled items; JSON. */
 interface ItemPosition {
   epoch: number;
   index: number;
-  /** Tells the items from others, among which the position means nothing. */
+  /** The digest of the items: among other items, the position means nothing. */
   items: string;
 }
 
 /**
- * Steps of fine-tuning: so many items each, in another random order every epoch. An epoch's last
- * step has what is left.
+ * Steps of fine-tuning: a fixed number of items each, in another random order every epoch. The last
+ * step of an epoch takes the rest.
  */
 export class ExampleBatches implements StepSource {
   #epoch = 0;
@@ -39,9 +43,12 @@ export class ExampleBatches implements StepSource {
   #order: Uint32Array;
 
   /**
-   * @param digest of `digestOf`: what tells the items, and those held out, from others
-   * @param batch items of a step
-   * @param layOut puts a step's items into micro-batches
+   * Starts at the first epoch.
+   *
+   * @param digest of all items, with those held out: see {@linkcode digestOf}
+   * @param batch items per step
+   * @param seed seed of the order
+   * @param layOut puts a step's items into micro-batches: {@linkcode packed} or {@linkcode padded}
    */
   constructor(
     private readonly items: Items,
@@ -53,6 +60,7 @@ export class ExampleBatches implements StepSource {
     this.#order = shuffled(items.length, seed);
   }
 
+  /** The micro-batches of the next step. */
   next(): MicroBatch[] {
     if (this.#index === this.items.length) this.#enterEpoch(this.#epoch + 1);
     const chosen = this.#order.subarray(this.#index, this.#index + this.batch);
@@ -60,12 +68,19 @@ export class ExampleBatches implements StepSource {
     return this.layOut(Array.from(chosen, (item) => this.items.at(item)!));
   }
 
-  position(): ItemPosition {
-    return { epoch: this.#epoch, index: this.#index, items: this.digest };
+  /** The epoch, the number of its items that were taken, and the digest. */
+  position(): unknown {
+    const position: ItemPosition = {
+      epoch: this.#epoch,
+      index: this.#index,
+      items: this.digest,
+    };
+    return position;
   }
 
-  /** @param position taken among the same items: see {@linkcode requireSameItems} */
+  /** Continues from a position. @throws UserError if it was taken among other items */
   seek(position: unknown): void {
+    requireSameItems(position, this.digest);
     const { epoch, index } = position as ItemPosition;
     this.#enterEpoch(epoch);
     this.#index = index;
@@ -87,14 +102,14 @@ export function requireSameItems(position: unknown, digest: string): void {
   );
 }
 
-/** Steps of an epoch. */
+/** The number of steps in an epoch. */
 export function stepsPerEpoch(items: number, batch: number): number {
   return Math.ceil(items / batch);
 }
 
 /**
- * Packs items into as few micro-batches as first-fit finds. Sequences never see each other, so a
- * packed one trains exactly as it would alone.
+ * Packs items into few micro-batches, by first-fit. Sequences never see each other: a packed one
+ * trains exactly as it would alone.
  */
 export function packed(items: readonly Item[], room: Room): MicroBatch[] {
   return firstFit(items.map(extentOf), room).map((bin) =>
@@ -102,7 +117,7 @@ export function packed(items: readonly Item[], room: Room): MicroBatch[] {
   );
 }
 
-/** The same number of items in every micro-batch, the rest of its rows padding. */
+/** Puts the same number of items in every micro-batch; the other rows are padding. */
 export function padded(items: readonly Item[], perMicroBatch: number): MicroBatch[] {
   return Array.from(
     { length: Math.ceil(items.length / perMicroBatch) },
@@ -110,7 +125,7 @@ export function padded(items: readonly Item[], perMicroBatch: number): MicroBatc
   );
 }
 
-/** Items one behind the other. */
+/** A micro-batch of items, one after another. */
 export function microBatchOfItems(items: readonly Item[]): MicroBatch {
   const sequences = items.flat();
   return {
@@ -125,12 +140,12 @@ export function* each(items: Items): Generator<Item> {
   for (let index = 0; index < items.length; index++) yield items.at(index)!;
 }
 
-/** What an item takes of a micro-batch. */
+/** The rows and sequences of an item. */
 export function extentOf(item: Item): Extent {
   return { tokens: tokensOf(item), sequences: item.length };
 }
 
-/** Tokens of an item's sequences together. */
+/** The number of tokens in an item's sequences. */
 export function tokensOf(item: Item): number {
   return item.reduce((sum, { inputs }) => sum + inputs.length, 0);
 }

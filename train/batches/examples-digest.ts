@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { each, type Items } from "./example-batches.ts";
 
-/** A hash of the tokens and labels of all items: what tells them from any others. */
+/** A hash of the tokens and labels of all items. Other items have another. */
 export function digestOf(items: Items): string {
   const hash = createHash("sha256");
   for (const item of each(items)) {

@@ -1,6 +1,8 @@
-/** Rows and sequences: of an item, or of the room for items. */
+/** The size of an item, or of the space for items. */
 export interface Extent {
+  /** Number of rows, one per token. */
   readonly tokens: number;
+  /** Number of sequences in the rows. */
   readonly sequences: number;
 }
 

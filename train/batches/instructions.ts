@@ -5,31 +5,33 @@ import { findSets, type InstructionSet } from "../../data/instructions/registry.
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { FineTuningSettings } from "../settings/fine-tuning-settings.ts";
 
-/** Where a stage has its examples from. */
-export interface Examples<T> {
-  /** Makes the embedded set. */
+/** Where the examples of a stage come from. */
+export interface ExampleSource<T> {
+  /** Makes the embedded dataset. */
   embedded: () => Promise<T[]>;
-  /** Reads a set from its file; what is no example is counted as a problem. */
+  /** Reads a dataset from its file; records that are no examples are counted as problems. */
   read: (set: InstructionSet, problems: Problems) => AsyncIterable<T>;
 }
 
-/** A set that the settings name, to be gone through as often as one likes. */
+/** A dataset that the settings name. It can be read several times. */
 interface NamedSet<T> {
   name: string;
   examples: (problems: Problems) => AsyncIterable<T> | Iterable<T>;
 }
 
 /**
- * Goes through the examples of the sets that the settings name, mixed as they say, one at a time:
- * sets may be larger than memory. What cannot be used is counted and printed.
+ * Takes the examples of the datasets that the settings name, mixed as they say, one at a time:
+ * datasets may be larger than memory.
  *
  * @param take uses an example; throws UnusableExample for one that cannot be
- * @throws UserError for a set that is not there or of no use, or if nothing could be taken
+ * @param say called with a summary of the examples that could not be used
+ * @throws UserError for a dataset that is missing or unusable, or if no example could be taken
  */
 export async function takeExamples<T>(
   data: FineTuningSettings["data"],
-  { embedded, read }: Examples<T>,
+  { embedded, read }: ExampleSource<T>,
   take: (example: T) => void,
+  say: (text: string) => void,
 ): Promise<void> {
   const choices = data.sets.map(parseSetChoice);
   const names = choices.map(({ name }) => name).filter((name) => name !== "embedded");
@@ -67,7 +69,7 @@ export async function takeExamples<T>(
   if (taken === 0) {
     throw new UserError(`no example is left to learn from; raise data.cutoff. ${problems}`);
   }
-  if (problems.count > 0) console.log(String(problems));
+  if (problems.count > 0) say(String(problems));
 }
 
 async function count(examples: AsyncIterable<unknown> | Iterable<unknown>): Promise<number> {

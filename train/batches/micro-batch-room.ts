@@ -3,29 +3,33 @@ import { each, extentOf, type Items } from "./example-batches.ts";
 import { type Extent, firstFit } from "./first-fit.ts";
 import type { Room } from "../step/micro-batch.ts";
 
-/** What decides how examples are laid out in micro-batches. */
-interface Layout {
-  /** Examples of a step. */
+/** How examples are put into micro-batches. */
+export interface ExampleLayout {
+  /** Examples per step. */
   readonly batch: number;
-  /** Examples of the longest length that there is memory for at once. */
+  /** Examples of the longest length that fit in memory at once. */
   readonly microBatch: number;
-  /** Whether examples share a micro-batch's rows as they fit, or have the longest one's each. */
+  /** Whether as many examples as fit share the rows; if not, each has the rows of the longest one. */
   readonly packing: boolean;
 }
 
-/** Rows come in multiples of this, for tiles' sake. */
+/** The number of rows is a multiple of this, as kernels compute rows in tiles. */
 const ROW_UNIT = 64;
-/** What a micro-batch costs beside its rows, in rows: for Steel-LLM on an H200 11 ms of 85. */
+/** The fixed cost of a micro-batch, in rows. Measured for Steel-LLM on an H200: 11 ms of 85. */
 const OVERHEAD = 700;
-/** Steps that are packed to see how many micro-batches they need. */
+/** Number of steps that are packed to count the micro-batches that they need. */
 const TRIED_STEPS = 16;
 
 /**
- * The room of a micro-batch: at most the rows of `microBatch` examples of the longest length, or of
- * a step's if these are fewer, and of these as many as waste least. A step's last micro-batch is as
- * large as the others, so that rows which fill eight and a little of a ninth cost nine.
+ * Chooses the number of rows of a micro-batch. The most is `microBatch` examples of the longest
+ * length, or `batch` if that is fewer; fewer rows are chosen where they waste less. All micro-batches
+ * of a step have the same number of rows: examples that fill eight and a part of a ninth cost nine.
  */
-export function roomFor(items: Items, { batch, microBatch, packing }: Layout, seed: number): Room {
+export function roomFor(
+  items: Items,
+  { batch, microBatch, packing }: ExampleLayout,
+  seed: number,
+): Room {
   const sizes: Extent[] = [];
   let longest = 0;
   for (const item of each(items)) {
@@ -41,7 +45,7 @@ export function roomFor(items: Items, { batch, microBatch, packing }: Layout, se
   const mean = sizes.reduce((sum, { tokens }) => sum + tokens, 0) / sizes.length;
   const roomOf = (tokens: number): Room => ({
     tokens,
-    // Enough for examples of ordinary length.
+    // Enough for examples of mean length.
     sequences: perItem * Math.ceil(1.25 * tokens / mean),
     longest,
   });

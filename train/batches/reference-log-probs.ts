@@ -8,38 +8,52 @@ import { digestOf } from "./examples-digest.ts";
 import type { Room } from "../step/micro-batch.ts";
 import { SequenceScorer } from "../step/sequence-scorer.ts";
 
-/** The file in a run's folder that keeps what the reference model made of the answers. */
+/** The file in a run's folder that keeps the reference model's log-probabilities. */
 const CACHE_FILE = "reference-log-probabilities.json";
 
 interface Cache {
-  /** What the numbers depend on: model, data, device and arithmetic. */
+  /** A hash of what the numbers depend on: model, data, device and precision. */
   key: string;
   /** [item][sequence]: Σ ln p of the labels. */
   logProbs: number[][];
 }
 
+/** The reference model, and where its log-probabilities are kept. */
+interface Reference {
+  /** The reference model, with the weights of the checkpoint `base`. */
+  readonly model: LanguageModel;
+  readonly base: string;
+  readonly room: Room;
+  /** The run's folder. */
+  readonly dir: string;
+}
+
 /**
- * The items with each sequence's log-probability under the model as it is: from the run's folder if
- * it was computed there for the same model and data, else computed and kept there.
+ * Adds to the items each sequence's log-probability under the reference model. It is read from the
+ * run's folder if it was computed there for the same model and data; else it is computed and kept.
  *
- * @param from `model` holds the weights of the checkpoint `base`; `dir` is the run's folder
+ * @param say called with a line of text if it has to be computed
  */
 export async function withReferences(
   items: Items,
-  { model, base, room, dir }: { model: LanguageModel; base: string; room: Room; dir: string },
+  reference: Reference,
+  say: (text: string) => void,
 ): Promise<Items> {
-  const path = join(dir, CACHE_FILE);
-  const key = await keyOf(items, model, base);
-  const { logProbs } = await cached(path, key) ??
-    await keep(path, { key, logProbs: await computed(items, model, room) });
+  const path = join(reference.dir, CACHE_FILE);
+  const key = await keyOf(items, reference.model, reference.base);
+  let cache = await cached(path, key);
+  if (!cache) {
+    say(`Computing the reference model's log-probabilities of ${2 * items.length} answers.`);
+    cache = await keep(path, { key, logProbs: await computed(items, reference) });
+  }
+  const { logProbs } = cache;
   return {
     length: items.length,
     at: (i) => items.at(i)?.map((sequence, j) => ({ ...sequence, reference: logProbs[i][j] })),
   };
 }
 
-async function computed(items: Items, model: LanguageModel, room: Room) {
-  console.log(`Computing the reference model's log-probabilities of ${2 * items.length} answers.`);
+async function computed(items: Items, { model, room }: Reference): Promise<number[][]> {
   const scorer = await SequenceScorer.plan(model.gpu, model.parameters, room);
   const scores = await scorer.score(each(items));
   scorer.destroy();

@@ -1,16 +1,16 @@
 import { type Example, IGNORED_LABEL } from "../../data/instructions/encode.ts";
 import type { Item, Sequence } from "./example-batches.ts";
 
-/** An example as the model trains on it: each token's label moved to the token before it. */
+/** An example as a sequence to train on: each token's label moves to the token before it. */
 export function sequenceOf({ ids, labels }: Example): Sequence {
   return { inputs: ids, labels: [...labels.slice(1), IGNORED_LABEL] };
 }
 
 /**
- * An example with the first token of its last answer learnt from the prompt alone, as a sequence of
- * its own. A Soft MoE's dispatch sees the whole sequence: where the answer is among the inputs it
- * gives itself away, and nothing but that would be learnt of an answer of one letter. In generation
- * the first token follows a prompt that stands alone.
+ * An example as two sequences: the model learns the first token of the last answer from the prompt
+ * alone, and the rest from the whole example. A Soft MoE's dispatch sees the whole sequence: if the
+ * answer is among the inputs, the model can copy it, and learns nothing else from an answer of one
+ * letter. In generation, the first token follows a prompt without an answer.
  */
 export function unseenAnswerItem(example: Example): Item {
   const { inputs, labels } = sequenceOf(example);

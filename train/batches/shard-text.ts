@@ -23,16 +23,18 @@ export async function namesShards(source: readonly string[]): Promise<boolean> {
 }
 
 /**
- * Opens the shards of a run: those of `data.source`, those that were appended to it before, and now
- * those of `data.append`.
+ * Opens the shards of a run: those of `data.source`, those that were appended before, and those of
+ * `data.append`, which are appended now.
  *
- * @param position where a run goes on
- * @throws UserError for shards that changed, that the run holds already, or of another tokenizer, and
- *   for more than every second block held out
+ * @param position where the run continues; undefined for a new run
+ * @param say called with a line of text for each folder that is appended
+ * @throws UserError for shards that have changed, that the run has already, or of another tokenizer,
+ *   and for a share of held-out blocks above one half
  */
 export async function shardText(
   { data, train }: PretrainSettings,
   position: unknown,
+  say: (text: string) => void,
 ): Promise<PretrainingText> {
   if (data.heldOut > 0.5) {
     throw new UserError(
@@ -53,7 +55,7 @@ export async function shardText(
   });
   try {
     if (saved) blocks.seek(saved);
-    for (const dir of data.append) await append(blocks, dir);
+    for (const dir of data.append) say(await append(blocks, dir));
     const validation = validationBlocks(blocks, data.heldOut, train.validationBlocks);
     requireKnownTokens(validation, vocabulary.vocabularySize, manifests[0]);
     return {
@@ -72,16 +74,15 @@ export async function shardText(
   }
 }
 
-async function append(blocks: ShardBlocks, dir: string): Promise<void> {
+/** Adds the shards of a folder. Returns a line of text that says so. */
+async function append(blocks: ShardBlocks, dir: string): Promise<string> {
   const { epoch, index, blocks: before } = blocks.position();
   const added = await blocks.append(dir);
-  console.log(
-    `Appended ${dir}: ${added} blocks, mixed with the ${before - index} of ${before} that epoch ` +
-      `${epoch + 1} has not seen yet.`,
-  );
+  return `Appended ${dir}: ${added} blocks, mixed with the ${before - index} of ${before} that ` +
+    `epoch ${epoch + 1} has not seen yet.`;
 }
 
-/** A token left out of the vocabulary would be several others: no block would keep its length. */
+/** Without some tokens, their text would become several others: blocks would change their length. */
 function requireWholeVocabulary(vocabulary: number, { tokenizer }: Manifest): void {
   if (vocabulary === 0) return;
   throw new UserError(
@@ -111,7 +112,7 @@ async function vocabularyOf(manifest: Manifest, dir: string) {
   return { tokenizer, vocabularySize };
 }
 
-/** Some of the blocks that are held out, from every shard in proportion; all of them for 0. */
+/** `count` of the held-out blocks at even distances, so that every shard has its share; all for 0. */
 function validationBlocks(blocks: ShardBlocks, share: number, count: number): Int32Array[] {
   const indices = Array.from({ length: blocks.heldOutLength }, (_, index) => index);
   const validation = evenlySpaced(indices, count).map((index) => blocks.heldOut(index));
@@ -125,7 +126,7 @@ function validationBlocks(blocks: ShardBlocks, share: number, count: number): In
   );
 }
 
-/** What is held out stands for the rest: reading all of a terabyte would take too long. */
+/** Checks the held-out blocks alone: reading a terabyte would take too long. */
 function requireKnownTokens(
   validation: readonly Int32Array[],
   vocabularySize: number,

@@ -3,12 +3,12 @@ import { uploadBatch } from "../../model/network/batch.ts";
 import { planForward } from "../../model/inference/forward-pass.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 
-/** Milliseconds of passes that are not counted: a GPU takes a while to leave its idle clock. */
+/** Milliseconds of passes before the measurement: an idle GPU runs at a lower clock for a while. */
 const WARM_UP = 2000;
 
 /**
- * Times the forward pass alone, below the head, on random tokens: the most that reading prompts and
- * scoring letters can reach.
+ * Times the forward pass without the head on random tokens: the upper limit for reading prompts and
+ * scoring letters.
  *
  * @param parameters loaded
  * @param passes how many to time

@@ -1,8 +1,8 @@
 import type { LabelTime } from "../../kernels/runtime/profile.ts";
 
 /**
- * Lines for people: what each kernel of a plan took, its share, how often it ran, and the rate at
- * which it moved what it binds, which only means something where memory is what bounds it.
+ * A table of the kernels of a plan: the time of each, its share, how often it ran, and the rate at
+ * which it moved the bytes that it binds, which only matters where memory bandwidth is the limit.
  */
 export function profileTable(title: string, times: readonly LabelTime[]): string[] {
   const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);

@@ -6,24 +6,24 @@ import { microBatchOfBlocks } from "../batches/block-batches.ts";
 import type { MicroBatch } from "../step/micro-batch.ts";
 import { TrainingStep } from "../step/training-step.ts";
 
-/** Sequences computed at once, and tokens of each. */
+/** The number of sequences computed at once, and their length. */
 export interface StepShape {
   readonly microBatch: number;
   readonly sequence: number;
 }
 
 export interface StepTimes {
-  /** Of the median step. */
+  /** Tokens per second of the median step. */
   readonly tokensPerSecond: number;
   readonly memory: MemoryReport;
 }
 
-/** Micro-batches a step, as in the PyTorch figures that these are compared with. */
+/** Micro-batches per step, as in the PyTorch figures that ours are compared with. */
 const ACCUMULATION = 2;
 const LEARNING_RATE = 3e-4;
 const OPTIONS = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clip: 1 };
 
-/** Milliseconds of steps that are not counted: a GPU takes a while to leave its idle clock. */
+/** Milliseconds of steps before the measurement: an idle GPU runs at a lower clock for a while. */
 const WARM_UP = 4000;
 
 /**
@@ -55,7 +55,7 @@ export async function benchmarkStep(
 }
 
 /**
- * Where a step's time goes: one micro-batch and one update, kernel by kernel.
+ * Measures the time of one micro-batch and of one update, kernel by kernel.
  *
  * @param parameters loaded; they are trained
  */

@@ -1,54 +1,55 @@
 import { isFolder } from "../../data/files/exists.ts";
-import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
-import type { LanguageModel } from "../../model/inference/language-model.ts";
+import { loadTokenizer } from "../../model/host/load-tokenizer.ts";
+import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
 import { checkpointsOf } from "../../model/host/run-folder.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import type { FineTuningSettings } from "../settings/fine-tuning-settings.ts";
-import { runOnGpu } from "./run-on-gpu.ts";
-import { keptSettings } from "../settings/run-settings.ts";
-import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
-import { loadTokenizer } from "../../model/host/load-tokenizer.ts";
+import { readRunSettings } from "../settings/run-settings.ts";
+import type { BegunRun } from "./training-checkpoint.ts";
 
-/** What fine-tuning starts from. */
-export interface Base {
+/** The checkpoint that fine-tuning starts from. */
+export interface Base extends Disposable {
+  /** The checkpoint's folder, as settings name it. */
+  readonly path: string;
   readonly checkpoint: Checkpoint;
-  /** The checkpoint's own. */
+  /** The checkpoint's tokenizer. */
   readonly tokenizer: Tokenizer;
 }
 
 /**
- * Opens what `model.path` means, and then the device of a run from there.
+ * Opens the checkpoint that `model.path` names: the folder itself, or the newest checkpoint of a
+ * run's folder. A run that continues keeps the checkpoint that it started from, even if that folder
+ * has newer ones now.
  *
- * @param command what makes a checkpoint, to be named where there is none
- * @param run is given the settings with the folder of one checkpoint as `model.path`
- * @throws UserError if there is none, or none that these settings can be used with
+ * @param begun what `findRun` found in the folder of the run
+ * @param command the command that makes a checkpoint, named in the error if there is none
+ * @throws UserError if there is no checkpoint, or it does not fit the settings
  */
-export async function runFromBase<S extends FineTuningSettings>(
-  settings: S,
+export async function openBase(
+  settings: FineTuningSettings,
+  begun: BegunRun | undefined,
   command: string,
-  run: (gpu: Gpu, settings: S, base: Base) => Promise<LanguageModel | undefined>,
-): Promise<LanguageModel | undefined> {
-  const path = await checkpointOf(settings, command);
-  using checkpoint = await openCheckpoint(path);
-  const tokenizer = await tokenizerOf(checkpoint, settings.data.cutoff);
-  return await runOnGpu(
-    { ...settings, model: { path } },
-    (gpu, settings) => run(gpu, settings, { checkpoint, tokenizer }),
-  );
+): Promise<Base> {
+  const path = await folderOf(settings, begun, command);
+  const checkpoint = await openCheckpoint(path);
+  try {
+    const tokenizer = await tokenizerOf(checkpoint, settings.data.cutoff);
+    return { path, checkpoint, tokenizer, [Symbol.dispose]: () => checkpoint.close() };
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
 }
 
-/**
- * The folder of the checkpoint that `model.path` means: the folder itself, or of a run's folder the
- * newest. A run that goes on keeps the one it began with, as that folder may have gained others since.
- */
-async function checkpointOf(
+async function folderOf(
   { model: { path }, run }: FineTuningSettings,
+  begun: BegunRun | undefined,
   command: string,
 ): Promise<string> {
   const checkpoints = await checkpointsOf(path);
-  const before = (await keptSettings(run.dir))?.model?.path;
+  const before = begun && (await readRunSettings(run.dir)).model?.path;
   const checkpoint = checkpoints.find((each) => each === before) ?? checkpoints.at(-1);
   if (checkpoint !== undefined) return checkpoint;
   if (await isFolder(path)) return path;
@@ -58,7 +59,7 @@ async function checkpointOf(
   );
 }
 
-/** The tokenizer, if the model knows all its tokens and takes as many at once as are asked for. */
+/** The tokenizer, if the model knows all its tokens and takes `cutoff` tokens at once. */
 async function tokenizerOf(
   { dir, config: { vocabSize, maxPositions } }: Checkpoint,
   cutoff: number,

@@ -17,27 +17,27 @@ use([
   TitleComponent,
 ]);
 
-/** A step and what was measured there. */
+/** A step and a value measured at it. */
 export type Point = [step: number, value: number];
 
 export interface Curve {
   name: string;
   points: Point[];
   color: string;
-  /** Many measurements, drawn thin and without dots. */
+  /** Many points, drawn as a thin line without dots. */
   dense: boolean;
 }
 
 export interface CurveChart {
   title: string;
-  /** What the numbers are, with their unit. */
+  /** Name of the values, with their unit. */
   axis: string;
   curves: Curve[];
   /** A value to draw a dashed line at. */
   mark?: { value: number; label: string };
 }
 
-/** What was measured over a run as a picture: the text of an SVG file that refers to nothing outside. */
+/** Draws values over the steps of a run. Returns an SVG file that needs no other file. */
 export function drawCurves({ title, axis, curves, mark }: CurveChart): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 800, height: 450 });
   chart.setOption({

@@ -1,168 +1,173 @@
 import { join } from "node:path";
-import { ProgressDisplay } from "../../data/progress/progress-display.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
+import type { StepSource } from "../batches/step-source.ts";
 import { flopsPerToken, peakRate } from "../step/flops.ts";
-import { Interruption } from "./interruption.ts";
+import type { MicroBatch } from "../step/micro-batch.ts";
+import { learningRate } from "../step/schedule.ts";
+import type { StepReport, TrainingStep } from "../step/training-step.ts";
 import { lossCurve } from "./loss-curve.ts";
 import { MetricsLog } from "./metrics-log.ts";
-import type { MicroBatch } from "../step/micro-batch.ts";
-import { learningRate, type LearningRateSchedule } from "../step/schedule.ts";
-import { statusText } from "./step-status.ts";
+import type { RunOptions, TrainedStep } from "./run-options.ts";
+import type { TrainingStage } from "./stage.ts";
 import { removeOldCheckpoints, saveTraining, type TrainingState } from "./training-checkpoint.ts";
-import type { StepReport, TrainingStep } from "../step/training-step.ts";
 
-/** An endless supply of what optimizer steps train on, which can say where it is and return there. */
-export interface StepSource {
-  /** The micro-batches of the next step. */
-  next(): MicroBatch[];
-  /** JSON. */
-  position(): unknown;
-}
-
-/** A run of any stage: stages differ in what `source` and `validate` hold. */
-export interface Run {
-  /** Name of the stage, for titles. */
-  readonly stage: string;
-  /** The run's folder. */
-  readonly dir: string;
-  readonly model: LanguageModel;
-  readonly training: TrainingStep;
-  readonly source: StepSource;
-  readonly schedule: LearningRateSchedule;
-  /** The loss over what is held out; left out where nothing is. */
-  readonly validate?: () => Promise<number>;
-  readonly validateEvery: number;
-  readonly checkpointEvery: number;
-  readonly keepCheckpoints: number;
-  /** Files to store with each checkpoint, by name. */
-  readonly files: Record<string, string>;
-  /** What a model that knows only how often each held-out token occurs would reach. */
-  readonly unigramEntropy?: number;
-  /** Pictures to draw of the measurements with each checkpoint, besides the losses: by file name. */
-  readonly pictures?: Record<string, (lines: readonly StepMetrics[]) => string>;
-  /** How to go on after an interruption, for people. */
-  readonly command: string;
+/** A stage with its planned training step and validation. */
+export interface PlannedStage extends TrainingStage {
+  readonly step: TrainingStep;
+  /** Computes means over the held-out targets, `loss` and others by name; optional. */
+  readonly validate?: () => Promise<Record<string, number>>;
 }
 
 /**
- * Trains until the last step of the schedule or until Ctrl-C; then the step at hand is finished and
- * a checkpoint written.
+ * Trains until the last step, or until the signal stops it: then it finishes the current step and
+ * saves a checkpoint.
  *
- * @param start where the run stands; not changed
+ * @param start state of the run at the start; not changed
  * @returns true if the run is complete
- * @throws UserError naming the step, when loss, gradient or updated weights are not finite; nothing of
- *   that step is saved
+ * @throws UserError naming the step, if loss, gradient or updated weights are not finite; nothing
+ *   of that step is saved
  */
-export async function train(run: Run, start: TrainingState): Promise<boolean> {
-  const { schedule, training, source, model } = run;
+export async function train(
+  stage: PlannedStage,
+  start: TrainingState,
+  options: RunOptions,
+): Promise<boolean> {
+  const { steps } = stage.training;
+  options.onStart?.(start.step, steps);
+  try {
+    const { step } = await trainSteps(stage, start, options);
+    if (step === steps) return true;
+    options.onMessage?.(
+      step > 0 ? `Stopped after step ${step}, which is saved.` : "Stopped before the first step.",
+    );
+    return false;
+  } finally {
+    options.onEnd?.();
+  }
+}
+
+/** @returns the state of the run at the end */
+async function trainSteps(
+  stage: PlannedStage,
+  start: TrainingState,
+  options: RunOptions,
+): Promise<TrainingState> {
+  const { gpu, parameters: { config, mixed }, step, source, training } = stage;
+  const { steps } = training;
   const state = { ...start };
-  const { config, mixed } = model.parameters;
   let peak: number | undefined;
-  using display = new ProgressDisplay("stdout");
-  const show = (status: string) =>
-    display.show({ task: "step", done: state.step, total: schedule.steps, status });
-  show("");
-  using interruption = new Interruption(display);
-  using metrics = new MetricsLog(join(run.dir, "metrics.jsonl"), state.step);
+  using metrics = new MetricsLog(join(stage.dir, "metrics.jsonl"), state.step);
   let saved = state.step;
   let upcoming: Promise<MicroBatch[]> | undefined;
+  const save = async () => {
+    const folder = await saveCheckpoint(stage, state);
+    saved = state.step;
+    options.onCheckpoint?.(folder);
+  };
 
-  while (state.step < schedule.steps && !interruption.requested) {
+  while (state.step < steps && !options.signal?.aborted) {
     // After a step, as a GPU that has been idle runs at a fraction of its clock.
-    if (state.step === start.step + 1) peak = await peakRate(model.gpu, mixed);
+    if (state.step === start.step + 1) peak = await peakRate(gpu, mixed);
     const began = performance.now();
-    const rate = learningRate(state.step, schedule);
+    const rate = learningRate(state.step, training);
     const microBatches = await upcoming ?? source.next();
     const position = source.position();
-    const running = training.run(microBatches, rate, state.step + 1 - state.skipped);
-    if (state.step + 1 < schedule.steps) {
-      upcoming = prepare(source, training);
-      upcoming.catch(() => {}); // said by the step that needs it, if that comes
+    // AdamW has not seen the steps that were skipped.
+    const running = step.run(microBatches, rate, state.step + 1 - state.skipped);
+    if (state.step + 1 < steps) {
+      upcoming = prepare(source, step);
+      upcoming.catch(() => {}); // the step that needs it throws the error, if that step comes
     }
     const report = await running;
     if (!report.usable || !report.weightsFinite) throw notFinite(state.step + 1, saved, report);
-    const { tokens, sequence } = extentOfStep(microBatches);
+    const { tokens, length } = sizeOfStep(microBatches);
     const tokensPerSecond = tokens / ((performance.now() - began) / 1000);
-    const shareOfPeak = peak && tokensPerSecond * flopsPerToken(config, sequence) / peak;
     state.step++;
-    if (!report.finite) {
-      state.skipped++;
-      display.line(
-        `step ${state.step}: a gradient overflowed at loss scale ${report.lossScale}; step ` +
-          `skipped, the scale is now ${training.lossScale.value}`,
-      );
-    }
     state.tokens += tokens;
     state.position = position;
-    const { loss } = report;
-    show(statusText({ loss, learningRate: rate, tokensPerSecond, shareOfPeak }));
-
-    const last = state.step === schedule.steps || interruption.requested;
-    const validationLoss = last || state.step % run.validateEvery === 0
-      ? await run.validate?.()
-      : undefined;
-    metrics.append({
+    if (!report.finite) {
+      state.skipped++;
+      options.onMessage?.(
+        `step ${state.step}: a gradient overflowed at loss scale ${report.lossScale}; step ` +
+          `skipped, the scale is now ${step.lossScale.value}`,
+      );
+    }
+    const trained: TrainedStep = {
       step: state.step,
-      loss,
-      ...report.measures,
+      steps,
+      loss: report.loss,
+      measures: report.measures,
       gradientNorm: report.gradientNorm,
       learningRate: rate,
+      lossScale: report.lossScale,
+      skipped: state.skipped,
       tokens: state.tokens,
-      tokensPerSecond: Math.round(tokensPerSecond),
-      ...(shareOfPeak !== undefined && { shareOfPeak: Number(shareOfPeak.toPrecision(3)) }),
-      ...(mixed && { lossScale: report.lossScale, skipped: state.skipped }),
-      ...(validationLoss !== undefined && { validationLoss }),
-    });
-    if (validationLoss !== undefined) {
-      display.line(`step ${state.step}: validation loss ${validationLoss.toFixed(4)}`);
-    }
-    if (state.step % run.checkpointEvery === 0) {
-      await save(run, state);
-      saved = state.step;
-    }
-  }
-  // Here and not at the last step: Ctrl-C may come while that is validated.
-  if (saved < state.step) await save(run, state);
+      tokensPerSecond,
+      shareOfPeak: peak && tokensPerSecond * flopsPerToken(config, length) / peak,
+    };
+    options.onStep?.(trained);
 
-  if (state.step < schedule.steps) {
-    display.line(
-      `Stopped after step ${state.step}, which is saved. To go on from there: ${run.command}`,
-    );
-    return false;
+    const isLast = state.step === steps || options.signal?.aborted;
+    const heldOut = isLast || state.step % training.validateEvery === 0
+      ? await stage.validate?.()
+      : undefined;
+    metrics.append(metricsOf(trained, mixed, heldOut?.loss));
+    if (heldOut) options.onValidation?.(state.step, heldOut);
+    if (state.step % training.checkpointEvery === 0) await save();
   }
-  return true;
+  // Not inside the loop: the signal may come during the validation of what is then the last step.
+  if (saved < state.step) await save();
+  return state;
 }
 
-/** The next step's micro-batches, the first made ready, while the GPU works on the step before. */
-// deno-lint-ignore require-await -- what goes wrong is to be told when it is waited for
-async function prepare(source: StepSource, training: TrainingStep): Promise<MicroBatch[]> {
+/** Makes the next step's micro-batches, and stages the first, while the GPU is at the step before. */
+// deno-lint-ignore require-await -- so that an error is thrown where the promise is awaited
+async function prepare(source: StepSource, step: TrainingStep): Promise<MicroBatch[]> {
   const microBatches = source.next();
-  training.stage(microBatches[0]);
+  step.stage(microBatches[0]);
   return microBatches;
 }
 
-async function save(run: Run, state: TrainingState): Promise<void> {
-  const { gpu, parameters } = run.model;
-  await saveTraining(run.dir, gpu, parameters, run.training, state, run.files);
-  await removeOldCheckpoints(run.dir, run.keepCheckpoints);
-  const lines = readMetrics(join(run.dir, "metrics.jsonl"));
-  await WholeFile.write(join(run.dir, "loss.svg"), picture(run, lines));
-  for (const [name, draw] of Object.entries(run.pictures ?? {})) {
-    await WholeFile.write(join(run.dir, name), draw(lines));
-  }
+/** A step's line of `metrics.jsonl`. */
+function metricsOf(trained: TrainedStep, mixed: boolean, validationLoss?: number): StepMetrics {
+  const { step, loss, measures, gradientNorm, tokens, shareOfPeak, lossScale, skipped } = trained;
+  return {
+    step,
+    loss,
+    ...measures,
+    gradientNorm,
+    learningRate: trained.learningRate,
+    tokens,
+    tokensPerSecond: Math.round(trained.tokensPerSecond),
+    ...(shareOfPeak !== undefined && { shareOfPeak: Number(shareOfPeak.toPrecision(3)) }),
+    ...(mixed && { lossScale, skipped }),
+    ...(validationLoss !== undefined && { validationLoss }),
+  };
 }
 
-function picture(run: Run, lines: readonly StepMetrics[]): string {
+/** Saves a checkpoint and draws the run so far. Returns the checkpoint's folder. */
+async function saveCheckpoint(stage: PlannedStage, state: TrainingState): Promise<string> {
+  const { dir, gpu, parameters, step, files = {}, pictures = {} } = stage;
+  const folder = await saveTraining(dir, gpu, parameters, step, state, files);
+  await removeOldCheckpoints(dir, stage.training.keepCheckpoints);
+  const metrics = readMetrics(join(dir, "metrics.jsonl"));
+  await WholeFile.write(join(dir, "loss.svg"), lossPicture(stage, metrics));
+  for (const [name, draw] of Object.entries(pictures)) {
+    await WholeFile.write(join(dir, name), draw(metrics));
+  }
+  return folder;
+}
+
+function lossPicture(stage: PlannedStage, metrics: readonly StepMetrics[]): string {
   return lossCurve({
-    title: `${run.stage}: ${run.model.parameters.count.toLocaleString("en")} parameters`,
-    training: lines.map(({ step, loss }) => [step, loss]),
-    validation: lines
+    title: `${stage.name}: ${stage.parameters.count.toLocaleString("en")} parameters`,
+    training: metrics.map(({ step, loss }) => [step, loss]),
+    validation: metrics
       .filter(({ validationLoss }) => validationLoss !== undefined)
       .map(({ step, validationLoss }) => [step, validationLoss]),
-    unigramEntropy: run.unigramEntropy,
+    unigramEntropy: stage.unigramEntropy,
   });
 }
 
@@ -179,9 +184,9 @@ function notFinite(step: number, saved: number, report: StepReport): UserError {
   );
 }
 
-/** Tokens of a step, and how long the sequence of one of them is on average. */
-function extentOfStep(microBatches: readonly MicroBatch[]): { tokens: number; sequence: number } {
+/** The tokens of a step, and the mean over these tokens of the length of their sequence. */
+function sizeOfStep(microBatches: readonly MicroBatch[]): { tokens: number; length: number } {
   const lengths = microBatches.flatMap(({ inputs }) => inputs.map(({ length }) => length));
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
-  return { tokens, sequence: lengths.reduce((sum, length) => sum + length ** 2, 0) / tokens };
+  return { tokens, length: lengths.reduce((sum, length) => sum + length ** 2, 0) / tokens };
 }

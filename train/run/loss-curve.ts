@@ -2,14 +2,14 @@ import { drawCurves, type Point } from "./curves.ts";
 
 export interface LossCurve {
   title: string;
-  /** Means over the targets of a step: nats a token, or what a loss over pairs comes to. */
+  /** Mean loss over the targets of each step: nats per token, or per pair. */
   training: Point[];
   validation: Point[];
-  /** Drawn as a line: what a model that knows only the tokens' frequencies would reach, in nats. */
+  /** The loss of a model that knows only how often each token occurs, in nats; drawn as a line. */
   unigramEntropy?: number;
 }
 
-/** The losses of a run as a picture: the text of an SVG file. */
+/** Draws the losses of a run. Returns an SVG file. */
 export function lossCurve({ title, training, validation, unigramEntropy }: LossCurve): string {
   return drawCurves({
     title,

@@ -2,14 +2,14 @@ import { readMetricLines, type StepMetrics } from "../../model/host/step-metrics
 import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 
 /**
- * A run's measurements: a JSON Lines file that only grows. What a run that was cut off wrote after
- * its last checkpoint is taken back when it goes on from there, so that no step stands there twice.
+ * The metrics of a run: a JSON Lines file with one line per step. When a run continues from a
+ * checkpoint, the lines after that checkpoint are removed, so that no step is there twice.
  */
 export class MetricsLog implements Disposable {
   readonly #file: AppendOnlyFile;
 
   /**
-   * Opens or makes the file at `path` for a run whose checkpoint has `step` steps behind it.
+   * Opens or creates the file at `path` for a run that continues after `step` steps.
    *
    * @throws UserError naming the line if the file holds anything else, or if it cannot be written
    */
@@ -18,7 +18,7 @@ export class MetricsLog implements Disposable {
     this.#file = new AppendOnlyFile(path, kept.at(-1)?.end ?? 0);
   }
 
-  /** @throws UserError when the disk is full; the next run of this file drops the broken line */
+  /** @throws UserError when the disk is full; the next start of the run removes the broken line */
   append(metrics: StepMetrics): void {
     this.#file.append(JSON.stringify(metrics) + "\n");
   }

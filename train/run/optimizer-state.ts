@@ -10,18 +10,18 @@ import type { Part } from "../../model/network/parameters.ts";
 import { openSafetensors } from "../../model/host/open-checkpoint.ts";
 import { writeSafetensors } from "../../model/host/write-safetensors.ts";
 
-/** AdamW's two moments, as they are called in files. */
+/** AdamW's two moments, as files name them. */
 const MOMENTS = ["mean", "square"] as const;
 
-/** Parameters whose moments a file keeps in one tensor, one behind the other. */
+/** Parameters whose moments are in one tensor of a file, one after another. */
 type Stack = readonly Part[];
 
 /**
  * Writes AdamW's moments: `mean.NAME` and `square.NAME` for every published parameter, f32, in its
- * published shape. Which parameters share a tensor on the GPU does not show.
+ * published shape. The file does not depend on which parameters share a tensor on the GPU.
  *
  * @param parts every published parameter
- * @param trained the moments of every tensor that the parts lie in
+ * @param trained the moments of the tensors that hold the parts
  */
 export async function writeOptimizerState(
   path: string,
@@ -50,8 +50,8 @@ export async function writeOptimizerState(
 /**
  * Reads AdamW's moments back.
  *
- * @param isStacked the file is of the first format, which kept the moments of several parameters in
- *   one tensor
+ * @param isStacked the file has the first format, in which one tensor holds the moments of several
+ *   parameters
  * @throws UserError for a file that is damaged or of another model
  */
 export async function readOptimizerState(
@@ -90,9 +90,8 @@ function stateOf({ tensor }: Part, trained: readonly Trained[]): Record<"mean" |
 }
 
 /**
- * What files of the first format keep together: the queries, keys and values of a layer, and the
- * matrices of all its experts that read the same input, in the order of publication and under the
- * first one's name.
+ * The stacks of the first format: queries, keys and values of a layer, and those matrices of all its
+ * experts that read the same input. A stack has the name of its first parameter.
  */
 function stacksOf(parts: readonly Part[]): Stack[] {
   const key = (name: string) =>

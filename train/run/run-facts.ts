@@ -1,22 +1,23 @@
 import { join } from "node:path";
 import project from "../../deno.json" with { type: "json" };
 import { WholeFile } from "../../data/files/whole-file.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
 import { describeMemory, formatBytes, type MemoryReport } from "../../kernels/runtime/memory.ts";
 import { formatJson } from "../../data/files/json.ts";
-import type { LanguageModel } from "../../model/inference/language-model.ts";
-
-/** Tokens of a run's text by where it is from. */
-export type TokensBySource = Record<string, number>;
+import type { Parameters } from "../../model/network/parameters.ts";
 
 /**
- * Writes what a run notes of itself for those who read its folder or report later, `facts.json`:
- * device, memory, machine, versions and the mixture of its data.
+ * Writes the facts of a run that its report shows, `facts.json`: device, memory, machine, versions
+ * and the mixture of its data.
+ *
+ * @param tokensBySource number of tokens from each source of the text
  */
 export async function keepFacts(
   dir: string,
-  { gpu, parameters }: LanguageModel,
+  gpu: Gpu,
+  parameters: Parameters,
   memory: MemoryReport,
-  tokensBySource?: TokensBySource,
+  tokensBySource?: Readonly<Record<string, number>>,
 ): Promise<void> {
   const { name, implementation } = gpu.capabilities;
   const { deno, v8, typescript } = Deno.version;

@@ -3,29 +3,30 @@ import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { isMixed, type Precision } from "../../model/network/precision.ts";
 
-/** What decides where a run computes, and in which arithmetic. */
+/** The settings of the device and of the precision. */
 interface DeviceSettings {
   readonly train: { readonly gpu: Implementation; readonly precision: Precision };
 }
 
 /**
- * Opens the device of a run, and closes it again unless `run` returns a model that lives there.
+ * Opens the device of a run, and closes it again unless `run` returns a model, which needs it.
  *
- * @param run is given the settings with what `auto` means on this device as their precision
- * @throws UserError if there is no such device, or if it lacks f16 that the settings ask for
+ * @param given a device to use instead; it is not closed
+ * @param run is called with the settings, in which the precision `auto` is resolved for the device
+ * @throws UserError if there is no such device, or if it has no f16 and the settings ask for it
  */
 export async function runOnGpu<S extends DeviceSettings>(
   settings: S,
+  given: Gpu | undefined,
   run: (gpu: Gpu, settings: S) => Promise<LanguageModel | undefined>,
 ): Promise<LanguageModel | undefined> {
-  const gpu = await openGpu(settings.train.gpu);
+  const gpu = given ?? await openGpu(settings.train.gpu);
+  let model: LanguageModel | undefined;
   try {
     const precision = isMixed(settings.train.precision, gpu.capabilities) ? "mixed" : "f32";
-    const model = await run(gpu, { ...settings, train: { ...settings.train, precision } });
-    if (!model) gpu.close();
+    model = await run(gpu, { ...settings, train: { ...settings.train, precision } });
     return model;
-  } catch (error) {
-    gpu.close();
-    throw error;
+  } finally {
+    if (!model && !given) gpu.close();
   }
 }

@@ -4,37 +4,43 @@ import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { renderChat } from "../../model/tokenizer/chat-template.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 
-/** Most tokens of an answer that shows how a model chats. */
+/** The most tokens of an answer. */
 const ANSWER_TOKENS = 64;
 
-/** Lets the model continue each prompt, prints the texts and keeps them as `samples.txt`. */
+/**
+ * Lets the model continue each prompt, and keeps the texts in the folder `dir` as `samples.txt`.
+ *
+ * @param dir the run's folder
+ * @returns the texts, each with its prompt; none where the settings ask for no tokens
+ */
 export async function writeSamples(
   model: LanguageModel,
   { prompts, tokens, ...sampling }: PretrainSettings["sample"],
   dir: string,
-): Promise<void> {
-  if (tokens === 0) return;
+): Promise<string[]> {
+  if (tokens === 0) return [];
   const added = await model.generateMany(prompts, { ...sampling, maxTokens: tokens });
-  await keepSamples(dir, prompts.map((prompt, i) => prompt + added[i].text));
+  return await keepSamples(dir, prompts.map((prompt, i) => prompt + added[i].text));
 }
 
-/** Asks the model each question in a chat of its own, prints the answers and keeps them likewise. */
+/** Asks the model each question in a new chat, and keeps questions and answers as `samples.txt`. */
 export async function writeAnswers(
   model: LanguageModel,
   questions: readonly string[],
   dir: string,
-): Promise<void> {
+): Promise<string[]> {
   const prompts = questions.map((content) =>
     renderChat([{ role: "user", content }], { addGenerationPrompt: true })
   );
   const answers = await model.generateMany(prompts, { temperature: 0, maxTokens: ANSWER_TOKENS });
-  await keepSamples(dir, questions.map((question, i) => `问：${question}\n答：${answers[i].text}`));
+  const texts = questions.map((question, i) => `问：${question}\n答：${answers[i].text}`);
+  return await keepSamples(dir, texts);
 }
 
-/** Between two texts, which may hold empty lines. */
+/** Separates two texts, which may contain empty lines. */
 const RULE = "\n\n----\n\n";
 
-async function keepSamples(dir: string, texts: readonly string[]): Promise<void> {
-  for (const text of texts) console.log(`\n${text}`);
+async function keepSamples(dir: string, texts: string[]): Promise<string[]> {
   await WholeFile.write(join(dir, "samples.txt"), texts.join(RULE) + "\n");
+  return texts;
 }

@@ -1,12 +1,7 @@
-/** What is shown of a training step. */
-export interface StepStatus {
-  /** Mean over the step's target tokens, in nats. */
-  loss: number;
-  learningRate: number;
-  tokensPerSecond: number;
-  /** Share of the rate of the device's own matrix product, from 0 to 1; absent where unmeasured. */
-  shareOfPeak?: number;
-}
+import type { TrainedStep } from "./run-options.ts";
+
+/** What a display shows of a training step. */
+type StepStatus = Pick<TrainedStep, "loss" | "learningRate" | "tokensPerSecond" | "shareOfPeak">;
 
 /** Such as `loss 5.123  lr 3.00e-4  12,345 tok/s  41 % of peak`. */
 export function statusText(status: StepStatus): string {

@@ -4,40 +4,47 @@ import { isRecord } from "../../data/files/is-record.ts";
 import { readJson } from "../../data/files/json-file.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { checkpointFolder, checkpointName, checkpointsOf } from "../../model/host/run-folder.ts";
+import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
+import {
+  checkpointFolder,
+  checkpointName,
+  checkpointsOf,
+  newestCheckpoint,
+} from "../../model/host/run-folder.ts";
+import { writeCheckpointFiles } from "../../model/host/write-checkpoint.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import type { LossScaleState } from "../step/loss-scale.ts";
 import type { TrainingStep } from "../step/training-step.ts";
 import { readOptimizerState, writeOptimizerState } from "./optimizer-state.ts";
-import { writeCheckpointFiles } from "../../model/host/write-checkpoint.ts";
 
-/** Where a run stands; JSON. */
+/** The state of a run; JSON. */
 export interface TrainingState {
-  /** Optimizer steps done. */
+  /** Number of optimizer steps done. */
   step: number;
-  /** Tokens trained on. */
+  /** Number of tokens trained on. */
   tokens: number;
-  /** Steps of these that were skipped because a gradient overflowed in f16. */
+  /** Number of these steps that were skipped because a gradient overflowed in f16. */
   skipped: number;
-  /** What the source of the batches needs to go on from there: at least `epoch` and `index`. */
+  /** The position of the source of the micro-batches: at least `epoch` and `index`. */
   position: unknown;
 }
 
-/** The state as it is saved, with what belongs to the step. */
-interface SavedState extends TrainingState {
-  /** How the files beside it are laid out; 1 where it is not there. */
+/** The state as it is saved, with that of the training step. */
+export interface SavedState extends TrainingState {
+  /** The format of the checkpoint; 1 where the file has none. */
   format: number;
+  /** The loss scale in mixed precision. */
   lossScale: LossScaleState;
 }
 
 const STATE_FILE = "training-state.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
-/** The first to keep AdamW's moments by published parameter. */
+/** Since format 2, AdamW's moments are kept by published parameter. */
 const FORMAT = 2;
 
 /**
- * Writes a checkpoint from which training goes on bit for bit: the model in Hugging Face's layout,
- * AdamW's moments, and where the run stands. A kill at any moment leaves earlier ones whole.
+ * Writes a checkpoint from which training continues bit for bit: the model in Hugging Face's layout,
+ * AdamW's moments and the state of the run. If the process is killed, earlier checkpoints stay whole.
  *
  * @param files the tokenizer's files, by name
  * @returns its folder, RUN/checkpoints/step-NNNNNNN
@@ -65,26 +72,47 @@ export async function saveTraining(
   return folder;
 }
 
-/** Reads AdamW's moments and the state back; the weights are read like any checkpoint's. */
+/** A run that has saved a checkpoint. */
+export interface BegunRun {
+  /** Folder of the newest checkpoint. */
+  readonly checkpoint: string;
+  /** The state of the run in that checkpoint. */
+  readonly state: SavedState;
+}
+
+/**
+ * Finds the newest checkpoint in a run's folder; undefined if there is none yet.
+ *
+ * @throws UserError if the newest checkpoint's state is damaged
+ */
+export async function findRun(dir: string): Promise<BegunRun | undefined> {
+  const checkpoint = await newestCheckpoint(dir);
+  if (checkpoint === undefined) return undefined;
+  return { checkpoint, state: await readTrainingState(checkpoint) };
+}
+
+/** Loads a checkpoint's weights, AdamW's moments and loss scale. Returns the state of the run. */
 export async function restoreTraining(
-  folder: string,
+  { checkpoint, state: saved }: BegunRun,
   gpu: Gpu,
   parameters: Parameters,
   training: TrainingStep,
 ): Promise<TrainingState> {
-  const { format, lossScale, ...state } = await readTrainingState(folder);
-  const path = join(folder, OPTIMIZER_FILE);
+  const { format, lossScale, ...state } = saved;
+  using weights = await openCheckpoint(checkpoint);
+  await parameters.load(gpu, ({ name }) => weights.readFloat32(name));
+  const path = join(checkpoint, OPTIMIZER_FILE);
   await readOptimizerState(path, gpu, parameters.parts, training.trained, format === 1);
   training.lossScale.restore(lossScale);
   return state;
 }
 
 /**
- * Where the run stood that saved this checkpoint.
+ * Reads the state of the run in a checkpoint.
  *
- * @throws UserError if that is damaged, or of a newer version of this program
+ * @throws UserError if it is damaged, or was saved by a newer version of this program
  */
-export async function readTrainingState(folder: string): Promise<SavedState> {
+async function readTrainingState(folder: string): Promise<SavedState> {
   const path = join(folder, STATE_FILE);
   const saved = await readJson(path);
   const { format = 1, step, tokens, skipped, position, lossScale } = saved;

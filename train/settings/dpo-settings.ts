@@ -3,14 +3,15 @@ import { fineTuningSchema } from "./fine-tuning-settings.ts";
 import {
   choiceSetting,
   flagSetting,
+  type Given,
   numberSetting,
   type Schema,
   type SettingsOf,
 } from "./settings-schema.ts";
-import { loadSettings, settingsHelp } from "./settings.ts";
+import { loadSettings, settingsHelp, settingsOver } from "./settings.ts";
 
 /** Every setting of preference optimization; the values are in `dpo.yaml`. */
-const dpoSchema = {
+export const dpoSchema = {
   ...fineTuningSchema,
   loss: {
     kind: choiceSetting("loss over pairs of answers", ["sigmoid", "hinge", "ipo", "orpo", "simpo"]),
@@ -35,11 +36,21 @@ const dpoSchema = {
   },
 } satisfies Schema;
 
+/** All settings of preference optimization, by section and key. */
 export type DpoSettings = SettingsOf<typeof dpoSchema>;
 
 const defaults = new URL("../dpo.yaml", import.meta.url);
 
-/** The settings of a run of DPO: see {@linkcode loadSettings}. */
+/**
+ * The settings of `dpo.yaml`, but for those given.
+ *
+ * @throws UserError naming the setting, if it is unknown, mistyped or out of range
+ */
+export function dpoSettings(given: Given<DpoSettings>): Promise<DpoSettings> {
+  return settingsOver(dpoSchema, defaults, given);
+}
+
+/** The same by command-line arguments and the files that they name: see `loadSettings`. */
 export function loadDpoSettings(argv: string[]): Promise<DpoSettings> {
   return loadSettings(dpoSchema, defaults, argv);
 }

@@ -11,6 +11,7 @@ import {
 import {
   choiceSetting,
   flagSetting,
+  type Given,
   layerSettings,
   numberSetting,
   type Schema,
@@ -19,10 +20,10 @@ import {
   textsSetting,
   wholeNumberSetting,
 } from "./settings-schema.ts";
-import { loadSettings, settingsHelp } from "./settings.ts";
+import { loadSettings, settingsHelp, settingsOver } from "./settings.ts";
 
 /** Every setting of pretraining; the values are in `pretrain.yaml`. */
-const pretrainSchema = {
+export const pretrainSchema = {
   model: {
     hidden_size: wholeNumberSetting("size of a token's hidden state", atLeastOne),
     num_hidden_layers: wholeNumberSetting("number of transformer layers", atLeastOne),
@@ -64,6 +65,7 @@ const pretrainSchema = {
       "keep this many of the most frequent tokens of Qwen's vocabulary; 0 keeps all, which shards " +
         "need",
     ),
+    cacheDir: textSetting("folder in which the tokens of a text are kept for the next run"),
   },
   train: {
     steps: wholeNumberSetting("number of optimizer steps of the whole run", atLeastOne),
@@ -131,7 +133,7 @@ const pretrainSchema = {
   },
 } satisfies Schema;
 
-/** The settings of a pretraining run. */
+/** All settings of pretraining, by section and key. */
 export type PretrainSettings = SettingsOf<typeof pretrainSchema> & {
   /** With the keys of the feed-forward layer that is chosen. */
   model: { [key: string]: number | string };
@@ -139,7 +141,16 @@ export type PretrainSettings = SettingsOf<typeof pretrainSchema> & {
 
 const defaults = new URL("../pretrain.yaml", import.meta.url);
 
-/** The settings of a pretraining run: see {@linkcode loadSettings}. */
+/**
+ * The settings of `pretrain.yaml`, but for those given.
+ *
+ * @throws UserError naming the setting, if it is unknown, mistyped or out of range
+ */
+export function pretrainSettings(given: Given<PretrainSettings>): Promise<PretrainSettings> {
+  return settingsOver(pretrainSchema, defaults, given);
+}
+
+/** The same by command-line arguments and the files that they name: see `loadSettings`. */
 export function loadPretrainSettings(argv: string[]): Promise<PretrainSettings> {
   return loadSettings(pretrainSchema, defaults, argv);
 }

@@ -5,18 +5,18 @@ import { makeFolder } from "../../data/files/make-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
-import { newestCheckpoint } from "../../model/host/run-folder.ts";
 import type { Schema, SettingsOf } from "./settings-schema.ts";
 import { settingsToYaml } from "./settings.ts";
 
 /**
  * What may change when a run goes on: none of it changes what is computed. Another `train.gpu`, like
- * another machine, does round otherwise: the run goes on as well, but not to the same bits. Sets may
- * have been moved to another `data.dir`: by their examples it is seen that they are the same.
+ * another machine, rounds differently: the run goes on, but not to the same bits. The datasets may
+ * have been moved to another `data.dir`: a hash of their examples tells whether they are the same.
  */
 const FREE = new Set([
   "run.dir",
   "data.dir",
+  "data.cacheDir",
   "train.gpu",
   "train.recompute",
   "train.validateEvery",
@@ -28,11 +28,16 @@ const FREE = new Set([
 /**
  * Writes the resolved settings into the run's folder, `settings.yaml`.
  *
- * @throws UserError if the folder holds a run that was started with others, naming each
+ * @param isBegun whether the folder holds a run that has saved a checkpoint
+ * @throws UserError if the run there was started with other settings, naming each
  */
-export async function keepSettings(dir: string, settings: SettingsOf<Schema>): Promise<void> {
+export async function keepSettings(
+  dir: string,
+  settings: SettingsOf<Schema>,
+  isBegun: boolean,
+): Promise<void> {
   const path = join(dir, "settings.yaml");
-  const before = await keptSettings(dir);
+  const before = isBegun && await readRunSettings(dir);
   if (before) {
     const changed = Object.entries(settings).flatMap(([section, values]) =>
       Object.keys({ ...before[section], ...values })
@@ -59,23 +64,14 @@ export async function keepSettings(dir: string, settings: SettingsOf<Schema>): P
 }
 
 /**
- * The settings that the run in the folder `dir` was started with; undefined if it has no checkpoint
- * yet.
+ * The settings that the run in the folder `dir` was started with.
  *
  * @throws UserError if they are missing or damaged
  */
-export async function keptSettings(
+export async function readRunSettings(
   dir: string,
-): Promise<Record<string, Record<string, unknown>> | undefined> {
-  if (await newestCheckpoint(dir) === undefined) return undefined;
-  return await readSettings(join(dir, "settings.yaml"));
-}
-
-function inWords(value: unknown): string {
-  return value === undefined ? "not set" : JSON.stringify(value);
-}
-
-async function readSettings(path: string): Promise<Record<string, Record<string, unknown>>> {
+): Promise<Record<string, Record<string, unknown>>> {
+  const path = join(dir, "settings.yaml");
   const refuse = (reason: string) =>
     new UserError(
       `${path}: the settings that this run was started with ${reason}. Put the file back, or ` +
@@ -91,4 +87,8 @@ async function readSettings(path: string): Promise<Record<string, Record<string,
   }
   if (!isRecord(settings) || !Object.values(settings).every(isRecord)) throw refuse("are damaged");
   return settings as Record<string, Record<string, unknown>>;
+}
+
+function inWords(value: unknown): string {
+  return value === undefined ? "not set" : JSON.stringify(value);
 }

@@ -31,6 +31,11 @@ export type SettingsOf<S extends Schema> = {
   };
 };
 
+/** Some of a stage's settings, by section and key: the others keep their defaults. */
+export type Given<Settings> = {
+  readonly [Section in keyof Settings]?: Readonly<Partial<Settings[Section]>>;
+};
+
 export function wholeNumberSetting(meaning: string, range: NumberRange = count): Field<number> {
   return numberSetting(meaning, { ...range, whole: true });
 }

@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
 import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, stringify } from "yaml";
+import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import type { Field, Schema, SettingsOf } from "./settings-schema.ts";
+import type { Field, Given, Schema, SettingsOf } from "./settings-schema.ts";
 import { nearest } from "./spelling.ts";
 
 /** Columns of a help text. */
@@ -12,7 +13,7 @@ interface Entry {
   /** `section.key`, known to the schema. */
   name: string;
   value: unknown;
-  /** How to name it in an error: `FILE:LINE: section.key` or `--section.key`. */
+  /** How to name it in an error: `FILE:LINE: section.key`, `--section.key` or `section.key`. */
   label: string;
 }
 
@@ -33,6 +34,21 @@ export async function loadSettings<S extends Schema>(
   const { configs, entries } = readArguments(schema, argv);
   const files = await Promise.all([defaults, ...configs].map((file) => readFile(schema, file)));
   return assemble(schema, [...files.flat(), ...entries], fileName(defaults));
+}
+
+/**
+ * A stage's settings as its own YAML file has them, but for those that `values` gives.
+ *
+ * @param defaults the stage's YAML file, which gives every setting of the schema
+ * @throws UserError naming the setting, if it is unknown, mistyped or out of range
+ */
+export async function settingsOver<S extends Schema>(
+  schema: S,
+  defaults: URL,
+  values: Given<SettingsOf<S>>,
+): Promise<SettingsOf<S>> {
+  const entries = [...await readFile(schema, defaults), ...entriesOf(schema, values)];
+  return assemble(schema, entries, fileName(defaults));
 }
 
 /** The settings as YAML that `--config` reads back to the same values. */
@@ -93,6 +109,21 @@ function assemble<S extends Schema>(schema: S, entries: Entry[], source: string)
   return settings as SettingsOf<S>;
 }
 
+function entriesOf(schema: Schema, values: Record<string, unknown>): Entry[] {
+  return Object.entries(values).flatMap(([section, settings = {}]) => {
+    requireSection(schema, section, "settings");
+    if (!isRecord(settings)) {
+      throw new UserError(`${section} is ${JSON.stringify(settings)}; expected settings by name`);
+    }
+    return Object.entries(settings).filter(([, value]) => value !== undefined)
+      .map(([key, value]) => {
+        const name = `${section}.${key}`;
+        requireKnown(schema, name, "settings");
+        return { name, value, label: name };
+      });
+  });
+}
+
 async function readFile(schema: Schema, path: string | URL): Promise<Entry[]> {
   const source = fileName(path);
   const lines = new LineCounter();
@@ -105,10 +136,7 @@ async function readFile(schema: Schema, path: string | URL): Promise<Entry[]> {
   if (document.contents === null) return entries;
   for (const section of pairsOf(document.contents, source, "sections")) {
     const where = lineOf(section.offset);
-    if (!Object.hasOwn(schema, section.key)) {
-      const found = nearest(section.key, Object.keys(schema));
-      throw new UserError(`${where}: unknown section "${section.key}"; did you mean "${found}"?`);
-    }
+    requireSection(schema, section.key, where);
     if (section.value === null || (isScalar(section.value) && section.value.value === null)) {
       continue;
     }
@@ -169,6 +197,12 @@ function readArguments(schema: Schema, argv: string[]): { configs: string[]; ent
     }
   }
   return { configs, entries: [...entries.values()] };
+}
+
+function requireSection(schema: Schema, name: string, where: string): void {
+  if (Object.hasOwn(schema, name)) return;
+  const found = nearest(name, Object.keys(schema));
+  throw new UserError(`${where}: unknown section "${name}"; did you mean "${found}"?`);
 }
 
 function requireKnown(schema: Schema, name: string, where: string): void {

@@ -1,9 +1,15 @@
 import { fineTuningSchema } from "./fine-tuning-settings.ts";
-import { choiceSetting, flagSetting, type Schema, type SettingsOf } from "./settings-schema.ts";
-import { loadSettings, settingsHelp } from "./settings.ts";
+import {
+  choiceSetting,
+  flagSetting,
+  type Given,
+  type Schema,
+  type SettingsOf,
+} from "./settings-schema.ts";
+import { loadSettings, settingsHelp, settingsOver } from "./settings.ts";
 
 /** Every setting of supervised fine-tuning; the values are in `sft.yaml`. */
-const sftSchema = {
+export const sftSchema = {
   ...fineTuningSchema,
   data: {
     ...fineTuningSchema.data,
@@ -21,11 +27,21 @@ const sftSchema = {
   },
 } satisfies Schema;
 
+/** All settings of supervised fine-tuning, by section and key. */
 export type SftSettings = SettingsOf<typeof sftSchema>;
 
 const defaults = new URL("../sft.yaml", import.meta.url);
 
-/** The settings of a fine-tuning run: see {@linkcode loadSettings}. */
+/**
+ * The settings of `sft.yaml`, but for those given.
+ *
+ * @throws UserError naming the setting, if it is unknown, mistyped or out of range
+ */
+export function sftSettings(given: Given<SftSettings>): Promise<SftSettings> {
+  return settingsOver(sftSchema, defaults, given);
+}
+
+/** The same by command-line arguments and the files that they name: see `loadSettings`. */
 export function loadSftSettings(argv: string[]): Promise<SftSettings> {
   return loadSettings(sftSchema, defaults, argv);
 }

@@ -13,7 +13,7 @@ import {
 } from "./micro-batch.ts";
 import type { Objective } from "./objective.ts";
 
-/** The forward half of a training step: an objective over what is not trained on. */
+/** The forward half of a training step: an objective over what is held out. */
 export class HeldOutLoss {
   private constructor(
     private readonly gpu: Gpu,
@@ -23,7 +23,12 @@ export class HeldOutLoss {
     private readonly plan: Plan,
   ) {}
 
-  /** @param objective one of its own: an objective is recorded once */
+  /**
+   * Plans the forward pass over micro-batches that fit into the room.
+   *
+   * @param objective not that of a training step: an objective is recorded once
+   * @throws UserError if the device has too little memory
+   */
   static async plan(
     gpu: Gpu,
     parameters: Parameters,
@@ -38,7 +43,7 @@ export class HeldOutLoss {
     return new HeldOutLoss(gpu, objective, inputs, loss, await new Draft(graph).build(gpu));
   }
 
-  /** Means over the targets of the micro-batches, by the parameters as they are now. */
+  /** Means over the targets of the micro-batches, with the present values of the parameters. */
   async run(microBatches: readonly MicroBatch[]): Promise<Record<string, number>> {
     const targets = microBatches.reduce((sum, each) => sum + this.objective.targets(each), 0);
     upload(this.gpu, this.loss, new Float32Array(1));
@@ -51,6 +56,7 @@ export class HeldOutLoss {
     return { loss, ...await this.objective.measures(this.gpu) };
   }
 
+  /** Frees all but the parameters. */
   destroy(): void {
     this.plan.destroy();
   }

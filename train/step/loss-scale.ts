@@ -1,42 +1,46 @@
 /** Steps without an overflow after which a larger scale is tried. */
 const PATIENCE = 1000;
 
-/** What of a loss scale is saved with a run; JSON. */
+/** The state of a loss scale, saved with a run; JSON. */
 export interface LossScaleState {
+  /** What the loss is multiplied by. */
   readonly value: number;
   /** Steps since it last changed. */
   readonly calm: number;
 }
 
 /**
- * What the loss is multiplied by in mixed precision, so that small gradients do not vanish in f16
- * (Micikevicius et al., arXiv 1710.03740): it halves when a gradient overflows and doubles after a
- * thousand steps without that. In f32 it stays 1.
+ * The factor of the loss in mixed precision, which keeps small gradients from vanishing in f16
+ * (Micikevicius et al., arXiv 1710.03740). It halves when a gradient overflows, and doubles after a
+ * thousand steps without an overflow. In f32 it is always 1.
  */
 export class LossScale {
   #state: LossScaleState;
 
+  /** Starts at 2^16 in mixed precision. */
   constructor(private readonly mixed: boolean) {
     this.#state = { value: mixed ? 2 ** 16 : 1, calm: 0 };
   }
 
+  /** What the loss is multiplied by now. */
   get value(): number {
     return this.#state.value;
   }
 
+  /** The state to save. */
   get state(): LossScaleState {
     return this.#state;
   }
 
-  /** Goes on from what was saved. */
+  /** Continues from a saved state. */
   restore(state: LossScaleState): void {
     this.#state = state;
   }
 
   /**
-   * Takes notice of a step.
+   * Adapts the scale to the outcome of a step.
    *
-   * @returns false if the step failed and no smaller scale can help
+   * @returns false if the step overflowed and a smaller scale cannot help
    */
   update(finite: boolean): boolean {
     const { value, calm } = this.#state;

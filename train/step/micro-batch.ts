@@ -4,30 +4,31 @@ import { type Batch, batchInputs, uploadBatch } from "../../model/network/batch.
 import { uploadLabels } from "../../model/network/labels.ts";
 import type { Extent } from "../batches/first-fit.ts";
 
-/** Rows that go through the network at once. */
+/** Sequences that go through the network at once. */
 export interface MicroBatch {
   /** Token ids of each sequence. */
   readonly inputs: readonly ArrayLike<number>[];
-  /** The token that should follow each of them, or -100 where the loss does not look. */
+  /** The token that should follow each input, or -100 where the loss ignores it. */
   readonly labels: readonly ArrayLike<number>[];
-  /** Log-probability of each sequence's labels under a reference model, where a loss asks for it. */
+  /** Each sequence's log-probability under a reference model, where the loss needs it. */
   readonly references?: readonly number[];
 }
 
-/** What a micro-batch has room for. */
+/** The space of a micro-batch. */
 export interface Room extends Extent {
-  /** The most tokens of a sequence, as kernels may count on; all of them when left out. */
+  /** The most tokens of a sequence, for the choice of kernels; `tokens` when left out. */
   readonly longest?: number;
 }
 
-/** What a plan reads of a micro-batch. */
+/** The inputs of a plan that a micro-batch fills. */
 export interface MicroBatchInputs {
+  /** The token ids of all sequences, one after another. */
   readonly batch: Batch;
   /** [tokens] u32: the token that should follow, or IGNORED. */
   readonly labels: Tensor;
 }
 
-/** Declares what a plan reads of micro-batches that fit into the room. */
+/** Declares the inputs for micro-batches that fit into the room. */
 export function microBatchInputs(
   graph: Graph,
   { tokens, sequences, longest }: Room,

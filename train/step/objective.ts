@@ -5,27 +5,27 @@ import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 import type { MicroBatch, MicroBatchInputs } from "./micro-batch.ts";
 
-/** The network's end, where a loss begins. */
+/** The end of the network, from which a loss is computed. */
 export interface NetworkEnd extends MicroBatchInputs {
-  /** [tokens, hidden]. */
+  /** Hidden states before the head, [tokens, hidden], f32 or f16. */
   readonly hidden: Tensor;
-  /** [vocabulary, hidden]. */
+  /** Weight of the head, [vocabulary, hidden]. */
   readonly head: Tensor;
 }
 
-/** What a stage minimizes: a mean over targets, each of which weighs the same in a step. */
+/** What a stage minimizes: a mean over targets, which all have the same weight in a step. */
 export interface Objective {
   /** Records the loss, added to `loss` [1], and in training the gradients of what it reads. */
   record(end: NetworkEnd, loss: Tensor): void;
-  /** How many targets a micro-batch holds. */
+  /** The number of targets in a micro-batch. */
   targets(microBatch: MicroBatch): number;
-  /** Writes what the recorded loss reads, each target weighing `weight`. */
+  /** Writes the inputs of the recorded loss, with `weight` as the weight of each target. */
   upload(gpu: Gpu, microBatch: MicroBatch, weight: number): void;
   /** Means over the targets of the micro-batches since the last call. */
   measures(gpu: Gpu): Promise<Record<string, number>>;
 }
 
-/** Mean of −ln p over every label: what pretraining and supervised fine-tuning minimize. */
+/** The mean of −ln p over all labels, for pretraining and supervised fine-tuning. */
 export class NextTokenObjective implements Objective {
   /** [tokens] f32. */
   #weights?: Tensor;

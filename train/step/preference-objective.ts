@@ -16,16 +16,20 @@ import type { MicroBatch } from "./micro-batch.ts";
  * A loss over pairs of answers (see `preferenceLoss`). Sequence 2p of a micro-batch is the chosen
  * answer of pair p, 2p + 1 the rejected one.
  *
- * What a label weighs is known only after the forward pass: the head runs once for the
- * log-probabilities, and once more, with the weights that these lead to, for the gradients. Its
- * logits still never exist whole.
+ * The weight of a label is known only after the forward pass: the head runs once for the
+ * log-probabilities, and a second time for the gradients, with the weights that follow from them.
+ * The logits never exist as a whole.
  */
 export class PreferenceObjective implements Objective {
   readonly #measures = persistent("outputs", "measures", [PREFERENCE_MEASURES.length]);
   #reference?: Tensor;
   #weights?: Tensor;
 
-  /** @throws UserError if the constants do not go with the loss */
+  /**
+   * Takes the loss and its constants.
+   *
+   * @throws UserError if the constants do not go with the loss
+   */
   constructor(private readonly loss: PreferenceLoss) {
     if (loss.labelSmoothing > 0 && loss.kind !== "sigmoid") {
       throw new UserError(

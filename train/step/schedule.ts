@@ -1,12 +1,12 @@
-/** The learning rate over a run: a linear rise, then half a cosine down (arXiv 2502.06635, 3.2). */
+/** The learning rate over a run: linear warm-up, then a half cosine down (arXiv 2502.06635, 3.2). */
 export interface LearningRateSchedule {
   /** Optimizer steps of the whole run. */
   steps: number;
-  /** Steps of the rise; the last of them is the first at the peak. */
+  /** Steps of warm-up; the last of them has the peak learning rate. */
   warmupSteps: number;
   /** The highest learning rate. */
   learningRate: number;
-  /** What the cosine falls to, one step after the run's last. */
+  /** The end of the cosine, reached one step after the last. */
   minimumLearningRate: number;
 }
 

@@ -14,7 +14,7 @@ import {
   uploadMicroBatch,
 } from "./micro-batch.ts";
 
-/** What a model makes of a sequence's labels. */
+/** The score of a sequence's labels. */
 export interface SequenceScore {
   /** Σ ln p. */
   readonly logProb: number;
@@ -23,9 +23,9 @@ export interface SequenceScore {
 }
 
 /**
- * The forward pass of a training step alone, with the same kernels on the same number of rows: a
- * sequence gets the same bits here and there, wherever in a micro-batch it lies, but for attention
- * on tensor cores, which cuts it where tiles of the batch end.
+ * The forward pass of a training step, with the same kernels and the same number of rows. A sequence
+ * gets the same bits as in training, wherever it lies in a micro-batch; the exception is attention on
+ * tensor cores, which splits it where tiles of the batch end.
  */
 export class SequenceScorer {
   private constructor(
@@ -46,7 +46,7 @@ export class SequenceScorer {
     return new SequenceScorer(gpu, room, inputs, sums, await new Draft(graph).build(gpu));
   }
 
-  /** Scores of each item's sequences, by the parameters as they are now. */
+  /** Scores each item's sequences with the present values of the parameters. */
   async score(items: Iterable<Item>): Promise<SequenceScore[][]> {
     const scores: SequenceScore[][] = [];
     for (const group of this.#groups(items)) {
@@ -66,7 +66,7 @@ export class SequenceScorer {
     this.plan.destroy();
   }
 
-  /** As many items at a time as there is room for, in order. */
+  /** Groups of as many items as fit, in order. */
   *#groups(items: Iterable<Item>): Generator<Item[]> {
     let group: Item[] = [];
     let [tokens, sequences] = [0, 0];

@@ -8,7 +8,13 @@ import {
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { gradientNorm, REPORT } from "../../kernels/optimizer/gradient-norm.ts";
 import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
-import { allocate, type MemoryReport, memoryReport } from "../../kernels/runtime/memory.ts";
+import {
+  allocate,
+  type MemoryReport,
+  memoryReport,
+  missingBytes,
+  requireRoom,
+} from "../../kernels/runtime/memory.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
@@ -23,16 +29,17 @@ import {
 } from "./micro-batch.ts";
 import { NextTokenObjective, type Objective } from "./objective.ts";
 
+/** What a training step is planned for. */
 export interface StepOptions extends AdamWOptions, Room {
-  /** The longest norm of all gradients together. */
+  /** The largest norm of the whole gradient; a larger one is scaled down. */
   readonly clip: number;
-  /** Compute each layer again for its gradients instead of keeping its activations. */
+  /** Compute each layer's activations again in the backward pass: less memory, more time. */
   readonly recompute?: boolean;
   /** What to minimize; the mean of −ln p over every label when left out. */
   readonly objective?: Objective;
 }
 
-/** What a step did. */
+/** The outcome of a step. */
 export interface StepReport {
   /** Mean over the step's targets. */
   readonly loss: number;
@@ -40,9 +47,9 @@ export interface StepReport {
   readonly measures: Record<string, number>;
   /** Norm of the gradient before clipping. */
   readonly gradientNorm: number;
-  /** False if loss or gradient was NaN or infinite: then nothing was updated. */
+  /** False if loss or gradient was NaN or infinite; nothing was updated then. */
   readonly finite: boolean;
-  /** False if moreover no smaller loss scale can help. */
+  /** False if, in addition, a smaller loss scale cannot help. */
   readonly usable: boolean;
   /** False if the update made a weight NaN or infinite (in mixed precision, in f16). */
   readonly weightsFinite: boolean;
@@ -51,8 +58,8 @@ export interface StepReport {
 }
 
 /**
- * A whole training step, planned once: forward and backward of a micro-batch, as often as gradients
- * are accumulated, then clipping and AdamW.
+ * A whole training step, planned once: forward and backward pass of each micro-batch, then clipping
+ * and AdamW.
  */
 export class TrainingStep {
   #staged?: { microBatch: MicroBatch; commands: GPUCommandBuffer };
@@ -63,18 +70,20 @@ export class TrainingStep {
     private readonly objective: Objective,
     private readonly inputs: MicroBatchInputs & { readonly rates: Tensor },
     private readonly report: Tensor,
+    /** The plan that runs for each micro-batch, and the one that runs once per step. */
     readonly plans: { microBatch: Plan; update: Plan },
+    /** What the loss is multiplied by in mixed precision. */
     readonly lossScale: LossScale,
     /** AdamW's state, by parameter tensor. */
     readonly trained: readonly Trained[],
-    /** What the whole step takes. */
+    /** The memory of the whole step. */
     readonly memory: MemoryReport,
   ) {}
 
   /**
-   * Plans a step, tells what memory it takes and only then allocates it.
+   * Plans a step, reports the memory that it needs, and then allocates it.
    *
-   * @param announce called with the memory needed, before anything is allocated
+   * @param announce called with the memory, before anything is allocated
    * @throws UserError if the device has too little memory
    */
   static async plan(
@@ -84,6 +93,8 @@ export class TrainingStep {
     announce: (memory: MemoryReport) => void = () => {},
   ): Promise<TrainingStep> {
     const trained = parameters.tensors.map(trainable);
+    using unfinished = new DisposableStack();
+    unfinished.defer(() => freeTrained(trained));
     const loss = persistent("outputs", "loss", [1]);
 
     const forward = new Graph(gpu.capabilities, {
@@ -106,28 +117,29 @@ export class TrainingStep {
     const drafts = { microBatch: new Draft(forward), update: new Draft(update) };
     const memory = memoryReport(Object.values(drafts));
     announce(memory);
+    requireRoom(gpu, missingBytes(Object.values(drafts)));
     // Everything that lasts comes first, so that too little memory shows before pipelines are built.
     const lasting = trained.flatMap((each) => Object.values(each)).filter((t) => t !== undefined);
     await allocate(gpu, lasting.map(({ storage }) => storage));
-    const plans = {
-      microBatch: await drafts.microBatch.build(gpu),
-      update: await drafts.update.build(gpu),
-    };
+    const microBatch = await drafts.microBatch.build(gpu);
+    unfinished.defer(() => microBatch.destroy());
+    const plans = { microBatch, update: await drafts.update.build(gpu) };
+    unfinished.move();
     const all = { ...inputs, rates };
     const scale = new LossScale(parameters.mixed);
     return new TrainingStep(gpu, options, objective, all, report, plans, scale, trained, memory);
   }
 
   /**
-   * Makes a micro-batch ready while the GPU still works on what came before: everything but the
-   * weights of its targets, which depend on the step before. Needless, but the GPU waits less.
+   * Prepares a micro-batch while the GPU still works on the step before: all but the weights of its
+   * targets, which depend on that step. Not required, but the GPU waits less.
    */
   stage(microBatch: MicroBatch): void {
     uploadMicroBatch(this.gpu, this.inputs, microBatch);
     this.#staged = { microBatch, commands: this.plans.microBatch.encode() };
   }
 
-  /** Adds a micro-batch's gradients to those already there, each target weighing `weight`. */
+  /** Accumulates a micro-batch's gradients, with `weight` as the weight of each target. */
   accumulate(microBatch: MicroBatch, weight: number): void {
     if (this.#staged?.microBatch !== microBatch) this.stage(microBatch);
     this.objective.upload(this.gpu, microBatch, weight * this.lossScale.value);
@@ -136,7 +148,7 @@ export class TrainingStep {
   }
 
   /**
-   * Clips the gathered gradients, updates the weights and leaves the gradients at zero.
+   * Clips the accumulated gradients, updates the weights and sets the gradients to zero.
    *
    * @param step counted from 1
    */
@@ -159,22 +171,30 @@ export class TrainingStep {
   }
 
   /**
-   * A whole step over some micro-batches. Every target weighs the same, so that 8 × 1 and
-   * 4 × 2 are the same step.
+   * Runs a whole step over some micro-batches. All targets have the same weight: 8 × 1 and 4 × 2 are
+   * the same step.
    */
-  run(microBatches: readonly MicroBatch[], learningRate: number, step: number) {
+  run(
+    microBatches: readonly MicroBatch[],
+    learningRate: number,
+    step: number,
+  ): Promise<StepReport> {
     const targets = microBatches.reduce((sum, batch) => sum + this.objective.targets(batch), 0);
     for (const batch of microBatches) this.accumulate(batch, 1 / Math.max(1, targets));
     return this.update(learningRate, step);
   }
 
-  /** Frees all that training takes; the parameters stay. */
+  /** Frees all memory of training but the parameters. */
   destroy(): void {
     this.plans.microBatch.destroy();
     this.plans.update.destroy();
-    for (const { value, gradient, mean, square } of this.trained) {
-      value.gradient = undefined;
-      for (const { storage } of [gradient, mean, square]) storage.buffer?.destroy();
-    }
+    freeTrained(this.trained);
+  }
+}
+
+function freeTrained(trained: readonly Trained[]): void {
+  for (const { value, gradient, mean, square } of trained) {
+    value.gradient = undefined;
+    for (const { storage } of [gradient, mean, square]) storage.buffer?.destroy();
   }
 }

@@ -1,14 +1,13 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
-import { messageOf } from "../../files/error-message.ts";
+import { compressors } from "hyparquet-compressors";
 import { readError } from "../../files/file-errors.ts";
 import { DamagedFile, type OnRead } from "./bytes.ts";
-import { checkPages, pageDecompressors } from "./parquet-pages.ts";
 import { batchOf, type RecordBatch } from "./record-batch.ts";
 
 /** Rows in a batch. */
 const ROWS = 256;
 
-/** The rows of a Parquet file. A row group is held at a time; checksums of pages are compared. */
+/** The rows of a Parquet file; a row group is held at a time. */
 export async function* readParquet(
   path: string,
   onRead: OnRead = () => {},
@@ -22,14 +21,10 @@ export async function* readParquet(
   let rowStart = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows);
-    let rows: Record<string, unknown>[];
-    try {
-      await checkPages(file, group);
-      const options = { file, metadata, compressors: pageDecompressors };
-      rows = await parquetReadObjects({ ...options, rowStart, rowEnd });
-    } catch (error) {
-      throw new DamagedFile(`${path}, rows from ${rowStart + 1} on: damaged (${messageOf(error)})`);
-    }
+    const rows = await parquetReadObjects({ file, metadata, compressors, rowStart, rowEnd })
+      .catch((error) => {
+        throw new DamagedFile(`${path}, rows from ${rowStart + 1} on: damaged (${error.message})`);
+      });
     for (let i = 0; i < rows.length; i += ROWS) {
       yield batchOf(rows.slice(i, i + ROWS), rowStart + i + 1);
     }

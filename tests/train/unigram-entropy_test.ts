@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { unigramEntropy } from "../../train/run/validation.ts";
+import { unigramEntropy } from "../../train/batches/unigram-entropy.ts";
 
 Deno.test("unigram entropy: of the targets' own frequencies, without padding", () => {
   // Targets are all tokens but a block's first: 5 twice, 6 and 7 once each; 0 is padding.

@@ -1,0 +1,79 @@
+import { makeFolder } from "../../data/files/make-folder.ts";
+import { describeMemory } from "../../kernels/runtime/memory.ts";
+import { HeldOutLoss } from "../step/held-out-loss.ts";
+import { TrainingStep } from "../step/training-step.ts";
+import { train } from "./loop.ts";
+import { keepFacts } from "./run-facts.ts";
+import type { RunOptions } from "./run-options.ts";
+import type { TrainingStage } from "./stage.ts";
+import { restoreTraining, type TrainingState } from "./training-checkpoint.ts";
+
+/** How a run ended. */
+export interface StageEnd {
+  /** False if it was stopped before its last step. */
+  readonly isComplete: boolean;
+  /** The means over the held-out targets, if the run is complete: `loss` and others by name. */
+  readonly measures?: Readonly<Record<string, number>>;
+}
+
+/**
+ * Runs a stage in its folder: plans the training step, reports its memory and checks that there is
+ * enough, loads the initial weights or the newest checkpoint, trains, and frees all memory but the
+ * parameters.
+ *
+ * @param options all but `gpu`, which is part of the stage
+ * @throws UserError if there is too little memory, if the checkpoint is damaged, or if the loss, the
+ *   gradient or the weights of a step are not finite
+ */
+export async function runStage(
+  stage: TrainingStage,
+  options: Omit<RunOptions, "gpu"> = {},
+): Promise<StageEnd> {
+  const { dir, gpu, parameters, training, heldOut } = stage;
+  await makeFolder(dir);
+  using cleanup = new DisposableStack();
+  const step = await TrainingStep.plan(
+    gpu,
+    parameters,
+    { ...training, ...stage.room, objective: stage.objective() },
+    (memory) =>
+      options.onMessage?.(
+        `${parameters.count.toLocaleString("en")} parameters on ${gpu.capabilities.name}; ` +
+          describeMemory(memory),
+      ),
+  );
+  cleanup.defer(() => step.destroy());
+  await keepFacts(dir, gpu, parameters, step.memory, stage.tokensBySource);
+  const state = await startingState(stage, step, options);
+  let measures: Record<string, number> | undefined;
+  let validate: (() => Promise<Record<string, number>>) | undefined;
+  if (heldOut.length > 0) {
+    const loss = await HeldOutLoss.plan(gpu, parameters, stage.room, stage.objective());
+    cleanup.defer(() => loss.destroy());
+    validate = async () => measures = await loss.run(heldOut);
+  }
+  const isComplete = await train({ ...stage, step, validate }, state, options);
+  if (!isComplete) return { isComplete };
+  // A run that was complete already has not been validated by this call.
+  return { isComplete, measures: measures ?? await validate?.() };
+}
+
+/** Loads the parameters. Returns the state from which the run starts. */
+async function startingState(
+  { dir, begun, gpu, parameters, initialWeights, source, training }: TrainingStage,
+  step: TrainingStep,
+  options: RunOptions,
+): Promise<TrainingState> {
+  if (!begun) {
+    if (initialWeights) await parameters.load(gpu, initialWeights);
+    return { step: 0, tokens: 0, skipped: 0, position: source.position() };
+  }
+  const state = await restoreTraining(begun, gpu, parameters, step);
+  options.onMessage?.(
+    state.step < training.steps
+      ? `Going on from ${begun.checkpoint}, step ${state.step} of ${training.steps}.`
+      : `The run in ${dir} is complete: all ${training.steps} steps are done. To train another ` +
+        `model, set run.dir to another folder.`,
+  );
+  return state;
+}
