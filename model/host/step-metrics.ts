@@ -5,6 +5,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 export interface StepMetrics {
   /** Optimizer steps done, counted from 1. */
   step: number;
+  /** Loss, learning rate, speed and what else was measured, by name. */
   [name: string]: number;
 }
 
