@@ -7,6 +7,7 @@ import { loadSentencePiece } from "../../data/perplexity/sentence-piece.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { sentencePieceModel } from "./sentence-piece-model.ts";
 
 async function arpaModel(text: string): Promise<ArpaModel> {
   return await inTemporaryFolder(async (dir) => {
@@ -68,27 +69,6 @@ Deno.test("text like the reference has a lower perplexity than a list of keyword
   assert(fluent * 3 < garbled, `${fluent} ${garbled}`);
   assertEquals(charactersOf("Ｅ É 12，\n"), ["ｅ", "▁", "e", "▁", "0", "0", ",", "▁"]);
 });
-
-/** A SentencePiece model of the unigram type, whose pieces have these scores. */
-function sentencePieceModel(scores: Record<string, number>): Uint8Array {
-  const bytes = (field: number, content: ArrayLike<number>) => [
-    ...[field << 3 | 2, content.length],
-    ...Array.from(content),
-  ];
-  const text = (field: number, content: string) => bytes(field, new TextEncoder().encode(content));
-  const piece = (content: string, score: number, type: number) => [
-    ...text(1, content),
-    ...[2 << 3 | 5, ...new Uint8Array(Float32Array.of(score).buffer)],
-    ...[3 << 3, type],
-  ];
-  const [NORMAL, UNKNOWN, CONTROL] = [1, 2, 3];
-  const pieces = [
-    ...[piece("<unk>", 0, UNKNOWN), piece("<s>", 0, CONTROL), piece("</s>", 0, CONTROL)],
-    ...Object.entries(scores).map(([content, score]) => piece(content, score, NORMAL)),
-  ];
-  const normalizer = text(1, "identity");
-  return Uint8Array.from([...pieces.flatMap((piece) => bytes(1, piece)), ...bytes(3, normalizer)]);
-}
 
 Deno.test("perplexity is of SentencePiece's pieces, as Data-Juicer measures it", async () => {
   await inTemporaryFolder(async (dir) => {

@@ -1,0 +1,158 @@
+/**
+ * Reads damaged files, one after another, in a process of its own, which may hang or fall. Writing is
+ * permitted to it in its work folder alone.
+ *
+ * Arguments: the folder of the inputs, the work folder, the seed. Each line of its input is a try as
+ * JSON; a line of its output that begins with `ANSWER` is its verdict.
+ */
+import { basename, extname } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { UserError } from "../../mod.ts";
+import { ANSWER, type Try, type Verdict } from "./campaign.ts";
+import { type Expectation, failed } from "./expectations.ts";
+import { type Format, FORMATS, type Places, Violation } from "./formats.ts";
+import { stage, stageDamaged } from "./stage.ts";
+import { digestOf, filesBelow } from "./tree.ts";
+
+const [inputs, work, seed] = Deno.args;
+
+/** What is printed is part of what was understood. */
+let printed: string[] = [];
+console.log = (...parts) => void printed.push(parts.join(" "));
+
+/** A promise that was rejected while nobody waited for it. */
+let stray: unknown;
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  stray = event.reason;
+});
+
+async function understood(format: Format, places: Places): Promise<string> {
+  printed = [];
+  Deno.chdir(places.input);
+  const result = await format.read(places);
+  return digestOf([result, printed]);
+}
+
+/** What each format is understood as, undamaged. */
+const undamaged = new Map<string, string>();
+
+async function attempt(one: Try): Promise<Verdict> {
+  const format = FORMATS.find(({ name }) => name === one.kind)!;
+  if (!undamaged.has(format.name)) {
+    try {
+      undamaged.set(format.name, await understood(format, await stage(format, inputs, work)));
+    } catch (error) {
+      return { outcome: "finding", words: `undamaged input is refused: ${told(error)}` };
+    }
+  }
+  const staged = await stageDamaged(format, inputs, work, Number(seed), one.index);
+  const before = await snapshot(format);
+  stray = undefined;
+  const verdict = await judge(format, staged);
+  await new Promise((resolve) => setTimeout(resolve)); // for promises that nobody awaits
+  const words = `${staged.how}: ${verdict.words}`;
+  if (stray !== undefined) return { outcome: "finding", words: `${words}; and ${told(stray)}` };
+  const outside = await changesSince(before, format);
+  if (outside) return { outcome: "finding", words: `${words}; and wrote ${outside}` };
+  return { ...verdict, words };
+}
+
+async function judge(format: Format, staged: Awaited<ReturnType<typeof stageDamaged>>) {
+  const broken = (expectation: Expectation, words: string): Verdict => ({
+    outcome: failed(expectation),
+    words: `${words} (${expectation})`,
+  });
+  try {
+    const digest = await understood(format, staged);
+    if (staged.leadsOut) {
+      return broken("names inside a folder do not lead out of it", "followed out of its folder");
+    }
+    if (digest === undamaged.get(format.name)) return accepted("equal");
+    return format.checksum
+      ? broken(format.checksum, "accepted as other content")
+      : accepted("changed");
+  } catch (error) {
+    if (error instanceof Violation) {
+      if (error.expectation) return broken(error.expectation, error.message);
+      return { outcome: "finding", words: error.message } as const;
+    }
+    return refusal(error, format, staged);
+  }
+}
+
+function accepted(outcome: "equal" | "changed"): Verdict {
+  return { outcome, words: "accepted" };
+}
+
+/** A refusal is an error for people: short, in words, and it names the file or its folder. */
+function refusal(error: unknown, { file }: Format, { input }: Places): Verdict {
+  if (!(error instanceof UserError)) return { outcome: "finding", words: told(error) };
+  const words = error.message.replaceAll(input, "").slice(0, 300);
+  const names = [input, ...file.split("/").slice(-2), basename(file, extname(file))];
+  const faults = [
+    error.message.length > MOST_WORDS && `a message of ${error.message.length} characters`,
+    /NotCapable|Requires .* access/.test(error.message) && "what is not permitted was tried",
+    error.message.trim() === "" && "a message without a word",
+    !names.some((name) => error.message.includes(name)) && NOT_NAMED,
+  ].filter((fault) => fault !== false);
+  return faults.length === 0
+    ? { outcome: "refused", words }
+    : { outcome: "finding", words: `${faults.join(", ")}: ${words}` };
+}
+
+const MOST_WORDS = 4000;
+const NOT_NAMED = "the file is not named";
+
+function told(error: unknown): string {
+  if (!(error instanceof Error)) return `threw ${String(error).slice(0, 200)}`;
+  const frames = error.stack?.split("\n").filter((line) => /^\s+at .*(?:\.ts|\.js)/.test(line)) ??
+    [];
+  const place = frames[0]?.trim().replace(/file:\/\/\S*\/(?=\w+\/)/, "") ?? "";
+  return `${error.name}: ${error.message.slice(0, 200)} ${place}`;
+}
+
+/** Times and sizes of what may not change: all but the output, and the input where it goes on. */
+async function snapshot({ writes }: Format): Promise<Map<string, string>> {
+  const files = (await filesBelow(work)).filter((path) =>
+    !path.startsWith("output/") &&
+    !(writes && path.startsWith("input/"))
+  );
+  const states = files.map(async (path) => {
+    const { size, mtime } = await Deno.lstat(`${work}/${path}`);
+    return [path, `${size} ${mtime?.getTime()}`] as const;
+  });
+  return new Map(await Promise.all(states));
+}
+
+async function changesSince(before: Map<string, string>, format: Format): Promise<string> {
+  const after = await snapshot(format);
+  const paths = new Set([...before.keys(), ...after.keys()]);
+  return [...paths].filter((path) => before.get(path) !== after.get(path)).join(", ");
+}
+
+/** Bytes by which memory may grow while a small file is read. */
+const MOST_MEMORY = 1e9;
+
+/** Tells when memory grows, also while this thread is busy. */
+const watch = new Worker(
+  URL.createObjectURL(
+    new Blob([`
+      let most = Infinity;
+      onmessage = () => { most = Deno.memoryUsage().rss + ${MOST_MEMORY}; };
+      setInterval(() => {
+        if (Deno.memoryUsage().rss < most) return;
+        most = Infinity;
+        Deno.stdout.writeSync(new TextEncoder().encode("\\n${ANSWER}\\"memory\\"\\n"));
+      }, 20);`]),
+  ),
+  { type: "module" },
+);
+
+for await (const line of createInterface({ input: process.stdin })) {
+  watch.postMessage("again");
+  const verdict = await attempt(JSON.parse(line));
+  Deno.stdout.writeSync(new TextEncoder().encode(`\n${ANSWER}${JSON.stringify(verdict)}\n`));
+}
+Deno.exit();
