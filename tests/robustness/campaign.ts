@@ -1,12 +1,12 @@
 /** What all campaigns share: tries that can be had again, a log to go on from, and a table at the end. */
 import { exists } from "../../data/files/exists.ts";
 import { isFolder } from "../../data/files/is-folder.ts";
-import { EXPECTATIONS } from "./expectations.ts";
+import { type Expectation, EXPECTATIONS } from "./expectations.ts";
 
 /**
  * What came of a try: `refused` with a word for people; `equal` to what comes of undamaged input and
  * undisturbed runs; `changed`: damaged input was taken for something else, which nothing in its format
- * could tell; `pending`: an expectation failed that is not met yet; `finding`: it must not happen.
+ * could tell; `pending`: an expectation was broken that is not met yet; `finding`: it must not happen.
  */
 export const OUTCOMES = ["refused", "equal", "changed", "pending", "finding"] as const;
 export type Outcome = typeof OUTCOMES[number];
@@ -15,6 +15,12 @@ export interface Verdict {
   outcome: Outcome;
   /** What happened, in one line. */
   words: string;
+}
+
+/** What has broken an expectation is a finding, or pending until it is met. */
+export function broken(expectation: Expectation, words: string): Verdict {
+  const outcome = EXPECTATIONS[expectation] ? "finding" : "pending";
+  return { outcome, words: `${words} [${expectation}]` };
 }
 
 /** With the seed, it tells all that is done. */
@@ -56,7 +62,15 @@ export class CampaignLog {
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     await Deno.writeTextFile(path, whole);
     const entries: Entry[] = whole.split("\n").slice(0, -1).map((line) => JSON.parse(line));
-    return new CampaignLog(dir, seed, entries.filter((entry) => entry.seed === seed));
+    const ours = entries.filter((entry) => entry.seed === seed);
+    const latest = new Map(ours.map((entry) => [`${entry.campaign}/${placeOf(entry)}`, entry]));
+    return new CampaignLog(dir, seed, [...latest.values()]);
+  }
+
+  /** Takes a try for one that was not made yet; its line stays in the file, before the new one. */
+  forget(kind: string | undefined, index: number): void {
+    const isMeant = (entry: Entry) => (kind ?? entry.kind) === entry.kind && entry.index === index;
+    this.entries.splice(0, Infinity, ...this.entries.filter((entry) => !isMeant(entry)));
   }
 
   /** Runs what the log does not hold yet. */

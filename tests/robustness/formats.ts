@@ -25,6 +25,7 @@ import { findSets } from "../../data/instructions/registry.ts";
 import { evalCommand } from "../../eval/eval-command.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
 import { tinyRun } from "../train/tiny-run.ts";
+import { bombOf } from "./bombs.ts";
 import type { Expectation } from "./expectations.ts";
 import { RUN_OPTIONS } from "./inputs.ts";
 import type { Content } from "./mutators.ts";
@@ -49,6 +50,8 @@ export interface Format {
   content: Content;
   /** Reads the folder, and returns what it understood, to be compared. */
   read: (places: Places) => Promise<unknown>;
+  /** The one way in which it is damaged, instead of all that there are. */
+  damage?: (file: Uint8Array) => Uint8Array;
   /** Makes what the undamaged folder lacks. */
   before?: (places: Places) => Promise<unknown>;
   /** A checksum covers the file: whoever reads another content than the undamaged one ignores it. */
@@ -65,7 +68,7 @@ export interface Format {
 
 /** A fault that reading itself does not throw. */
 export class Violation extends Error {
-  constructor(message: string, readonly expectation?: Expectation) {
+  constructor(readonly expectation: Expectation, message: string) {
     super(message);
   }
 }
@@ -296,7 +299,7 @@ const asked = (folder: string, file: string, content: Content): Format => ({
       const ids = model.tokenizer.encode(PROMPT);
       const logits = await model.logits([ids]);
       if (!logits.every(Number.isFinite)) {
-        throw new Violation("logits are not finite", "weights that are not finite are refused");
+        throw new Violation("weights that are not finite are refused", "logits are not finite");
       }
       const words = model.generate(ids, { maxTokens: 2, temperature: 0 });
       return [logits, await Array.fromAsync(words, ({ text }) => text)];
@@ -407,12 +410,24 @@ async function evalAgain({ inputs, input }: Places): Promise<unknown> {
   return results;
 }
 
+/** Files of a megabyte at most that unpack to more than a gigabyte. */
+const BOMBS: Format[] = [
+  ...TEXTS.filter(({ name }) => name.endsWith("gz") || name.endsWith("zst")),
+  ...EXAMS.filter(({ name }) => name.endsWith("zip")),
+].map((format) => ({
+  ...format,
+  name: `${format.name}, a bomb`,
+  checksum: undefined,
+  damage: bombOf(format.file),
+  cost: 1e9,
+}));
+
 /** A page, in which no text of an input may be a tag. */
 function inHtml(page: string): string {
   if (!page.includes("<script>alert")) return page;
-  throw new Violation("the page holds a script that stood in the input");
+  throw new Violation("pages escape what stands in files", "a script that stood in the input");
 }
 
 export const FORMATS: readonly Format[] = [
-  ...[...TEXTS, ...SETS, ...EXAMS, ...DATA, ...SHARDS, ...MODELS, ...RUNS, ...REPORTS],
+  ...[...TEXTS, ...SETS, ...EXAMS, ...DATA, ...SHARDS, ...MODELS, ...RUNS, ...REPORTS, ...BOMBS],
 ];

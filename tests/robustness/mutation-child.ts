@@ -9,10 +9,9 @@ import { basename, extname } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { UserError } from "../../mod.ts";
-import { ANSWER, type Try, type Verdict } from "./campaign.ts";
-import { type Expectation, failed } from "./expectations.ts";
+import { ANSWER, broken, type Try, type Verdict } from "./campaign.ts";
 import { type Format, FORMATS, type Places, Violation } from "./formats.ts";
-import { stage, stageDamaged } from "./stage.ts";
+import { stage, type Staged, stageDamaged } from "./stage.ts";
 import { digestOf, filesBelow } from "./tree.ts";
 
 const [inputs, work, seed] = Deno.args;
@@ -44,7 +43,7 @@ async function attempt(one: Try): Promise<Verdict> {
     try {
       undamaged.set(format.name, await understood(format, await stage(format, inputs, work)));
     } catch (error) {
-      return { outcome: "finding", words: `undamaged input is refused: ${told(error)}` };
+      return broken(IN_WORDS, `undamaged input is refused: ${told(error)}`);
     }
   }
   const staged = await stageDamaged(format, inputs, work, Number(seed), one.index);
@@ -53,17 +52,13 @@ async function attempt(one: Try): Promise<Verdict> {
   const verdict = await judge(format, staged);
   await new Promise((resolve) => setTimeout(resolve)); // for promises that nobody awaits
   const words = `${staged.how}: ${verdict.words}`;
-  if (stray !== undefined) return { outcome: "finding", words: `${words}; and ${told(stray)}` };
+  if (stray !== undefined) return broken(IN_WORDS, `${words}; and ${told(stray)}`);
   const outside = await changesSince(before, format);
-  if (outside) return { outcome: "finding", words: `${words}; and wrote ${outside}` };
+  if (outside) return broken("nothing is written outside of the output", `${words}; ${outside}`);
   return { ...verdict, words };
 }
 
-async function judge(format: Format, staged: Awaited<ReturnType<typeof stageDamaged>>) {
-  const broken = (expectation: Expectation, words: string): Verdict => ({
-    outcome: failed(expectation),
-    words: `${words} (${expectation})`,
-  });
+async function judge(format: Format, staged: Staged): Promise<Verdict> {
   try {
     const digest = await understood(format, staged);
     if (staged.leadsOut) {
@@ -74,10 +69,7 @@ async function judge(format: Format, staged: Awaited<ReturnType<typeof stageDama
       ? broken(format.checksum, "accepted as other content")
       : accepted("changed");
   } catch (error) {
-    if (error instanceof Violation) {
-      if (error.expectation) return broken(error.expectation, error.message);
-      return { outcome: "finding", words: error.message } as const;
-    }
+    if (error instanceof Violation) return broken(error.expectation, error.message);
     return refusal(error, format, staged);
   }
 }
@@ -88,22 +80,24 @@ function accepted(outcome: "equal" | "changed"): Verdict {
 
 /** A refusal is an error for people: short, in words, and it names the file or its folder. */
 function refusal(error: unknown, { file }: Format, { input }: Places): Verdict {
-  if (!(error instanceof UserError)) return { outcome: "finding", words: told(error) };
-  const words = error.message.replaceAll(input, "").slice(0, 300);
+  if (!(error instanceof UserError)) return broken(IN_WORDS, told(error));
+  const { message } = error;
+  const words = message.replaceAll(input, "").slice(0, 300);
+  if (/NotCapable|Requires .* access/.test(message)) {
+    return broken("nothing is written outside of the output", words);
+  }
   const names = [input, ...file.split("/").slice(-2), basename(file, extname(file))];
   const faults = [
-    error.message.length > MOST_WORDS && `a message of ${error.message.length} characters`,
-    /NotCapable|Requires .* access/.test(error.message) && "what is not permitted was tried",
-    error.message.trim() === "" && "a message without a word",
-    !names.some((name) => error.message.includes(name)) && NOT_NAMED,
+    message.length > MOST_WORDS && `a message of ${message.length} characters`,
+    message.trim() === "" && "a message without a word",
+    !names.some((name) => message.includes(name)) && "the file is not named",
   ].filter((fault) => fault !== false);
-  return faults.length === 0
-    ? { outcome: "refused", words }
-    : { outcome: "finding", words: `${faults.join(", ")}: ${words}` };
+  if (faults.length === 0) return { outcome: "refused", words };
+  return broken("refusals are short and name the file", `${faults.join(", ")}: ${words}`);
 }
 
 const MOST_WORDS = 4000;
-const NOT_NAMED = "the file is not named";
+const IN_WORDS = "damaged files are refused in words, never by a stack trace";
 
 function told(error: unknown): string {
   if (!(error instanceof Error)) return `threw ${String(error).slice(0, 200)}`;

@@ -1,9 +1,9 @@
 /** Damaged files of every format: each is refused with a word, or comes to something sensible. */
 import { fileURLToPath } from "node:url";
-import { ANSWER, type Campaign, type Try, type Verdict } from "./campaign.ts";
+import { ANSWER, broken, type Campaign, type Try, type Verdict } from "./campaign.ts";
 import { commandOf, ended, misbehaviour, refusalOf, ROOT, start } from "./commands.ts";
+import type { Expectation } from "./expectations.ts";
 import { type Format, FORMATS } from "./formats.ts";
-import { writeInputs } from "./inputs.ts";
 import { stageDamaged } from "./stage.ts";
 import { copyFolder, filesBelow } from "./tree.ts";
 
@@ -14,20 +14,20 @@ const LONGEST = 20;
 const SAMPLED = 25;
 
 /**
- * @param work an empty folder
+ * @param work a folder for the processes
+ * @param inputs undamaged files, as `writeInputs` writes them
  * @param tries of a format that is read fast; the slow ones have fewer
  */
-export async function mutations(
+export function mutations(
   work: string,
+  inputs: string,
   seed: number,
   tries: number,
   atOnce: number,
-): Promise<Campaign> {
-  await writeInputs(`${work}/inputs`);
+): Campaign {
   const children = Array.from(
     { length: atOnce },
-    (_, i) =>
-      new Child([`${work}/inputs`, `${work}/child-${i}`, String(seed)], `${work}/child-${i}`),
+    (_, i) => new Child([inputs, `${work}/child-${i}`, String(seed)], `${work}/child-${i}`),
   );
   const free = [...children];
   return {
@@ -40,15 +40,15 @@ export async function mutations(
         let verdict = await child.ask(one);
         // On a busy machine a child may be slow once; what hangs does so again.
         if (verdict === "hang") verdict = await child.ask(one);
-        if (typeof verdict === "string") verdict = { outcome: "finding", words: IN_WORDS[verdict] };
-        if (verdict.outcome !== "finding" && one.index % SAMPLED === SAMPLED - 1) {
-          verdict = await byCommand(one, `${work}/inputs`, `${child.work}-command`, seed) ??
+        if (typeof verdict === "string") verdict = broken(...SUDDEN[verdict]);
+        if (!isBroken(verdict) && one.index % SAMPLED === SAMPLED - 1) {
+          verdict = await byCommand(one, inputs, `${child.work}-command`, seed) ??
             verdict;
         }
-        if (verdict.outcome === "finding") {
+        if (isBroken(verdict)) {
           const { input } = await stageDamaged(
             formatOf(one),
-            `${work}/inputs`,
+            inputs,
             `${child.work}-kept`,
             seed,
             one.index,
@@ -68,10 +68,13 @@ export async function mutations(
   };
 }
 
-const IN_WORDS = {
-  hang: `it took more than ${LONGEST} s`,
-  memory: "memory grew by more than 1 GB",
-  died: "the process died",
+const IN_WORDS = "damaged files are refused in words, never by a stack trace";
+
+/** How a child ends without an answer. */
+const SUDDEN: Record<"hang" | "memory" | "died", [Expectation, string]> = {
+  hang: ["a small file takes little time", `it took more than ${LONGEST} s`],
+  memory: ["a small file takes little memory", "it took more than 1 GB"],
+  died: [IN_WORDS, "the process died"],
 };
 
 /** All formats in turn, so that a campaign that is stopped has tried them alike. */
@@ -86,11 +89,15 @@ function triesOf(tries: number): Try[] {
   ).flat();
 }
 
+function isBroken({ outcome }: Verdict): boolean {
+  return outcome === "finding" || outcome === "pending";
+}
+
 function formatOf({ kind }: Try): Format {
   return FORMATS.find(({ name }) => name === kind)!;
 }
 
-/** The verdict of the command line, if that is a finding. */
+/** The verdict of the command line, if it breaks an expectation. */
 async function byCommand(
   one: Try,
   inputs: string,
@@ -104,15 +111,16 @@ async function byCommand(
   const before = await filesBelow(work);
   const end = await ended(start(await commandOf(task, args), staged.input), 3 * LONGEST);
   const misbehaved = misbehaviour(end);
-  if (misbehaved) return { outcome: "finding", words: `deno task ${task}: ${misbehaved}` };
+  if (misbehaved) return broken(IN_WORDS, `${staged.how}: deno task ${task}: ${misbehaved}`);
   const added = (await filesBelow(work)).filter((path) =>
     !before.includes(path) && !path.startsWith("output/") &&
     !(format.writes && path.startsWith("input/"))
   );
-  if (added.length > 0) return { outcome: "finding", words: `deno task ${task} wrote ${added}` };
-  const word = refusalOf(end.stderr);
-  return word !== undefined && word.trim() === ""
-    ? { outcome: "finding", words: `deno task ${task} refused without a word` }
+  if (added.length > 0) {
+    return broken("nothing is written outside of the output", `deno task ${task} wrote ${added}`);
+  }
+  return refusalOf(end.stderr)?.trim() === ""
+    ? broken(IN_WORDS, `${staged.how}: deno task ${task} refused without a word`)
     : undefined;
 }
 

@@ -39,7 +39,9 @@ export async function stageDamaged(
   const file = await Deno.readFile(path);
   const random = new Random(seed, streamOf({ kind: format.name, index }));
   const [start, end] = format.covered ?? [0, file.length];
-  const { mutator, damage: damaged } = damage(file.subarray(start, end), format.content, random);
+  const { mutator, damage: damaged } = format.damage
+    ? { mutator: "as ever", damage: format.damage(file) }
+    : damage(file.subarray(start, end), format.content, random);
   await Deno.remove(path);
   if (damaged === "folder") await Deno.mkdir(path);
   else if (damaged !== "nothing") {
