@@ -6,6 +6,7 @@ import {
   loadModel,
   loadPretrainSettings,
   loadSftSettings,
+  loadTokenizer,
   openCheckpoint,
   parameterShapes,
   prepare,
@@ -15,7 +16,6 @@ import {
   readPrepareSettings,
   readRecipe,
   ShardBlocks,
-  Tokenizer,
   verifyShards,
 } from "../../mod.ts";
 import { cleanReportPage } from "../../data/cleaning/clean-report-page.ts";
@@ -244,7 +244,7 @@ const DATA: Format[] = [
 
 async function cachedCorpus({ inputs, input }: Places) {
   return await loadCorpus({ source: [`${input}/one.jsonl`], tokens: 0, heldOut: 0.2 }, {
-    tokenizer: await Tokenizer.fromFolder(`${inputs}/model`),
+    tokenizer: await loadTokenizer(`${inputs}/model`),
     ...{ tokenizerName: "made up", endToken: 1, cacheDir: `${input}/cache` },
   });
 }
@@ -313,7 +313,7 @@ const asked = (folder: string, file: string, content: Content): Format => ({
 const tokenizer = (folder: string, file: string, content: Content): Format => ({
   ...{ name: `${folder} ${file}`, folder, file, content },
   read: async ({ input }) => {
-    const loaded = await Tokenizer.fromFolder(input);
+    const loaded = await loadTokenizer(input);
     const ids = loaded.encode(`${PROMPT} ${"a".repeat(40)}!`);
     return [ids, loaded.decode(ids), loaded.size, loaded.imEnd];
   },
