@@ -37,45 +37,67 @@ export const LONG: Sizes = {
 /** Processes at once, where one does not measure another's time. */
 const AT_ONCE = Math.max(1, navigator.hardwareConcurrency >> 1);
 
+/** What `deno task test` runs: of each a little, and nothing twice that other tests look into. */
+export const SHORT: Sizes = {
+  mutations: 1,
+  kills: 4,
+  signals: 2,
+  pairs: 1,
+  "full disks": 1,
+  endurance: 5,
+  commands: ["data tokenize", "export", "data clean", "report", "pretrain"],
+};
+
 /**
  * Runs campaigns, but for what the log holds already.
  *
  * @param wanted which tries; all of them by default
+ * @param together whether all campaigns run at once: times are then worth less
  */
 export async function runCampaigns(
   log: CampaignLog,
   sizes: Sizes,
-  wanted: (one: Try) => boolean = () => true,
-  onEntry?: Parameters<CampaignLog["run"]>[1],
+  { wanted = () => true, onEntry, together = false }: {
+    wanted?: (one: Try) => boolean;
+    onEntry?: Parameters<CampaignLog["run"]>[1];
+    together?: boolean;
+  } = {},
 ): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "robustness-" });
   const { seed } = log;
   try {
     const inputs = `${work}/inputs`;
     await writeInputs(inputs);
-    const all = await writingCommands(`${work}/base`, inputs);
-    const { commands: names = all.map(({ name }) => name) } = sizes;
-    const commands = all.filter(({ name }) => names.includes(name));
+    const commandsIn = async (dir: string) => {
+      const all = await writingCommands(dir, inputs);
+      return sizes.commands?.map((wanted) => all.find(({ name }) => name === wanted)!) ?? all;
+    };
+    const commands = await commandsIn(`${work}/base`);
     const whole = undisturbedOnce(`${work}/whole`);
-    const campaigns: Record<
-      Exclude<keyof Sizes, "commands">,
-      (size: number) => Campaign | Promise<Campaign>
-    > = {
+    const [killed, shared, signalled] = ["killed", "shared", "signalled"].map((name) =>
+      `${work}/${name}`
+    );
+    const campaigns: Record<Name, (size: number) => Campaign | Promise<Campaign>> = {
       mutations: (tries) => mutations(work, inputs, seed, tries, AT_ONCE),
-      kills: (count) => kills(work, seed, commands, whole, count),
-      signals: (count) => signals(work, seed, commands, count),
-      pairs: (count) => pairs(work, seed, commands, whole, count),
+      kills: (count) => kills(killed, seed, commands, whole, count),
+      signals: async (count) =>
+        signals(signalled, seed, await commandsIn(`${signalled}/base`), count),
+      pairs: (count) => pairs(shared, seed, commands, whole, count),
       "full disks": (count) => fullDisks(work, seed, commands, whole, count),
       endurance: (seconds) => endurance(`${work}/endurance`, seconds),
     };
-    for (const [name, campaignOf] of Object.entries(campaigns)) {
-      const size = sizes[name as keyof typeof campaigns];
-      if (size === undefined) continue;
+    const runs = Object.entries(campaigns).map(([name, campaignOf]) => async () => {
+      const size = sizes[name as Name];
+      if (size === undefined) return;
       await using campaign = await campaignOf(size);
       campaign.tries = campaign.tries.filter(wanted);
       await log.run(campaign, onEntry);
-    }
+    });
+    if (together) await Promise.all(runs.map((run) => run()));
+    else for (const run of runs) await run();
   } finally {
     await removeFolder(work);
   }
 }
+
+type Name = Exclude<keyof Sizes, "commands">;

@@ -14,9 +14,12 @@ import {
 
 const ENDS_THE_SAME = "a command that was killed ends the same when it is given again";
 
-/** @param count kills, over all commands in turn */
+/**
+ * @param dir the folder in which commands run, emptied before each
+ * @param count kills, over all commands in turn
+ */
 export function kills(
-  work: string,
+  dir: string,
   seed: number,
   commands: WritingCommand[],
   whole: (command: WritingCommand) => Promise<Undisturbed>,
@@ -31,7 +34,6 @@ export function kills(
     })),
     async attempt(one, keep) {
       const command = await whole(commands.find(({ name }) => name === one.kind)!);
-      const dir = `${work}/killed`;
       await removeFolder(dir);
       await makeReady(command, dir);
       const [task, ...args] = command.command;

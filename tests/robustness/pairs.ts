@@ -12,9 +12,12 @@ import {
   type WritingCommand,
 } from "./writing-commands.ts";
 
-/** @param count pairs, over all commands in turn */
+/**
+ * @param dir the folder in which commands run, emptied before each
+ * @param count pairs, over all commands in turn
+ */
 export function pairs(
-  work: string,
+  dir: string,
   seed: number,
   commands: WritingCommand[],
   whole: (command: WritingCommand) => Promise<Undisturbed>,
@@ -29,7 +32,6 @@ export function pairs(
     })),
     async attempt(one) {
       const command = await whole(commands.find(({ name }) => name === one.kind)!);
-      const dir = `${work}/shared`;
       await removeFolder(dir);
       await makeReady(command, dir);
       const [task, ...args] = command.command;

@@ -36,7 +36,7 @@ export async function signals(
   commands: WritingCommand[],
   count: number,
 ): Promise<Campaign> {
-  const long = commands.filter(({ name }) => name in STEPS).map(longer);
+  const long = commands.filter(({ name }) => ["pretrain", "sft", "dpo"].includes(name)).map(longer);
   const whole = undisturbedOnce(`${root}/whole`);
   const kinds = await kindsOf(long);
   return {
@@ -63,13 +63,13 @@ export async function signals(
   };
 }
 
-/** Steps that are enough to be met in their midst. */
-const STEPS: Record<string, number> = { pretrain: 60, sft: 60, dpo: 60 };
+/** Steps that are enough for a run to be met in their midst. */
+const STEPS = 40;
 
 /** A run that saves at its end alone, unless it is told to end. */
 function longer({ name, command }: WritingCommand): WritingCommand {
   const rare = ["--train.checkpointEvery=100000", "--train.validateEvery=100000"];
-  return { name, command: [...command, ...rare, `--train.steps=${STEPS[name]}`] };
+  return { name, command: [...command, ...rare, `--train.steps=${STEPS}`] };
 }
 
 async function kindsOf(commands: WritingCommand[]): Promise<string[]> {
@@ -105,6 +105,7 @@ async function signal(
     misbehaviour({ ...rest, status: 0 }),
     status !== STATUS[signal] && `status ${status}, expected ${STATUS[signal]}`,
     last < step && (last === 0 ? "nothing is saved" : `step ${last} is saved`),
+    last === STEPS && "it trained on to its end",
   ].filter((fault) => typeof fault === "string");
   const again = await runIn(command, dir);
   const differs = misbehaviour(again) ?? difference(command.left, await leftIn(dir));
@@ -135,11 +136,12 @@ async function orphan(
   const end = ended(child, 600);
   const step = await moment(dir, end, random, 0);
   child.kill("SIGKILL");
-  await end;
+  await child.status;
   const deadline = performance.now() + 20_000;
   while (performance.now() < deadline && (await processesNaming(root)).length > 0) await pause(200);
   const last = lastSaved(await filesBelow(dir));
   const left = await reap(root);
+  await end; // what it started has held its output open
   const faults = [left > 0 && "it trains on after 20 s", last < step && "nothing is saved"]
     .filter((fault) => fault !== false);
   const words = [`parent killed after step ${step}`, ...faults].join(": ");
@@ -177,7 +179,7 @@ async function moment(
   if (seconds > 0 && random.below(4) === 0) {
     await Promise.race([end, pause(1000 * seconds * random.uniform())]);
   } else {
-    const step = 1 + random.below(40);
+    const step = 1 + random.below(30);
     while (!isOver && measured() < step) await pause(5);
   }
   return measured();

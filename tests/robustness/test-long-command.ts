@@ -39,13 +39,11 @@ await runCommand(async () => {
   );
   const log = await CampaignLog.open(dir, Number(seed));
   if (index !== undefined) log.forget(kind, Number(index));
-  await runCampaigns(
-    log,
-    sizes,
-    (one) => (kind ?? one.kind) === one.kind && Number(index ?? one.index) === one.index,
-    ({ campaign, kind, index, outcome, words, seconds }) =>
+  await runCampaigns(log, sizes, {
+    wanted: (one) => (kind ?? one.kind) === one.kind && Number(index ?? one.index) === one.index,
+    onEntry: ({ campaign, kind, index, outcome, words, seconds }) =>
       console.log(`${campaign}, ${kind}, ${index}: ${outcome}, ${words} (${seconds} s)`),
-  );
+  });
   console.log(`\n${log.summary()}`);
   if (log.findings.length > 0) Deno.exitCode = 1;
 });

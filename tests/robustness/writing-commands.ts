@@ -22,9 +22,9 @@ export interface Undisturbed extends WritingCommand {
   left: Record<string, string>;
 }
 
-/** The commands, and what they work on in the folder `dir`. */
+/** The commands, and what they work on in the folder `dir`, which the arguments of training name. */
 export async function writingCommands(dir: string, inputs: string): Promise<WritingCommand[]> {
-  await Deno.mkdir(dir);
+  await Deno.mkdir(dir, { recursive: true });
   const [one, two] = await Promise.all(
     [1, 2].map((seed) => writeTexts(`${dir}/${seed}.jsonl`, seed)),
   );
@@ -45,10 +45,24 @@ export async function writingCommands(dir: string, inputs: string): Promise<Writ
   });
   return [
     { name: "pretrain", command: ["pretrain", ...await pretraining(dir, "--sample.tokens=2")] },
-    { name: "sft", command: ["sft", ...tuning(model), `--data.sets=${inputs}/sets/alpaca.json`] },
+    {
+      name: "sft",
+      command: [
+        "sft",
+        ...tuning(model),
+        `--data.dir=${dir}`,
+        `--data.sets=${inputs}/sets/alpaca.json`,
+      ],
+    },
     {
       name: "dpo",
-      command: ["dpo", ...tuning(model), `--data.dir=${inputs}/sets`, "--data.sets=pairs"],
+      command: [
+        "dpo",
+        ...tuning(model),
+        `--data.dir=${inputs}/sets`,
+        `--data.dir=${dir}`,
+        "--data.sets=pairs",
+      ],
     },
     { name: "export", command: ["export", `--model=${model}`, "--output=out"] },
     data(
