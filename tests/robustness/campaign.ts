@@ -1,6 +1,5 @@
 /** What all campaigns share: tries that can be had again, a log to go on from, and a table at the end. */
 import { exists } from "../../data/files/exists.ts";
-import { isFolder } from "../../data/files/is-folder.ts";
 import { type Expectation, EXPECTATIONS } from "./expectations.ts";
 
 /**
@@ -86,7 +85,7 @@ export class CampaignLog {
         const began = performance.now();
         const verdict = await campaign.attempt(one, keep);
         const seconds = Number(((performance.now() - began) / 1000).toFixed(2));
-        const input = await isFolder(keep) ? { input: keep } : {};
+        const input = await exists(keep) ? { input: keep } : {};
         const entry = { campaign: name, ...one, seed: this.seed, ...verdict, seconds, ...input };
         await Deno.writeTextFile(`${this.dir}/log.jsonl`, JSON.stringify(entry) + "\n", {
           append: true,

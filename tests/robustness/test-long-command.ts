@@ -5,18 +5,27 @@ import { UserError } from "../../mod.ts";
 import { CampaignLog } from "./campaign.ts";
 import { LONG, runCampaigns, type Sizes } from "./campaigns.ts";
 
-const HELP = `deno task test:long [options]
+const HELP = `Damages and disturbs all that reads and writes, for hours.
 
-Damages files of every format that is read, kills commands, tells runs to end, starts two in one
-folder, fills disks, and watches memory for an hour. What was tried is in a log: stopped, the same
-command goes on. The status is 1 if there is a finding.
+Files of every format are damaged, commands are killed, runs are told to end, two are started in one
+folder, disks are filled, and memory is watched for an hour. A log keeps what was tried: stopped, the
+same command goes on. Inputs of findings are kept beside it; the status is 1 if there is a finding.
 
-  --only NAME    only this campaign (${Object.keys(LONG).join(", ")}); may be repeated
-  --size N       how many tries, or seconds of endurance, instead of the usual number
-  --seed N       of all that is drawn [3407]
-  --log DIR      where the log and the inputs of findings are kept [runs/robustness]
+Usage:
+  deno task test:long [options]
+
+Options:
+  --only NAME    this campaign alone: ${Object.keys(LONG).join(", ")};
+                 may be repeated
+  --size N       so many tries instead of the usual number; of endurance, seconds
   --kind NAME    only tries of this format or command
-  --index N      only the try of this number, again even if it is in the log`;
+  --index N      only the try of this number, again if the log has it
+  --seed N       seed of all that is drawn [3407]
+  --log DIR      folder of the log [runs/robustness]
+
+Examples:
+  deno task test:long
+  deno task test:long --only=mutations --size=20 --log=runs/damage`;
 
 await runCommand(async () => {
   const { values } = parseArgs({
