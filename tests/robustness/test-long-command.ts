@@ -7,9 +7,10 @@ import { LONG, runCampaigns, type Sizes } from "./campaigns.ts";
 
 const HELP = `Damages and disturbs all that reads and writes, for hours.
 
-Files of every format are damaged, commands are killed, runs are told to end, two are started in one
-folder, disks are filled, and memory is watched for an hour. A log keeps what was tried: stopped, the
-same command goes on. Inputs of findings are kept beside it; the status is 1 if there is a finding.
+Files of every format are damaged, commands are killed, runs are told to end, two are started in
+one folder, disks are filled, and memory is watched for an hour. A log keeps what was tried, so that
+the same command goes on where it was stopped. Beside it are the inputs of what was found; the
+status is 1 if anything was.
 
 Usage:
   deno task test:long [options]
