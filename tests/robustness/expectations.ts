@@ -16,7 +16,7 @@ export const EXPECTATIONS = {
 
   // Content that does not fit its checksum is refused, or comes out as it was.
   "CRC-32 of gzip": true,
-  "content checksum of zstd": false,
+  "content checksum of zstd": true,
   "CRC-32 of zip": false,
   "checksum of tar's headers": false,
   "CRC of Parquet's pages": false,
