@@ -1,7 +1,7 @@
-import { unzipSync } from "fflate";
-import { parseTar } from "nanotar";
-import { UserError } from "../../kernels/runtime/user-error.ts";
+import { messageOf } from "../../data/files/error-message.ts";
 import { decodeUtf8, readFileBytes } from "../../data/files/text-file.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { openArchive } from "./archive.ts";
 
 /** The files of a benchmark as downloaded: of a folder, or of the zip or tar archive it came in. */
 export interface BenchmarkFiles {
@@ -9,7 +9,7 @@ export interface BenchmarkFiles {
   where: string;
   /** Paths of all tables and mappings in it, with `/` between names. */
   paths: string[];
-  /** The text of one of the paths. @throws {UserError} when it is not UTF-8 */
+  /** The text of one of the paths. @throws {UserError} when it is damaged or not UTF-8 */
   read(path: string): Promise<string>;
 }
 
@@ -31,9 +31,7 @@ export async function openBenchmarkFiles(where: string): Promise<BenchmarkFiles>
         `--download`,
     );
   }
-  return info.isDirectory
-    ? await openFolder(where)
-    : openArchive(where, await readFileBytes(where));
+  return await (info.isDirectory ? openFolder(where) : openPacked(where));
 }
 
 /** The path inside that ends with `suffix`, the shortest where several do. */
@@ -62,33 +60,26 @@ async function listFolder(root: string, prefix: string, depth: number): Promise<
   return paths;
 }
 
-function openArchive(where: string, bytes: Uint8Array): BenchmarkFiles {
-  let entries: Record<string, Uint8Array>;
-  try {
-    entries = isTar(bytes)
-      ? untar(bytes)
-      : unzipSync(bytes, { filter: ({ name }) => isWanted(name) });
-  } catch (error) {
+async function openPacked(where: string): Promise<BenchmarkFiles> {
+  const bytes = await readFileBytes(where);
+  const archive = await openArchive(bytes).catch((error) => {
     throw new UserError(
-      `${where}: not a readable zip or tar archive (${(error as Error).message}); download it ` +
-        `again, or unpack it and give the folder`,
+      `${where}: not a readable zip or tar archive (${messageOf(error)}); download it again, or ` +
+        `unpack it and give the folder`,
     );
-  }
+  });
   return {
     where,
-    paths: Object.keys(entries).sort(),
-    read: (path) => Promise.resolve(decodeUtf8(entries[path], `${where}: ${path}`)),
+    paths: [...archive.keys()].filter(isWanted).sort(),
+    read: async (path) => {
+      const content = await archive.get(path)!().catch((error) => {
+        throw new UserError(
+          `${where}: ${path} cannot be unpacked (${messageOf(error)}); download the archive again`,
+        );
+      });
+      return decodeUtf8(content, `${where}: ${path}`);
+    },
   };
-}
-
-/** Whether bytes are a POSIX archive: the header of its first entry says so. */
-function isTar(bytes: Uint8Array): boolean {
-  return new TextDecoder().decode(bytes.subarray(257, 262)) === "ustar";
-}
-
-function untar(bytes: Uint8Array): Record<string, Uint8Array> {
-  const wanted = parseTar(bytes).filter(({ name, data }) => isWanted(name) && data !== undefined);
-  return Object.fromEntries(wanted.map(({ name, data }) => [name, data!]));
 }
 
 function isWanted(path: string): boolean {

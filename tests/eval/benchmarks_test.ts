@@ -1,6 +1,7 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { strToU8, zipSync } from "fflate";
 import { createTar } from "nanotar";
+import { Buffer } from "node:buffer";
 import { dirname } from "node:path";
 import { openBenchmarkFiles } from "../../eval/benchmarks/benchmark-files.ts";
 import type { Benchmark, Split } from "../../eval/benchmarks/benchmark.ts";
@@ -127,6 +128,38 @@ Deno.test("an archive reads as the folder inside it does", async () => {
     assertEquals(zipped, plain);
     assertEquals(taped, plain);
     assertEquals(zipped.get("law")!.length, 1);
+  });
+});
+
+Deno.test("a damaged or monstrous archive is refused, wherever a checksum or a size can tell", async () => {
+  const table = "id,question,A,B,C,D,answer\n" +
+    "0,问,甲,乙,丙,丁,B\n".replace("问", "问".repeat(99));
+  const path = "val/law_val.csv";
+  const stored = zipSync({ [path]: [strToU8(table), { level: 0 }] });
+  const tape = createTar([{ name: path, data: table }, { name: "val/logic_val.csv", data: table }]);
+  const zeros = zipSync({ [path]: new Uint8Array(100_000_000) });
+  const changed = (file: Uint8Array, text: string, into: string) => {
+    const copy = Buffer.from(file);
+    copy.write(into, copy.indexOf(text));
+    return copy;
+  };
+  const archives: Record<string, [content: Uint8Array, message: string]> = {
+    "crc.zip": [changed(stored, ",丁,B", ",丁,C"), "val/law_val.csv cannot be unpacked"],
+    "bomb.zip": [zeros, "it unpacks to more than 200 times its size"],
+    "name.tar": [changed(tape, "logic", "magic"), "the header at byte 1024 is damaged"],
+    "cut.tar": [tape.subarray(0, 1700), "it is cut short"],
+    "joined.tar": [Buffer.concat([tape, tape]), "it goes on after its end"],
+  };
+  const contents = Object.fromEntries(
+    Object.entries(archives).map(([name, [content]]) => [name, content]),
+  );
+  await withFolder(contents, async (folder) => {
+    for (const [name, [, message]] of Object.entries(archives)) {
+      const asked = async () =>
+        await readQuestions(ceval, await openBenchmarkFiles(`${folder}/${name}`), "val", ["law"]);
+      const error = await assertRejects(asked, UserError, message, name);
+      assertStringIncludes(error.message, `${folder}/${name}: `);
+    }
   });
 });
 
