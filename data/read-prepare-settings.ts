@@ -2,7 +2,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { isRecord } from "./files/is-record.ts";
 import { filesOf } from "./files/input-files.ts";
-import { readText } from "./files/text-file.ts";
+import { fileText } from "./files/text-file.ts";
 import { parseYaml } from "./files/yaml.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
@@ -90,7 +90,7 @@ class Section {
  * @throws UserError naming the file and key that is wrong
  */
 export async function readPrepareSettings(path: string, output?: string): Promise<PrepareFile> {
-  const content = parseYaml(await readText(path), path);
+  const content = parseYaml(await fileText(path), path);
   const places = { folder: dirname(path), output };
   const file = Section.of(content, FILE_KEYS, path, places);
   const list = file.value("sources", Array.isArray, "a list") ?? [];

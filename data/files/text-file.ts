@@ -2,7 +2,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isMissing, readError } from "./file-errors.ts";
 
 /** The text of a file. @throws UserError if it cannot be read */
-export async function readText(path: string): Promise<string> {
+export async function fileText(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
@@ -11,7 +11,7 @@ export async function readText(path: string): Promise<string> {
 }
 
 /** The same, synchronously. @throws UserError if it cannot be read */
-export function readTextSync(path: string): string {
+export function fileTextSync(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
-import { readTextSync } from "../files/text-file.ts";
+import { fileTextSync } from "../files/text-file.ts";
 import type { ReadRecord } from "./raw-record.ts";
 
 /** The columns of MMLU's files, which have no header. */
@@ -13,7 +13,7 @@ const MMLU_COLUMNS = ["question", "A", "B", "C", "D", "answer"];
  * @throws UserError if the file cannot be read or is not CSV
  */
 export function* readCsv(path: string): Generator<ReadRecord> {
-  const text = readTextSync(path);
+  const text = fileTextSync(path);
   let rows: string[][];
   try {
     rows = parse(text, { bom: true, relax_column_count: true });

@@ -2,7 +2,7 @@ import { closest } from "fastest-levenshtein";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isRecord } from "../files/is-record.ts";
 import { parseJson } from "../files/json.ts";
-import { readTextSync } from "../files/text-file.ts";
+import { fileTextSync } from "../files/text-file.ts";
 import { declaredFormat, type SetFormat } from "./set-format.ts";
 
 /** A set of instructions in a local file. */
@@ -85,7 +85,7 @@ function readRegistry(
 ): { path: string; entries: Map<string, Entry> } {
   const path = fileIn(folders, REGISTRY);
   if (path === undefined) return { path: REGISTRY, entries: new Map() };
-  const registry = parseJson(readTextSync(path), path);
+  const registry = parseJson(fileTextSync(path), path);
   const entries = isRecord(registry) ? Object.entries(registry) : undefined;
   const isEntry = (entry: [string, unknown]): entry is [string, Entry] => isRecord(entry[1]);
   if (entries?.every(isEntry)) return { path, entries: new Map(entries) };

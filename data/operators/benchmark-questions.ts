@@ -2,7 +2,7 @@ import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
 import { readError } from "../files/file-errors.ts";
-import { readTextSync } from "../files/text-file.ts";
+import { fileTextSync } from "../files/text-file.ts";
 
 /**
  * The questions of benchmarks as they are published: C-Eval and CMMLU with a column named
@@ -34,7 +34,7 @@ export function csvFiles(folder: string): string[] {
 }
 
 function questionsOf(path: string): string[] {
-  const text = readTextSync(path);
+  const text = fileTextSync(path);
   let rows: string[][];
   try {
     rows = parse(text, {

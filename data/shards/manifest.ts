@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../files/error-message.ts";
 import { parseObject } from "../files/json.ts";
-import { readText } from "../files/text-file.ts";
+import { fileText } from "../files/text-file.ts";
 import { WholeFile } from "../files/whole-file.ts";
 import { Shard, type ShardFormat } from "./shard-file.ts";
 
@@ -49,7 +49,7 @@ export async function readManifest(dir: string): Promise<Manifest> {
   const path = `${dir}/${MANIFEST}`;
   let manifest: Manifest;
   try {
-    manifest = parseObject(await readText(path), path) as unknown as Manifest;
+    manifest = parseObject(await fileText(path), path) as unknown as Manifest;
   } catch (error) {
     throw new UserError(
       `${dir} is not a finished folder of shards (${

@@ -1,6 +1,6 @@
 import { messageOf } from "../files/error-message.ts";
 import { formatJson, parseObject } from "../files/json.ts";
-import { readText } from "../files/text-file.ts";
+import { fileText } from "../files/text-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
 
@@ -12,7 +12,7 @@ import type { TokenizerFiles } from "./tokenizer-files.ts";
  */
 export async function loadTokenizerFiles(path?: string): Promise<TokenizerFiles> {
   if (path === undefined) return await qwenTokenizerFiles();
-  const text = await readText(path);
+  const text = await fileText(path);
   const tokenizer = parseObject(text, path);
   return { name: path, tokenizer, config: {}, texts: () => ({ "tokenizer.json": text }) };
 }

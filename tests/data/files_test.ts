@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
-import { readText } from "../../data/files/text-file.ts";
+import { fileText } from "../../data/files/text-file.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { writeError } from "../../data/files/file-errors.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
@@ -72,6 +72,6 @@ Deno.test("files: a log keeps what is whole and grows from there", () =>
 Deno.test("files: what cannot be read is named with the reason", () =>
   inTemporaryFolder(async (dir) => {
     const none = `${dir}/none: there is no such file or folder`;
-    await assertRejects(() => readText(`${dir}/none`), UserError, none);
-    await assertRejects(() => readText(dir), UserError, `${dir}: it is a folder; expected a file`);
+    await assertRejects(() => fileText(`${dir}/none`), UserError, none);
+    await assertRejects(() => fileText(dir), UserError, `${dir}: it is a folder; expected a file`);
   }));

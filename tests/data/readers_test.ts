@@ -215,6 +215,19 @@ Deno.test("a damaged file is refused by name; an empty one has no documents", as
   await assertRejects(() => readDocuments("no/such.jsonl").next(), UserError, "no such file");
 });
 
+Deno.test("a Parquet file's page that its checksum does not fit is refused", async () => {
+  // Written by pyarrow with write_page_checksum=True, one page, not compressed.
+  const file = await Deno.readFile(new URL("fixtures/page-checksums.parquet", import.meta.url));
+  const texts = ["床前明月光", "疑是地上霜", "举头望明月", "低头思故乡"];
+  assertEquals((await read("a.parquet", file)).texts, texts);
+  const [first, last] = ["床", "乡"].map((sign) => Buffer.from(file).indexOf(sign));
+  for (let at = first; at < last; at++) {
+    const flipped = file.slice();
+    flipped[at] ^= 2;
+    await assertRejects(() => read("a.parquet", flipped), UserError, "does not fit its checksum");
+  }
+});
+
 Deno.test("an archive is not read as text: the user is told to unpack it", async () => {
   const tar = createTar([{ name: "part-1.jsonl", data: '{"text":"x"}' }]);
   const archives: [name: string, content: Uint8Array, what: string][] = [

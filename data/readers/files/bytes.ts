@@ -41,7 +41,7 @@ export async function* readBytes(
     for await (const chunk of decompressed(path, file)) {
       if (length === 0) refuseContainer(path, chunk);
       length += chunk.length;
-      if (length > ALWAYS_ALLOWED && length > MOST_RATIO * size) {
+      if (isImplausible(length, size)) {
         throw new DamagedFile(
           `${path} unpacks to more than ${MOST_RATIO} times its size, which no text does`,
         );
@@ -59,9 +59,14 @@ export async function* readBytes(
 const CHUNK = 1 << 18;
 
 /** Text is seldom compressed to a tenth: so much more is made to fill a disk, or memory. */
-const MOST_RATIO = 200;
+export const MOST_RATIO = 200;
 /** Up to so many bytes, the ratio is not looked at: a small file may well repeat one line. */
 const ALWAYS_ALLOWED = 1 << 26;
+
+/** Whether no text of `length` bytes would be compressed to so few. */
+export function isImplausible(length: number, compressed: number): boolean {
+  return length > ALWAYS_ALLOWED && length > MOST_RATIO * compressed;
+}
 
 async function* rawBytes(path: string, onRead: OnRead): AsyncGenerator<Uint8Array> {
   for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) {

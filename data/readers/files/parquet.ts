@@ -1,13 +1,14 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
+import { messageOf } from "../../files/error-message.ts";
 import { readError } from "../../files/file-errors.ts";
 import { DamagedFile, type OnRead } from "./bytes.ts";
+import { checkPages, pageDecompressors } from "./parquet-pages.ts";
 import { batchOf, type RecordBatch } from "./record-batch.ts";
 
 /** Rows in a batch. */
 const ROWS = 256;
 
-/** The rows of a Parquet file; a row group is held at a time. */
+/** The rows of a Parquet file. A row group is held at a time; checksums of pages are compared. */
 export async function* readParquet(
   path: string,
   onRead: OnRead = () => {},
@@ -21,10 +22,14 @@ export async function* readParquet(
   let rowStart = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows);
-    const rows = await parquetReadObjects({ file, metadata, compressors, rowStart, rowEnd })
-      .catch((error) => {
-        throw new DamagedFile(`${path}, rows from ${rowStart + 1} on: damaged (${error.message})`);
-      });
+    let rows: Record<string, unknown>[];
+    try {
+      await checkPages(file, group);
+      const options = { file, metadata, compressors: pageDecompressors };
+      rows = await parquetReadObjects({ ...options, rowStart, rowEnd });
+    } catch (error) {
+      throw new DamagedFile(`${path}, rows from ${rowStart + 1} on: damaged (${messageOf(error)})`);
+    }
     for (let i = 0; i < rows.length; i += ROWS) {
       yield batchOf(rows.slice(i, i + ROWS), rowStart + i + 1);
     }
