@@ -10,13 +10,13 @@ export function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
 }
 
 /** Writes a text with its length before it. */
-export function writeText(room: Uint8Array<ArrayBuffer>, text: string): void {
+export function writeSizedText(room: Uint8Array<ArrayBuffer>, text: string): void {
   const { written } = new TextEncoder().encodeInto(text, room.subarray(4));
   new DataView(room.buffer, room.byteOffset).setInt32(0, written, true);
 }
 
-/** What {@linkcode writeText} has written. */
-export function readText(room: Uint8Array<ArrayBuffer>): string {
+/** What {@linkcode writeSizedText} has written. */
+export function readSizedText(room: Uint8Array<ArrayBuffer>): string {
   const length = new DataView(room.buffer, room.byteOffset).getInt32(0, true);
   return new TextDecoder().decode(room.slice(4, 4 + length));
 }

@@ -6,7 +6,10 @@ import { UserError } from "../runtime/user-error.ts";
  * {@linkcode barrier} and {@linkcode close} in the same order, like the collectives of MPI.
  *
  * No call waits for ever: if a rank fails, dies, hangs or its host is lost, every call that waits
- * on any rank, and every later one, throws the same {@linkcode RanksFailed}.
+ * on any rank, and every later one, throws the same {@linkcode RanksFailed}; the process should then
+ * end, and is ended after ten seconds. A rank whose JavaScript stands still for longer than the
+ * others are patient hangs, for all they can see; one that is alive may let them wait for half an
+ * hour.
  */
 export interface Communicator {
   /** Which of the ranks this process is, from 0. */
@@ -56,6 +59,31 @@ export interface Communicator {
    * status other than 0, mpirun ends the ranks that have not ended yet.
    */
   close(): Promise<void>;
+}
+
+/** How ranks are connected; all ranks must give the same. */
+export interface ConnectOptions {
+  /**
+   * Seconds without a sign of life after which a rank counts as hung; 30 if not given. All other
+   * ranks then end within 15 seconds more.
+   */
+  patience?: number;
+  /** Bytes of a piece of the large exchange; 4 MiB if not given. */
+  pieceBytes?: number;
+  /**
+   * Pieces that a rank can have under way within its host; 16 if not given. With the piece's size
+   * this is how much of /dev/shm a rank takes.
+   */
+  pieces?: number;
+  /** Tells the person at the terminal why the ranks failed; called on one rank; else stderr. */
+  onFailure?: (message: string) => void;
+  /**
+   * Whether the program listens to SIGTERM itself, to stop in order; if not given, the signal ends it
+   * as ever, unless mpirun sent it because a rank failed.
+   */
+  handlesTermination?: boolean;
+  /** For tests: the ranks of this machine act as hosts of so many ranks, and use MPI between them. */
+  ranksPerHost?: number;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { HostMemory } from "./host-memory.ts";
 import { type HostLinks, TAG } from "./hosts.ts";
 import { libc } from "./libc.ts";
-import type { Mpi, Request } from "./mpi.ts";
+import type { Mpi, PendingMessage } from "./mpi.ts";
 import { describe, type Watch } from "./watch.ts";
 import type { Topology } from "./topology.ts";
 import type { Waits } from "./waits.ts";
@@ -150,7 +150,7 @@ export class Exchange {
     }
   }
 
-  async #received(request: Request, from: number): Promise<void> {
+  async #received(request: PendingMessage, from: number): Promise<void> {
     try {
       const given = await this.links!.through(request);
       if (given !== request.bytes.length) await this.#disagree(from, given, request.bytes.length);

@@ -1,7 +1,7 @@
 import { concatenate } from "./bytes.ts";
 import { RanksFailed } from "./communicator.ts";
 import { PART_BYTES, PART_HEADER, REASON_BYTES } from "./host-memory.ts";
-import type { Mpi, Request } from "./mpi.ts";
+import type { Mpi, PendingMessage } from "./mpi.ts";
 import type { Topology } from "./topology.ts";
 import type { Waits } from "./waits.ts";
 import { describe, type Failure, type OtherHosts, type Watch } from "./watch.ts";
@@ -28,8 +28,8 @@ export class HostLinks implements OtherHosts {
   /** Leaders that this rank hears from: the hub from all others, these from the hub. */
   readonly #peers: readonly number[];
   readonly #silentTicks = new Map<number, number>();
-  #inbox: Request | undefined;
-  #outbox: { request: Request; to: number }[] = [];
+  #inbox: PendingMessage | undefined;
+  #outbox: { request: PendingMessage; to: number }[] = [];
 
   /** Begins to listen; `watch` is told of what comes. */
   constructor(
@@ -101,7 +101,7 @@ export class HostLinks implements OtherHosts {
    *
    * @throws RanksFailed if it does not come through
    */
-  async through(request: Request): Promise<number> {
+  async through(request: PendingMessage): Promise<number> {
     let count: number | undefined;
     try {
       await this.waits.until(() => (count = this.mpi.arrived(request)) !== undefined);

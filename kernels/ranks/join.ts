@@ -1,7 +1,6 @@
 import { UserError } from "../runtime/user-error.ts";
-import { readText, writeText } from "./bytes.ts";
-import type { Communicator } from "./communicator.ts";
-import type { ConnectOptions } from "./connect.ts";
+import { readSizedText, writeSizedText } from "./bytes.ts";
+import type { Communicator, ConnectOptions } from "./communicator.ts";
 import { ConnectedRanks } from "./connected-ranks.ts";
 import type { StartedRank } from "./environment.ts";
 import { HostMemory } from "./host-memory.ts";
@@ -90,8 +89,8 @@ export async function joinRanks(
 /** Every rank's short text. */
 async function allGatherText(mpi: Mpi, text: string): Promise<string[]> {
   const card = new Uint8Array(CARD_BYTES);
-  writeText(card, text);
-  return (await mpi.allGather(card)).map(readText);
+  writeSizedText(card, text);
+  return (await mpi.allGather(card)).map(readSizedText);
 }
 
 async function inTime<T>({ rank, size }: StartedRank, step: Promise<T>): Promise<T> {

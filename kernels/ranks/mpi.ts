@@ -76,7 +76,7 @@ const MPICH: Family = {
 };
 
 /** A message under way. */
-export interface Request {
+export interface PendingMessage {
   /** MPI's own handle: 64 bits, or MPICH's 32. */
   readonly handle: BigUint64Array<ArrayBuffer>;
   /** What is sent or filled: kept reachable as long as MPI may touch it. */
@@ -167,7 +167,7 @@ export class Mpi {
   }
 
   /** Begins to send; the bytes must stay unchanged until {@linkcode arrived}. */
-  send(bytes: Uint8Array, to: number, tag: number): Request {
+  send(bytes: Uint8Array, to: number, tag: number): PendingMessage {
     const request = { handle: new BigUint64Array(1), bytes };
     const { world, byte } = this.handles;
     check(
@@ -186,7 +186,7 @@ export class Mpi {
   }
 
   /** Begins to receive at most as many bytes as there is room for, from one rank or any. */
-  receive(bytes: Uint8Array, from: number | "any", tag: number): Request {
+  receive(bytes: Uint8Array, from: number | "any", tag: number): PendingMessage {
     const request = { handle: new BigUint64Array(1), bytes };
     const { world, byte } = this.handles;
     const source = from === "any" ? this.family.anySource : from;
@@ -206,7 +206,7 @@ export class Mpi {
   }
 
   /** Bytes of a message that is through, undefined while it is under way; true once only. */
-  arrived(request: Request): number | undefined {
+  arrived(request: PendingMessage): number | undefined {
     const { symbols } = this;
     check("MPI_Test", symbols.MPI_Test(bytesOf(request.handle), bytesOf(this.#flag), this.#status));
     if (this.#flag[0] === 0) return undefined;
@@ -216,7 +216,7 @@ export class Mpi {
   }
 
   /** Gives up a receive that nobody has sent for. */
-  cancel(request: Request): void {
+  cancel(request: PendingMessage): void {
     this.symbols.MPI_Cancel(bytesOf(request.handle));
   }
 

@@ -1,4 +1,4 @@
-import { readText, writeText } from "./bytes.ts";
+import { readSizedText, writeSizedText } from "./bytes.ts";
 import { RanksFailed } from "./communicator.ts";
 import type { HostMemory } from "./host-memory.ts";
 import { libc, processExists, SIGKILL, SIGTERM } from "./libc.ts";
@@ -7,7 +7,7 @@ import type { Topology } from "./topology.ts";
 
 /** Milliseconds between two looks at the others. */
 const TICK = 250;
-/** Seconds that a rank has to end by itself after a failure, before it is ended. */
+/** Seconds that a rank has to end by itself after a failure; not more than the others' patience. */
 const GRACE = 10;
 /** Characters of a message: escaped as JSON they fit into its room. */
 const MESSAGE_LENGTH = 2000;
@@ -64,6 +64,7 @@ export class Watch {
   readonly #parent = libc().getppid();
   /** Ticks without a sign of life after which a rank, or a host, counts as hung or lost. */
   readonly patientTicks: number;
+  readonly #graceTicks: number;
   /** If there are other hosts. */
   otherHosts: OtherHosts | undefined;
 
@@ -81,6 +82,7 @@ export class Watch {
   ) {
     this.#seen = topology.hostRanks.map(() => ({ beat: 0, missed: 0 }));
     this.patientTicks = Math.ceil(options.patience * 1000 / TICK);
+    this.#graceTicks = Math.min(this.patientTicks, GRACE * 1000 / TICK);
   }
 
   /** Begins to watch. */
@@ -118,7 +120,7 @@ export class Watch {
     const tells = topology.rank === 0 || failure.rank === 0;
     const message = failure.message.slice(0, MESSAGE_LENGTH);
     const record = { ...failure, message, told: failure.told || tells };
-    writeText(memory.reason(topology.place), JSON.stringify(record));
+    writeSizedText(memory.reason(topology.place), JSON.stringify(record));
     if (Atomics.compareExchange(words, failed, 0, topology.place + 1) !== 0) return;
     this.#failure = new RanksFailed(message);
     if (tells && !failure.told) this.options.onFailure(message);
@@ -133,7 +135,7 @@ export class Watch {
     const { memory, topology } = this;
     const teller = Atomics.load(memory.words, memory.failed) - 1;
     if (teller < 0 || teller === topology.place) return;
-    const { message, told }: Failure = JSON.parse(readText(memory.reason(teller)));
+    const { message, told }: Failure = JSON.parse(readSizedText(memory.reason(teller)));
     this.#failure = new RanksFailed(message);
     if (topology.rank === 0 && !told) this.options.onFailure(message);
   }
@@ -158,7 +160,7 @@ export class Watch {
     // A rank whose event loop stands still ends by the kernel's hand, later than others notice it.
     libc().alarm(Math.ceil(options.patience + GRACE));
     if (this.#failure ?? this.failure()) {
-      if (++this.#ticksFailed * TICK === GRACE * 1000) this.#endHard();
+      if (++this.#ticksFailed === this.#graceTicks) this.#endHard();
       return;
     }
     if (libc().getppid() !== this.#parent) this.#recordOwn("the program that started it is gone");

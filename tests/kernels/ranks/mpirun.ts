@@ -1,6 +1,6 @@
 /** Starts `rank-program.ts` under mpirun and reads what its ranks say. */
 import { assert, assertEquals } from "@std/assert";
-import type { ConnectOptions } from "../../../kernels/ranks/connect.ts";
+import type { ConnectOptions } from "../../../kernels/ranks/communicator.ts";
 import { MPI_PACKAGE, MPIRUN_SETTINGS } from "../../../kernels/ranks/launch.ts";
 import { listSystemFolder, processExists } from "../../../kernels/ranks/libc.ts";
 import { descendants, type Process } from "../../../kernels/ranks/processes.ts";

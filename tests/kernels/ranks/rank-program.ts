@@ -2,8 +2,12 @@
  * What the tests of ranks run under mpirun: `rank-program.ts MODE OPTIONS`. Prints one line of JSON
  * for each thing that a test wants to know.
  */
-import { type Communicator, RanksFailed } from "../../../kernels/ranks/communicator.ts";
-import { type ConnectOptions, connectRanks } from "../../../kernels/ranks/connect.ts";
+import {
+  type Communicator,
+  type ConnectOptions,
+  RanksFailed,
+} from "../../../kernels/ranks/communicator.ts";
+import { connectRanks } from "../../../kernels/ranks/connect.ts";
 import { enterRank } from "../../../kernels/ranks/enter.ts";
 import { startedRank } from "../../../kernels/ranks/environment.ts";
 import { launchRanks } from "../../../kernels/ranks/launch.ts";
@@ -40,6 +44,11 @@ const MODES: Record<string, (ranks: Communicator) => Promise<void>> = {
   stuck: async (ranks) => {
     if (ranks.rank === 1) { while (true); }
     await ranks.barrier();
+  },
+  // Rank 0 waits for something else, which never comes.
+  deaf: async (ranks) => {
+    if (ranks.rank === 1) Deno.exit(3);
+    await new Promise((resolve) => setTimeout(resolve, 1e9));
   },
   interrupted: async (ranks) => {
     // Ends when the signal has reached all.

@@ -92,12 +92,15 @@ Deno.test("a host that is lost or hangs ends the others", async () => {
   ]);
 });
 
-Deno.test("a rank whose JavaScript stands still ends the others", async () => {
-  const run = mpirun(2, "stuck", { patience });
-  await run.end();
-  const { failed, told } = run.failures;
+Deno.test("ranks end that stand still, or wait for something else than ranks", async () => {
+  const stuck = mpirun(2, "stuck", { patience });
+  const deaf = mpirun(2, "deaf", { patience }, unaided);
+  await stuck.end();
+  const { failed, told } = stuck.failures;
   assertEquals(failed, told);
   assertMatch(told.join(), /^Rank 1 on host \S+ hangs: its process \d+ has not answered for 3 s/);
+  await deaf.end();
+  assertMatch(deaf.failures.told.join(), /^Rank 1 on host \S+ has died/);
 });
 
 Deno.test("too little shared memory is told with the sizes", async () => {
