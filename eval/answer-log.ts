@@ -1,7 +1,7 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { AppendOnlyFile } from "../data/files/append-only-file.ts";
 import { parseObject } from "../data/files/json.ts";
-import { readIfThere } from "../data/files/text-file.ts";
+import { logLines } from "../data/files/text-file.ts";
 import type { Letter } from "./benchmarks/benchmark.ts";
 import type { Outcome } from "./scores.ts";
 
@@ -53,9 +53,8 @@ export class AnswerLog implements Disposable {
     settings: LogSettings,
     hashes: ReadonlyMap<string, string>,
   ): Promise<AnswerLog> {
-    const text = await readIfThere(path) ?? "";
-    // A line that a kill cut off has no end; its question is asked again.
-    const lines = text.slice(0, text.lastIndexOf("\n") + 1).split("\n").slice(0, -1);
+    // The question of a line that a kill cut off is asked again.
+    const lines = await logLines(path);
     if (lines.length > 0) checkSettings(path, lines[0], settings);
     const answers = lines.slice(1).map((line, index) => parseAnswer(line, `${path}:${index + 2}`));
     checkQuestions(path, answers, hashes);

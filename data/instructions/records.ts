@@ -1,3 +1,4 @@
+import { withoutCompression } from "../readers/files/bytes.ts";
 import { openFile } from "../readers/read-file.ts";
 import { BadRecord, parseRecord } from "../readers/record.ts";
 import { UnusableExample } from "./conversation.ts";
@@ -10,7 +11,7 @@ import type { RawRecord, ReadRecord } from "./raw-record.ts";
  * @throws UserError if the file cannot be read or is damaged
  */
 export async function* readRecords(path: string): AsyncGenerator<ReadRecord> {
-  if (path.endsWith(".csv")) return yield* readCsv(path);
+  if (withoutCompression(path).endsWith(".csv")) return yield* readCsv(path);
   const unreadable: ReadRecord[] = [];
   const { unit, batches } = await openFile(
     path,

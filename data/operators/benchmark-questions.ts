@@ -1,6 +1,5 @@
-import { parse } from "csv-parse/sync";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "../files/error-message.ts";
+import { parseCsv } from "../files/csv.ts";
 import { readError } from "../files/file-errors.ts";
 import { fileTextSync } from "../files/text-file.ts";
 
@@ -34,17 +33,7 @@ export function csvFiles(folder: string): string[] {
 }
 
 function questionsOf(path: string): string[] {
-  const text = fileTextSync(path);
-  let rows: string[][];
-  try {
-    rows = parse(text, {
-      bom: true,
-      relax_column_count: true,
-      relax_quotes: true,
-    });
-  } catch (error) {
-    throw new UserError(`${path}: not valid CSV: ${messageOf(error)}`);
-  }
+  const rows = parseCsv(fileTextSync(path), path).map(({ cells }) => cells);
   const column = rows[0]?.findIndex((cell) => cell.toLowerCase() === "question") ?? -1;
   return column >= 0 ? rows.slice(1).map((row) => row[column] ?? "") : rows.map((row) => row[0]);
 }

@@ -1,4 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import { LINE_END } from "../files/line-ends.ts";
 import { readBytes } from "../readers/files/bytes.ts";
 import { BEGIN, END, UNKNOWN } from "./kneser-ney.ts";
 import { NgramTrie, ROOT } from "./ngram-trie.ts";
@@ -124,9 +125,12 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let begun = "";
   for await (const bytes of readBytes(path)) {
-    const lines = (begun + decoder.decode(bytes, { stream: true })).split("\n");
-    begun = lines.pop()!;
+    const text = begun + decoder.decode(bytes, { stream: true });
+    // A return at the end may be half of a line's end.
+    const end = text.endsWith("\r") ? text.length - 1 : text.length;
+    const lines = text.slice(0, end).split(LINE_END);
+    begun = lines.pop()! + text.slice(end);
     yield* lines;
   }
-  if (begun !== "") yield begun;
+  if (begun !== "") yield* begun.split(LINE_END);
 }

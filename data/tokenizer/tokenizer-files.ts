@@ -1,5 +1,7 @@
 import { isRecord } from "../files/is-record.ts";
 import { parseObject } from "../files/json.ts";
+import { LINE_END } from "../files/line-ends.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { pathIn, type TextFolder } from "../files/text-folder.ts";
 
 /** The files that define a tokenizer. */
@@ -29,7 +31,7 @@ const FILE_NAMES = [
  * Reads the tokenizer of a folder: `tokenizer.json`, or Qwen's older `vocab.json` and `merges.txt`.
  *
  * @returns undefined if the folder has neither
- * @throws UserError if a file is not a JSON object
+ * @throws UserError if a file is not a JSON object, or has a line that is no merge
  */
 export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerFiles | undefined> {
   const texts: Record<string, string> = {};
@@ -44,7 +46,11 @@ export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerF
   }
   const config = parse("tokenizer_config.json");
   const tokenizer = isOlder
-    ? fromVocabularyAndMerges(parse("vocab.json"), texts["merges.txt"], config)
+    ? fromVocabularyAndMerges(
+      parse("vocab.json"),
+      mergesOf(texts["merges.txt"], pathIn(folder, "merges.txt")),
+      config,
+    )
     : parse("tokenizer.json");
   return { name: folder.dir, tokenizer, config, texts: () => texts };
 }
@@ -52,7 +58,7 @@ export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerF
 /** The `tokenizer.json` that transformers makes of the older files: Qwen2's steps around their BPE. */
 function fromVocabularyAndMerges(
   vocab: Record<string, unknown>,
-  merges: string,
+  merges: string[],
   config: Record<string, unknown>,
 ): Record<string, unknown> {
   const added = isRecord(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
@@ -72,12 +78,17 @@ function fromVocabularyAndMerges(
     },
     post_processor: byteLevel,
     decoder: byteLevel,
-    model: {
-      type: "BPE",
-      vocab,
-      merges: merges.split("\n").filter((line) => line !== "" && !line.startsWith("#version")),
-    },
+    model: { type: "BPE", vocab, merges },
   };
+}
+
+/** The merges of `merges.txt`, a line each behind a line with the version. */
+function mergesOf(text: string, path: string): string[] {
+  const lines = text.split(LINE_END).map((line) => line.trim());
+  if (lines[0].startsWith("#version")) lines[0] = "";
+  const wrong = lines.findIndex((line) => line !== "" && line.split(" ").length !== 2);
+  if (wrong < 0) return lines.filter((line) => line !== "");
+  throw new UserError(`${path}:${wrong + 1}: expected two tokens with a space between them`);
 }
 
 /** How Qwen cuts text into words before BPE: contractions, words, single digits, signs, spaces. */

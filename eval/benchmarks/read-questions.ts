@@ -1,4 +1,4 @@
-import { parse } from "csv-parse/sync";
+import { type CsvRow, parseCsv } from "../../data/files/csv.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Benchmark, isLetter, LETTERS, type Question, type Split } from "./benchmark.ts";
 import { type BenchmarkFiles, findPath } from "./benchmark-files.ts";
@@ -69,23 +69,24 @@ function parseQuestions(
   where: string,
   onProblem: OnProblem,
 ): Question[] {
-  const rows = parseRows(text, where);
+  const rows = parseCsv(text, where);
   const columns = benchmark.header
     ? namedColumns(benchmark, rows.shift(), where)
     : benchmark.columns;
+  for (const problem of unreadColumns(benchmark, columns, rows, where)) onProblem(problem);
   const questions: Question[] = [];
   const ids = new Set<string>();
-  for (const [index, { record, lines }] of rows.entries()) {
-    const at = `${where}: row ${index + 1} (ends on line ${lines})`;
-    if (record.length !== columns.length) {
+  for (const [index, { cells: row, line }] of rows.entries()) {
+    const at = `${where}: row ${index + 1} (ends on line ${line})`;
+    if (row.length !== columns.length) {
       onProblem(
         new UserError(
-          `${at}: ${record.length} columns, expected ${columns.length}: ${columns.join(", ")}`,
+          `${at}: ${row.length} columns, expected ${columns.length}: ${columns.join(", ")}`,
         ),
       );
       continue;
     }
-    const cells = Object.fromEntries(columns.map((column, i) => [column, record[i]]));
+    const cells = Object.fromEntries(columns.map((column, i) => [column, row[i]]));
     if (!isLetter(cells.answer) && !(benchmark.unanswered.includes(split) && !cells.answer)) {
       const found = cells.answer ? `the answer is ${JSON.stringify(cells.answer)}` : "no answer";
       onProblem(new UserError(`${at}: ${found}, expected one of ${LETTERS.join(", ")}`));
@@ -112,31 +113,10 @@ function parseQuestions(
 /** Characters of a wrong header that a message shows. */
 const MOST_SHOWN = 80;
 
-interface Row {
-  record: string[];
-  /** Number of the row's last line in its file, from 1. */
-  lines: number;
-}
-
-function parseRows(text: string, where: string): Row[] {
-  try {
-    const rows = parse(text, {
-      info: true,
-      relax_column_count: true,
-      // MMLU has a stray quote inside a cell; pandas takes it as text.
-      relax_quotes: true,
-      skip_empty_lines: true,
-    }) as unknown as { record: string[]; info: { lines: number } }[];
-    return rows.map(({ record, info }) => ({ record, lines: info.lines }));
-  } catch (error) {
-    throw new UserError(`${where}: not a CSV table: ${(error as Error).message}`);
-  }
-}
-
 /** Our names of a file's columns, by its header; in CMMLU, the name of the first is empty. */
-function namedColumns(benchmark: Benchmark, header: Row | undefined, where: string): string[] {
+function namedColumns(benchmark: Benchmark, header: CsvRow | undefined, where: string): string[] {
   const known = new Map(benchmark.columns.map((column) => [column.toLowerCase(), column]));
-  const names = (header?.record ?? []).map((name, index) => {
+  const names = (header?.cells ?? []).map((name, index) => {
     const lower = name.trim().toLowerCase();
     return lower === "" && index === 0 ? "id" : known.get(lower) ?? name;
   });
@@ -144,7 +124,7 @@ function namedColumns(benchmark: Benchmark, header: Row | undefined, where: stri
   if (missing.length > 0) {
     throw new UserError(
       `${where}: line 1 is not the header of ${benchmark.title}: no column ${missing.join(", ")} ` +
-        `(found: ${header?.record.join(", ").slice(0, MOST_SHOWN) ?? "nothing"})`,
+        `(found: ${header?.cells.join(", ").slice(0, MOST_SHOWN) ?? "nothing"})`,
     );
   }
   const twice = benchmark.columns.find((column) =>
@@ -152,6 +132,25 @@ function namedColumns(benchmark: Benchmark, header: Row | undefined, where: stri
   );
   if (twice) throw new UserError(`${where}: line 1 has two columns ${twice}; leave one in`);
   return names;
+}
+
+/** A question is not asked without a word in another way than its table has it, such as without E. */
+function unreadColumns(
+  benchmark: Benchmark,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  where: string,
+): UserError[] {
+  const known: readonly string[] = benchmark.columns;
+  const unread = columns.filter((column, i) =>
+    !known.includes(column) && rows.some(({ cells }) => (cells[i] ?? "") !== "")
+  );
+  return unread.map((column) =>
+    new UserError(
+      `${where}: line 1: the column ${JSON.stringify(column)} is not read, which are ` +
+        `${known.join(", ")}; take it out, or leave it out with --keep-going`,
+    )
+  );
 }
 
 function wrongFolder(benchmark: Benchmark, files: BenchmarkFiles, split: Split): UserError {

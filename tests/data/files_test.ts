@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
+import { parseYaml } from "../../data/files/yaml.ts";
 import { fileText } from "../../data/files/text-file.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { writeError } from "../../data/files/file-errors.ts";
@@ -73,5 +74,10 @@ Deno.test("files: what cannot be read is named with the reason", () =>
   inTemporaryFolder(async (dir) => {
     const none = `${dir}/none: there is no such file or folder`;
     await assertRejects(() => fileText(`${dir}/none`), UserError, none);
+    await Deno.writeTextFile(`${dir}/text`, "\uFEFF一\r\n");
+    assertEquals(await fileText(`${dir}/text`), "一\r\n");
+    await Deno.writeFile(`${dir}/bytes`, Uint8Array.of(0xE4, 0xB8));
+    await assertRejects(() => fileText(`${dir}/bytes`), UserError, `${dir}/bytes: not UTF-8 text`);
+    assertEquals(parseYaml("a: 1\r\rb: [c,\r\n  d]", "x"), { a: 1, b: ["c", "d"] });
     await assertRejects(() => fileText(dir), UserError, `${dir}: it is a folder; expected a file`);
   }));

@@ -28,6 +28,9 @@ Deno.test("an ARPA file is scored with back-off, from the text's beginning to it
   assertAlmostEquals(model.score(["a", "a"]), -0.125 - 0.25 + (-0.25 - 1));
   // An unknown word after <s>, which backs off, and </s> after it, which has no back-off.
   assertAlmostEquals(model.score(["b"]), -0.5 - 2 + -1);
+  for (const end of ["\r\n", "\r"]) {
+    assertAlmostEquals((await arpaModel(ARPA.replaceAll("\n", end))).score(["b"]), -0.5 - 2 + -1);
+  }
   // KenLM gives unknown words 10^-100 where the model does not say.
   const closed = await arpaModel(ARPA.replace("-2\t<unk>\n", "").replace("1=4", "1=3"));
   assertAlmostEquals(closed.score(["b"]), -0.5 - 100 + -1);

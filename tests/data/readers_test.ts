@@ -142,6 +142,22 @@ function inFrames(text: string): Uint8Array {
 /** Zstandard with the checksum that its command writes. */
 const CHECKED = { params: { [constants.ZSTD_c_checksumFlag]: 1 } };
 
+Deno.test("lines end in \\n, \\r\\n or \\r alike", async () => {
+  // Of the two parts in which the file is read, one ends in the middle of a line's end.
+  const long = JSON.stringify({ text: "长".repeat(87_000) }).padEnd((1 << 18) - 1);
+  const lines = [long, "not json", '{"text":"一\\r\\n二"}'];
+  const whole = await read("a.jsonl", lines.join("\n"));
+  assertEquals(whole.problems[0].slice(0, 7), "line 2:");
+  assertEquals(whole.texts[1], "一\r\n二");
+  for (const end of ["\r\n", "\r"]) {
+    const { texts, problems } = await read("a.jsonl", lines.join(end) + end);
+    assertEquals([texts, problems.map((problem) => problem.slice(0, 7))], [whole.texts, [
+      "line 2:",
+    ]]);
+    assertEquals((await read("a.txt", `一${end}二${end}${end}`)).texts, ["一\n二\n\n"]);
+  }
+});
+
 Deno.test("records that cannot be read are passed over with their place and what is wrong", async () => {
   const bad = new TextEncoder().encode(
     [

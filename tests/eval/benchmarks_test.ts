@@ -60,6 +60,35 @@ Deno.test("C-Eval keeps line breaks inside quotes and the ids of its rows", asyn
   }]);
 });
 
+Deno.test("rows may end as on any system; a column that would not be asked is not passed over", async () => {
+  const table = [
+    "id,question,A,B,C,D,answer",
+    '0,"问\n题",甲,乙,丙,丁,B',
+    "1,问,甲,乙,丙,丁,C",
+    "",
+  ];
+  const ends = ["\n", "\r\n", "\r"];
+  const contents = Object.fromEntries(
+    ends.map((end, i) => [`val/${["law", "logic", "art_studies"][i]}_val.csv`, table.join(end)]),
+  );
+  const questions = await read(ceval, contents, "val", ["law", "logic", "art_studies"]);
+  for (const subject of ["law", "logic", "art_studies"]) {
+    assertEquals(questions.get(subject)!.map(({ id, text }) => [id, text]), [
+      ["0", "问\n题"],
+      ["1", "问"],
+    ]);
+  }
+  const five = { "val/law_val.csv": "id,question,A,B,C,D,E,answer\n0,问,甲,乙,丙,丁,戊,B\n" };
+  await assertRejects(
+    () => read(ceval, five, "val", ["law"]),
+    UserError,
+    'val/law_val.csv: line 1: the column "E" is not read',
+  );
+  const problems: string[] = [];
+  assertEquals((await read(ceval, five, "val", ["law"], problems)).get("law")!.length, 1);
+  assertEquals(problems.length, 1);
+});
+
 Deno.test("C-Eval's test split has no answers; a repack that adds them is read too", async () => {
   const questions = await read(
     ceval,

@@ -84,10 +84,14 @@ Deno.test("the files stored with a checkpoint give the same tokenizer", async ()
   const { vocab, merges } = JSON.parse(files["tokenizer.json"]).model;
   await Deno.remove(`${dir}/tokenizer.json`);
   await Deno.writeTextFile(`${dir}/vocab.json`, JSON.stringify(vocab));
-  await Deno.writeTextFile(`${dir}/merges.txt`, ["#version: 0.2", ...merges, ""].join("\n"));
-  const older = await loadTokenizer(dir);
-  assertEquals(older.encode(text), tokenizer.encode(text));
-  assertEquals(older.decode(older.encode(text)), text);
+  for (const end of ["\n", "\r\n", "\r"]) {
+    await Deno.writeTextFile(`${dir}/merges.txt`, ["#version: 0.2", ...merges, ""].join(end));
+    const older = await loadTokenizer(dir);
+    assertEquals(older.encode(text), tokenizer.encode(text));
+    assertEquals(older.decode(older.encode(text)), text);
+  }
+  await Deno.writeTextFile(`${dir}/merges.txt`, "#version: 0.2\nĠ t\nĠ\n");
+  await assertRejects(() => loadTokenizer(dir), UserError, `${dir}/merges.txt:3: expected two`);
   await Deno.remove(dir, { recursive: true });
 });
 

@@ -3,10 +3,11 @@ import { joined } from "../../files/joined.ts";
 import { LONGEST_RECORD, type RecordBatch, type ReportRecord, TOO_LONG } from "./record-batch.ts";
 
 const NEWLINE = 0x0A;
+const RETURN = 0x0D;
 
 /**
- * The lines of a file. Empty lines count as records too, so that the number of a record is that of
- * its line.
+ * The lines of a file, which end in `\n`, `\r\n` or `\r`. Empty lines count as records too, so that
+ * the number of a record is that of its line.
  */
 export async function* readJsonLines(
   path: string,
@@ -17,7 +18,7 @@ export async function* readJsonLines(
   let begun: Uint8Array[] = [];
   let begunLength = 0;
   let skipping = false;
-  for await (let chunk of readBytes(path, onRead)) {
+  for await (let chunk of withoutLoneReturns(readBytes(path, onRead))) {
     if (skipping) {
       const end = chunk.indexOf(NEWLINE);
       if (end < 0) continue;
@@ -54,4 +55,21 @@ function linesOf(bytes: Uint8Array<ArrayBuffer>, first: number): RecordBatch {
     start = end + 1;
   }
   return { bytes, bounds: Uint32Array.from(bounds), first };
+}
+
+/** The same bytes with `\n` for each `\r` that none follows; before one, JSON takes it for a space. */
+async function* withoutLoneReturns(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let endsInReturn = false;
+  for await (let chunk of chunks) {
+    if (endsInReturn) chunk = joined([Uint8Array.of(RETURN), chunk]);
+    endsInReturn = chunk.at(-1) === RETURN;
+    if (endsInReturn) chunk = chunk.subarray(0, -1);
+    for (let at = chunk.indexOf(RETURN); at >= 0; at = chunk.indexOf(RETURN, at + 1)) {
+      if (chunk[at + 1] !== NEWLINE) chunk[at] = NEWLINE;
+    }
+    yield chunk;
+  }
+  if (endsInReturn) yield Uint8Array.of(NEWLINE);
 }

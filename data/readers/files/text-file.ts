@@ -1,4 +1,5 @@
 import { type OnRead, readBytes } from "./bytes.ts";
+import { withLineFeeds } from "../../files/line-ends.ts";
 import { joined } from "../../files/joined.ts";
 import {
   batchOf,
@@ -8,7 +9,7 @@ import {
   TOO_LONG,
 } from "./record-batch.ts";
 
-/** A file of plain text: one document, as in Data-Juicer. */
+/** A file of plain text: one document, as in Data-Juicer, its lines ended by `\n`. */
 export async function* readTextFile(
   path: string,
   report: ReportRecord,
@@ -24,7 +25,7 @@ export async function* readTextFile(
   if (length === 0) return;
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(joined(parts));
-    yield batchOf([{ text }], 1);
+    yield batchOf([{ text: withLineFeeds(text) }], 1);
   } catch {
     report(1, "it is not UTF-8");
   }
