@@ -1,6 +1,6 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
-import { isCleanReport, isProblemReport } from "./cleaning/read-clean-report.ts";
+import { isCleanReport, isProblemReport } from "./cleaning/is-clean-report.ts";
 import { isRecord } from "./files/is-record.ts";
 import { readJson } from "./files/json-file.ts";
 import type { PrepareReport } from "./prepare.ts";

@@ -89,7 +89,15 @@ export { markdownTable, type Table, textTable } from "../data/page/table.ts";
 export { type Perplexity, perplexity, type Predictor, readTexts } from "./perplexity.ts";
 
 // Reports on runs, as a page.
-export { readReportData, type ReportData, type Stage, type Task } from "./report/report-data.ts";
+export {
+  type Facts,
+  readReportData,
+  type ReportData,
+  type Stage,
+  type Task,
+} from "./report/report-data.ts";
+export type { Sample } from "../model/host/samples-file.ts";
+export type { StepMetrics } from "../model/host/step-metrics.ts";
 export { report } from "./report/report.ts";
 export type { ChatTurn, Figure, Page, PageBlock } from "../data/page/page.ts";
 export type { Chart } from "../data/page/draw.ts";

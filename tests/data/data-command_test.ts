@@ -7,11 +7,12 @@ import {
   assertThrows,
 } from "@std/assert";
 import { clean } from "../../data/clean.ts";
+import type { CleanReport } from "../../data/cleaning/clean-report.ts";
 import { cleanReportPage } from "../../data/cleaning/clean-report-page.ts";
-import { readCleanReport } from "../../data/cleaning/read-clean-report.ts";
 import { numberOption, readFlags } from "../../data/data-flags.ts";
 import { cleanSummary, inspectFile } from "../../data/data-summary.ts";
 import { toHtml } from "../../data/page/html.ts";
+import { readReport } from "../../data/read-report.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -159,7 +160,7 @@ Deno.test("whatever is missing in a report, it is refused or shown", async () =>
       parent[place.at(-1)!] = null;
       await Deno.writeTextFile(path, JSON.stringify(broken));
       try {
-        const report = await readCleanReport(path);
+        const report = await readReport(path) as CleanReport;
         assert(
           cleanSummary(report) !== "" && toHtml(cleanReportPage(report)).endsWith("</html>\n"),
         );
@@ -170,7 +171,7 @@ Deno.test("whatever is missing in a report, it is refused or shown", async () =>
     }
     assert(refused > 40, `${refused}`);
     await Deno.writeTextFile(path, JSON.stringify(whole));
-    assertEquals(await readCleanReport(path), JSON.parse(JSON.stringify(whole)));
+    assertEquals(await readReport(path), JSON.parse(JSON.stringify(whole)));
   });
 });
 

@@ -1,21 +1,6 @@
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isRecord } from "../files/is-record.ts";
-import { readJson } from "../files/json-file.ts";
 import type { ProblemReport } from "../readers/problems.ts";
 import type { CleanReport } from "./clean-report.ts";
-
-/**
- * Reads a report from its JSON file.
- *
- * @throws UserError if there is none, or if a part of it is missing
- */
-export async function readCleanReport(path: string): Promise<CleanReport> {
-  const report = await readJson(path);
-  if (isCleanReport(report)) return report;
-  throw new UserError(
-    `${path} is not a report of cleaning; expected a FILE.report.json that clean or dedup wrote`,
-  );
-}
 
 /** Whether a value from a JSON file has all parts of a report. */
 export function isCleanReport(value: unknown): value is CleanReport {
