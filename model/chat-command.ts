@@ -50,7 +50,7 @@ await runCommand(async () => {
   const options = { ...samplingOptions(flags), system: flags.system };
   const device = deviceOptions(flags);
   await installMissingDriver();
-  const model = await loadModel(flags.model, device);
+  const model = await loadModel(flags.model, { ...device, onMessage: console.error });
   const prompt = process.stdin.isTTY ? "> " : "";
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt });
   await converse(new Chat(model, options), lines, print);

@@ -45,7 +45,7 @@ await runCommand(async () => {
   const sampling = samplingOptions(flags);
   const device = deviceOptions(flags);
   await installMissingDriver();
-  const model = await loadModel(flags.model, device);
+  const model = await loadModel(flags.model, { ...device, onMessage: console.error });
   print(flags.prompt);
   for await (const { text } of model.generate(flags.prompt, sampling)) print(text);
   print("\n");

@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { embeddedExam } from "../data/exam/embedded-instructions.ts";
-import { readIfThere } from "../data/files/text-file.ts";
+import { Lock } from "../data/files/lock.ts";
 import { WholeFile } from "../data/files/whole-file.ts";
 import { type LanguageShares, sharesInWords } from "../data/instructions/language-shares.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
+import { hasChecksums, withoutChecksums } from "../model/host/checksums.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
@@ -65,13 +66,15 @@ export interface FineTuning {
  * Trains a checkpoint further, or goes on where the run's folder says that it was stopped.
  *
  * @returns the trained model, or undefined if the run was stopped
- * @throws UserError for settings, examples, a checkpoint or a folder that it cannot work with
+ * @throws UserError for settings, examples, a checkpoint or a folder that it cannot work with, or if
+ *   another process writes into the folder
  */
 export async function fineTune(
   settings: FineTuningSettings,
   stage: FineTuning,
   options: RunOptions,
 ): Promise<LanguageModel | undefined> {
+  await using _ = await Lock.ofFolder(settings.run.dir);
   const begun = await findRun(settings.run.dir);
   using base = await openBase(settings, begun, stage.baseCommand);
   return await runOnGpu(
@@ -92,6 +95,7 @@ async function runOn(
   const { data, train, run } = settings;
   const { checkpoint, tokenizer } = base;
   const say = (text: string) => options.onMessage?.(text);
+  if (!await hasChecksums(checkpoint.files)) say(withoutChecksums(checkpoint.dir));
   await keepSettings(run.dir, settings, begun !== undefined);
   const examples = await stage.read(base, say);
   const digest = digestOf(examples.items);
@@ -160,7 +164,7 @@ async function keepShares(dir: string, { items, tokens }: Examples): Promise<voi
 
 /** The tokenizer's files, and what its vocabulary was pruned to where it was. */
 async function filesToKeep({ checkpoint, tokenizer }: Base): Promise<Record<string, string>> {
-  const vocabulary = await readIfThere(join(checkpoint.dir, VOCABULARY_FILE));
+  const vocabulary = await checkpoint.files.text(VOCABULARY_FILE);
   return { ...tokenizer.files(), ...(vocabulary && { [VOCABULARY_FILE]: vocabulary }) };
 }
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { Lock } from "../data/files/lock.ts";
 import { readIfThere } from "../data/files/text-file.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
@@ -25,7 +26,8 @@ import { NextTokenObjective } from "./step/objective.ts";
  *
  * @param given settings; those left out are as in `pretrain.yaml`
  * @returns the trained model, or undefined if the run was stopped
- * @throws UserError for settings, text or a folder that it cannot work with
+ * @throws UserError for settings, text or a folder that it cannot work with, or if another process
+ *   writes into the folder
  */
 export async function pretrain(
   given: Given<PretrainSettings>,
@@ -33,6 +35,7 @@ export async function pretrain(
 ): Promise<LanguageModel | undefined> {
   const settings = await pretrainSettings(given);
   checkModel(settings);
+  await using _ = await Lock.ofFolder(settings.run.dir);
   return await runOnGpu(settings, options.gpu, (gpu, settings) => runOn(gpu, settings, options));
 }
 

@@ -1,3 +1,4 @@
+import { Checksum, type FileSum } from "./checksum.ts";
 import { writeError } from "./file-errors.ts";
 
 /** The name under which a file is written until it is whole. */
@@ -14,6 +15,7 @@ export class WholeFile implements AsyncDisposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #size: number | undefined;
+  readonly #checksum = new Checksum();
   #isOpen = true;
   #isFinished = false;
 
@@ -38,16 +40,39 @@ export class WholeFile implements AsyncDisposable {
     }
   }
 
-  /** Writes a file in one piece. @throws UserError if that fails; an earlier file then stays */
-  static async write(path: string, content: string | Uint8Array): Promise<void> {
+  /**
+   * Writes a file in one piece.
+   *
+   * @returns its sum
+   * @throws UserError if that fails; an earlier file then stays
+   */
+  static async write(path: string, content: string | Uint8Array): Promise<FileSum> {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     await using file = await WholeFile.create(path, bytes.length);
     await file.append(bytes);
     await file.finish();
+    return file.sum;
+  }
+
+  /** The sum of what was appended. Not that of the file if {@linkcode overwrite} was called. */
+  get sum(): FileSum {
+    return this.#checksum.sum;
   }
 
   /** Appends bytes. @throws UserError if they cannot be written, such as to a full disk */
   async append(bytes: Uint8Array): Promise<void> {
+    this.#checksum.add(bytes);
+    await this.#write(bytes);
+  }
+
+  /** Writes over what is there from `start` on; later bytes are still appended to the end. */
+  async overwrite(start: number, bytes: Uint8Array): Promise<void> {
+    await this.#file.seek(start, Deno.SeekMode.Start);
+    await this.#write(bytes);
+    await this.#file.seek(0, Deno.SeekMode.End);
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
     try {
       for (let written = 0; written < bytes.length;) {
         written += await this.#file.write(bytes.subarray(written));
@@ -55,13 +80,6 @@ export class WholeFile implements AsyncDisposable {
     } catch (error) {
       throw writeError(error, this.#path, this.#size);
     }
-  }
-
-  /** Writes over what is there from `start` on; later bytes are still appended to the end. */
-  async overwrite(start: number, bytes: Uint8Array): Promise<void> {
-    await this.#file.seek(start, Deno.SeekMode.Start);
-    await this.append(bytes);
-    await this.#file.seek(0, Deno.SeekMode.End);
   }
 
   /** Waits until the file is on the disk and gives it its name. @throws UserError if that fails */

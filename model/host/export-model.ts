@@ -1,4 +1,5 @@
 import { currentFolder } from "../../data/files/atomic-folder.ts";
+import { Lock } from "../../data/files/lock.ts";
 import { exists } from "../../data/files/exists.ts";
 import { formatJson } from "../../data/files/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
@@ -25,13 +26,14 @@ const HEAD = "lm_head.weight";
  *
  * @param dir folder of a checkpoint, or of a training run for its newest one
  * @param output a folder that does not exist yet
- * @throws UserError if `output` exists, the disk is full or something is wrong with `dir`
+ * @throws UserError if `output` exists or is being written by another process, the disk is full or something is wrong with `dir`
  */
 export async function exportModel(
   dir: string,
   output: string,
   dtype: FloatDtype = "F32",
 ): Promise<void> {
+  await using _ = await Lock.beside(output);
   if (await exists(await currentFolder(output))) {
     throw new UserError(`${output}: this exists already; choose another folder or remove it`);
   }

@@ -5,6 +5,7 @@ import type { CheckpointFiles } from "../checkpoint/checkpoint-files.ts";
 import type { LanguageModel } from "../inference/language-model.ts";
 import { loadCheckpoint } from "../inference/load-checkpoint.ts";
 import type { Precision } from "../network/precision.ts";
+import { hasChecksums, withoutChecksums } from "./checksums.ts";
 import { openFolder } from "./disk-folder.ts";
 
 /** Where a model computes, and in which arithmetic. */
@@ -16,6 +17,8 @@ export interface LoadOptions {
   gpu?: Gpu | Implementation;
   /** `auto` is mixed on a GPU with f16, and f32 elsewhere. */
   precision?: Precision;
+  /** Called with a line of text if the folder has no checksums, so that damage would not be seen. */
+  onMessage?: (text: string) => void;
 }
 
 /**
@@ -24,13 +27,15 @@ export interface LoadOptions {
  *
  * @param from folder of a checkpoint, or of a training run for its newest one; or a checkpoint's
  *   files, which stay open
- * @throws UserError naming what is wrong with the files, or if there is no GPU or too little memory
+ * @throws UserError naming what is wrong with the files, damage to a checkpoint that this program
+ *   saved included, or if there is no GPU or too little memory
  */
 export async function loadModel(
   from: string | CheckpointFiles,
-  { gpu = "auto", precision }: LoadOptions = {},
+  { gpu = "auto", precision, onMessage }: LoadOptions = {},
 ): Promise<LanguageModel> {
   using folder = typeof from === "string" ? await openFolder(from) : undefined;
+  if (folder && !await hasChecksums(folder)) onMessage?.(withoutChecksums(folder.dir));
   const checkpoint = await Checkpoint.read(folder ?? from as CheckpointFiles);
   if (gpu instanceof Gpu) return await loadCheckpoint(checkpoint, gpu, { precision });
   const opened = await openGpu(gpu);

@@ -17,7 +17,7 @@ export async function openCheckpoint(dir: string): Promise<Checkpoint> {
 
 /** Opens one safetensors file. @throws UserError if it cannot be read or is damaged */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  const folder = new DiskFolder(dirname(path));
+  const folder = await DiskFolder.open(dirname(path));
   return await closedOnError(folder, () => SafetensorsFile.open(folder, basename(path)));
 }
 

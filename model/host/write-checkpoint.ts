@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
+import type { FileSum } from "../../data/files/checksum.ts";
 import { formatJson } from "../../data/files/json.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { CONFIG_FILE } from "../checkpoint/checkpoint.ts";
@@ -36,19 +37,26 @@ export interface CheckpointContents {
  * @throws UserError when the disk is full
  */
 export function writeCheckpoint(dir: string, contents: CheckpointContents): Promise<void> {
-  return writeFolderAtomically(dir, (aside) => writeCheckpointFiles(aside, contents));
+  return writeFolderAtomically(dir, async (aside) => {
+    await writeCheckpointFiles(aside, contents);
+  });
 }
 
-/** Writes a checkpoint's files into a folder that is there, for callers that add files of their own. */
+/**
+ * Writes a checkpoint's files into a folder that is there, for callers that add files of their own.
+ *
+ * @returns the sum of each file, by name
+ */
 export async function writeCheckpointFiles(
   folder: string,
   { config, dtype, tensors, files = {}, maxShardBytes = 5e9 }: CheckpointContents,
-): Promise<void> {
+): Promise<Record<string, FileSum>> {
   const entries = parameterShapes(config).map((parameter) => ({ ...parameter, dtype }));
-  await writeWeights(folder, entries, tensors, maxShardBytes);
+  const sums = await writeWeights(folder, entries, tensors, maxShardBytes);
   for (const [name, text] of Object.entries({ ...configFiles(config, dtype), ...files })) {
-    await WholeFile.write(join(folder, name), text);
+    sums[name] = await WholeFile.write(join(folder, name), text);
   }
+  return sums;
 }
 
 function configFiles(config: ModelConfig, dtype: FloatDtype): Record<string, string> {

@@ -1,3 +1,4 @@
+import type { FileSum } from "../../data/files/checksum.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { float32ToBfloat16, float32ToFloat16 } from "../checkpoint/half-precision.ts";
@@ -16,13 +17,14 @@ const CHUNK_VALUES = 1 << 22;
  *
  * @param data gives a tensor's values, row-major; asked for in the order of the file, which is the
  *   entries' order with wider types first (so that every tensor is aligned)
+ * @returns the file's sum
  * @throws UserError when the disk is full; the unfinished file is removed
  */
 export async function writeSafetensors(
   path: string,
   entries: readonly TensorEntry[],
   data: (name: string) => Float32Array | Promise<Float32Array>,
-): Promise<void> {
+): Promise<FileSum> {
   const ordered = entries.toSorted((a, b) => byteSize(b.dtype, [1]) - byteSize(a.dtype, [1]));
   const { bytes: header, dataSize } = encodeHeader(ordered);
   await using file = await WholeFile.create(path, header.length + dataSize);
@@ -35,6 +37,7 @@ export async function writeSafetensors(
     await writeValues(file, values, dtype);
   }
   await file.finish();
+  return file.sum;
 }
 
 async function writeValues(

@@ -1,29 +1,37 @@
 import { join } from "node:path";
+import type { FileSum } from "../../data/files/checksum.ts";
 import { formatJson } from "../../data/files/json.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { byteSize, type TensorEntry } from "../checkpoint/safetensors-header.ts";
 import { INDEX_FILE, SINGLE_FILE } from "../checkpoint/weight-files.ts";
 import { writeSafetensors } from "./write-safetensors.ts";
 
-/** Writes `model.safetensors`, or files of at most `maxShardBytes` of weights and their index. */
+/**
+ * Writes `model.safetensors`, or files of at most `maxShardBytes` of weights and their index.
+ *
+ * @returns the sum of each file, by name
+ */
 export async function writeWeights(
   folder: string,
   entries: readonly TensorEntry[],
   tensors: (name: string) => Float32Array | Promise<Float32Array>,
   maxShardBytes: number,
-): Promise<void> {
+): Promise<Record<string, FileSum>> {
   const shards = splitIntoShards(entries, maxShardBytes);
   if (shards.length === 1) {
-    return await writeSafetensors(join(folder, SINGLE_FILE), entries, tensors);
+    const path = join(folder, SINGLE_FILE);
+    return { [SINGLE_FILE]: await writeSafetensors(path, entries, tensors) };
   }
+  const sums: Record<string, FileSum> = {};
   const fileOf: Record<string, string> = {};
   for (const [index, shard] of shards.entries()) {
     const file = shardName(index, shards.length);
-    await writeSafetensors(join(folder, file), shard, tensors);
+    sums[file] = await writeSafetensors(join(folder, file), shard, tensors);
     for (const { name } of shard) fileOf[name] = file;
   }
   const index = { metadata: { total_size: totalBytes(entries) }, weight_map: fileOf };
-  await WholeFile.write(join(folder, INDEX_FILE), formatJson(index));
+  sums[INDEX_FILE] = await WholeFile.write(join(folder, INDEX_FILE), formatJson(index));
+  return sums;
 }
 
 /** Fills each file before starting the next; a tensor larger than a file gets one of its own. */

@@ -22,7 +22,7 @@ export const EXPECTATIONS = {
   "CRC of Parquet's pages": false,
   "MD5 of shards": true,
   "SHA-256 of cached tokens": true,
-  "checksums of a checkpoint": false,
+  "checksums of a checkpoint": true,
   "checksums of what prepare finished": false,
 
   // Processes.

@@ -41,9 +41,25 @@ Deno.test("metrics: a run that starts anew starts an empty file", () => {
 
 Deno.test("metrics: a file of something else is left alone", () => {
   withFile((path) => {
-    Deno.writeTextFileSync(path, '{"step":1}\nnotes\n');
-    assertThrows(() => new MetricsLog(path, 1), UserError, "metrics.jsonl:2: not a measurement");
-    assertEquals(Deno.readTextFileSync(path), '{"step":1}\nnotes\n');
+    Deno.writeTextFileSync(path, "notes\n[1]\n");
+    assertThrows(() => new MetricsLog(path, 1), UserError, "metrics.jsonl:1: not a measurement");
+    assertEquals(Deno.readTextFileSync(path), "notes\n[1]\n");
+  });
+});
+
+Deno.test("metrics: lines that damage broke are left out, and that is said", () => {
+  withFile((path) => {
+    const said: string[] = [];
+    Deno.writeTextFileSync(path, '{"step":1,"loss":9}\n\0\0\n{"step":2,"loss":8}\n');
+    const losses = readMetrics(path, (text) => said.push(text)).map(({ loss }) => loss);
+    assertEquals(losses, [9, 8]);
+    {
+      using log = new MetricsLog(path, 2, (text) => said.push(text));
+      log.append({ step: 3, loss: 7 });
+    }
+    assertEquals(readMetrics(path).map(({ step }) => step), [1, 2, 3]);
+    const words = `${path}:2: not a measurement of this program; the line is left out`;
+    assertEquals(said, [words, words]);
   });
 });
 

@@ -66,10 +66,12 @@ Deno.test("a run's folder with other settings, other text or damage is refused, 
         `with, or start another run with --run.dir.`,
     );
 
+    // A checkpoint without checksums: what is wrong with each file is told in its own words.
+    await Deno.remove(`${run}/checkpoints/step-0000002/checksums.json`);
     const damages: [file: string, content: string, expected: string][] = [
       ["settings.yaml", "train: [", "settings.yaml: the settings that this run was started with"],
       ["settings.yaml", "3", "settings.yaml: the settings that this run was started with"],
-      ["metrics.jsonl", '{"step":1}\nnotes\n', "metrics.jsonl:2: not a measurement"],
+      ["metrics.jsonl", "notes\n", "metrics.jsonl:1: not a measurement"],
       ["checkpoints/step-0000002/training-state.json", "{", "not valid JSON"],
       ["checkpoints/step-0000002/training-state.json", '{"step":"two"}', '"step"'],
       ["checkpoints/step-0000002/training-state.json", '{"step":2,"tokens":9}', '"position"'],
@@ -117,4 +119,21 @@ Deno.test("weights that an update made NaN are not saved, and the run says so", 
       /^Step 1: the update made weights that are not finite .* no checkpoint yet/,
     );
     assertEquals(await checkpointsOf(`${dir}/run`), []);
+  }));
+
+Deno.test("of two runs at once in one folder, the second is refused and the first loses nothing", () =>
+  inTemporaryFolder(async (dir) => {
+    const settings = await tinySettings(dir);
+    const first = pretrain(settings, { gpu, onStart: () => started.resolve() });
+    const started = Promise.withResolvers<void>();
+    await started.promise;
+    await assertRejects(
+      () => pretrain(settings, { gpu }),
+      UserError,
+      `${dir}/run: another process writes here: `,
+    );
+    await first;
+    const steps = readMetrics(`${dir}/run/metrics.jsonl`).map(({ step }) => step);
+    assertEquals(steps, [1, 2, 3, 4, 5, 6, 7, 8]);
+    await pretrain(settings, { gpu }); // the lock has gone with the first
   }));

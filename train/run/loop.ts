@@ -58,7 +58,7 @@ async function trainSteps(
   const { steps } = training;
   const state = { ...start };
   let peak: number | undefined;
-  using metrics = new MetricsLog(join(stage.dir, "metrics.jsonl"), state.step);
+  using metrics = new MetricsLog(join(stage.dir, "metrics.jsonl"), state.step, options.onMessage);
   let saved = state.step;
   let upcoming: Promise<MicroBatch[]> | undefined;
   const save = async () => {

@@ -11,10 +11,11 @@ export class MetricsLog implements Disposable {
   /**
    * Opens or creates the file at `path` for a run that continues after `step` steps.
    *
-   * @throws UserError naming the line if the file holds anything else, or if it cannot be written
+   * @param say called with a line of text if lines of the file are broken
+   * @throws UserError if the file holds no measurement but something else, or cannot be written
    */
-  constructor(path: string, step: number) {
-    const kept = readMetricLines(path).filter(({ metrics }) => metrics.step <= step);
+  constructor(path: string, step: number, say?: (text: string) => void) {
+    const kept = readMetricLines(path, say).filter(({ metrics }) => metrics.step <= step);
     this.#file = new AppendOnlyFile(path, kept.at(-1)?.end ?? 0);
   }
 

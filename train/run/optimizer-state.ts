@@ -1,3 +1,4 @@
+import type { FileSum } from "../../data/files/checksum.ts";
 import type { Trained } from "../../kernels/optimizer/adamw.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { Tensor } from "../../kernels/runtime/graph.ts";
@@ -7,7 +8,6 @@ import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
 import type { Part } from "../../model/network/parameters.ts";
-import { openSafetensors } from "../../model/host/open-checkpoint.ts";
 import { writeSafetensors } from "../../model/host/write-safetensors.ts";
 
 /** AdamW's two moments, as files name them. */
@@ -22,13 +22,14 @@ type Stack = readonly Part[];
  *
  * @param parts every published parameter
  * @param trained the moments of the tensors that hold the parts
+ * @returns the file's sum
  */
 export async function writeOptimizerState(
   path: string,
   gpu: Gpu,
   parts: readonly Part[],
   trained: readonly Trained[],
-): Promise<void> {
+): Promise<FileSum> {
   const moments = new Map(
     parts.flatMap((part) =>
       MOMENTS.map((moment) => [
@@ -37,7 +38,7 @@ export async function writeOptimizerState(
       ])
     ),
   );
-  await writeSafetensors(
+  return await writeSafetensors(
     path,
     [...moments].map(([name, { part }]) => ({ name, shape: [...part.shape], dtype: "F32" })),
     (name) => {
@@ -55,14 +56,13 @@ export async function writeOptimizerState(
  * @throws UserError for a file that is damaged or of another model
  */
 export async function readOptimizerState(
-  path: string,
+  file: SafetensorsFile,
   gpu: Gpu,
   parts: readonly Part[],
   trained: readonly Trained[],
   isStacked: boolean,
 ): Promise<void> {
   await allocate(gpu, trained.flatMap(({ mean, square }) => [mean.storage, square.storage]));
-  using file = await openSafetensors(path);
   for (const stack of isStacked ? stacksOf(parts) : parts.map((part) => [part])) {
     for (const moment of MOMENTS) {
       const values = await readStack(file, `${moment}.${stack[0].name}`, stack);

@@ -68,7 +68,8 @@ async function startingState(
     if (initialWeights) await parameters.load(gpu, initialWeights);
     return { step: 0, tokens: 0, skipped: 0, position: source.position() };
   }
-  const state = await restoreTraining(begun, gpu, parameters, step);
+  const say = (text: string) => options.onMessage?.(text);
+  const state = await restoreTraining(begun, gpu, parameters, step, say);
   options.onMessage?.(
     state.step < training.steps
       ? `Going on from ${begun.checkpoint}, step ${state.step} of ${training.steps}.`

@@ -1,10 +1,14 @@
 import { join } from "node:path";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import { isRecord } from "../../data/files/is-record.ts";
-import { readJson } from "../../data/files/json-file.ts";
+import { parseObject } from "../../data/files/json.ts";
+import { pathIn } from "../../data/files/text-folder.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
+import { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
+import { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
+import { hasChecksums, withoutChecksums, writeChecksums } from "../../model/host/checksums.ts";
+import { DiskFolder } from "../../model/host/disk-folder.ts";
 import {
   checkpointFolder,
   checkpointName,
@@ -44,7 +48,7 @@ const FORMAT = 2;
 
 /**
  * Writes a checkpoint from which training continues bit for bit: the model in Hugging Face's layout,
- * AdamW's moments and the state of the run. If the process is killed, earlier checkpoints stay whole.
+ * AdamW's moments, the state of the run, and a checksum of each file. If the process is killed, earlier checkpoints stay whole.
  *
  * @param files the tokenizer's files, by name
  * @returns its folder, RUN/checkpoints/step-NNNNNNN
@@ -60,14 +64,15 @@ export async function saveTraining(
   const saved: SavedState = { format: FORMAT, ...state, lossScale: training.lossScale.state };
   const folder = join(checkpointFolder(run), checkpointName(state.step));
   await writeFolderAtomically(folder, async (aside) => {
-    await writeCheckpointFiles(aside, {
+    const sums = await writeCheckpointFiles(aside, {
       config: parameters.config,
       dtype: "F32",
       tensors: (name) => parameters.read(gpu, name),
       files: { ...files, [STATE_FILE]: JSON.stringify(saved) },
     });
     const path = join(aside, OPTIMIZER_FILE);
-    await writeOptimizerState(path, gpu, parameters.parts, training.trained);
+    const moments = await writeOptimizerState(path, gpu, parameters.parts, training.trained);
+    await writeChecksums(aside, { ...sums, [OPTIMIZER_FILE]: moments });
   });
   return folder;
 }
@@ -91,18 +96,28 @@ export async function findRun(dir: string): Promise<BegunRun | undefined> {
   return { checkpoint, state: await readTrainingState(checkpoint) };
 }
 
-/** Loads a checkpoint's weights, AdamW's moments and loss scale. Returns the state of the run. */
+/**
+ * Loads a checkpoint's weights, AdamW's moments and loss scale.
+ *
+ * @param say called with a line of text if there are no checksums
+ * @returns the state of the run
+ * @throws UserError if a file of the checkpoint is missing, damaged or changed
+ */
 export async function restoreTraining(
   { checkpoint, state: saved }: BegunRun,
   gpu: Gpu,
   parameters: Parameters,
   training: TrainingStep,
+  say: (text: string) => void,
 ): Promise<TrainingState> {
   const { format, lossScale, ...state } = saved;
-  using weights = await openCheckpoint(checkpoint);
+  using folder = await DiskFolder.open(checkpoint);
+  if (!await hasChecksums(folder)) say(withoutChecksums(checkpoint));
+  const weights = await Checkpoint.read(folder);
   await parameters.load(gpu, ({ name }) => weights.readFloat32(name));
-  const path = join(checkpoint, OPTIMIZER_FILE);
-  await readOptimizerState(path, gpu, parameters.parts, training.trained, format === 1);
+  const moments = await SafetensorsFile.open(folder, OPTIMIZER_FILE);
+  await readOptimizerState(moments, gpu, parameters.parts, training.trained, format === 1);
+  await folder.verify();
   training.lossScale.restore(lossScale);
   return state;
 }
@@ -112,9 +127,17 @@ export async function restoreTraining(
  *
  * @throws UserError if it is damaged, or was saved by a newer version of this program
  */
-async function readTrainingState(folder: string): Promise<SavedState> {
-  const path = join(folder, STATE_FILE);
-  const saved = await readJson(path);
+async function readTrainingState(dir: string): Promise<SavedState> {
+  using folder = await DiskFolder.open(dir);
+  const path = pathIn(folder, STATE_FILE);
+  const text = await folder.text(STATE_FILE);
+  if (text === undefined) {
+    throw new UserError(
+      `${path}: the state of the run is missing. Remove this checkpoint's folder to go on from the ` +
+        `one before.`,
+    );
+  }
+  const saved = parseObject(text, path);
   const { format = 1, step, tokens, skipped, position, lossScale } = saved;
   const checks = {
     format: isCount(format),
