@@ -4,13 +4,13 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { clean } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { cleanReportPage } from "./cleaning/clean-report-page.ts";
-import { readCleanReport } from "./cleaning/read-clean-report.ts";
 import {
   cleanSummary,
   countOf,
   hasShards,
   inspectFile,
   inspectShards,
+  prepareSummary,
   problemSummary,
 } from "./data-summary.ts";
 import {
@@ -23,13 +23,17 @@ import {
   requiredOption,
   textOption,
 } from "./data-flags.ts";
+import { exists } from "./files/exists.ts";
 import { filesOf } from "./files/input-files.ts";
-import { refuseOverwriting } from "./files/overwriting.ts";
+import { refuseOverwriting, refuseReplacing } from "./files/overwriting.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
+import { toHtml } from "./page/html.ts";
 import { prepare } from "./prepare.ts";
+import { prepareReportPage } from "./prepare-report-page.ts";
 import { readPrepareSettings } from "./read-prepare-settings.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import { ProgressDisplay } from "./progress/progress-display.ts";
+import { readReport } from "./read-report.ts";
 import { readRecipe, type Recipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
@@ -174,7 +178,7 @@ function reportsOf(output: string): [json: string, page: string] {
 async function writeReport(report: CleanReport, output: string): Promise<void> {
   const [json, page] = reportsOf(output);
   await WholeFile.write(json, JSON.stringify(report, null, 2) + "\n");
-  await WholeFile.write(page, cleanReportPage(report));
+  await WholeFile.write(page, toHtml(cleanReportPage(report)));
 }
 
 function shardOptions(flags: Flags) {
@@ -212,28 +216,23 @@ async function tokenizeCommand(flags: Flags): Promise<void> {
 
 async function prepareCommand(flags: Flags): Promise<void> {
   const output = requiredOption(flags, "output");
+  const page = `${output}/report.html`;
+  if (!await exists(`${output}/report.json`)) await refuseReplacing(page);
   const settings = await readPrepareSettings(requiredOption(flags, "settings"), output);
   const given = Object.entries(shardOptions(flags)).filter(([, value]) => value !== undefined);
   using display = new ProgressDisplay("stderr");
-  const { cleaned, tokenized } = await prepare({
+  const report = await prepare({
     ...settings,
     output,
     ...Object.fromEntries(given),
     onProgress: (progress) => display.show(progress),
   });
   display.stop();
-  for (const [source, report] of Object.entries(cleaned)) {
-    await writeReport(report, `${output}/clean/${source}.jsonl`);
-    console.log(`${source}\n${cleanSummary(report)}\n`);
-  }
-  console.log(mixtureTable(tokenized.manifest.sources));
-  for (const line of problemSummary(tokenized.problems)) console.log(line);
-  for (const [source, tokens] of Object.entries(tokenized.leftOver)) {
-    if (tokens > 0) {
-      console.log(`${countOf(tokens, "token")} of ${source} left over by the weights`);
-    }
-  }
-  console.log(`\n${countOf(tokenized.manifest.shards.length, "shard")} in ${output}`);
+  await WholeFile.write(page, toHtml(prepareReportPage(report)));
+  console.log(prepareSummary(report));
+  console.log(
+    `\n${countOf(report.tokenized.manifest.shards.length, "shard")} in ${output}\n${page}`,
+  );
 }
 
 async function inspectCommand(flags: Flags): Promise<void> {
@@ -257,11 +256,15 @@ async function inspectCommand(flags: Flags): Promise<void> {
 }
 
 async function reportCommand({ paths }: Flags): Promise<void> {
-  if (paths.length === 0) throw new UserError("report needs a FILE.report.json; see --help");
+  if (paths.length === 0) throw new UserError("report needs the JSON file of a report; see --help");
   for (const path of paths) {
-    const report = await readCleanReport(path);
+    const report = await readReport(path);
     const page = path.replace(/\.json$/, "") + ".html";
-    await WholeFile.write(page, cleanReportPage(report));
-    console.log(`${cleanSummary(report)}\n\n${page}`);
+    const isPrepared = "tokenized" in report;
+    await WholeFile.write(
+      page,
+      toHtml(isPrepared ? prepareReportPage(report) : cleanReportPage(report)),
+    );
+    console.log(`${isPrepared ? prepareSummary(report) : cleanSummary(report)}\n\n${page}`);
   }
 }

@@ -14,7 +14,7 @@ Usage:
   deno task data dedup    --input FILE... --output FILE.jsonl [options]
   deno task data tokenize --input FILE... --output DIR [options]
   deno task data inspect  PATH... [--adopt [--sequence N]]
-  deno task data report   FILE.report.json...
+  deno task data report   REPORT.json...
 
 Examples:
   deno task data clean --recipe steel-zh --input sky/*.jsonl.gz --output clean.jsonl
@@ -28,7 +28,8 @@ Commands:
                            documents of fewer than six tokens (characters by default) are all kept
   tokenize                 turn documents into shards
   inspect                  show what files of documents or folders of shards hold
-  report                   write the page of a cleaning report again, beside its JSON file
+  report                   write the page of a report of clean, dedup or prepare again, beside its
+                           JSON file
 
 Input and output:
   --input FILE...          files (.jsonl, .txt, .parquet, also .gz or .zst) or folders of such files

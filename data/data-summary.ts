@@ -1,4 +1,5 @@
 import type { CleanReport } from "./cleaning/clean-report.ts";
+import type { PrepareReport } from "./prepare.ts";
 import { mixtureTable } from "./tokenizing/mixture.ts";
 import { DEFAULT_READING } from "./readers/documents.ts";
 import {
@@ -39,6 +40,20 @@ export function cleanSummary(
     `${countOf(read.characters, "character")}, ${seconds.toFixed(1)} s`,
     ...warnings.map((warning) => `warning: ${warning}`),
     ...problems.first.length > 0 ? [firstProblems(problems)] : [],
+  ].join("\n");
+}
+
+/** A report of preparing, for a terminal. */
+export function prepareSummary({ cleaned, tokenized }: PrepareReport): string {
+  const { manifest, problems, leftOver } = tokenized;
+  return [
+    ...Object.entries(cleaned).map(([source, report]) => `${source}\n${cleanSummary(report)}\n`),
+    mixtureTable(manifest.sources),
+    ...problemSummary(problems),
+    ...Object.entries(leftOver).filter(([, tokens]) => tokens > 0)
+      .map(([source, tokens]) =>
+        `${countOf(tokens, "token")} of ${source} left over by the weights`
+      ),
   ].join("\n");
 }
 

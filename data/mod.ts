@@ -81,6 +81,15 @@ export { clean, type CleanSettings } from "./clean.ts";
 export type { Listed, StepCounts } from "./cleaning/clean-documents.ts";
 export type { CleanReport, Composition, Tally } from "./cleaning/clean-report.ts";
 export { cleanReportPage } from "./cleaning/clean-report-page.ts";
+export { prepareReportPage } from "./prepare-report-page.ts";
+export { readReport } from "./read-report.ts";
+
+// Pages: what a report tells, as HTML that needs nothing else, or as Markdown with SVG files.
+export type { ChatTurn, Figure, Page, PageBlock } from "./page/page.ts";
+export type { Chart } from "./page/draw.ts";
+export type { Table } from "./page/table.ts";
+export { toHtml } from "./page/html.ts";
+export { type MarkdownPage, toMarkdown } from "./page/markdown.ts";
 export {
   type Fingerprints,
   firstOfEachGroup,

@@ -126,10 +126,11 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
   }
   const manifest = await writer.finish();
   await work.remove();
+  const used = new Map(Object.entries(manifest.sources));
   return {
     manifest,
     leftOver: Object.fromEntries(
-      mixture.map(({ name, tokens }) => [name, tokens - (manifest.sources[name]?.tokens ?? 0)]),
+      mixture.map(({ name, tokens }) => [name, tokens - (used.get(name)?.tokens ?? 0)]),
     ),
     problems,
     seconds: (performance.now() - started) / 1000,

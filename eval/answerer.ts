@@ -37,13 +37,21 @@ export interface Answerer {
   generate(prompts: number[][], decoding: Decoding, seeds: number[]): Promise<string[]>;
 }
 
+/** The name of an answerer that always says the same letter begins with it. */
+const ALWAYS = "always:";
+
+/** Whether a model of that name only checks the tables, and tells nothing of any model. */
+export function isControl(model: string): boolean {
+  return model.startsWith(ALWAYS);
+}
+
 /**
  * Answers every question with the same letter, to check tables: their scores then follow from the
  * answers of the benchmark alone.
  */
 export function alwaysLetter(letter: Letter): Answerer {
   return {
-    name: `always:${letter}`,
+    name: `${ALWAYS}${letter}`,
     encoder: { encode: lastLetterApart },
     contextLength: Infinity,
     tokensAtOnce: Infinity,

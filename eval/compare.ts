@@ -1,7 +1,7 @@
 import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import { headline } from "./result-tables.ts";
 import type { Results } from "./results.ts";
-import type { Table } from "./table.ts";
+import type { Table } from "../data/page/table.ts";
 
 /** The columns that every table has, in the order of the published figures. */
 const PUBLISHED_BENCHMARKS = ["ceval", "cmmlu", "mmlu"];

@@ -25,7 +25,7 @@ import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
 import { categoryTable, subjectTable } from "./result-tables.ts";
 import { readResults } from "./results.ts";
 import { type EvaluationSettings, runEvaluation } from "./run-evaluation.ts";
-import { textTable } from "./table.ts";
+import { textTable } from "../data/page/table.ts";
 import { loadModel } from "../model/host/load-model.ts";
 
 const HELP =

@@ -83,15 +83,23 @@ export {
 } from "./scores.ts";
 export { accuracyText, categoryTable, headline, subjectTable } from "./result-tables.ts";
 export { comparisonTable } from "./compare.ts";
-export { markdownTable, type Table, textTable } from "./table.ts";
+export { markdownTable, type Table, textTable } from "../data/page/table.ts";
 
 // Perplexity of a text.
 export { type Perplexity, perplexity, type Predictor, readTexts } from "./perplexity.ts";
 
 // Reports on runs, as a page.
-export { readReportData, type ReportData, type Stage, type Task } from "./report/report-data.ts";
+export {
+  type Facts,
+  readReportData,
+  type ReportData,
+  type Stage,
+  type Task,
+} from "./report/report-data.ts";
+export type { Sample } from "../model/host/samples-file.ts";
+export type { StepMetrics } from "../model/host/step-metrics.ts";
 export { report } from "./report/report.ts";
-export type { Figure, ReportBlock, ReportPage } from "./report/report-page.ts";
-export type { Chart } from "./report/charts.ts";
-export { toHtml } from "./report/html.ts";
-export { toMarkdown } from "./report/markdown.ts";
+export type { ChatTurn, Figure, Page, PageBlock } from "../data/page/page.ts";
+export type { Chart } from "../data/page/draw.ts";
+export { toHtml } from "../data/page/html.ts";
+export { type MarkdownPage, toMarkdown } from "../data/page/markdown.ts";

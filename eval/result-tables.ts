@@ -1,7 +1,7 @@
 import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import type { Results } from "./results.ts";
 import { type Accuracy, type GroupScore, type Scores, subjectAccuracy } from "./scores.ts";
-import type { Table } from "./table.ts";
+import type { Table } from "../data/page/table.ts";
 
 /** A table of the averages, overall and by category. */
 export function categoryTable(results: Results): Table {

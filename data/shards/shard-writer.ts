@@ -57,7 +57,8 @@ export class ShardWriter implements AsyncDisposable {
   /** Tokens of a full shard. */
   readonly #full: number;
   readonly #shards: ShardEntry[] = [];
-  readonly #sources: Manifest["sources"] = {};
+  /** By name, which may be that of a property of every object, such as `constructor`. */
+  readonly #sources = new Map<string, Manifest["sources"][string]>();
   /** Tokens that are not written yet. */
   readonly #buffer = new Int32Array(1 << 18);
   #buffered = 0;
@@ -74,7 +75,8 @@ export class ShardWriter implements AsyncDisposable {
 
   /** Adds a document's tokens, its end token included. */
   async add(tokens: Int32Array, source: string): Promise<void> {
-    const counts = this.#sources[source] ??= { documents: 0, tokens: 0 };
+    const counts = this.#sources.get(source) ?? { documents: 0, tokens: 0 };
+    this.#sources.set(source, counts);
     counts.documents++;
     counts.tokens += tokens.length;
     await this.#put(tokens);
@@ -103,7 +105,7 @@ export class ShardWriter implements AsyncDisposable {
       blockLength,
       endToken,
       paddingToken,
-      sources: this.#sources,
+      sources: Object.fromEntries(this.#sources),
       shards: this.#shards,
     };
     await writeManifest(this.#dir, manifest);

@@ -4,14 +4,18 @@ import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import { makeFolder } from "../../data/files/make-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
-import { toHtml } from "./html.ts";
-import { toMarkdown } from "./markdown.ts";
+import { toHtml } from "../../data/page/html.ts";
+import { toMarkdown } from "../../data/page/markdown.ts";
 import { report } from "./report.ts";
 import { readReportData } from "./report-data.ts";
 
-const HELP =
-  `Writes a report about training runs and evaluations: RUN/report.html and RUN/report.md.
+/** The folder beside `report.md` that holds its pictures. */
+const CHARTS = "report-charts";
+
+const HELP = `Writes a report about training runs and evaluations: RUN/report.html, and
+RUN/report.md with its charts in RUN/report-charts.
 
 Usage:
   deno task report RUN
@@ -32,13 +36,16 @@ export async function reportCommand(argv: string[]): Promise<void> {
     throw new UserError("Give the folder of a run, as in deno task report runs; see --help");
   }
   if (rest.length > 0) throw new UserError(`report: one folder at a time, not ${rest.join(" ")}`);
-  const document = report(await readReportData(folder));
-  for (
-    const [name, text] of [["report.html", toHtml(document)], ["report.md", toMarkdown(document)]]
-  ) {
-    await WholeFile.write(join(folder, name), text);
-    console.log(join(folder, name));
+  const page = report(await readReportData(folder));
+  const markdown = toMarkdown(page, CHARTS);
+  await makeFolder(join(folder, CHARTS));
+  for (const [path, picture] of markdown.pictures) {
+    await WholeFile.write(join(folder, path), picture);
   }
+  // After its pictures, so that it never names one that is missing.
+  await WholeFile.write(join(folder, "report.md"), markdown.text);
+  await WholeFile.write(join(folder, "report.html"), toHtml(page));
+  for (const name of ["report.html", "report.md"]) console.log(join(folder, name));
 }
 
 function parse(argv: string[]): { help: boolean; folders: string[] } {

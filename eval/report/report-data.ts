@@ -1,16 +1,17 @@
-import { join } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { parseObject } from "../../data/files/json.ts";
 import { isMissing, readError } from "../../data/files/file-errors.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import { parseYaml } from "../../data/files/yaml.ts";
+import { parseSamples, type Sample, SAMPLES_FILE } from "../../model/host/samples-file.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { readResults, type Results, RESULTS_FILE } from "../results.ts";
 
 /** A stage of training: a folder with `metrics.jsonl`. */
 export interface Stage {
-  /** Its folder's name, such as `pretrain`. */
+  /** Its folder's path below the folder of the report, such as `pretrain`. */
   name: string;
   /** The path of its folder. */
   folder: string;
@@ -20,12 +21,26 @@ export interface Stage {
   settings: Record<string, Record<string, unknown>>;
   /** `metrics.jsonl`, one record a step. */
   metrics: StepMetrics[];
-  /** `facts.json`: device, memory, machine and versions of the run. */
-  facts: Record<string, unknown>;
+  /** `facts.json`. */
+  facts: Facts;
   /** Tokens it was trained on by source, or of fine-tuning by language (`examples.json`). */
   mixture: Record<string, number>;
-  /** `samples.txt`: texts the model wrote, a line of four dashes between them. */
-  samples: string[];
+  /** `samples.txt`: texts that the model wrote at the end. */
+  samples: Sample[];
+}
+
+/** What a run notes of itself in `facts.json`. */
+export interface Facts {
+  /** When it began, as ISO 8601 has it. */
+  began?: string;
+  /** The commit of this program with which it began. */
+  commit?: string;
+  /** The loss of a model that knows only how often each held-out token occurs, in nats. */
+  unigramEntropy?: number;
+  /** The share of the questions of the held-out exam that the model answers rightly. */
+  exam?: { before?: number; after?: number };
+  /** Device, memory, machine and versions, in words. */
+  others: Record<string, string>;
 }
 
 /** The command that trained a stage. */
@@ -55,9 +70,9 @@ const TASKS: readonly Task[] = ["pretrain", "sft", "dpo"];
  */
 export async function readReportData(folder: string): Promise<ReportData> {
   const files = await listFiles(folder, MAX_DEPTH);
-  const withName = (name: string) => files.filter((file) => file.endsWith(`/${name}`)).sort();
+  const withName = (name: string) => files.filter((file) => basename(file) === name).sort();
   const stages = await Promise.all(
-    withName("metrics.jsonl").map((file) => readStage(file.slice(0, file.lastIndexOf("/")))),
+    withName("metrics.jsonl").map((file) => readStage(dirname(file), folder)),
   );
   const evaluations = await Promise.all(withName(RESULTS_FILE).map(readResults));
   if (stages.length === 0 && evaluations.length === 0) {
@@ -68,27 +83,65 @@ export async function readReportData(folder: string): Promise<ReportData> {
   }
   const place = ({ task }: Stage) => task ? TASKS.indexOf(task) : TASKS.length;
   stages.sort((a, b) => place(a) - place(b) || a.name.localeCompare(b.name));
-  return { folder, stages, evaluations };
+  return { folder: join(folder, "."), stages, evaluations };
 }
 
-async function readStage(folder: string): Promise<Stage> {
+async function readStage(folder: string, reported: string): Promise<Stage> {
   const [settings, samples] = await Promise.all([
     readSettings(join(folder, "settings.yaml")),
-    readIfThere(join(folder, "samples.txt")),
+    readIfThere(join(folder, SAMPLES_FILE)),
   ]);
-  const { tokensBySource, ...facts } = await readObject(join(folder, "facts.json"));
-  const { tokens } = await readObject(join(folder, "examples.json"));
+  const factsPath = join(folder, "facts.json");
+  const { tokensBySource, ...facts } = await readObject(factsPath);
+  const examplesPath = join(folder, "examples.json");
+  const { tokens } = await readObject(examplesPath);
   return {
-    name: folder.split("/").at(-1)!,
+    name: relative(reported, folder) || basename(resolve(folder)),
     folder,
     task: taskOf(settings),
     settings,
     metrics: readMetrics(join(folder, "metrics.jsonl")),
-    facts,
-    mixture: (tokensBySource ?? tokens ?? {}) as Record<string, number>,
-    samples: (samples ?? "").split(/^-{4}$/m).map((text) => text.trim())
-      .filter((text) => text !== ""),
+    facts: factsOf(facts, factsPath),
+    mixture: tokensBySource === undefined
+      ? countsOf(tokens ?? {}, examplesPath)
+      : countsOf(tokensBySource, factsPath),
+    samples: parseSamples(samples ?? ""),
   };
+}
+
+function factsOf(
+  { began, commit, unigramEntropy, exam, ...others }: Record<string, unknown>,
+  path: string,
+): Facts {
+  const damaged = () => new UserError(`${path}: not the facts of a training run`);
+  const isOptional = (value: unknown, type: "string" | "number") =>
+    value === undefined || typeof value === type;
+  if (
+    !isOptional(began, "string") || (began && Number.isNaN(Date.parse(began as string))) ||
+    !isOptional(commit, "string") || !isOptional(unigramEntropy, "number") ||
+    !(exam === undefined || isRecord(exam) &&
+        isOptional(exam.before, "number") && isOptional(exam.after, "number"))
+  ) throw damaged();
+  return {
+    began: began as Facts["began"],
+    commit: commit as Facts["commit"],
+    unigramEntropy: unigramEntropy as Facts["unigramEntropy"],
+    exam: exam as Facts["exam"],
+    others: Object.fromEntries(
+      Object.entries(others).map(([name, value]) => [
+        name,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ]),
+    ),
+  };
+}
+
+/** Counts by name. @throws {UserError} naming the file, if it is anything else */
+function countsOf(counts: unknown, path: string): Record<string, number> {
+  if (isRecord(counts) && Object.values(counts).every(Number.isFinite)) {
+    return counts as Record<string, number>;
+  }
+  throw new UserError(`${path}: expected numbers of tokens by name`);
 }
 
 /** Only `dpo` has settings of a loss, and `pretrain` alone begins without a model's path. */

@@ -1,9 +1,18 @@
-import { assert, assertEquals, assertIsError, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertIsError,
+  assertMatch,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { clean } from "../../data/clean.ts";
+import type { CleanReport } from "../../data/cleaning/clean-report.ts";
 import { cleanReportPage } from "../../data/cleaning/clean-report-page.ts";
-import { readCleanReport } from "../../data/cleaning/read-clean-report.ts";
 import { numberOption, readFlags } from "../../data/data-flags.ts";
 import { cleanSummary, inspectFile } from "../../data/data-summary.ts";
+import { toHtml } from "../../data/page/html.ts";
+import { readReport } from "../../data/read-report.ts";
 import { parseRecipe } from "../../data/recipe.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -151,8 +160,10 @@ Deno.test("whatever is missing in a report, it is refused or shown", async () =>
       parent[place.at(-1)!] = null;
       await Deno.writeTextFile(path, JSON.stringify(broken));
       try {
-        const report = await readCleanReport(path);
-        assert(cleanSummary(report) !== "" && cleanReportPage(report).endsWith("</html>\n"));
+        const report = await readReport(path) as CleanReport;
+        assert(
+          cleanSummary(report) !== "" && toHtml(cleanReportPage(report)).endsWith("</html>\n"),
+        );
       } catch (error) {
         assertIsError(error, UserError, "is not a report of cleaning");
         refused++;
@@ -160,7 +171,7 @@ Deno.test("whatever is missing in a report, it is refused or shown", async () =>
     }
     assert(refused > 40, `${refused}`);
     await Deno.writeTextFile(path, JSON.stringify(whole));
-    assertEquals(await readCleanReport(path), JSON.parse(JSON.stringify(whole)));
+    assertEquals(await readReport(path), JSON.parse(JSON.stringify(whole)));
   });
 });
 
@@ -222,6 +233,47 @@ Deno.test("prepare tells what could not be read, damaged files first", async () 
     );
     const { tokenized } = JSON.parse(await Deno.readTextFile(`${dir}/out/report.json`));
     assertEquals(tokenized.problems.first.length, 100);
+    const page = await Deno.readTextFile(`${dir}/out/report.html`);
+    assertStringIncludes(page, "a.jsonl, line 2: it is not JSON");
+  });
+});
+
+Deno.test("prepare has one page over all its sources, which report makes again", async () => {
+  await inTemporaryFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/a.jsonl`, '{"text":"one two three"}\n{"text":"x"}\n');
+    await Deno.writeTextFile(`${dir}/b.txt`, "four five six seven eight nine ten");
+    await Deno.writeTextFile(`${dir}/recipe.yaml`, "process: [text_length_filter: {min_len: 5}]");
+    const sources = [
+      { name: "first", files: "a.jsonl", recipe: "recipe.yaml" },
+      { name: "constructor", files: "b.txt", recipe: "recipe.yaml" },
+      { name: "plain", files: "b.txt" },
+    ];
+    await Deno.writeTextFile(`${dir}/mixture.yaml`, JSON.stringify({ sources }));
+    const command = [
+      ...["prepare", "--settings", `${dir}/mixture.yaml`, "--output", `${dir}/out`],
+      ...["--sequence", "7", "--workers", "1"],
+    ];
+    await Deno.mkdir(`${dir}/out`);
+    await Deno.writeTextFile(`${dir}/out/report.html`, "mine");
+    assertStringIncludes((await data(...command)).stderr, "report.html is not a file of this");
+    await Deno.remove(`${dir}/out/report.html`);
+    const prepared = await data(...command);
+    assert(prepared.success, prepared.stderr);
+    const page = await Deno.readTextFile(`${dir}/out/report.html`);
+    const headings = [...page.matchAll(/<h2[^>]*>(.*?)<\/h2>/g)].map(([, text]) => text);
+    assertEquals(headings, ["Mixture", "Cleaning of first", "Cleaning of constructor"]);
+    assertMatch(page, /<td>first<\/td><td data-label="read">2<\/td><td data-label="kept">1</);
+    assertMatch(page, /<td>plain<\/td><td data-label="read"><\/td><td data-label="kept"><\/td>/);
+
+    await Deno.remove(`${dir}/out/report.html`);
+    const again = await data("report", `${dir}/out/report.json`);
+    assert(again.stdout.endsWith(`${dir}/out/report.html\n`), again.stderr);
+    assertEquals(await Deno.readTextFile(`${dir}/out/report.html`), page);
+    const report = JSON.parse(await Deno.readTextFile(`${dir}/out/report.json`));
+    report.tokenized.manifest.sources.plain.tokens = "many";
+    await Deno.writeTextFile(`${dir}/out/report.json`, JSON.stringify(report));
+    const { stderr } = await data("report", `${dir}/out/report.json`);
+    assertStringIncludes(stderr, "is not a report of cleaning or preparing");
   });
 });
 

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { alwaysLetter } from "../../eval/answerer.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
 import { runEvaluation } from "../../eval/run-evaluation.ts";
@@ -18,8 +25,8 @@ const withRun = (use: (run: string) => Promise<void>) =>
     await Deno.writeTextFile(
       `${run}/poems/metrics.jsonl`,
       lines([
-        { step: 1, loss: 9.5, learningRate: 1e-3, tokens: 64, tokensPerSecond: 100 },
-        { step: 2, loss: 8.25, learningRate: 5e-4, tokens: 128, tokensPerSecond: 300 },
+        { step: 1, loss: 9.5, learningRate: 1e-3, tokens: 64, tokensPerSecond: 100, seconds: 90 },
+        { step: 2, loss: 8.25, learningRate: 5e-4, tokens: 128, tokensPerSecond: 300, seconds: 30 },
         {
           step: 3,
           loss: 8,
@@ -37,13 +44,24 @@ const withRun = (use: (run: string) => Promise<void>) =>
     );
     await Deno.writeTextFile(
       `${run}/poems/facts.json`,
-      '{"device": "a <GPU>", "tokensBySource": {"poems": 3, "prose": 1}}',
+      JSON.stringify({
+        ...{ device: "a <GPU>", machine: "2 cores", tokensBySource: { poems: 3, prose: 1 } },
+        ...{ began: "2025-11-27T18:02:11.5Z", commit: "0123abc", unigramEntropy: 9.25 },
+        exam: { before: 0.25, after: 0.5 },
+      }),
     );
     await Deno.writeTextFile(
       `${run}/mine/metrics.jsonl`,
       lines([{ step: 1, loss: 0.69, chosenReward: 0.5 }]),
     );
-    await Deno.writeTextFile(`${run}/mine/settings.yaml`, "loss:\n  kind: sigmoid\n");
+    await Deno.writeTextFile(
+      `${run}/mine/settings.yaml`,
+      `model:\n  path: ${run}/poems/checkpoints/step-0000003\nloss:\n  kind: sigmoid\n`,
+    );
+    await Deno.writeTextFile(
+      `${run}/mine/samples.txt`,
+      "问：你是<谁>？\n答：我是\n小钢。\n\n----\n\n问：几岁？\n答：\n",
+    );
     await writeMadeUpCeval(`${folder}/the data`);
     await runEvaluation({
       ...{ benchmark: "ceval", protocol: "official", data: `${folder}/the data` },
@@ -63,32 +81,82 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
     const addresses = new Set(html.match(/https?:\/\/[^"' <)]+/g));
     assertEquals([...addresses].filter((address) => !address.startsWith("http://www.w3.org/")), []);
     assert(!/<script|<link rel="stylesheet"|@import|url\(\s*['"]?(?!#)|\son\w+=/.test(html));
-    const headings = [...html.matchAll(/<h2>(.*?)<\/h2>/g)].map(([, text]) => text);
+    const headings = [...html.matchAll(/<h2 id="[^"]*">(.*?)<\/h2>/g)].map(([, text]) => text);
     assertEquals(headings, ["poems", "mine", "Evaluations", "To reproduce"]);
     assertStringIncludes(html, "春&lt;b&gt;眠\n不觉晓");
     assertStringIncludes(html, "a &lt;GPU&gt;");
+    assertStringIncludes(
+      html,
+      '<div class="user"><dt>user</dt><dd>你是&lt;谁&gt;？</dd></div>' +
+        '<div class="model"><dt>model</dt><dd>我是\n小钢。</dd></div>',
+    );
+    assertStringIncludes(html, ">unigram entropy 9.25</text>");
+
+    // What happened comes first; what always answers A tells nothing of it.
+    const opening = markdown.slice(0, markdown.indexOf("\n## "));
+    for (
+      const text of [
+        "- poems: loss: **9.500 → 8.125**\n- poems: exam: **25.0 → 50.0 %**",
+        "| poems (pretrain) | 2025-11-27 18:02 UTC | 2m00s | 3 | 192 |",
+        "Trained on a \\<GPU\\> (2 cores).",
+      ]
+    ) assertStringIncludes(opening, text);
+    assertNotMatch(opening, /always:A/);
 
     for (
       const text of [
-        "- always:A: C-Eval, official, % right: **27.56 ± 10.73 (22 of val)**",
         "- validation loss: **8.125**",
         "- tokens/s, median: **200**",
         "training from 9.500 at step 1 to 8.000 at step 3; validation from 8.125 at step 3",
         "*Speed, tokens/s: 100 to 300, 200 at the end*",
-        "*Chosen reward: 0.5 to 0.5, 0.5 at the end*",
+        "*Rewards: chosen 0.5 to 0.5, 0.5 at the end*",
         "*Share of the tokens: poems 75.0 %, prose 25.0 %*",
         "| train.seed | 7 |",
         "> 春\\<b\\>眠  \n> 不觉晓",
+        "> **user:** 你是\\<谁\\>？\n>\n> **model:** 我是  \n> 小钢。",
         "| all | 4 | 22 | 27.56 ± 10.73 | 27.27 ± 9.72 |",
         "| Steel-LLM chat (paper) | 41.90 | 36.08 | 30.82 |",
-        `deno task pretrain --config ${run}/poems/settings.yaml\n` +
-        `deno task dpo --config ${run}/mine/settings.yaml\n`,
-        `deno task eval ceval --data '${run.replace(/run$/, "the data")}' --model always:A ` +
-        "--protocol official --split val --shots 5 " +
-        "--subjects computer_network,marxism,logic,physician,law --precision mixed --keep-going " +
-        "--seed 0",
       ]
     ) assertStringIncludes(markdown, text);
+    const pictures = [...markdown.matchAll(/!\[.*\]\((.*)\)/g)].map(([, path]) => path);
+    assertEquals(pictures[0], "report-charts/01-loss.svg");
+    assertEquals(pictures.length, html.match(/<figure/g)!.length);
+    for (const path of pictures) {
+      assertMatch(await Deno.readTextFile(`${run}/${path}`), /^<svg [^]*<\/svg>\s*$/);
+    }
+  });
+});
+
+Deno.test("a report's commands train again in folders of their own, from one another", async () => {
+  await withRun(async (run) => {
+    await reportCommand([`${run}/`]);
+    const markdown = await Deno.readTextFile(`${run}/report.md`);
+    assertStringIncludes(
+      markdown,
+      [
+        "```sh",
+        "git checkout 0123abc",
+        "# poems: began 2025-11-27 18:02 UTC, trained for 2m00s",
+        `deno task pretrain --config ${run}/poems/settings.yaml \\`,
+        `  --run.dir=${run}/again/poems`,
+        `deno task dpo --config ${run}/mine/settings.yaml \\`,
+        `  --model.path=${run}/again/poems/checkpoints/step-0000003 \\`,
+        `  --run.dir=${run}/again/mine`,
+        `deno task eval ceval --data '${run.replace(/run$/, "the data")}' \\`,
+        "  --model always:A \\",
+        "  --protocol official --split val --shots 5 \\",
+        "  --subjects computer_network,marxism,logic,physician,law \\",
+        "  --precision mixed --keep-going --seed 0",
+        `deno task report ${run}/again`,
+        "```",
+      ].join("\n"),
+    );
+    // Of one run alone, beside it.
+    await reportCommand([`${run}/poems`]);
+    assertStringIncludes(
+      await Deno.readTextFile(`${run}/poems/report.md`),
+      `  --run.dir=${run}/poems-again\n`,
+    );
   });
 });
 
@@ -115,6 +183,11 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
       await assertRejects(() => reportCommand([`${run}/empty`]), UserError, "settings.yaml: not ");
     }
     await Deno.remove(`${run}/empty/settings.yaml`);
+    for (const facts of ["[]", '{"began": 3}', '{"exam": 1}', '{"tokensBySource": {"a": "b"}}']) {
+      await Deno.writeTextFile(`${run}/empty/facts.json`, facts);
+      await assertRejects(() => reportCommand([`${run}/empty`]), UserError, "facts.json");
+    }
+    await Deno.remove(`${run}/empty/facts.json`);
     await Deno.remove(`${run}/empty/report.html`);
     await Deno.mkdir(`${run}/empty/report.html`);
     await assertRejects(

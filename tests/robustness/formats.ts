@@ -19,9 +19,11 @@ import {
   verifyShards,
 } from "../../mod.ts";
 import { cleanReportPage } from "../../data/cleaning/clean-report-page.ts";
-import { readCleanReport } from "../../data/cleaning/read-clean-report.ts";
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets } from "../../data/instructions/registry.ts";
+import { toHtml } from "../../data/page/html.ts";
+import { prepareReportPage } from "../../data/prepare-report-page.ts";
+import { readReport } from "../../data/read-report.ts";
 import { evalCommand } from "../../eval/eval-command.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
 import { tinyRun } from "../train/tiny-run.ts";
@@ -231,8 +233,12 @@ const DATA: Format[] = [
       const { cleaned } = JSON.parse(await Deno.readTextFile(`${input}/first/report.json`));
       await Deno.writeTextFile(`${input}/report.json`, JSON.stringify(cleaned.one));
     },
-    read: async ({ input }) =>
-      inHtml(cleanReportPage(await readCleanReport(`${input}/report.json`))),
+    read: ({ input }) => reportPage(`${input}/report.json`),
+  },
+  {
+    ...{ name: "report of preparing", folder: "mixture", file: "first/report.json" },
+    content: "json",
+    read: ({ input }) => reportPage(`${input}/first/report.json`),
   },
   {
     ...{ name: "cached tokens", folder: "mixture", file: "cache/", content: "bytes", writes: true },
@@ -241,6 +247,13 @@ const DATA: Format[] = [
     read: cachedCorpus,
   },
 ];
+
+async function reportPage(path: string) {
+  const report = await readReport(path);
+  return inHtml(
+    toHtml("tokenized" in report ? prepareReportPage(report) : cleanReportPage(report)),
+  );
+}
 
 async function cachedCorpus({ inputs, input }: Places) {
   return await loadCorpus({ source: [`${input}/one.jsonl`], tokens: 0, heldOut: 0.2 }, {

@@ -1,3 +1,5 @@
+import { escapeMarkdown } from "./escape.ts";
+
 /** A table, for a terminal, Markdown or HTML. */
 export interface Table {
   /** Its title; may be empty. */
@@ -24,17 +26,17 @@ export function textTable({ title, columns, rows, notes }: Table): string {
 
 /** A table in GitHub's Markdown, without its title. */
 export function markdownTable({ columns, rows, notes }: Table): string {
-  const write = (cells: string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  const write = (cells: string[]) => `| ${cells.join(" | ")} |`;
   const rule = columns.map((_, i) => i === 0 ? "---" : "---:");
+  const lines = [columns, ...rows].map((cells) => cells.map(escapeMarkdown));
   return [
-    [columns, rule, ...rows].map(write).join("\n"),
-    ...notes.map((note) => `*${note}*`),
+    lines.toSpliced(1, 0, rule).map(write).join("\n"),
+    ...notes.map((note) => `*${escapeMarkdown(note)}*`),
   ].join("\n\n");
 }
 
 /** Columns that a text takes on a terminal: Chinese characters and full-width marks take two. */
-function displayWidth(text: string): number {
+export function displayWidth(text: string): number {
   const wide = text.match(/[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/g);
   return [...text].length + (wide?.length ?? 0);
 }

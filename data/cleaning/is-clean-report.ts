@@ -1,27 +1,19 @@
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isRecord } from "../files/is-record.ts";
-import { readJson } from "../files/json-file.ts";
+import type { ProblemReport } from "../readers/problems.ts";
 import type { CleanReport } from "./clean-report.ts";
 
-/**
- * Reads a report from its JSON file.
- *
- * @throws UserError if there is none, or if a part of it is missing
- */
-export async function readCleanReport(path: string): Promise<CleanReport> {
-  const report = await readJson(path);
-  if (isReport(report)) return report as unknown as CleanReport;
-  throw new UserError(
-    `${path} is not a report of cleaning; expected a FILE.report.json that clean or dedup wrote`,
-  );
+/** Whether a value from a JSON file has all parts of a report. */
+export function isCleanReport(value: unknown): value is CleanReport {
+  return isRecord(value) && isComposition(value.read) && isComposition(value.kept) &&
+    areNumbers(value.leftOut, value.seconds) && isProblemReport(value.problems) &&
+    isList(value.steps, isStep) && isList(value.listed, isListed) &&
+    [value.inputs, value.ignoredKeys, value.warnings].every((texts) => isList(texts, isText));
 }
 
-function isReport(value: unknown): boolean {
-  return isRecord(value) && isComposition(value.read) && isComposition(value.kept) &&
-    isRecord(value.problems) &&
-    areNumbers(value.leftOut, value.seconds, value.problems.passedOver, value.problems.kept) &&
-    isList(value.problems.first, isProblem) && isList(value.steps, isStep) &&
-    isList(value.listed, isListed) && isList(value.warnings, isText);
+/** Whether a value from a JSON file says what was wrong with records and files. */
+export function isProblemReport(value: unknown): value is ProblemReport {
+  return isRecord(value) && areNumbers(value.passedOver, value.kept) &&
+    isList(value.first, isProblem);
 }
 
 function isComposition(value: unknown): boolean {

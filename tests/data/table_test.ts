@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { markdownTable, textTable } from "../../eval/table.ts";
+import { markdownTable, textTable } from "../../data/page/table.ts";
 
 const TABLE = {
   title: "Scores",

@@ -1,0 +1,260 @@
+import { type Chart, COLORS, drawChart } from "./draw.ts";
+import { displayWidth } from "./table.ts";
+
+/** A curve over optimizer steps. */
+export interface Curve {
+  /** Its name in the legend. */
+  name: string;
+  /** Its points, by step. */
+  points: Point[];
+  /** `raw` is grey and thin, `thin` thin alone, `dots` has a dot for each measurement. */
+  look?: "raw" | "thin" | "dots";
+}
+
+/** A step and what was measured there. */
+export type Point = [step: number, value: number];
+
+/** A dashed line across a chart, at a value to compare with. */
+export interface Mark {
+  /** Where it is. */
+  value: number;
+  /** What it stands for. */
+  label: string;
+}
+
+/** What a chart of curves shows. */
+export interface Curves {
+  /** The curves; later ones lie above earlier ones. */
+  curves: Curve[];
+  /** What the values are, with their unit. */
+  unit: string;
+  /** A value to compare with. */
+  mark?: Mark;
+  /** The largest value that is shown; what lies above is cut off. The largest of all by default. */
+  top?: number;
+}
+
+/** A bar of a bar chart. */
+export interface Bar {
+  /** What it stands for. */
+  name: string;
+  /** Its length. */
+  value: number;
+  /** The value as text. */
+  label: string;
+  /** The standard error of the value, if it has one. */
+  error?: number;
+}
+
+const LINE_COLORS = [COLORS.blue, COLORS.red, COLORS.green, COLORS.purple];
+const AXIS = {
+  axisLine: { lineStyle: { color: COLORS.soft } },
+  axisTick: { lineStyle: { color: COLORS.soft } },
+  axisLabel: { color: COLORS.soft },
+  splitLine: { lineStyle: { color: COLORS.line } },
+  nameTextStyle: { color: COLORS.soft },
+};
+const LEGEND = {
+  top: 0,
+  itemGap: 14,
+  itemWidth: 18,
+  textStyle: { color: COLORS.ink },
+  inactiveColor: COLORS.soft,
+};
+
+/** Curves over optimizer steps. */
+export function lineChart({ curves, unit, mark, top }: Curves): Chart {
+  const values = curves.flatMap(({ points }) => points.map(([, value]) => value));
+  if (mark) values.push(mark.value);
+  const least = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const most = top ?? values.reduce((a, b) => Math.max(a, b), -Infinity);
+  const last = curves.reduce((a, { points }) => Math.max(a, points.at(-1)?.[0] ?? 0), 1);
+  const lined = curves.filter(({ look }) => look !== "raw");
+  const colorOf = (curve: Curve) =>
+    curve.look === "raw" ? COLORS.faint : LINE_COLORS[lined.indexOf(curve) % LINE_COLORS.length];
+  return drawChart((size) => ({
+    color: curves.map(colorOf),
+    legend: curves.length > 1 ? LEGEND : undefined,
+    grid: {
+      ...{ left: unit === "" ? 52 : 68, right: 22, bottom: 46 },
+      top: curves.length > 1 ? 36 : 14,
+    },
+    xAxis: {
+      ...{ ...AXIS, type: "value", name: "step", nameLocation: "middle", nameGap: 28 },
+      ...{ min: 0, max: last, splitLine: { show: false } },
+      // The last step is named too: it is the one that the run ended with.
+      axisTick: { ...AXIS.axisTick, customValues: stepTicks(last, size === "wide" ? 6 : 4) },
+      axisLabel: { ...AXIS.axisLabel, customValues: stepTicks(last, size === "wide" ? 6 : 4) },
+    },
+    yAxis: {
+      ...{ ...AXIS, type: "value", name: unit, nameLocation: "middle", nameGap: 50 },
+      ...evenRange(least, most),
+    },
+    series: curves.map((curve, index) => ({
+      ...{ name: curve.name, type: "line", data: curve.points, sampling: "lttb" },
+      ...(curve.look === "dots" ? { symbol: "circle", symbolSize: 5 } : { symbol: "none" }),
+      ...{ lineStyle: { width: curve.look === "raw" || curve.look === "thin" ? 1 : 2 } },
+      silent: true,
+      ...(mark && index === curves.length - 1 && { markLine: markLine("yAxis", mark) }),
+    })),
+  }), { wide: { width: 720, height: 320 }, narrow: { width: 340, height: 260 } });
+}
+
+/**
+ * Bars from left to right, one below another, for values of 0 and more.
+ *
+ * @param axis `percent` goes from 0 to 100; `count` as far as the longest bar
+ */
+export function barChart(bars: Bar[], axis: "percent" | "count", mark?: Mark): Chart {
+  const rows = bars.toReversed();
+  const errors = rows.flatMap(({ value, error }, row) =>
+    error === undefined ? [] : [[value - error, value + error, row]]
+  );
+  // Half an em for a narrow character, and no more than leaves room for the bars.
+  const longest = Math.min(230, 7.2 * Math.max(0, ...rows.map(({ name }) => displayWidth(name))));
+  // A phone has no room for names beside the bars: they stand above them.
+  const rowHeight = { wide: 28, narrow: 44 };
+  const around = { top: mark ? 24 : 10, bottom: 30 };
+  const height = (size: "wide" | "narrow") =>
+    around.top + around.bottom + rowHeight[size] * rows.length;
+  return drawChart((size) => ({
+    grid: { left: size === "wide" ? 20 + longest : 14, right: 70, ...around },
+    xAxis: axis === "percent"
+      ? { ...AXIS, type: "value", min: 0, max: 100, interval: 25, axisLabel: PERCENT_LABEL }
+      : { ...AXIS, type: "value", min: 0, minInterval: 1, splitNumber: size === "wide" ? 5 : 3 },
+    yAxis: {
+      ...{ ...AXIS, type: "category", data: rows.map(({ name }) => name) },
+      axisTick: { show: false },
+      axisLabel: size === "wide"
+        ? { color: COLORS.ink, width: longest, overflow: "truncate" }
+        : { color: COLORS.ink, width: 300, overflow: "truncate", ...ABOVE_BAR },
+    },
+    series: [
+      {
+        ...{ type: "bar", data: rows.map(({ value }) => value), barWidth: 16, silent: true },
+        itemStyle: { color: COLORS.blue },
+        label: {
+          ...{ show: true, position: "right", color: COLORS.ink },
+          // An error's end would cross a number that stands right of its bar.
+          ...(errors.length > 0 && { position: "insideLeft", color: COLORS.paper }),
+          formatter: ({ dataIndex }: { dataIndex: number }) => rows[dataIndex].label,
+        },
+        ...(mark && { markLine: markLine("xAxis", mark) }),
+      },
+      {
+        ...{ type: "custom", data: errors, renderItem: errorBar, silent: true },
+        ...{ encode: { x: [0, 1], y: 2 }, z: 3 },
+      },
+    ],
+  }), {
+    wide: { width: 720, height: height("wide") },
+    narrow: { width: 340, height: height("narrow") },
+  });
+}
+
+/** A chart of shares has at most this many bars; all smaller shares are one more. */
+const MOST_SHARES = 15;
+
+/** Bars of shares that add up to the whole, the largest first. */
+export function shareChart(shares: Record<string, number>): Chart {
+  const total = Object.values(shares).reduce((sum, share) => sum + share, 0);
+  const sorted = Object.entries(shares).toSorted(([, a], [, b]) => b - a);
+  const others = sorted.slice(MOST_SHARES).reduce((sum, [, share]) => sum + share, 0);
+  const shown = sorted.slice(0, MOST_SHARES);
+  if (others > 0) shown.push([`${sorted.length - MOST_SHARES} others`, others]);
+  return barChart(
+    shown.map(([name, share]) => {
+      const value = total === 0 ? 0 : 100 * share / total;
+      return { name, value, label: `${value.toFixed(1)} %` };
+    }),
+    "percent",
+  );
+}
+
+/**
+ * Columns side by side for each category, such as the lengths of documents before and after.
+ *
+ * @param unit what the categories are
+ * @param series values by category
+ */
+export function columnChart(
+  categories: string[],
+  unit: string,
+  series: { name: string; values: number[] }[],
+): Chart {
+  return drawChart(() => ({
+    color: [COLORS.faint, COLORS.blue],
+    legend: LEGEND,
+    grid: { left: 64, right: 14, top: 36, bottom: 46 },
+    xAxis: {
+      ...{ ...AXIS, type: "category", data: categories },
+      ...{ name: unit, nameLocation: "middle", nameGap: 28 },
+    },
+    yAxis: { ...AXIS, type: "value", minInterval: 1 },
+    series: series.map(({ name, values }) => ({ name, type: "bar", data: values, silent: true })),
+  }), { wide: { width: 720, height: 300 }, narrow: { width: 340, height: 260 } });
+}
+
+const PERCENT_LABEL = { color: COLORS.soft, formatter: "{value} %" };
+const ABOVE_BAR = { inside: true, margin: 0, verticalAlign: "bottom", padding: [0, 0, 9, 2] };
+
+function markLine(axis: "xAxis" | "yAxis", { value, label }: Mark) {
+  return {
+    ...{ silent: true, symbol: "none", data: [{ [axis]: value }] },
+    lineStyle: { type: "dashed", color: COLORS.soft, width: 1.2 },
+    label: {
+      ...{ formatter: label, color: COLORS.soft },
+      ...(axis === "yAxis" && { position: "insideEndTop" }),
+    },
+  };
+}
+
+/** The part of ECharts' custom-series interface that error bars use. */
+interface BarPlace {
+  value(dimension: number): number;
+  coord(point: [number, number]): [number, number];
+}
+
+function errorBar(_params: unknown, place: BarPlace) {
+  const [from, y] = place.coord([place.value(0), place.value(2)]);
+  const [to] = place.coord([place.value(1), place.value(2)]);
+  const line = (x1: number, y1: number, x2: number, y2: number) => ({
+    type: "line",
+    shape: { x1, y1, x2, y2 },
+    style: { stroke: COLORS.ink, lineWidth: 1.4 },
+  });
+  const half = 4;
+  return {
+    type: "group",
+    children: [
+      line(from, y, to, y),
+      line(from, y - half, from, y + half),
+      line(to, y - half, to, y + half),
+    ],
+  };
+}
+
+/** Even steps to name on an axis, and the last one. */
+function stepTicks(last: number, count: number): number[] {
+  const step = Math.max(1, evenStep(last / count));
+  const ticks = [];
+  // A tick beside the last one would leave no room for its number.
+  for (let tick = 0; tick <= last - 0.7 * step; tick += step) ticks.push(tick);
+  return [...ticks, last];
+}
+
+/** A range of an axis that begins and ends at a tick. */
+function evenRange(least: number, most: number): { min: number; max: number; interval: number } {
+  const interval = evenStep((most - least || Math.abs(most) || 1) / 4);
+  return {
+    min: Math.floor(least / interval) * interval,
+    max: Math.ceil(most / interval) * interval,
+    interval,
+  };
+}
+
+/** The smallest of 1, 2 and 5 times a power of ten that is at least `step`. */
+function evenStep(step: number): number {
+  const power = 10 ** Math.floor(Math.log10(step));
+  return power * [1, 2, 5, 10].find((factor) => factor * power >= step * (1 - 1e-9))!;
+}

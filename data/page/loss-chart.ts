@@ -1,0 +1,70 @@
+import { lineChart, type Point } from "./charts.ts";
+import type { Chart } from "./draw.ts";
+
+/** The losses of a run. */
+export interface Losses {
+  /** The loss of each step. */
+  training: Point[];
+  /** The loss over what is held out. */
+  validation: Point[];
+  /** What the losses are, with their unit. */
+  unit: string;
+  /** The loss of a model that knows only how often each token occurs, in nats. */
+  unigramEntropy?: number;
+}
+
+/** With fewer steps, a mean hides more than it shows. */
+const FEWEST_AVERAGED = 20;
+
+/** A mean is taken over this part of all steps. */
+const AVERAGED_PART = 1 / 40;
+
+/** Above this part of the losses of steps, by size, is what only the first steps have. */
+const SHOWN_PART = 0.9;
+
+/**
+ * The losses of a run: of each step in grey, their mean, and over what is held out. The axis ends
+ * where the first steps have passed, so that the end of the run is seen, not its fall alone.
+ */
+export function lossChart({ training, validation, unit, unigramEntropy }: Losses): Chart {
+  const window = Math.max(2, Math.round(training.length * AVERAGED_PART));
+  const isAveraged = training.length >= FEWEST_AVERAGED;
+  return lineChart({
+    curves: [
+      ...(isAveraged
+        ? [
+          { name: "each step", points: training, look: "raw" as const },
+          { name: `mean of ${window} steps`, points: means(training, window) },
+        ]
+        : [{ name: "training", points: training }]),
+      ...(validation.length > 0
+        ? [{ name: "validation", points: validation, look: "dots" as const }]
+        : []),
+    ],
+    unit,
+    mark: unigramEntropy === undefined ? undefined : {
+      value: unigramEntropy,
+      label: `unigram entropy ${unigramEntropy.toFixed(2)}`,
+    },
+    top: shownTop([...training, ...validation], unigramEntropy),
+  });
+}
+
+/** The mean of each step's value and those before it, `window` in all. */
+function means(points: Point[], window: number): Point[] {
+  let sum = 0;
+  return points.map(([step, value], index) => {
+    sum += value - (index < window ? 0 : points[index - window][1]);
+    return [step, sum / Math.min(index + 1, window)];
+  });
+}
+
+/** The largest loss to show, or undefined if the losses of the first steps are not far above. */
+function shownTop(points: Point[], unigramEntropy = -Infinity): number | undefined {
+  const sorted = points.map(([, value]) => value).sort((a, b) => a - b);
+  if (sorted.length === 0) return undefined;
+  const [least, most] = [sorted[0], sorted.at(-1)!];
+  const usual = sorted[Math.floor(SHOWN_PART * (sorted.length - 1))];
+  const top = Math.max(usual + (usual - least) / 4, unigramEntropy + (usual - least) / 8);
+  return top < most ? top : undefined;
+}

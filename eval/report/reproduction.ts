@@ -1,0 +1,88 @@
+import { join, relative, resolve } from "node:path";
+import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
+import type { Results } from "../results.ts";
+import type { ReportData, Stage } from "./report-data.ts";
+import { dateText, trainingTime } from "./stage-numbers.ts";
+
+/**
+ * The commands that give each result again, for a shell. Runs go to folders of their own: in the
+ * folder of a finished run, a command has nothing left to do.
+ */
+export function reproduction({ folder, stages, evaluations }: ReportData): string[] {
+  const isOneRun = stages.length === 1 && stages[0].folder === folder;
+  const again = isOneRun ? `${folder}-again` : join(folder, "again");
+  /** The path that takes the place of one in a run of this report. */
+  const fresh = (path: string) => {
+    const isMade = stages.some((stage) =>
+      `${resolve(path)}/`.startsWith(`${resolve(stage.folder)}/`)
+    );
+    return isMade ? join(again, relative(folder, path)) : path;
+  };
+  const commits = stages.map(({ facts: { commit } }) => commit);
+  return [
+    ...stages.flatMap((stage, index) => [
+      ...(commits[index] !== undefined && commits[index] !== commits[index - 1]
+        ? [`git checkout ${word(commits[index])}`]
+        : []),
+      ...trainingCommand(stage, fresh),
+    ]),
+    ...evaluations.map((results) => evaluationCommand(results, fresh)),
+    `deno task report ${word(again)}`,
+  ];
+}
+
+function trainingCommand(
+  { task, name, folder, settings, facts: { began }, metrics }: Stage,
+  fresh: (path: string) => string,
+): string[] {
+  if (task === undefined) return [];
+  const base = settings.model?.path;
+  const time = trainingTime(metrics);
+  const before = [
+    ...(began === undefined ? [] : [`began ${dateText(began)}`]),
+    ...(time === undefined ? [] : [`trained for ${time}`]),
+  ];
+  return [
+    ...(before.length > 0 ? [comment(`${name}: ${before.join(", ")}`)] : []),
+    command(
+      `deno task ${task} --config ${word(join(folder, "settings.yaml"))}`,
+      ...(typeof base === "string" && fresh(base) !== base
+        ? [`--model.path=${word(fresh(base))}`]
+        : []),
+      `--run.dir=${word(fresh(folder))}`,
+    ),
+  ];
+}
+
+function evaluationCommand(results: Results, fresh: (path: string) => string): string {
+  return command(
+    results.data === DEMO_DATA
+      ? "deno task eval demo"
+      : `deno task eval ${word(results.benchmark)} --data ${word(results.data)}`,
+    `--model ${word(fresh(results.model))}`,
+    `--protocol ${word(results.protocol)} --split ${word(results.split)} --shots ${results.shots}`,
+    ...(results.subjects ? [`--subjects ${word(results.subjects.join())}`] : []),
+    [
+      ...(results.chainOfThought ? ["--cot"] : []),
+      ...(results.limit ? [`--limit ${results.limit}`] : []),
+      ...(results.precision ? [`--precision ${word(results.precision)}`] : []),
+      ...(results.problems.length > 0 ? ["--keep-going"] : []),
+      `--seed ${results.seed}`,
+    ].join(" "),
+  );
+}
+
+/** A command whose arguments stand below one another. */
+function command(...parts: string[]): string {
+  return parts.join(" \\\n  ");
+}
+
+/** A text as a shell takes it for one word. */
+function word(text: string): string {
+  return /^[\p{L}\p{N}_./:,-]+$/u.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** A text that a shell passes over. */
+function comment(text: string): string {
+  return `# ${text.replace(/\p{C}/gu, " ")}`;
+}

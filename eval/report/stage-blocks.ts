@@ -1,0 +1,181 @@
+import { type Curve, lineChart, type Point, shareChart } from "../../data/page/charts.ts";
+import { lossChart } from "../../data/page/loss-chart.ts";
+import type { PageBlock } from "../../data/page/page.ts";
+import type { StepMetrics } from "../../model/host/step-metrics.ts";
+import type { Sample } from "../../model/host/samples-file.ts";
+import type { Stage } from "./report-data.ts";
+import { count, decimals, lastOf, percent, pointsOf, trainingTime } from "./stage-numbers.ts";
+
+/** Measurements that are drawn together or have a unit; all others are drawn alone. */
+const CHARTS: { title: string; unit: string; curves: Record<string, string> }[] = [
+  {
+    title: "Rewards",
+    unit: "",
+    curves: { chosenReward: "chosen", rejectedReward: "rejected", margin: "margin" },
+  },
+  {
+    title: "Pairs with the larger reward on the chosen answer",
+    unit: "",
+    curves: { accuracy: "" },
+  },
+  {
+    title: "Log-probabilities",
+    unit: "nats an answer",
+    curves: { chosenLogProb: "chosen", rejectedLogProb: "rejected" },
+  },
+  { title: "Gradient norm before clipping", unit: "", curves: { gradientNorm: "" } },
+  { title: "Learning rate", unit: "", curves: { learningRate: "" } },
+  { title: "Speed", unit: "tokens/s", curves: { tokensPerSecond: "" } },
+];
+
+/** Measurements that are told elsewhere. */
+const SHOWN_APART = new Set(["step", "tokens", "seconds", "loss", "validationLoss"]);
+
+/** A stage: its figures, curves, data, samples, machine and settings. */
+export function stageBlocks(stage: Stage): PageBlock[] {
+  const { name, metrics, facts, settings } = stage;
+  return [
+    { kind: "heading", level: 2, text: name },
+    figuresBlock(stage),
+    ...lossBlocks(stage),
+    ...measurementBlocks(metrics),
+    ...mixtureBlocks(stage.mixture),
+    ...sampleBlocks(stage.samples),
+    ...wordsTable(["machine and run", ""], facts.others),
+    ...wordsTable(["setting", "value"], inOneLevel(settings), "Settings"),
+  ];
+}
+
+function figuresBlock({ metrics, facts: { unigramEntropy, exam } }: Stage): PageBlock {
+  const speeds = pointsOf(metrics, "tokensPerSecond").map(([, speed]) => speed)
+    .sort((a, b) => a - b);
+  const figures = {
+    "steps": count(lastOf(metrics, "step")),
+    "tokens trained on": count(lastOf(metrics, "tokens")),
+    "trained for": trainingTime(metrics) ?? "",
+    "training loss": decimals(lastOf(metrics, "loss")),
+    "validation loss": decimals(lastOf(metrics, "validationLoss")),
+    "unigram entropy": decimals(unigramEntropy),
+    "exam before": percent(exam?.before),
+    "exam after": percent(exam?.after),
+    "tokens/s, median": count(speeds[speeds.length >> 1]),
+  };
+  return {
+    kind: "figures",
+    figures: Object.entries(figures).filter(([, value]) => value !== "")
+      .map(([label, value]) => ({ label, value })),
+  };
+}
+
+function lossBlocks({ metrics, facts: { unigramEntropy } }: Stage): PageBlock[] {
+  const training = pointsOf(metrics, "loss");
+  const validation = pointsOf(metrics, "validationLoss");
+  if (training.length === 0) return [];
+  // The loss of preference optimization is of two answers, whatever their length.
+  const unit = lastOf(metrics, "chosenReward") === undefined
+    ? "nats a token"
+    : "by pair of answers";
+  const told = [
+    `training ${fromTo(training)}`,
+    ...(validation.length > 0 ? [`validation ${fromTo(validation)}`] : []),
+    ...(unigramEntropy === undefined ? [] : [`unigram entropy ${unigramEntropy.toFixed(3)}`]),
+  ];
+  return [{
+    kind: "chart",
+    title: "Loss",
+    chart: lossChart({ training, validation, unit, unigramEntropy }),
+    caption: `Loss, ${unit}: ${told.join("; ")}`,
+  }];
+}
+
+function fromTo(points: Point[]): string {
+  const [[firstStep, first], [lastStep, last]] = [points[0], points.at(-1)!];
+  return `from ${first.toFixed(3)} at step ${firstStep} to ${last.toFixed(3)} at step ${lastStep}`;
+}
+
+function measurementBlocks(metrics: StepMetrics[]): PageBlock[] {
+  const measured = new Set(metrics.flatMap((line) => Object.keys(line)));
+  const known = new Set(CHARTS.flatMap(({ curves }) => Object.keys(curves)));
+  const others = [...measured].filter((key) => !SHOWN_APART.has(key) && !known.has(key))
+    .map((key) => ({ title: inWords(key), unit: "", curves: { [key]: "" } }));
+  return [...CHARTS, ...others].flatMap(({ title, unit, curves }) => {
+    const shown = Object.entries(curves).map(([key, name]) => ({
+      name,
+      points: pointsOf(metrics, key),
+      look: "thin" as const,
+    })).filter(({ points }) => points.length > 0);
+    if (shown.length === 0) return [];
+    return [{
+      kind: "chart" as const,
+      title,
+      chart: lineChart({ curves: shown, unit }),
+      small: true,
+      caption: `${[title, unit].filter(Boolean).join(", ")}: ${shown.map(range).join("; ")}`,
+    }];
+  });
+}
+
+/** Such as `chosen 0.1 to 2.5, 2.4 at the end`. */
+function range({ name, points }: Curve): string {
+  const values = points.map(([, value]) => value);
+  const short = (value: number) => String(Number(value.toPrecision(4)));
+  const least = values.reduce((a, b) => Math.min(a, b));
+  const most = values.reduce((a, b) => Math.max(a, b));
+  return `${name && `${name} `}${short(least)} to ${short(most)}, ${
+    short(values.at(-1)!)
+  } at the end`;
+}
+
+/** `lossScale` as `Loss scale`. */
+function inWords(key: string): string {
+  const words = key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
+}
+
+function mixtureBlocks(tokens: Record<string, number>): PageBlock[] {
+  const parts = Object.entries(tokens).filter(([, count]) => count > 0);
+  if (parts.length === 0) return [];
+  const total = parts.reduce((sum, [, count]) => sum + count, 0);
+  const shares = parts.map(([name, count]) => `${name} ${(100 * count / total).toFixed(1)} %`);
+  return [{
+    kind: "chart",
+    title: "Data",
+    chart: shareChart(Object.fromEntries(parts)),
+    caption: `Share of the tokens: ${shares.join(", ")}`,
+  }];
+}
+
+function sampleBlocks(samples: Sample[]): PageBlock[] {
+  if (samples.length === 0) return [];
+  return [
+    { kind: "heading", level: 3, text: "What it writes" },
+    ...samples.map(({ question, text }): PageBlock =>
+      question === undefined ? { kind: "quote", text } : {
+        kind: "chat",
+        turns: [{ speaker: "user", text: question }, { speaker: "model", text }],
+      }
+    ),
+  ];
+}
+
+function wordsTable(
+  columns: [string, string],
+  values: Record<string, string>,
+  summary?: string,
+): PageBlock[] {
+  const rows = Object.entries(values);
+  if (rows.length === 0) return [];
+  return [{ kind: "table", table: { title: "", columns, rows, notes: [] }, summary }];
+}
+
+/** Settings by `section.key`, as text. */
+function inOneLevel(settings: Stage["settings"]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(settings).flatMap(([section, values]) =>
+      Object.entries(values).map(([key, value]) => [
+        `${section}.${key}`,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ])
+    ),
+  );
+}

@@ -1,0 +1,47 @@
+import { timeText } from "../../data/progress/time-text.ts";
+import type { Point } from "../../data/page/charts.ts";
+import type { StepMetrics } from "../../model/host/step-metrics.ts";
+
+/** A measurement of each step that has it. */
+export function pointsOf(metrics: readonly StepMetrics[], key: string): Point[] {
+  return metrics.flatMap(({ step, [key]: value }): Point[] =>
+    value === undefined ? [] : [[step, value]]
+  );
+}
+
+/** The earliest value of a measurement. */
+export function firstOf(metrics: readonly StepMetrics[], key: string): number | undefined {
+  return metrics.find((line) => line[key] !== undefined)?.[key];
+}
+
+/** The latest value of a measurement. */
+export function lastOf(metrics: readonly StepMetrics[], key: string): number | undefined {
+  return metrics.findLast((line) => line[key] !== undefined)?.[key];
+}
+
+/** How long all steps took together, with their validations; undefined if it was not measured. */
+export function trainingTime(metrics: readonly StepMetrics[]): string | undefined {
+  const measured = pointsOf(metrics, "seconds");
+  if (measured.length === 0) return undefined;
+  return timeText(measured.reduce((sum, [, seconds]) => sum + seconds, 0));
+}
+
+/** A whole number with its thousands apart. */
+export function count(value: number | undefined): string {
+  return value?.toLocaleString("en", { maximumFractionDigits: 0 }) ?? "";
+}
+
+/** A loss as text. */
+export function decimals(value: number | undefined): string {
+  return value?.toFixed(3) ?? "";
+}
+
+/** A share as text, such as `27.1 %`. */
+export function percent(share: number | undefined): string {
+  return share === undefined ? "" : `${(100 * share).toFixed(1)} %`;
+}
+
+/** Such as `2025-11-27 18:02 UTC`, of a time as ISO 8601 has it. */
+export function dateText(time: string): string {
+  return `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
