@@ -36,3 +36,9 @@ export const EXPECTATIONS = {
 };
 
 export type Expectation = keyof typeof EXPECTATIONS;
+
+/** Seconds of the processor that a small file may take, which other processes do not lengthen. */
+export const MOST_SECONDS = 20;
+
+/** Bytes by which memory may grow while a small file is read. */
+export const MOST_BYTES = 1e9;

@@ -126,23 +126,7 @@ async function changesSince(before: Map<string, string>, format: Format): Promis
   return [...paths].filter((path) => before.get(path) !== after.get(path)).join(", ");
 }
 
-/** Bytes by which memory may grow while a small file is read. */
-const MOST_MEMORY = 1e9;
-
-/** Tells when memory grows, also while this thread is busy. */
-const watch = new Worker(
-  URL.createObjectURL(
-    new Blob([`
-      let most = Infinity;
-      onmessage = () => { most = Deno.memoryUsage().rss + ${MOST_MEMORY}; };
-      setInterval(() => {
-        if (Deno.memoryUsage().rss < most) return;
-        most = Infinity;
-        Deno.stdout.writeSync(new TextEncoder().encode("\\n${ANSWER}\\"memory\\"\\n"));
-      }, 20);`]),
-  ),
-  { type: "module" },
-);
+const watch = new Worker(new URL("mutation-watch.ts", import.meta.url), { type: "module" });
 
 for await (const line of createInterface({ input: process.stdin })) {
   watch.postMessage("again");

@@ -2,13 +2,13 @@
 import { fileURLToPath } from "node:url";
 import { ANSWER, broken, type Campaign, type Try, type Verdict } from "./campaign.ts";
 import { commandOf, ended, misbehaviour, refusalOf, ROOT, start } from "./commands.ts";
-import type { Expectation } from "./expectations.ts";
+import { type Expectation, MOST_BYTES, MOST_SECONDS } from "./expectations.ts";
 import { type Format, FORMATS } from "./formats.ts";
 import { stageDamaged } from "./stage.ts";
 import { copyFolder, filesBelow } from "./tree.ts";
 
-/** Nothing may take longer, in seconds. */
-const LONGEST = 20;
+/** Seconds of waiting for a process that computes nothing: those of computing are counted by itself. */
+const LONGEST_WAIT = 120;
 
 /** Of so many tries, one is put to the command line too. */
 const SAMPLED = 25;
@@ -37,10 +37,8 @@ export function mutations(
     async attempt(one, keep) {
       const child = free.pop()!;
       try {
-        let verdict = await child.ask(one);
-        // On a busy machine a child may be slow once; what hangs does so again.
-        if (verdict === "hang") verdict = await child.ask(one);
-        if (typeof verdict === "string") verdict = broken(...SUDDEN[verdict]);
+        const answer = await child.ask(one);
+        let verdict = typeof answer === "string" ? broken(...SUDDEN[answer]) : answer;
         if (!isBroken(verdict) && one.index % SAMPLED === SAMPLED - 1) {
           verdict = await byCommand(one, inputs, `${child.work}-command`, seed) ??
             verdict;
@@ -72,8 +70,8 @@ const IN_WORDS = "damaged files are refused in words, never by a stack trace";
 
 /** How a child ends without an answer. */
 const SUDDEN: Record<"hang" | "memory" | "died", [Expectation, string]> = {
-  hang: ["a small file takes little time", `it took more than ${LONGEST} s`],
-  memory: ["a small file takes little memory", "it took more than 1 GB"],
+  hang: ["a small file takes little time", `it took more than ${MOST_SECONDS} s`],
+  memory: ["a small file takes little memory", `it took more than ${MOST_BYTES / 1e9} GB`],
   died: [IN_WORDS, "the process died"],
 };
 
@@ -109,7 +107,7 @@ async function byCommand(
   const staged = await stageDamaged(format, inputs, work, seed, one.index);
   const [task, ...args] = format.command(staged);
   const before = await filesBelow(work);
-  const end = await ended(start(await commandOf(task, args), staged.input), 3 * LONGEST);
+  const end = await ended(start(await commandOf(task, args), staged.input), LONGEST_WAIT);
   const misbehaved = misbehaviour(end);
   if (misbehaved) return broken(IN_WORDS, `${staged.how}: deno task ${task}: ${misbehaved}`);
   const added = (await filesBelow(work)).filter((path) =>
@@ -136,7 +134,7 @@ class Child {
     if (!this.#process) this.#start();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<"hang">((resolve) =>
-      timer = setTimeout(() => resolve("hang"), 1000 * LONGEST)
+      timer = setTimeout(() => resolve("hang"), 1000 * LONGEST_WAIT)
     );
     await this.#input!.write(new TextEncoder().encode(JSON.stringify(one) + "\n")).catch(() => {});
     const line = await Promise.race([this.#answer(), late]);
