@@ -66,9 +66,9 @@ export class CampaignLog {
     return new CampaignLog(dir, seed, [...latest.values()]);
   }
 
-  /** Takes a try for one that was not made yet; its line stays in the file, before the new one. */
-  forget(kind: string | undefined, index: number): void {
-    const isMeant = (entry: Entry) => (kind ?? entry.kind) === entry.kind && entry.index === index;
+  /** Takes tries for ones that were not made yet; their lines stay in the file, before the new ones. */
+  forget(kinds: string[], index: number): void {
+    const isMeant = (entry: Entry) => kinds.includes(entry.kind) && entry.index === index;
     this.entries.splice(0, Infinity, ...this.entries.filter((entry) => !isMeant(entry)));
   }
 

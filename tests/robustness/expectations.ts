@@ -17,9 +17,9 @@ export const EXPECTATIONS = {
   // Content that does not fit its checksum is refused, or comes out as it was.
   "CRC-32 of gzip": true,
   "content checksum of zstd": true,
-  "CRC-32 of zip": false,
-  "checksum of tar's headers": false,
-  "CRC of Parquet's pages": false,
+  "CRC-32 of zip": true,
+  "checksum of tar's headers": true,
+  "CRC of Parquet's pages": true,
   "MD5 of shards": true,
   "SHA-256 of cached tokens": true,
   "checksums of a checkpoint": true,

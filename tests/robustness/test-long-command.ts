@@ -19,7 +19,7 @@ Options:
   --only NAME    this campaign alone: ${Object.keys(LONG).join(", ")};
                  may be repeated
   --size N       so many tries instead of the usual number; of endurance, seconds
-  --kind NAME    only tries of this format or command
+  --kind NAME    only tries of this format or command; may be repeated
   --index N      only the try of this number, again if the log has it
   --seed N       seed of all that is drawn [3407]
   --log DIR      folder of the log [runs/robustness]
@@ -33,8 +33,9 @@ await runCommand(async () => {
     args: Deno.args,
     options: {
       ...{ seed: { type: "string" }, log: { type: "string" }, size: { type: "string" } },
-      ...{ kind: { type: "string" }, index: { type: "string" }, help: { type: "boolean" } },
+      ...{ index: { type: "string" }, help: { type: "boolean" } },
       only: { type: "string", multiple: true },
+      kind: { type: "string", multiple: true },
     },
   });
   if (values.help) return console.log(HELP);
@@ -48,9 +49,9 @@ await runCommand(async () => {
     only.map((name) => [name, Number(values.size ?? LONG[name as keyof Sizes])]),
   );
   const log = await CampaignLog.open(dir, Number(seed));
-  if (index !== undefined) log.forget(kind, Number(index));
+  if (index !== undefined) log.forget(kind ?? [], Number(index));
   await runCampaigns(log, sizes, {
-    wanted: (one) => (kind ?? one.kind) === one.kind && Number(index ?? one.index) === one.index,
+    wanted: (one) => (kind?.includes(one.kind) ?? true) && Number(index ?? one.index) === one.index,
     onEntry: ({ campaign, kind, index, outcome, words, seconds }) =>
       console.log(`${campaign}, ${kind}, ${index}: ${outcome}, ${words} (${seconds} s)`),
   });
