@@ -5,6 +5,7 @@ import { CleanPhase } from "./cleaning/clean-phase.ts";
 import { type CleanReport, warningsOf } from "./cleaning/clean-report.ts";
 import { loadModels } from "./cleaning/models.ts";
 import { fileIdentity } from "./files/file-identity.ts";
+import { Lock } from "./files/lock.ts";
 import { makeFolderOf } from "./files/make-folder.ts";
 import { refuseOverwriting } from "./files/overwriting.ts";
 import { csvFiles } from "./operators/benchmark-questions.ts";
@@ -50,6 +51,8 @@ export interface CleanSettings {
   perplexity?: PerplexitySettings;
   /** Called as files are read and written. */
   onProgress?: OnProgress;
+  /** Called with a line of text for people, such as that a finished part was damaged. */
+  onMessage?: (text: string) => void;
 }
 
 /**
@@ -58,11 +61,12 @@ export interface CleanSettings {
  * depend on the number of workers.
  *
  * @throws UserError for a wrong recipe, a file that cannot be read or written, if there is no
- *   document, or if an output would overwrite an input or another output; nothing that looks
- *   finished is left then
+ *   document, if an output would overwrite an input or another output, or if another process writes
+ *   it; nothing that looks finished is left then
  */
 export async function clean(settings: CleanSettings): Promise<CleanReport> {
-  const { inputs, output, strict = false, workers = 1, onProgress = () => {} } = settings;
+  const { inputs, output, strict = false, workers = 1 } = settings;
+  const { onProgress = () => {}, onMessage = () => {} } = settings;
   const started = performance.now();
   const reading = { ...DEFAULT_READING, ...settings.reading, textKey: settings.recipe.textKey };
   const options = {
@@ -77,7 +81,11 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   const written = [output, settings.statistics, settings.traces?.path]
     .filter((path) => path !== undefined);
   await refuseOverwriting(files, [...written, workPath]);
-  for (const path of written) await makeFolderOf(path);
+  await using locks = new AsyncDisposableStack();
+  for (const path of written) {
+    await makeFolderOf(path);
+    locks.use(await Lock.beside(path));
+  }
   const work = await WorkFolder.open(workPath, {
     edition: CLEANING_EDITION,
     identities,
@@ -91,7 +99,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
   });
   const others = { tokenizer, sentencePiece };
   const fitted = perplexity &&
-    await fitRecipe(settings.recipe, inputs, perplexity, reading, others, work);
+    await fitRecipe(settings.recipe, inputs, perplexity, reading, others, work, onMessage);
   const { recipe } = fitted ?? settings;
   const models = { ...others, perplexity: fitted?.model };
   const loaded = await loadModels(models);
@@ -111,7 +119,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
       models,
     };
     const prepared = prepareSteps(steps, loaded);
-    const phaseOptions = { strict: strict && isFirst, workers, onProgress };
+    const phaseOptions = { strict: strict && isFirst, workers, onProgress, onMessage };
     const phase = new CleanPhase(setup, prepared, work, `${number + 1}`, phaseOptions);
     const files = await phase.cleanFiles(sources);
     if (isFirst) await refuseNothing(files, work);
@@ -166,7 +174,7 @@ export function judgingFilesOf(
 }
 
 /** To be raised when the same input and recipe give another output, or when work files change. */
-export const CLEANING_EDITION = 2;
+export const CLEANING_EDITION = 3;
 
 /** Throws UserError if no file has a document: an empty output must not replace an earlier one. */
 async function refuseNothing(files: CleanedFile[], work: WorkFolder): Promise<void> {

@@ -140,6 +140,7 @@ async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Pr
     sentencePiece: textOption(flags, "sentencepiece"),
     perplexity: await perplexityOf(flags),
     onProgress: (progress) => display.show(progress),
+    onMessage: (text) => display.line(text),
   });
   display.stop();
   await writeReport(report, output);
@@ -205,6 +206,7 @@ async function tokenizeCommand(flags: Flags): Promise<void> {
     output,
     ...shardOptions(flags),
     onProgress: (progress) => display.show(progress),
+    onMessage: (text) => display.line(text),
   });
   display.stop();
   console.log(mixtureTable(manifest.sources));
@@ -226,6 +228,7 @@ async function prepareCommand(flags: Flags): Promise<void> {
     output,
     ...Object.fromEntries(given),
     onProgress: (progress) => display.show(progress),
+    onMessage: (text) => display.line(text),
   });
   display.stop();
   await WholeFile.write(page, toHtml(prepareReportPage(report)));

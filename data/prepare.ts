@@ -1,11 +1,16 @@
+import { basename } from "node:path";
 import { clean, CLEANING_EDITION, judgingFilesOf } from "./clean.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { fileIdentity } from "./files/file-identity.ts";
+import { fileSum } from "./files/checksum.ts";
+import { exists } from "./files/exists.ts";
+import { finishedResult, writeMark } from "./files/finished-mark.ts";
+import { Lock } from "./files/lock.ts";
 import { makeFolder } from "./files/make-folder.ts";
 import { refuseForeign, refuseReplacing } from "./files/overwriting.ts";
 import type { Recipe } from "./recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
-import { tokenize, type TokenizeReport } from "./tokenize.ts";
+import { tokenizeInto, type TokenizeReport } from "./tokenize.ts";
 import { WholeFile } from "./files/whole-file.ts";
 
 /** The result of preparing; JSON. */
@@ -20,10 +25,11 @@ export interface PrepareReport {
  * Makes shards of published files: reads, cleans, mixes, tokenizes and packs them. After a kill,
  * the same call goes on where it was and ends with the same shards.
  *
- * @throws UserError for wrong settings, a file that cannot be read or written, or other files under
- *   the names that it would use; there is no new manifest then
+ * @throws UserError for wrong settings, a file that cannot be read or written, other files under
+ *   the names that it would use, or another process that writes the output; there is no new manifest then
  */
 export async function prepare(settings: PrepareSettings): Promise<PrepareReport> {
+  await using _ = await Lock.ofFolder(settings.output);
   const reportPath = `${settings.output}/report.json`;
   await refuseForeign(reportPath, ["cleaned", "tokenized"]);
   const cleaned: Record<string, CleanReport> = {};
@@ -38,23 +44,30 @@ export async function prepare(settings: PrepareSettings): Promise<PrepareReport>
     sources.push({ name: source.name, files: [path], weight: source.weight });
   }
   const { output, tokenizer, format, sequence, blocksPerShard, workers, strict } = settings;
-  const tokenized = await tokenize({
+  const tokenized = await tokenizeInto({
     ...{ sources, output, tokenizer, format, sequence, blocksPerShard, workers, strict },
     onProgress: settings.onProgress,
+    onMessage: settings.onMessage,
   });
   const report = { cleaned, tokenized };
   await WholeFile.write(reportPath, JSON.stringify(report, null, 2) + "\n");
   return report;
 }
 
+/** What the mark beside a cleaned file says: the report is there once that file is whole. */
+interface CleanedSource {
+  task: string;
+  report?: CleanReport;
+}
+
 /**
- * Cleans a source, unless it has been cleaned by the same recipe from the same files. The file
- * beside the cleaned one is written before it, and holds a report once the cleaned file is whole.
+ * Cleans a source, unless it has been cleaned by the same recipe from the same files. The mark
+ * beside the cleaned file is written before it, so that the file is known to be of this program.
  */
 async function cleanOnce(
   source: PrepareSource,
   path: string,
-  { output, workers, strict, onProgress }: PrepareSettings,
+  { output, workers, strict, onProgress, onMessage }: PrepareSettings,
 ): Promise<CleanReport> {
   const { recipe = NO_RECIPE, corpus, asPublished = false, perplexity } = source;
   const files = [...source.files, ...judgingFilesOf({ recipe, perplexity })];
@@ -62,11 +75,11 @@ async function cleanOnce(
   const how = { recipe, corpus, asPublished, perplexity, strict };
   const task = JSON.stringify({ edition: CLEANING_EDITION, identities, ...how });
   const donePath = `${path}.done.json`;
-  const done = await readDone(donePath);
+  const done = await finishedResult<CleanedSource>(donePath, onMessage ?? (() => {}));
   if (done?.task === task && done.report) return done.report;
-  if (done === undefined) await refuseReplacing(path);
+  if (!await exists(donePath)) await refuseReplacing(path);
   await makeFolder(`${output}/clean`);
-  await WholeFile.write(donePath, JSON.stringify({ task }));
+  await writeMark(donePath, { task }, {});
   const report = await clean({
     recipe,
     inputs: source.files,
@@ -77,19 +90,10 @@ async function cleanOnce(
     perplexity,
     onProgress: (progress) =>
       onProgress?.({ ...progress, task: `${progress.task} ${source.name}` }),
+    onMessage,
   });
-  await WholeFile.write(donePath, JSON.stringify({ task, report }));
+  await writeMark(donePath, { task, report }, { [basename(path)]: await fileSum(path) });
   return report;
 }
 
 const NO_RECIPE: Recipe = { textKey: "text", steps: [], ignored: [] };
-
-async function readDone(
-  path: string,
-): Promise<{ task: string; report?: CleanReport } | undefined> {
-  try {
-    return JSON.parse(await Deno.readTextFile(path));
-  } catch {
-    return undefined;
-  }
-}

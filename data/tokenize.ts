@@ -1,6 +1,7 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { fileIdentity } from "./files/file-identity.ts";
 import { drawDocuments } from "./tokenizing/mixture.ts";
+import { Lock } from "./files/lock.ts";
 import { refuseOverwriting } from "./files/overwriting.ts";
 import { FileProgress, fileStatus } from "./progress/file-progress.ts";
 import type { OnProgress, Progress } from "./progress/progress.ts";
@@ -50,6 +51,8 @@ export interface TokenizeSettings {
   strict?: boolean;
   /** Called as files are tokenized and documents are packed. */
   onProgress?: OnProgress;
+  /** Called with a line of text for people, such as that a finished part was damaged. */
+  onMessage?: (text: string) => void;
 }
 
 /** The result of tokenizing; JSON. */
@@ -70,9 +73,16 @@ export interface TokenizeReport {
  * earlier run stay until there are documents to replace them.
  *
  * @throws UserError for wrong weights, a file that cannot be read or written, or a folder that
- *   holds an input or other files under the names that it would use; there is no new manifest then
+ *   holds an input or other files under the names that it would use, or that another process writes;
+ *   there is no new manifest then
  */
 export async function tokenize(settings: TokenizeSettings): Promise<TokenizeReport> {
+  await using _ = await Lock.ofFolder(settings.output);
+  return await tokenizeInto(settings);
+}
+
+/** The same for a caller that has locked the output. */
+export async function tokenizeInto(settings: TokenizeSettings): Promise<TokenizeReport> {
   const { sources, output, format = "steel", sequence = 2048, strict = false } = settings;
   const { onProgress = () => {} } = settings;
   const started = performance.now();
@@ -138,13 +148,15 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
 }
 
 /** To be raised when the same files give other tokens, or when work files change. */
-const EDITION = 2;
+const EDITION = 3;
 
 async function tokenizeSources(
-  { sources, tokenizer, workers = 1, strict = false, onProgress = () => {} }: TokenizeSettings,
+  settings: TokenizeSettings,
   encoder: DocumentEncoder,
   work: WorkFolder,
 ): Promise<TokenizedFile[][]> {
+  const { sources, tokenizer, workers = 1, strict = false } = settings;
+  const { onProgress = () => {}, onMessage = () => {} } = settings;
   const setup: TokenizeSetup = { tokenizer, reading: DEFAULT_READING };
   const module = new URL("./tokenizing/tokenize-worker.ts", import.meta.url);
   const threads = new Threads(tokenizingWork(encoder, setup.reading), workers, module, setup);
@@ -157,7 +169,8 @@ async function tokenizeSources(
       const own: TokenizedFile[] = [];
       for (const file of files) {
         const report = progress.report.bind(progress);
-        const result = await tokenizeFile(file, `${++number}`, threads, work, strict, report);
+        const name = `${++number}`;
+        const result = await tokenizeFile(file, name, threads, work, strict, report, onMessage);
         own.push(result);
         progress.finish(result.documents);
       }

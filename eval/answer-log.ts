@@ -46,17 +46,19 @@ export class AnswerLog implements Disposable {
    *
    * @param hashes the hash of each question's prompt, by {@linkcode keyOf}; there may be more or
    *   fewer questions than when the log was started
+   * @param say called with a line of text if lines are broken: their questions are asked again
    * @throws {UserError} when it was started with other settings, or answers other questions
    */
   static async open(
     path: string,
     settings: LogSettings,
     hashes: ReadonlyMap<string, string>,
+    say: (text: string) => void,
   ): Promise<AnswerLog> {
     // The question of a line that a kill cut off is asked again.
     const lines = await logLines(path);
     if (lines.length > 0) checkSettings(path, lines[0], settings);
-    const answers = lines.slice(1).map((line, index) => parseAnswer(line, `${path}:${index + 2}`));
+    const answers = readAnswers(path, lines.slice(1), say);
     checkQuestions(path, answers, hashes);
     const whole = new TextEncoder().encode(linesOf(lines)).length;
     const file = new AppendOnlyFile(path, whole);
@@ -115,10 +117,31 @@ function checkQuestions(
   );
 }
 
-function parseAnswer(line: string, where: string): LoggedAnswer {
-  const answer = parseObject(line, where);
-  if ([answer.subject, answer.id, answer.asked].some((field) => typeof field !== "string")) {
-    throw new UserError(`${where}: not an answer; remove the file, or give another --out`);
+function readAnswers(
+  path: string,
+  lines: string[],
+  say: (text: string) => void,
+): LoggedAnswer[] {
+  const answers: LoggedAnswer[] = [];
+  const broken: number[] = [];
+  for (const [index, line] of lines.entries()) {
+    const answer = parseAnswer(line);
+    if (answer) answers.push(answer);
+    else broken.push(index + 2);
   }
-  return answer as unknown as LoggedAnswer;
+  if (broken.length > 0) {
+    const others = broken.length > 1 ? `, as are ${broken.length - 1} other lines` : "";
+    say(`${path}:${broken[0]}: not an answer; the line is left out${others}`);
+  }
+  return answers;
+}
+
+function parseAnswer(line: string): LoggedAnswer | undefined {
+  try {
+    const answer = JSON.parse(line);
+    const fields = [answer.subject, answer.id, answer.asked];
+    return fields.every((field) => typeof field === "string") ? answer : undefined;
+  } catch {
+    return undefined;
+  }
 }

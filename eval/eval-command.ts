@@ -172,7 +172,12 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   await readExam(settings); // reports mistakes in settings and files before a model is loaded
   const evaluate = async (answerer: Answerer) => {
     using display = new ProgressDisplay("stderr");
-    return await runEvaluation(settings, answerer, (progress) => display.show(progress));
+    return await runEvaluation(
+      settings,
+      answerer,
+      (progress) => display.show(progress),
+      (text) => display.line(text),
+    );
   };
   const results = letter
     ? await evaluate(alwaysLetter(letter))

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { parseObject } from "../data/files/json.ts";
 import { readIfThere } from "../data/files/text-file.ts";
-import { makeFolder } from "../data/files/make-folder.ts";
+import { Lock } from "../data/files/lock.ts";
 import type { OnProgress } from "../data/progress/progress.ts";
 import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
@@ -29,19 +29,23 @@ export interface EvaluationSettings extends ExamSettings {
  * yet, scores the answers, writes tables and `results.json`.
  *
  * @param onProgress called before the first question and after every batch
- * @throws {UserError} for settings, files or a model that do not fit together
+ * @param onMessage called with a line of text if answers of an earlier run are damaged
+ * @throws {UserError} for settings, files or a model that do not fit together, or if another process
+ *   writes the results
  */
 export async function runEvaluation(
   settings: EvaluationSettings,
   answerer: Answerer,
   onProgress: OnProgress = () => {},
+  onMessage: (text: string) => void = () => {},
 ): Promise<Results> {
   const exam = await readExam(settings);
-  await makeFolder(settings.out);
+  await using _ = await Lock.ofFolder(settings.out);
   using log = await AnswerLog.open(
     join(settings.out, "answers.jsonl"),
     await logSettings(settings, exam, answerer),
     questionHashes(exam),
+    onMessage,
   );
   const speed = await askMissing(settings, exam, answerer, log, onProgress) ??
     await speedBefore(settings.out);

@@ -27,6 +27,8 @@ export interface FileOptions {
   traced: number;
   /** Called with the number of cleaned documents and the bytes of the file that were read. */
   onProgress: (documents: number, bytes: number) => void;
+  /** Called with a line of text for people. */
+  onMessage: (text: string) => void;
 }
 
 /**
@@ -40,10 +42,10 @@ export async function cleanFile(
   steps: PreparedStep[],
   threads: Threads<RecordJob, CleanJobResult>,
   work: WorkFolder,
-  { strict, traced, onProgress }: FileOptions,
+  { strict, traced, onProgress, onMessage }: FileOptions,
 ): Promise<CleanedFile> {
-  const done = await work.readIfThere(`${name}.json`);
-  if (done !== undefined) return JSON.parse(done);
+  const done = await work.finished<CleanedFile>(name, onMessage);
+  if (done !== undefined) return done;
 
   const report = { ...emptyReport(steps), inputs: [path] };
   const cleaned: CleanedFile = { name, documents: 0, report, sources: [], traces: [] };
@@ -68,8 +70,12 @@ export async function cleanFile(
     cleaned.traces = firstTraces([...cleaned.traces, ...part.traces], traced);
     onProgress(report.read.documents, bytesRead);
   }
-  for (const file of [lines, entries, statistics]) await file.finish();
-  await WholeFile.write(work.file(`${name}.json`), JSON.stringify(cleaned));
+  const files = {
+    [`${name}.jsonl`]: lines,
+    [`${name}.entries`]: entries,
+    [`${name}.stats`]: statistics,
+  };
+  await work.finish(name, files, cleaned);
   return cleaned;
 }
 

@@ -15,6 +15,8 @@ export interface PhaseOptions {
   workers: number;
   strict: boolean;
   onProgress: OnProgress;
+  /** Called with a line of text for people. */
+  onMessage: (text: string) => void;
 }
 
 /** A pass over documents: mappers and filters, and perhaps a deduplicator at the end. */
@@ -29,7 +31,7 @@ export class CleanPhase {
 
   /** Cleans the documents of each file, up to the decision of the deduplicator. */
   async cleanFiles(paths: string[]): Promise<CleanedFile[]> {
-    const { strict, workers, onProgress } = this.options;
+    const { strict, workers, onProgress, onMessage } = this.options;
     const work = cleaningWork(this.steps, this.setup);
     const module = new URL("./clean-worker.ts", import.meta.url);
     const threads = new Threads(work, workers, module, this.setup);
@@ -40,6 +42,7 @@ export class CleanPhase {
         const name = `${this.name}-${i + 1}`;
         const file = await cleanFile(path, name, this.steps, threads, this.work, {
           strict,
+          onMessage,
           traced: this.setup.options.traced,
           onProgress: (documents, bytes) => progress.report(documents, bytes),
         });

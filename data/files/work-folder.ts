@@ -1,4 +1,6 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { FileSum } from "./checksum.ts";
+import { finishedResult, writeMark } from "./finished-mark.ts";
 import { makeFolder } from "./make-folder.ts";
 import { readIfThere } from "./text-file.ts";
 import { unfinishedName, WholeFile } from "./whole-file.ts";
@@ -54,6 +56,30 @@ export class WorkFolder {
   /** A file's text, or undefined if it is not there. */
   readIfThere(name: string): Promise<string | undefined> {
     return readIfThere(this.file(name));
+  }
+
+  /**
+   * What {@linkcode finish} was told of a part of the task; undefined if the part is to be made.
+   *
+   * @param say called with a line of text if what was finished is no longer as it was written
+   */
+  async finished<Result>(part: string, say: (text: string) => void): Promise<Result | undefined> {
+    return await finishedResult(this.file(`${part}.json`), say);
+  }
+
+  /**
+   * Finishes the files of a part, and marks the part as finished.
+   *
+   * @param files by their names in this folder
+   * @param result what the next run needs to know of the part; JSON
+   */
+  async finish(part: string, files: Record<string, WholeFile>, result: unknown): Promise<void> {
+    const sums: Record<string, FileSum> = {};
+    for (const [name, file] of Object.entries(files)) {
+      await file.finish();
+      sums[name] = file.sum;
+    }
+    await writeMark(this.file(`${part}.json`), result, sums);
   }
 
   async remove(): Promise<void> {

@@ -53,6 +53,7 @@ export async function fitRecipe(
   reading: ReadingRules,
   models: ModelFiles,
   work: WorkFolder,
+  onMessage: (text: string) => void,
 ): Promise<FittedRecipe> {
   const place = recipe.steps.findIndex(({ name }) => name === "perplexity_filter");
   if (place < 0) {
@@ -67,7 +68,7 @@ export async function fitRecipe(
     return { recipe, model: { arpa, sentencePiece }, note };
   }
   const { percentile = DEFAULT_PERCENTILE } = settings;
-  const model = await modelOf(settings, work);
+  const model = await modelOf(settings, work, onMessage);
   const { perplexity, ...others } = await loadModels({ ...models, perplexity: model });
   const threshold = await percentileOfPerplexity(
     inputs,
@@ -85,13 +86,19 @@ export async function fitRecipe(
   };
 }
 
-async function modelOf(settings: PerplexitySettings, work: WorkFolder): Promise<PerplexityModel> {
+async function modelOf(
+  settings: PerplexitySettings,
+  work: WorkFolder,
+  onMessage: (text: string) => void,
+): Promise<PerplexityModel> {
   if ("arpa" in settings) {
     return { arpa: settings.arpa, sentencePiece: settings.sentencePiece };
   }
   const arpa = work.file("perplexity.arpa");
-  if (await work.readIfThere("perplexity.arpa") === undefined) {
-    await WholeFile.write(arpa, await trainOnReference(settings.reference));
-  }
+  const done = await work.finished<PerplexityModel>("perplexity", onMessage);
+  if (done !== undefined) return done;
+  await using file = await WholeFile.create(arpa);
+  await file.append(new TextEncoder().encode(await trainOnReference(settings.reference)));
+  await work.finish("perplexity", { "perplexity.arpa": file }, { arpa });
   return { arpa };
 }

@@ -25,6 +25,7 @@ export interface TokenizedFile {
  *
  * @param onProgress called with the number of documents that were tokenized, and of bytes that were
  *   read
+ * @param onMessage called with a line of text if what an earlier run made is damaged
  */
 export async function tokenizeFile(
   file: string,
@@ -33,9 +34,10 @@ export async function tokenizeFile(
   work: WorkFolder,
   strict: boolean,
   onProgress: (documents: number, bytes: number) => void,
+  onMessage: (text: string) => void,
 ): Promise<TokenizedFile> {
-  const done = await work.readIfThere(`${name}.json`);
-  if (done !== undefined) return JSON.parse(done);
+  const done = await work.finished<TokenizedFile>(name, onMessage);
+  if (done !== undefined) return done;
   const result: TokenizedFile = { name, documents: 0, tokens: 0, problems: noProblems() };
   const heed = (problem: Problem) => {
     if (strict) throw new UserError(describeProblem(problem));
@@ -53,8 +55,7 @@ export async function tokenizeFile(
     result.tokens += tokens.length;
     onProgress(result.documents, bytesRead);
   }
-  await tokensFile.finish();
-  await lengthsFile.finish();
-  await WholeFile.write(work.file(`${name}.json`), JSON.stringify(result));
+  const files = { [`${name}.tokens`]: tokensFile, [`${name}.lengths`]: lengthsFile };
+  await work.finish(name, files, result);
   return result;
 }

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadDocumentEncoder } from "../../data/tokenizing/tokenize-job.ts";
 import { drawDocuments } from "../../data/tokenizing/mixture.ts";
+import { clean } from "../../data/clean.ts";
+import { Lock } from "../../data/files/lock.ts";
+import type { Progress } from "../../data/progress/progress.ts";
+import { tokenize } from "../../data/tokenize.ts";
 import { prepare } from "../../data/prepare.ts";
 import { readPrepareSettings } from "../../data/read-prepare-settings.ts";
 import { readManifest, verifyShards } from "../../data/shards/manifest.ts";
@@ -98,6 +102,67 @@ Deno.test("prepare killed in its midst and run again ends with the same shards",
     assertEquals(await readShards(output), await readShards(`${dir}/whole`));
     const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
     assert(names.every((name) => !name.endsWith(".unfinished")), names.join(" "));
+  });
+});
+
+Deno.test("what was finished and is damaged since is told, and made again to the same shards", async () => {
+  await inTemporaryFolder(async (dir) => {
+    const settings = await readPrepareSettings(await writeSources(dir));
+    const output = `${dir}/out`;
+    await prepare({ ...settings, output });
+    const shards = await readShards(output);
+    const flip = async (path: string) => {
+      const bytes = await Deno.readFile(path);
+      bytes[bytes.length >> 1] ^= 4;
+      await Deno.writeFile(path, bytes);
+    };
+    const cleaned = `${output}/clean/chinese.jsonl`;
+    const tokens = `${output}/.steel-work/1.tokens`;
+    const damages: [path: string, damage: () => Promise<void>][] = [
+      [cleaned, () => Deno.truncate(cleaned)], // as two processes in one folder once left it
+      [cleaned, () => Deno.remove(cleaned)],
+      [cleaned, () => flip(cleaned)],
+      [`${cleaned}.done.json`, () => flip(`${cleaned}.done.json`)],
+      [tokens, () => Deno.truncate(tokens)],
+      [tokens, () => flip(tokens)],
+      [`${output}/.steel-work/1.json`, () => flip(`${output}/.steel-work/1.json`)],
+    ];
+    for (const [path, damage] of damages) {
+      const onProgress = ({ task }: Progress) => {
+        if (task === "packing") throw new Error("killed");
+      };
+      await assertRejects(() => prepare({ ...settings, output, onProgress }), Error, "killed");
+      await damage();
+      const said: string[] = [];
+      await prepare({ ...settings, output, onMessage: (text) => said.push(text) });
+      assert(said.length === 1 && said[0].startsWith(`${path} is `), `${path}: ${said}`);
+      assertEquals(await readShards(output), shards);
+    }
+  });
+});
+
+Deno.test("a folder or a file that another process writes is left to it", async () => {
+  await inTemporaryFolder(async (dir) => {
+    const settings = {
+      ...await readPrepareSettings(await writeSources(dir)),
+      output: `${dir}/out`,
+    };
+    const refusal = ": another process writes here";
+    {
+      await using _ = await Lock.ofFolder(`${dir}/out`);
+      await using _one = await Lock.beside(`${dir}/one.jsonl`);
+      await assertRejects(() => prepare(settings), UserError, `${dir}/out${refusal}`);
+      await assertRejects(() => tokenize({ ...settings, sources: [] }), UserError, refusal);
+      const recipe = { textKey: "text", steps: [], ignored: [] };
+      const cleaning = { recipe, inputs: [`${dir}/en.jsonl`] };
+      const [one, two] = [`${dir}/one.jsonl`, `${dir}/two.jsonl`];
+      for (const written of [{ output: one }, { output: two, statistics: one }]) {
+        await assertRejects(() => clean({ ...cleaning, ...written }), UserError, refusal);
+      }
+    }
+    await prepare(settings);
+    const hidden = [...Deno.readDirSync(`${dir}/out`)].filter(({ name }) => name.startsWith("."));
+    assertEquals(hidden, []);
   });
 });
 

@@ -1,5 +1,6 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { alwaysLetter, type Answerer } from "../../eval/answerer.ts";
+import { Lock } from "../../data/files/lock.ts";
 import { type EvaluationSettings, runEvaluation } from "../../eval/run-evaluation.ts";
 import { categoryTable, subjectTable } from "../../eval/result-tables.ts";
 import { readResults, type Results } from "../../eval/results.ts";
@@ -162,6 +163,42 @@ Deno.test("an evaluation that was killed goes on and ends the same", async () =>
     assertEquals((await run(third)).speed, speed);
     assertEquals(third.asked, []);
     assertEquals(await written(interrupted), await written(whole));
+  });
+});
+
+Deno.test("a broken line of the log is told, and its question is asked again", async () => {
+  await inFolders(async (data, out) => {
+    const whole = `${out}/whole`;
+    await runEvaluation(settings(data, whole), fakeModel().answerer);
+    const damaged = `${out}/damaged`;
+    await runEvaluation(settings(data, damaged), fakeModel().answerer);
+    const log = `${damaged}/answers.jsonl`;
+    const lines = (await Deno.readTextFile(log)).split("\n");
+    lines[3] = lines[3].slice(0, 20);
+    await Deno.writeTextFile(log, lines.join("\n"));
+
+    const model = fakeModel();
+    const said: string[] = [];
+    await runEvaluation(settings(data, damaged), model.answerer, undefined, (text) => {
+      said.push(text);
+    });
+    assertEquals(said, [`${log}:4: not an answer; the line is left out`]);
+    assertEquals(model.asked, [1]);
+    assertEquals(await written(damaged), await written(whole));
+  });
+});
+
+Deno.test("results that another process writes are left to it", async () => {
+  await inFolders(async (data, out) => {
+    {
+      await using _ = await Lock.ofFolder(out);
+      await assertRejects(
+        () => runEvaluation(settings(data, out), fakeModel().answerer),
+        UserError,
+        `${out}: another process writes here`,
+      );
+    }
+    await runEvaluation(settings(data, out), fakeModel().answerer);
   });
 });
 

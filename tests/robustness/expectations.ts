@@ -23,7 +23,7 @@ export const EXPECTATIONS = {
   "MD5 of shards": true,
   "SHA-256 of cached tokens": true,
   "checksums of a checkpoint": true,
-  "checksums of what prepare finished": false,
+  "checksums of what prepare finished": true,
 
   // Processes.
   "a command that was killed ends the same when it is given again": true,
