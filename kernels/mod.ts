@@ -109,17 +109,17 @@ export { add } from "./layers/add.ts";
 export { embedding, orderTokens, type TokenOrder } from "./layers/embedding.ts";
 export { linear } from "./layers/linear.ts";
 export { rmsNorm } from "./layers/rms-norm.ts";
-export { type HeadLayout, rope, ropeTable } from "./layers/rope.ts";
+export { type HeadLayout, rope, ropeFrequencies, ropeTable } from "./layers/rope.ts";
 export {
   layOutSequences,
   sequenceInputs,
   type SequenceRows,
   type Sequences,
 } from "./layers/sequences.ts";
-export { swiglu } from "./layers/swiglu.ts";
+export { swiglu } from "./layers/activations.ts";
 export { attention } from "./attention/attention.ts";
 export { combineSlots, dispatchToSlots, type Routing } from "./soft-moe/soft-moe.ts";
-export { addLoss, head, IGNORED } from "./loss/head.ts";
+export { addLoss, head, type HeadWeights, IGNORED } from "./loss/head.ts";
 
 // The optimizer.
 export {

@@ -1,4 +1,4 @@
-import { AttentionRows } from "./attention-rows.ts";
+import { plainAttention } from "./plain-attention.ts";
 import { read, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import type { AttentionVariant } from "./variant.ts";
@@ -20,7 +20,7 @@ export function attention(qkv: Tensor, sequences: Sequences, layout: HeadLayout)
   const y = graph.tensor("attention", [tokens, layout.heads * layout.headDim], qkv.dtype);
   const logSumExp = graph.tensor("attention.logSumExp", [layout.heads, tokens]);
   const saved = { qkv, y, logSumExp };
-  const { forward, backward } = attendsOnTensorCores(graph, qkv, layout) ? onTensorCores : inRows;
+  const { forward, backward } = attendsOnTensorCores(graph, qkv, layout) ? onTensorCores : plain;
   forward(saved, sequences, layout);
 
   graph.onBackward(y, (dy) => {
@@ -32,9 +32,9 @@ export function attention(qkv: Tensor, sequences: Sequences, layout: HeadLayout)
   return y;
 }
 
-const inRows: AttentionVariant = {
+const plain: AttentionVariant = {
   forward({ qkv, y, logSumExp }, { starts }, layout) {
-    const text = new AttentionRows(qkv.graph, qkv.shape[0], layout);
+    const text = plainAttention(qkv.graph, qkv.shape[0], layout);
     const { vector } = text;
     qkv.graph.dispatch(
       "attention",
@@ -50,7 +50,7 @@ const inRows: AttentionVariant = {
   },
   backward({ qkv, y, logSumExp }, { starts, ends }, layout, dy, dqkv) {
     const graph = qkv.graph;
-    const text = new AttentionRows(graph, qkv.shape[0], layout);
+    const text = plainAttention(graph, qkv.shape[0], layout);
     const { vector } = text;
     const rowDot = graph.tensor("attention.rowDot", logSumExp.shape);
     const common = {

@@ -1,4 +1,4 @@
-import { AttentionRows } from "./attention-rows.ts";
+import { plainAttention } from "./plain-attention.ts";
 import { read, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import type { HeadLayout } from "../layers/rope.ts";
@@ -19,7 +19,7 @@ export function prefixAttention(
   layout: HeadLayout,
 ): Tensor {
   const { graph, shape: [tokens] } = qkv;
-  const text = new AttentionRows(graph, tokens, layout);
+  const text = plainAttention(graph, tokens, layout);
   const y = graph.tensor("attention", [tokens, layout.heads * layout.headDim], qkv.dtype);
   const logSumExp = graph.tensor("attention.logSumExp", [layout.heads, tokens]);
   graph.dispatch(

@@ -38,11 +38,12 @@ export function storeInCache(
 }
 
 /**
- * Attention of one new row of each sequence to all its rows in the cache, itself included.
+ * Attention of one new row of each sequence to its rows in the cache, itself included.
  *
  * @param qkv [sequences, (heads + 2 · keyValueHeads) · headDim] f32 or f16, rope applied, already stored
  * @param cache [sequences, capacity, 2 · keyValueHeads · headDim] f32
- * @param positions [sequences] u32: the new row's place; places 0 to that one are attended to
+ * @param positions [sequences] u32: the new row's place; places up to that one are attended to
+ * @param window how many of these, the last ones; all of them when left out
  * @returns [sequences, heads · headDim]
  */
 export function attendToCache(
@@ -50,10 +51,12 @@ export function attendToCache(
   cache: Tensor,
   positions: Tensor,
   layout: HeadLayout,
+  window?: number,
 ): Tensor {
   const graph = qkv.graph;
   const { heads, keyValueHeads, headDim } = layout;
   const [sequences, capacity, width] = cache.shape;
+  const firstPlace = window === undefined ? "0u" : `max(length, ${window}u) - ${window}u`;
   const y = graph.tensor("cached attention", [sequences, heads * headDim], qkv.dtype);
   const lanes = graph.capabilities.cpu ? 8 : 128;
   const vector = vectorOf(headDim);
@@ -91,7 +94,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   var sums: array<number, ${parts}>;
   var highest = -1e30f;
   var total = 0f;
-  for (var base = 0u; base < length; base += ${lanes}u) {
+  for (var base = ${firstPlace}; base < length; base += ${lanes}u) {
     let place = base + lane;
     var score = -1e30f;
     if (place < length) {

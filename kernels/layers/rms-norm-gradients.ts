@@ -14,18 +14,20 @@ const INVOCATIONS = 256;
 interface SavedNorm {
   readonly x: Tensor;
   readonly weight: Tensor;
+  /** What is added to the weight. */
+  readonly offset: number;
   readonly inverse: Tensor;
 }
 
 /**
- * Both gradients of y = x · inverse · weight in one pass over x and dy:
- * dx = inverse · (dy · weight − x · mean(dy · weight · x) · inverse²), dweight += Σ over rows of
- * dy · x · inverse, in a fixed order.
+ * Both gradients of y = x · inverse · (offset + weight) in one pass over x and dy:
+ * with w = offset + weight, dx = inverse · (dy · w − x · mean(dy · w · x) · inverse²), dweight += Σ
+ * over rows of dy · x · inverse, in a fixed order.
  *
  * @param dy [rows, width] f32 or f16
  */
 export function rmsNormGradients(
-  { x, weight, inverse }: SavedNorm,
+  { x, weight, offset: added, inverse }: SavedNorm,
   dy: Tensor,
   dx: GradientTarget,
   dweight: Tensor,
@@ -80,7 +82,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
       )
     }
       ${each(({ part }) => `dweight${part} += slope${part} * x${part} * scale;`)}
-      ${each(({ part, offset, guard }) => `${guard}{ slope${part} *= weight[lane + ${offset}]; }`)}
+      ${
+      each(({ part, offset, guard }) =>
+        `${guard}{ slope${part} *= ${plus(added, `weight[lane + ${offset}]`)}; }`
+      )
+    }
     }
     projection[local.y][lane] = ${
       total(parts.map(({ part }) => `slope${part} * x${part}`).join(" + "), vector)
@@ -103,4 +109,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     [groups],
   );
   addPartialSums(partial, dweight);
+}
+
+/** WGSL of a number, or of a vector, plus a constant. */
+export function plus(constant: number, value: string): string {
+  return constant === 0 ? value : `(${constant}f + ${value})`;
 }

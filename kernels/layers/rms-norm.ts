@@ -1,15 +1,17 @@
 import { read, vectorOf, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
-import { rmsNormGradients } from "./rms-norm-gradients.ts";
+import { plus, rmsNormGradients } from "./rms-norm-gradients.ts";
 import { reduceRows } from "../wgsl/row-reduction.ts";
 
 /**
- * y = x / sqrt(mean(x²) + epsilon) · weight, row by row (Zhang and Sennrich, arXiv 1910.07467).
+ * y = x / sqrt(mean(x²) + epsilon) · (offset + weight), row by row (Zhang and Sennrich, arXiv
+ * 1910.07467).
  *
  * @param x [rows, width] f32
  * @param weight [width] f32
  * @param epsilon added to the mean square
  * @param dtype type of the result; when left out, the type that the graph's matrix products take
+ * @param offset 1 where the weight is stored less 1, as in Gemma
  * @returns [rows, width]
  */
 export function rmsNorm(
@@ -17,6 +19,7 @@ export function rmsNorm(
   weight: Tensor,
   epsilon: number,
   dtype: "f32" | "f16" = x.graph.operand,
+  offset = 0,
 ): Tensor {
   const graph = x.graph;
   const [width] = weight.shape;
@@ -40,7 +43,7 @@ export function rmsNorm(
       sums: { square: "x[at] * x[at]" },
       between: `let scale = inverseSqrt(square / ${width}f + ${epsilon});
   if (lane == 0u) { inverse[row] = scale; }`,
-      each: "y[at] = y_type(x[at] * scale * weight[column]);",
+      each: `y[at] = y_type(x[at] * scale * ${plus(offset, "weight[column]")});`,
     },
   );
 
@@ -51,7 +54,7 @@ export function rmsNorm(
     if (!dx || !dweight) {
       throw new Error("rms-norm needs a gradient of both x and weight, or of none");
     }
-    rmsNormGradients({ x, weight, inverse }, dy, dx, dweight.tensor);
+    rmsNormGradients({ x, weight, offset, inverse }, dy, dx, dweight.tensor);
   });
   return y;
 }

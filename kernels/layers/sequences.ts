@@ -1,3 +1,4 @@
+import { read, write } from "../runtime/dispatch.ts";
 import type { Graph, Tensor } from "../runtime/graph.ts";
 
 /** Value of `index` for a row of padding. */
@@ -38,6 +39,31 @@ export function sequenceInputs(
     starts: graph.input("sequence starts", [tokens], "u32"),
     ends: graph.input("sequence ends", [tokens], "u32"),
   };
+}
+
+/**
+ * The same sequences for attention with a sliding window (Beltagy et al., arXiv 2004.05150): a row
+ * sees the rows of its sequence from `window` - 1 before it on, and is seen by as many behind it.
+ *
+ * @param window how many rows a row sees, itself included
+ */
+export function slidingWindow(sequences: Sequences, window: number): Sequences {
+  const { index: { graph, shape } } = sequences;
+  const starts = graph.tensor("window starts", shape, "u32");
+  const ends = graph.tensor("window ends", shape, "u32");
+  graph.elementwise(
+    "sliding window",
+    starts.size,
+    {
+      sequence_starts: read(sequences.starts),
+      sequence_ends: read(sequences.ends),
+      starts: write(starts),
+      ends: write(ends),
+    },
+    `starts[i] = max(sequence_starts[i], max(i + 1u, ${window}u) - ${window}u);
+    ends[i] = min(sequence_ends[i], i + ${window}u);`,
+  );
+  return { ...sequences, starts, ends };
 }
 
 /** The numbers for those inputs, and each row's position in its sequence. */

@@ -2,6 +2,7 @@ import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.t
 import type { Tensor } from "../runtime/graph.ts";
 import { bytesOf } from "../runtime/storage.ts";
 import { matmul } from "../matmul/matmul.ts";
+import { addColumnSums } from "../wgsl/column-sums.ts";
 import { foldPartials, total } from "../wgsl/row-reduction.ts";
 
 /** Label of a row that takes no part in the loss. */
@@ -12,23 +13,30 @@ const LOGITS_BYTES = 1280 * 1024 * 1024;
 /** Rows of a chunk come in multiples of this, so that every slice starts on a 256-byte border. */
 const ROW_UNIT = 128;
 
+/** The parameters of a head. */
+export interface HeadWeights {
+  /** [vocabulary, width] f32, with a copy in f16 where hidden states are f16. */
+  readonly weight: Tensor;
+  /** [vocabulary] f32. */
+  readonly bias?: Tensor;
+}
+
 /**
  * The last linear layer and its cross-entropy as one operator, in chunks of rows, so that not all
  * logits exist at a time.
  *
  * With `lossWeights` it also computes the gradients of Σ over rows of weight · (−log-probability) by
- * `hidden` and `weight`: as the weights are known beforehand, the gradient of each chunk's logits
- * replaces them at once and is multiplied with `weight` and `hidden`.
+ * `hidden` and the parameters: as the weights are known beforehand, the gradient of each chunk's
+ * logits replaces them at once and is multiplied with `weight` and `hidden`.
  *
  * @param hidden [tokens, width] f32 or f16
- * @param weight [vocabulary, width] f32, with a copy in f16 where hidden is f16
  * @param labels [tokens] u32: the token that should follow, or IGNORED
  * @param lossWeights [tokens] f32
  * @returns log-probability of each label, [tokens]; 0 where ignored
  */
 export function head(
   hidden: Tensor,
-  weight: Tensor,
+  { weight, bias }: HeadWeights,
   labels: Tensor,
   lossWeights?: Tensor,
 ): Tensor {
@@ -38,6 +46,7 @@ export function head(
   const logProbs = graph.tensor("log-probabilities", [tokens]);
   const dhidden = lossWeights && graph.gradientTarget(hidden);
   const dweight = lossWeights && graph.gradientTarget(weight);
+  const dbias = lossWeights && bias && graph.gradientTarget(bias);
   const operand = hidden.dtype === "f16" ? weight.half ?? weight : weight;
   const budget = Math.min(LOGITS_BYTES, graph.capabilities.maxBindingBytes);
   const fitting = Math.floor(budget / (bytesOf[hidden.dtype] * vocabulary) / ROW_UNIT) * ROW_UNIT;
@@ -52,8 +61,16 @@ export function head(
     matmul(
       graph,
       "head",
-      { ...common, layout: "nt", m: rows, n: vocabulary, k: width, accumulate: false },
-      { a: hidden, sliceA: hiddenRows, b: operand, c: logits },
+      {
+        ...common,
+        layout: "nt",
+        m: rows,
+        n: vocabulary,
+        k: width,
+        accumulate: false,
+        bias: bias !== undefined,
+      },
+      { a: hidden, sliceA: hiddenRows, b: operand, c: logits, bias },
     );
     crossEntropy(logits, labels, logProbs, { first, count: rows }, lossWeights);
     if (dhidden) {
@@ -79,6 +96,7 @@ export function head(
         { a: logits, b: hidden, sliceB: hiddenRows, c: dweight.tensor },
       );
     }
+    if (dbias) addColumnSums(logits, dbias.tensor);
   }
   return logProbs;
 }

@@ -78,30 +78,30 @@ export function dispatchToSlots(
 }
 
 /**
- * y[t] = residual[t] + Σ over slots of combine[t, slot] · outputs[slot].
+ * y[t] = Σ over slots of combine[t, slot] · outputs[slot], plus residual[t].
  *
  * @param outputs [experts, sequences, slotsPerExpert, width] f32: the slots that the experts mapped
- * @param residual [tokens, width] f32: the tokens before the layer
- * @returns [tokens, width] f32; rows of padding keep their residual
+ * @param residual [tokens, width] f32: the tokens before the layer; nothing is added when left out
+ * @returns [tokens, width] f32; rows of padding keep their residual, or are 0
  */
 export function combineSlots(
   outputs: Tensor,
   { combine }: Routing,
   sequences: Sequences,
-  residual: Tensor,
+  residual?: Tensor,
 ): Tensor {
   const graph = outputs.graph;
-  const y = graph.tensor("combined slots", residual.shape);
+  const [experts, , slotsPerExpert, width] = outputs.shape;
+  const y = graph.tensor("combined slots", [combine.shape[0], width]);
   scatterSlots(
     [{ weights: combine, slots: outputs }],
     sequences,
     write(y),
-    "sum + residual[at]",
-    { residual: read(residual, vectorOf(residual.shape[1])) },
+    residual ? "sum + residual[at]" : "sum",
+    residual ? { residual: read(residual, vectorOf(width)) } : {},
   );
   graph.onBackward(y, (dy) => {
-    graph.passGradient(dy, residual);
-    const [experts, , slotsPerExpert] = outputs.shape;
+    if (residual) graph.passGradient(dy, residual);
     combine.gradient = tokenSlotScores(dy, outputs, sequences);
     const layout = { experts, slotsPerExpert };
     graph.passGradient(gatherTokens(combine, dy, sequences, layout), outputs);

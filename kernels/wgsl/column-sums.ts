@@ -1,5 +1,5 @@
-import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
-import type { Tensor } from "../runtime/graph.ts";
+import { type Binding, numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Graph, Tensor } from "../runtime/graph.ts";
 import { foldPartials } from "./row-reduction.ts";
 import { unrolledLoop } from "./unrolled-loop.ts";
 
@@ -16,17 +16,37 @@ const LANES = 32;
  * @param sums [columns] f32
  */
 export function addColumnSums(x: Tensor, sums: Tensor): void {
-  const graph = x.graph;
   const [columns] = sums.shape;
-  const rows = x.size / columns;
+  const vector = vectorOf(columns);
+  sumColumns(x.graph, "column sums", { x: read(x, vector) }, {
+    rows: x.size / columns,
+    term: `x[row * ${columns / vector}u + column]`,
+  }, sums);
+}
+
+/**
+ * sums[column] += Σ over rows of a term, in a fixed order.
+ *
+ * @param term WGSL of a vector of columns, as wide as `vectorOf(columns)`; it may use `row` and
+ *   `column`, the index of the vector
+ * @param sums [columns] f32
+ */
+export function sumColumns(
+  graph: Graph,
+  label: string,
+  bindings: Record<string, Binding>,
+  { rows, term }: { rows: number; term: string },
+  sums: Tensor,
+): void {
+  const [columns] = sums.shape;
   const parts = Math.ceil(rows / ROWS);
   const vector = vectorOf(columns);
   const wide = columns / vector;
   const partial = graph.tensor(`${sums.name}.partial`, [parts, columns]);
   const share = { first: "first", end: `min(first + ${ROWS}u, ${rows}u)` };
   graph.dispatch(
-    "column sums",
-    { x: read(x, vector), partial: write(partial, vector) },
+    label,
+    { ...bindings, partial: write(partial, vector) },
     `
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -39,7 +59,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         graph.capabilities,
         "row",
         share,
-        `sum += partial_type(x[row * ${wide}u + column]);`,
+        `sum += partial_type(${term});`,
       )
     }
   partial[id.y * ${wide}u + column] = sum;

@@ -1,19 +1,18 @@
 import type { Random } from "../../data/random.ts";
-import { attention } from "../../kernels/attention/attention.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { gatherRows } from "../../kernels/decoding/gather-rows.ts";
 import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import { attendToCache, storeInCache } from "../../kernels/decoding/key-value-cache.ts";
-import { linear } from "../../kernels/layers/linear.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
+import { attendInside } from "../network/attention/attention.ts";
 import { type Batch, batchInputs, uploadBatch } from "../network/batch.ts";
 import { NextTokens } from "./next-tokens.ts";
 import type { Parameters } from "../network/parameters.ts";
 import { roomForTokens } from "./plan-sizes.ts";
 import type { SamplingOptions } from "./sampling.ts";
-import { transformer } from "../network/transformer.ts";
+import { logitsOf, transformer } from "../network/transformer.ts";
 
 /** A planned pass over new tokens of each text; it computes the logits of the token after them. */
 interface Pass {
@@ -183,12 +182,13 @@ async function planPass(
   const batch = room ? inputs : { ...inputs, ids: graph.overwritten(next.ids) };
   const lastRows = graph.input("last rows", [texts], "u32");
   const { positions, sequences } = batch;
-  const hidden = transformer(batch, parameters, (queryKeyValue, layout, layer) => {
-    storeInCache(queryKeyValue, caches[layer], sequences.index, positions, layout);
+  const hidden = transformer(batch, parameters, (queryKeyValue, attention, layer) => {
+    storeInCache(queryKeyValue, caches[layer], sequences.index, positions, attention);
     return room
-      ? attention(queryKeyValue, sequences, layout)
-      : attendToCache(queryKeyValue, caches[layer], positions, layout);
+      ? attendInside(sequences, queryKeyValue, attention)
+      : attendToCache(queryKeyValue, caches[layer], positions, attention, attention.window);
   });
-  next.record(linear(gatherRows(hidden, lastRows), parameters.head), batch, { first: !!room });
+  const logits = logitsOf(gatherRows(hidden, lastRows), parameters.head);
+  next.record(logits, batch, { first: !!room });
   return { batch, lastRows, plan: await new Draft(graph).build(gpu) };
 }

@@ -1,12 +1,11 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { head } from "../../kernels/loss/head.ts";
-import { linear } from "../../kernels/layers/linear.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { copy, download } from "../../kernels/runtime/transfer.ts";
 import { type Batch, batchInputs } from "../network/batch.ts";
 import type { Parameters } from "../network/parameters.ts";
-import { transformer } from "../network/transformer.ts";
+import { logitsOf, transformer } from "../network/transformer.ts";
 
 /** A planned pass over a batch that computes the rows which the head reads. */
 export interface ForwardPass {
@@ -66,7 +65,7 @@ export class HeadPass {
   static async plan(gpu: Gpu, parameters: Parameters, rows: number): Promise<HeadPass> {
     const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
     const input = graph.input("head rows", [rows, parameters.config.hiddenSize], graph.operand);
-    const logits = graph.keep(graph.convert(linear(input, parameters.head), "f32"));
+    const logits = graph.keep(graph.convert(logitsOf(input, parameters.head), "f32"));
     return new HeadPass(gpu, input, logits, await new Draft(graph).build(gpu));
   }
 

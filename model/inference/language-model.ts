@@ -130,7 +130,8 @@ export class LanguageModel {
 
   /** Whether a beginning that several sequences share can be computed once for all of them. */
   get sharesPrefixes(): boolean {
-    return isCausal(this.config);
+    return isCausal(this.config) &&
+      this.config.layers.every(({ attention }) => attention.window === undefined);
   }
 
   /** How many tokens of prompts suit the device at once. */

@@ -1,14 +1,13 @@
-import { attention } from "../../kernels/attention/attention.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { gatherRows } from "../../kernels/decoding/gather-rows.ts";
 import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
-import { linear } from "../../kernels/layers/linear.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { prefixAttention } from "../../kernels/attention/prefix-attention.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
+import { attendInside } from "../network/attention/attention.ts";
 import { type Batch, batchInputs, uploadBatch } from "../network/batch.ts";
 import type { Parameters } from "../network/parameters.ts";
-import { type AttendInLayer, transformer } from "../network/transformer.ts";
+import { type AttendInLayer, logitsOf, transformer } from "../network/transformer.ts";
 
 /** What a plan has room for. */
 export interface NextTokenRoom {
@@ -51,15 +50,19 @@ export class NextTokenPass {
     const batch = batchInputs(graph, room.tokens, room.sequences);
     const lastRows = graph.input("last rows", [room.sequences], "u32");
     const prefix = graph.input("prefix", [1], "u32");
-    const attend: AttendInLayer = (queryKeyValue, layout) =>
+    const attend: AttendInLayer = (queryKeyValue, attention) =>
       room.prefix
-        ? prefixAttention(queryKeyValue, batch.sequences, prefix, layout)
-        : attention(queryKeyValue, batch.sequences, layout);
+        ? prefixAttention(queryKeyValue, batch.sequences, prefix, attention)
+        : attendInside(batch.sequences, queryKeyValue, attention);
     const last = gatherRows(transformer(batch, parameters, attend), lastRows);
     const choices = graph.input("choices", [room.choices], "u32");
     // These few rows are multiplied in f32 whatever the precision: f16 would round the logits of
     // nearly equally likely tokens to the same number.
-    const logits = linear(graph.convert(last, "f32"), gatherRows(parameters.head, choices));
+    const { weight, bias } = parameters.head;
+    const logits = logitsOf(graph.convert(last, "f32"), {
+      weight: gatherRows(weight, choices),
+      bias: bias && gatherRows(bias.reshape([bias.size, 1]), choices),
+    });
     graph.keep(logits);
     const plan = await new Draft(graph).build(gpu);
     return new NextTokenPass(gpu, room, batch, lastRows, choices, prefix, logits, plan);

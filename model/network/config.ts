@@ -1,25 +1,22 @@
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { readQwen2Attention } from "./attention/qwen2-attention.ts";
-import { TransformerBlock } from "./transformer-block.ts";
+import type { Network } from "./architectures/architecture.ts";
+import { ARCHITECTURES } from "./architectures/architectures.ts";
 import { ConfigReader } from "./config-reader.ts";
 import type { FeedForwardKind } from "./feed-forward/feed-forward.ts";
-import { FEED_FORWARDS, readFeedForward } from "./feed-forward/feed-forwards.ts";
-import type { Norm } from "./norm/norm.ts";
-import { readRmsNorm } from "./norm/rms-norm.ts";
+import { FEED_FORWARDS } from "./feed-forward/feed-forwards.ts";
+
+/** What a config is that does not say it. */
+const DEFAULT_TYPE = "qwen2";
 
 /** What a published `config.json` describes: a model's sizes, and the layers that it is made of. */
-export interface ModelConfig {
+export interface ModelConfig extends Network {
   /** Rows of the table of embeddings. */
   vocabSize: number;
   /** Width of a token's hidden state. */
   hiddenSize: number;
   /** The longest sequence, in tokens. */
   maxPositions: number;
-  /** The blocks, first to last. */
-  layers: readonly TransformerBlock[];
-  /** The normalisation before the head. */
-  norm: Norm;
   /** Whether the head reads the table of embeddings. */
   tieWordEmbeddings: boolean;
   /** The id that begins a text, if the file names one. */
@@ -31,15 +28,15 @@ export interface ModelConfig {
 }
 
 /**
- * Reads the contents of a published Steel-LLM or Qwen2 `config.json`: each layer's definition reads
- * the keys that describe it.
+ * Reads the contents of a published `config.json`: its `model_type` chooses an architecture, whose
+ * layers read the keys that describe them.
  *
  * @param json the parsed file
  * @param where what to call it in errors: its path, or the settings key it came from
  * @param feedForwards the feed-forward layers that `FFN_type` may choose
  * @throws UserError naming key, value and what was expected, for a wrong value and for a choice
- *   that would change the network in a way that this one does not have (sliding windows, scaled
- *   rope, another activation, ...)
+ *   that would change the network in a way that is not supported (another kind of model, another
+ *   scaling of rope, another activation, ...)
  */
 export function parseConfig(
   json: unknown,
@@ -47,21 +44,21 @@ export function parseConfig(
   feedForwards: readonly FeedForwardKind[] = FEED_FORWARDS,
 ): ModelConfig {
   if (!isRecord(json)) throw new UserError(`${where}: expected a JSON object`);
-  const read = new ConfigReader(json, where);
-  read.only("model_type", ["qwen2", "steel"]);
+  const types = ARCHITECTURES.flatMap(({ modelTypes }) => modelTypes);
+  const type = new ConfigReader(json, where).choice("model_type", types, DEFAULT_TYPE);
+  const architecture = ARCHITECTURES.find(({ modelTypes }) => modelTypes.includes(type))!;
+  const read = new ConfigReader({ ...architecture.defaults, ...json }, where);
 
   const hiddenSize = read.count("hidden_size");
-  const maxPositions = read.count("max_position_embeddings", 32768);
-  const sizes = { hiddenSize, maxPositions };
-  const norm = readRmsNorm(read, sizes);
-  const feedForward = readFeedForward(read, sizes, feedForwards);
-  const block = new TransformerBlock(readQwen2Attention(read, sizes), feedForward, norm);
+  const maxPositions = read.count("max_position_embeddings");
   return {
+    normName: "norm",
+    embeddingScale: 1,
+    headBias: false,
+    ...architecture.read(read, { hiddenSize, maxPositions }, feedForwards),
     vocabSize: read.count("vocab_size"),
     hiddenSize,
     maxPositions,
-    layers: Array(read.count("num_hidden_layers")).fill(block),
-    norm,
     tieWordEmbeddings: read.choice("tie_word_embeddings", [true, false], false),
     bosId: read.ids("bos_token_id")[0],
     eosIds: read.ids("eos_token_id"),
@@ -69,19 +66,14 @@ export function parseConfig(
   };
 }
 
-/** The contents of a `config.json`: the keys that were read, with the model's own values. */
+/** The contents of a `config.json`: what was read, with the model's own vocabulary and marks. */
 export function configToJson(config: ModelConfig): Record<string, unknown> {
-  const { source, layers } = config;
+  const { source } = config;
   const json: Record<string, unknown> = {
     architectures: ["Qwen2ForCausalLM"],
-    model_type: "qwen2",
+    model_type: DEFAULT_TYPE,
     ...source,
     vocab_size: config.vocabSize,
-    hidden_size: config.hiddenSize,
-    num_hidden_layers: layers.length,
-    ...layers[0].json,
-    max_position_embeddings: config.maxPositions,
-    tie_word_embeddings: config.tieWordEmbeddings,
   };
   if (config.bosId !== undefined) json.bos_token_id = config.bosId;
   if (config.eosIds.length > 0) {

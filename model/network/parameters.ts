@@ -5,7 +5,8 @@ import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
-import type { BlockWeights } from "./transformer-block.ts";
+import type { HeadWeights } from "../../kernels/loss/head.ts";
+import type { BlockWeights } from "./blocks/transformer-block.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Constant, Layer, Parameter, StackedParameters, Weights } from "./layer.ts";
 import { embeddingLayer, headLayer, parameterShapes } from "./parameter-shapes.ts";
@@ -26,8 +27,8 @@ export class Parameters {
   readonly layers: readonly BlockWeights[];
   /** Of the normalisation before the head. */
   readonly norm: Weights;
-  /** [vocabulary, hidden]; the embedding itself where they are tied. */
-  readonly head: Tensor;
+  /** Its weight is the embedding itself where they are tied. */
+  readonly head: HeadWeights;
   readonly #tensors: Tensor[] = [];
   readonly #operands: Tensor[] = [];
   readonly #constants = new Map<Constant, Tensor>();
@@ -43,10 +44,8 @@ export class Parameters {
     this.layers = config.layers.map(({ layers }, index) =>
       mapValues(layers, (layer, name) => this.#declare(`model.layers.${index}.${name}.`, layer))
     );
-    this.norm = this.#declare("model.norm.", config.norm);
-    this.head = config.tieWordEmbeddings
-      ? this.embedding
-      : this.#declare("lm_head.", headLayer(config)).weight;
+    this.norm = this.#declare(`model.${config.normName}.`, config.norm);
+    this.head = { weight: this.embedding, ...this.#declare("lm_head.", headLayer(config)) };
     if (mixed) {
       for (const tensor of this.#operands) {
         tensor.half = persistent("half weights", `${tensor.name}.half`, tensor.shape, "f16");

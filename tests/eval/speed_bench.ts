@@ -205,6 +205,6 @@ async function benchWriting(
 /** Weights that every step reads: all but the embedding, of which it reads a row a text. */
 function weightBytes({ tensors, embedding, head }: Parameters): number {
   return tensors
-    .filter((tensor) => tensor !== embedding || tensor === head)
+    .filter((tensor) => tensor !== embedding || tensor === head.weight)
     .reduce((sum, tensor) => sum + (tensor.half ?? tensor).storage.bytes, 0);
 }

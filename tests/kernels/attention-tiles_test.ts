@@ -5,7 +5,7 @@ import { WORKGROUP_BYTES } from "../../kernels/runtime/fragment.ts";
 import { read, write } from "../../kernels/runtime/dispatch.ts";
 import { Graph } from "../../kernels/runtime/graph.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
-import { layOutSequences, sequenceInputs } from "../../kernels/layers/sequences.ts";
+import { layOutSequences, sequenceInputs, slidingWindow } from "../../kernels/layers/sequences.ts";
 import { keyValueGradient } from "../../kernels/attention/tensor-cores/attention-key-value-gradient-text.ts";
 import { queryGradient } from "../../kernels/attention/tensor-cores/attention-query-gradient-text.ts";
 import { tensorCoreAttentionForward } from "../../kernels/attention/tensor-cores/attention-forward-text.ts";
@@ -15,7 +15,18 @@ import { assertClose, gpu, randomNumbers } from "./harness.ts";
 /** Weights and their gradients pass through f16 on the way, and what comes out is rounded to it. */
 const TOLERANCE = 2e-3;
 
-const SHAPES = [
+interface Shape {
+  readonly tokens: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly headDim: number;
+  readonly lengths: readonly number[];
+  /** How far apart scores are. */
+  readonly spread: number;
+  readonly window?: number;
+}
+
+const SHAPES: readonly Shape[] = [
   { tokens: 300, heads: 2, keyValueHeads: 2, headDim: 56, lengths: [300], spread: 1 },
   { tokens: 277, heads: 8, keyValueHeads: 2, headDim: 32, lengths: [19, 131, 127], spread: 2 },
   // Scores far apart: running maxima grow and sums are rescaled.
@@ -32,6 +43,28 @@ const SHAPES = [
   },
   // Rows of ten vectors, over which lanes do not divide; a sequence of one token, and padding.
   { tokens: 70, heads: 2, keyValueHeads: 1, headDim: 80, lengths: [1, 65], spread: 1 },
+  // Windows that end inside tiles, and one shorter than a tile.
+  {
+    tokens: 300,
+    heads: 2,
+    keyValueHeads: 2,
+    headDim: 64,
+    lengths: [211, 80],
+    spread: 1,
+    window: 75,
+  },
+  {
+    tokens: 140,
+    heads: 2,
+    keyValueHeads: 1,
+    headDim: 128,
+    lengths: [40, 100],
+    spread: 1,
+    window: 5,
+  },
+  // Heads wider than tensor cores and one invocation's registers take.
+  { tokens: 90, heads: 2, keyValueHeads: 1, headDim: 256, lengths: [1, 40, 44], spread: 3 },
+  { tokens: 70, heads: 2, keyValueHeads: 2, headDim: 136, lengths: [70], spread: 1, window: 40 },
 ];
 
 Deno.test("attention on tensor cores counts in whole numbers at every head size", () => {
@@ -64,15 +97,17 @@ Deno.test("what a device must have of workgroup memory is what the largest kerne
 
 for (const shape of SHAPES) {
   const { heads, keyValueHeads, headDim, lengths } = shape;
+  const name =
+    `attention in f16, ${heads}/${keyValueHeads} heads of ${headDim}, lengths ${lengths}`;
   Deno.test({
-    name: `attention in f16, ${heads}/${keyValueHeads} heads of ${headDim}, lengths ${lengths}`,
+    name: shape.window ? `${name}, a window of ${shape.window}` : name,
     // Tensor cores take f16 only; where there are none, the plain kernels stand in.
     ignore: !gpu.capabilities.f16,
     fn: () => checkAttention(shape),
   });
 }
 
-async function checkAttention({ lengths, spread, ...shape }: typeof SHAPES[number]) {
+async function checkAttention({ lengths, spread, window, ...shape }: Shape) {
   const { tokens, heads, keyValueHeads, headDim } = shape;
   const width = (heads + 2 * keyValueHeads) * headDim;
   const random = randomNumbers(11);
@@ -81,7 +116,8 @@ async function checkAttention({ lengths, spread, ...shape }: typeof SHAPES[numbe
   const qkv = halves(tokens * width, spread / 2);
   const upstream = halves(tokens * heads * headDim);
   const rows = layOutSequences(lengths, tokens, lengths.length);
-  const expected = attentionReference(qkv, upstream, shape, (token) => rows.starts[token]);
+  const start = (token: number) => Math.max(rows.starts[token], token + 1 - (window ?? tokens));
+  const expected = attentionReference(qkv, upstream, shape, start);
 
   // So little room for the gradients of scores that heads are computed one after the other.
   const capabilities = { ...gpu.capabilities, cpu: false, maxBindingBytes: 900_000 };
@@ -100,7 +136,7 @@ async function checkAttention({ lengths, spread, ...shape }: typeof SHAPES[numbe
       "into[i] = f32(source[i]);",
     );
   graph.onBackward(input, (gradient) => keep(gradient, results.gradient));
-  const y = attention(input, sequences, shape);
+  const y = attention(input, window ? slidingWindow(sequences, window) : sequences, shape);
   keep(y, results.output);
   const upstreamInput = y.gradient = graph.input("upstream", y.shape, "f16");
   graph.backward();
@@ -130,7 +166,7 @@ async function checkAttention({ lengths, spread, ...shape }: typeof SHAPES[numbe
 function attentionReference(
   qkv: Float16Array,
   upstream: Float16Array,
-  { tokens, heads, keyValueHeads, headDim }: Omit<typeof SHAPES[number], "lengths" | "spread">,
+  { tokens, heads, keyValueHeads, headDim }: Omit<Shape, "lengths" | "spread">,
   start: (token: number) => number,
 ): { output: Float64Array; gradient: Float64Array } {
   const width = (heads + 2 * keyValueHeads) * headDim, scale = 1 / Math.sqrt(headDim);

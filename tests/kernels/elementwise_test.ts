@@ -1,9 +1,11 @@
 import { add } from "../../kernels/layers/add.ts";
+import { cast } from "../../kernels/layers/cast.ts";
+import { clip } from "../../kernels/layers/clip.ts";
 import { embedding, orderTokens } from "../../kernels/layers/embedding.ts";
 import { linear } from "../../kernels/layers/linear.ts";
-import { rmsNorm } from "../../kernels/layers/rms-norm.ts";
-import { rope, ropeTable } from "../../kernels/layers/rope.ts";
-import { swiglu } from "../../kernels/layers/swiglu.ts";
+import { rope, ropeFrequencies, ropeTable } from "../../kernels/layers/rope.ts";
+import { geglu, gelu, swiglu } from "../../kernels/layers/activations.ts";
+import { scale } from "../../kernels/layers/scale.ts";
 import { checkOperator } from "./harness.ts";
 
 Deno.test("a sum used twice passes every gradient on", () =>
@@ -20,40 +22,6 @@ Deno.test("a sum used twice passes every gradient on", () =>
       }),
   }));
 
-Deno.test("a tensor added to what was made of it keeps both gradients apart", () =>
-  checkOperator({
-    inputs: { x: { shape: [4, 6] }, weight: { shape: [6], parameter: true } },
-    // The norm reads the gradient that it also has to add to.
-    record: ({ x, weight }) => add(x, rmsNorm(x, weight, 1e-6)),
-    reference: ({ x, weight }) => {
-      const y = rmsNormReference(x, weight, 1e-6);
-      return y.map((value, i) => value + x[i]);
-    },
-  }));
-
-for (const [rows, width] of [[1, 1], [7, 13], [2, 150], [133, 4]]) {
-  Deno.test(`rms-norm of [${rows}, ${width}]`, () =>
-    checkOperator({
-      inputs: { x: { shape: [rows, width] }, weight: { shape: [width], parameter: true } },
-      // A large epsilon: with none, the gradient of a row of one number is 0, a difference of rounded
-      // numbers.
-      record: ({ x, weight }) => rmsNorm(x, weight, 0.1),
-      reference: ({ x, weight }) => rmsNormReference(x, weight, 0.1),
-    }));
-}
-
-function rmsNormReference(x: Float64Array, weight: Float64Array, epsilon: number): Float64Array {
-  const width = weight.length;
-  const y = new Float64Array(x.length);
-  for (let row = 0; row < x.length; row += width) {
-    let square = 0;
-    for (let i = row; i < row + width; i++) square += x[i] * x[i];
-    const scale = 1 / Math.sqrt(square / width + epsilon);
-    for (let i = row; i < row + width; i++) y[i] = x[i] * scale * weight[i - row];
-  }
-  return y;
-}
-
 Deno.test("swiglu of [2, 3, 14]", () =>
   checkOperator({
     inputs: { x: { shape: [2, 3, 14], operand: true } },
@@ -64,6 +32,34 @@ Deno.test("swiglu of [2, 3, 14]", () =>
         return gate / (1 + Math.exp(-gate)) * x[Math.floor(i / 7) * 14 + 7 + i % 7];
       }),
   }));
+
+const tanhGelu = (x: number) =>
+  x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+
+Deno.test("geglu of [3, 26]", () =>
+  checkOperator({
+    inputs: { x: { shape: [3, 26], operand: true } },
+    record: ({ x }) => geglu(x),
+    reference: ({ x }) =>
+      Float64Array.from({ length: 39 }, (_, i) => {
+        const at = Math.floor(i / 13) * 26 + i % 13;
+        return tanhGelu(x[at]) * x[at + 13];
+      }),
+  }));
+
+for (const shape of [[3, 5], [2, 150]]) {
+  Deno.test(`gelu, scale, clip and cast of [${shape}], added to their input`, () =>
+    checkOperator({
+      inputs: { x: { shape, operand: true } },
+      // Each adds to a gradient that the others share.
+      record: ({ x }) => {
+        const same = cast(cast(x, "f32"), x.graph.operand);
+        return add(add(gelu(x), scale(same, -0.75)), add(clip(x, 0.8), x));
+      },
+      reference: ({ x }) =>
+        x.map((value) => tanhGelu(value) + value / 4 + Math.max(-0.8, Math.min(0.8, value))),
+    }));
+}
 
 Deno.test("embedding gathers rows, and sums the gradients of a token seen often", () => {
   const ids = new Uint32Array([4, 0, 4, 2, 4, 0, 6]);
@@ -83,15 +79,21 @@ Deno.test("embedding gathers rows, and sums the gradients of a token seen often"
   });
 });
 
-Deno.test("rope turns queries and keys, not values", () => {
+for (const rotated of [6, 4]) {
+  Deno.test(`rope turns ${rotated} of 6 numbers of queries and keys, and no values`, () =>
+    checkRope(rotated));
+}
+
+function checkRope(rotated: number): Promise<void> {
   const layout = { heads: 2, keyValueHeads: 1, headDim: 6 };
   const positions = new Uint32Array([0, 1, 5, 2000]);
+  const data = ropeTable(2048, ropeFrequencies(rotated, 10000));
   return checkOperator({
     inputs: {
       x: { shape: [4, 24], operand: true },
       weight: { shape: [24, 24], parameter: true, operand: true },
       positions: { shape: [4], data: positions },
-      table: { shape: [2048, 2, 3], data: ropeTable(2048, 6, 10000), constant: true },
+      table: { shape: [2048, 2, rotated / 2], data, constant: true },
     },
     // Rope overwrites its input, so it stands behind a layer, as in the model.
     record: ({ x, weight, positions, table }) => rope(linear(x, weight), positions, table, layout),
@@ -104,12 +106,13 @@ Deno.test("rope turns queries and keys, not values", () => {
       }
       return y.map((value, i) => {
         const d = i % 6;
-        if (i % 24 >= 18) return value;
-        const angle = positions[Math.floor(i / 24)] * 10000 ** (-2 * (d % 3) / 6);
-        return d < 3
-          ? value * Math.cos(angle) - y[i + 3] * Math.sin(angle)
-          : value * Math.cos(angle) + y[i - 3] * Math.sin(angle);
+        if (i % 24 >= 18 || d >= rotated) return value;
+        const half = rotated / 2;
+        const angle = positions[Math.floor(i / 24)] * 10000 ** (-2 * (d % half) / rotated);
+        return d < half
+          ? value * Math.cos(angle) - y[i + half] * Math.sin(angle)
+          : value * Math.cos(angle) + y[i - half] * Math.sin(angle);
       });
     },
   });
-});
+}

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { read, write } from "../../kernels/runtime/dispatch.ts";
-import { Graph, persistent } from "../../kernels/runtime/graph.ts";
+import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import { addLoss, head, IGNORED } from "../../kernels/loss/head.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
@@ -50,7 +50,7 @@ for (const { tokens, vocabulary, width, maxBindingBytes } of cases) {
           ),
       );
       const loss = graph.output("loss", [1]);
-      const logProbs = head(inputs.hidden, table, inputs.labels, inputs.lossWeights);
+      const logProbs = head(inputs.hidden, { weight: table }, inputs.labels, inputs.lossWeights);
       addLoss(logProbs, inputs.lossWeights, loss);
       graph.backward();
       await allocate(gpu, [table.storage, table.gradient.storage]);
@@ -97,12 +97,61 @@ Deno.test("the reference's gradients are its loss's central differences", () => 
   }
 });
 
+Deno.test("a bias of the head is a column of weights for a hidden number of 1", async () => {
+  const [tokens, vocabulary, width] = [7, 13, 6];
+  const random = randomNumbers(3);
+  const hidden = random(tokens * width).map((value, i) => i % width === width - 1 ? 1 : value);
+  const weights = random(vocabulary * width);
+  const labels = Uint32Array.from({ length: tokens }, (_, row) => (row * 5) % vocabulary);
+  const lossWeights = Float32Array.from(labels, (_, row) => 0.1 + row % 3);
+  const columns = (values: ArrayLike<number>, first: number, end: number) =>
+    Float32Array.from(
+      Array.from(values).filter((_, i) => i % width >= first && i % width < end),
+    );
+  const narrow = width - 1;
+
+  const graph = new Graph(gpu.capabilities, { training: true });
+  const inputs = {
+    hidden: graph.input("hidden", [tokens, narrow]),
+    labels: graph.input("labels", [tokens], "u32"),
+    lossWeights: graph.input("loss weights", [tokens]),
+  };
+  const parameters = {
+    weight: persistent("weights", "head", [vocabulary, narrow]),
+    bias: persistent("weights", "bias", [vocabulary]),
+  };
+  for (const tensor of Object.values(parameters)) {
+    tensor.gradient = persistent("gradients", `${tensor.name}.gradient`, tensor.shape);
+  }
+  const loss = graph.output("loss", [1]);
+  const logProbs = head(inputs.hidden, parameters, inputs.labels, inputs.lossWeights);
+  addLoss(logProbs, inputs.lossWeights, loss);
+  graph.backward();
+  const tensors = Object.values(parameters);
+  await allocate(gpu, tensors.flatMap(({ storage, gradient }) => [storage, gradient!.storage]));
+  const plan = await new Draft(graph).build(gpu);
+  upload(gpu, inputs.hidden, columns(hidden, 0, narrow));
+  upload(gpu, inputs.labels, labels);
+  upload(gpu, inputs.lossWeights, lossWeights);
+  upload(gpu, parameters.weight, columns(weights, 0, narrow));
+  upload(gpu, parameters.bias, columns(weights, narrow, width));
+  plan.run();
+
+  const expected = headReference(hidden, weights, labels, lossWeights, vocabulary);
+  assertClose("loss", await download(gpu, loss), expected.loss);
+  const gradientOf = (tensor: Tensor) => download(gpu, tensor.gradient!);
+  const { dweight } = expected;
+  assertClose("weight", await gradientOf(parameters.weight), columns(dweight, 0, narrow));
+  assertClose("bias", await gradientOf(parameters.bias), columns(dweight, narrow, width));
+  plan.destroy();
+});
+
 Deno.test("rows without a label have log-probability 0", async () => {
   const graph = new Graph(gpu.capabilities);
   const hidden = graph.input("hidden", [2, 3]);
   const labels = graph.input("labels", [2], "u32");
   const table = persistent("weights", "head", [4, 3]);
-  const logProbs = head(hidden, table, labels);
+  const logProbs = head(hidden, { weight: table }, labels);
   const kept = graph.output("kept", [2]);
   graph.elementwise(
     "copy",

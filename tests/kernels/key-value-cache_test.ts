@@ -17,16 +17,28 @@ const CAPACITY = 150;
 /** Places of the new rows: the first, some, and more than are scored at a time. */
 const POSITIONS = [0, 5, 149];
 
-for (const [heads, keyValueHeads, headDim] of [[2, 2, 56], [4, 2, 6], [1, 1, 3], [2, 1, 640]]) {
+for (
+  const [heads, keyValueHeads, headDim, window] of [
+    [2, 2, 56],
+    [4, 2, 6],
+    [1, 1, 3],
+    [2, 1, 640],
+    // Windows of the new row alone, of rows in two turns of the lanes, and of more than there are.
+    [2, 1, 6, 1],
+    [2, 1, 6, 140],
+    [2, 1, 6, 200],
+  ]
+) {
   const layout = { heads, keyValueHeads, headDim };
-  Deno.test(`cached attention of ${heads} heads of ${headDim}, ${keyValueHeads} of keys`, async () => {
+  const name = `cached attention of ${heads} heads of ${headDim}, ${keyValueHeads} of keys`;
+  Deno.test(window ? `${name}, a window of ${window}` : name, async () => {
     const texts = POSITIONS.length;
     const width = 2 * keyValueHeads * headDim;
     const random = randomNumbers(5);
     const exact = (length: number) => Float32Array.from(Float16Array.from(random(length)));
     const rows = exact(texts * fusedWidth(layout)).map((value) => 2 * value);
     const held = exact(texts * CAPACITY * width);
-    const expected = reference(layout, rows, held);
+    const expected = reference(layout, rows, held, window);
     for (const precision of precisions) {
       for (const cpu of [true, false]) {
         const graph = new Graph({ ...gpu.capabilities, cpu });
@@ -36,7 +48,9 @@ for (const [heads, keyValueHeads, headDim] of [[2, 2, 56], [4, 2, 6], [1, 1, 3],
         const sequence = graph.input("sequence", [texts], "u32");
         const positions = graph.input("positions", [texts], "u32");
         storeInCache(qkv, cache, sequence, positions, layout);
-        const y = graph.keep(graph.convert(attendToCache(qkv, cache, positions, layout), "f32"));
+        const y = graph.keep(
+          graph.convert(attendToCache(qkv, cache, positions, layout, window), "f32"),
+        );
         const plan = await new Draft(graph).build(gpu);
         upload(gpu, qkv, dtype === "f16" ? Float16Array.from(rows) : rows);
         upload(gpu, cache, held);
@@ -55,6 +69,7 @@ function reference(
   layout: { heads: number; keyValueHeads: number; headDim: number },
   rows: Float32Array,
   held: Float32Array,
+  window = Infinity,
 ): Float64Array {
   const { heads, keyValueHeads, headDim } = layout;
   const width = 2 * keyValueHeads * headDim;
@@ -71,7 +86,7 @@ function reference(
         for (let d = 0; d < headDim; d++) {
           score += row[head * headDim + d] * held[at(place) + key + d];
         }
-        return Math.exp(score / Math.sqrt(headDim));
+        return position - place < window ? Math.exp(score / Math.sqrt(headDim)) : 0;
       });
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       for (let d = 0; d < headDim; d++) {

@@ -1,6 +1,7 @@
 import { benchmarkProduct } from "../../kernels/benchmark.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import { blockFlopsPerToken } from "../../model/network/blocks/transformer-block.ts";
 import type { ModelConfig } from "../../model/network/config.ts";
 
 /**
@@ -14,7 +15,7 @@ export function flopsPerToken(
   sequence: number,
 ): number {
   const head = 2 * vocabSize * hiddenSize;
-  const forward = layers.reduce((sum, block) => sum + block.flopsPerToken(sequence), head);
+  const forward = layers.reduce((sum, block) => sum + blockFlopsPerToken(block, sequence), head);
   // The backward makes two matrix products of each one: the gradients of its two operands.
   return 3 * forward;
 }

@@ -1,6 +1,6 @@
 import { IGNORED_LABEL } from "../../data/instructions/encode.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { addLoss, head } from "../../kernels/loss/head.ts";
+import { addLoss, head, type HeadWeights } from "../../kernels/loss/head.ts";
 import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 import type { MicroBatch, MicroBatchInputs } from "./micro-batch.ts";
@@ -9,8 +9,8 @@ import type { MicroBatch, MicroBatchInputs } from "./micro-batch.ts";
 export interface NetworkEnd extends MicroBatchInputs {
   /** Hidden states before the head, [tokens, hidden], f32 or f16. */
   readonly hidden: Tensor;
-  /** Weight of the head, [vocabulary, hidden]. */
-  readonly head: Tensor;
+  /** The head's parameters. */
+  readonly head: HeadWeights;
 }
 
 /** What a stage minimizes: a mean over targets, which all have the same weight in a step. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { linear } from "../../../kernels/layers/linear.ts";
-import { swiglu } from "../../../kernels/layers/swiglu.ts";
+import { geglu, swiglu } from "../../../kernels/layers/activations.ts";
 import type { Tensor } from "../../../kernels/runtime/graph.ts";
 import { atLeastOne } from "../../number-range.ts";
 import type { ConfigReader } from "../config-reader.ts";
@@ -18,23 +18,30 @@ import {
   type Weights,
 } from "../layer.ts";
 
-interface ExpertKind {
-  /** The value of `mlp_type` that chooses it. */
-  readonly name: string;
+/** A product of rows with the matrices of experts, each expert's rows with its own. */
+export type Product = (x: Tensor, weight: Tensor) => Tensor;
+
+/** What an expert computes, and how its matrices are called. */
+export interface ExpertKind {
   /** Published names of its matrices [inner, hidden], of which the first is the gate. */
   readonly up: readonly string[];
   /** Those of its matrices [hidden, inner]; the first of two is a gate as well. */
   readonly down: readonly string[];
   /** All experts at once, each on its own rows: [..., hidden] to [..., hidden]. */
-  forward(x: Tensor, weights: Weights<"up" | "down">): Tensor;
+  forward(x: Tensor, weights: Weights<"up" | "down">, product: Product): Tensor;
 }
 
 /** SwiGLU (Shazeer, arXiv 2002.05202): h = silu(W_gate x) ⊙ (W_up x), y = W_down h. */
-const usualSwiGlu: ExpertKind = {
-  name: "raw",
+export const usualSwiGlu: ExpertKind = {
   up: ["gate_proj", "up_proj"],
   down: ["down_proj"],
-  forward: (x, { up, down }) => linear(swiglu(linear(x, up)), down),
+  forward: (x, { up, down }, product) => product(swiglu(product(x, up)), down),
+};
+
+/** The same with gelu, by its tanh formula, in place of silu. */
+export const tanhGeGlu: ExpertKind = {
+  ...usualSwiGlu,
+  forward: (x, { up, down }, product) => product(geglu(product(x, up)), down),
 };
 
 /**
@@ -42,20 +49,20 @@ const usualSwiGlu: ExpertKind = {
  * y = silu(W_gate_down h) ⊙ (W_down h).
  */
 const swiGluOnBothLayers: ExpertKind = {
-  name: "senet",
   up: ["gate_up_proj", "up_proj"],
   down: ["gate_down_proj", "down_proj"],
-  forward: (x, { up, down }) => swiglu(linear(swiglu(linear(x, up)), down)),
+  forward: (x, { up, down }, product) => swiglu(product(swiglu(product(x, up)), down)),
 };
 
-const EXPERT_KINDS = [swiGluOnBothLayers, usualSwiGlu];
+/** Steel-LLM's kinds of expert by the value of `mlp_type` that chooses them. */
+const EXPERT_KINDS = { senet: swiGluOnBothLayers, raw: usualSwiGlu };
 
-/** The keys of `config.json` that describe an expert. */
+/** The keys of Steel-LLM's `config.json` that describe an expert. */
 export const expertKeys = {
   intermediate_size: { meaning: "inner size of the feed-forward layer", ...atLeastOne },
   mlp_type: {
     meaning: "expert: SwiGLU on both of its layers, or the usual SwiGLU",
-    choices: EXPERT_KINDS.map(({ name }) => name),
+    choices: Object.keys(EXPERT_KINDS),
   },
   mlp_div_ratio: {
     meaning: "inner size of an expert is intermediate_size divided by this",
@@ -63,18 +70,17 @@ export const expertKeys = {
   },
 };
 
-/** An expert of a kind and size, with the inner width floor(intermediate_size / mlp_div_ratio). */
+/** An expert of a kind and size. */
 export class Expert {
-  private constructor(
+  constructor(
     private readonly kind: ExpertKind,
     private readonly hiddenSize: number,
     private readonly innerSize: number,
-    /** The keys of `config.json` that describe it. */
-    readonly json: Readonly<Record<string, unknown>>,
   ) {}
 
   /**
-   * The expert that a config describes.
+   * The expert that a config of Steel-LLM describes, with the inner width
+   * floor(intermediate_size / mlp_div_ratio).
    *
    * @param isOptional whether a config may leave out all that a plain Qwen2 config does not have
    * @throws UserError for a missing or wrong value
@@ -85,14 +91,9 @@ export class Expert {
     const size = read.number("intermediate_size", expertKeys.intermediate_size);
     const ratio = read.number("mlp_div_ratio", mlp_div_ratio, isOptional ? 1 : undefined);
     if (size < ratio) read.refuse("mlp_div_ratio", `at most intermediate_size (${size})`);
-    const name = read.choice("mlp_type", choices, isOptional ? usualSwiGlu.name : undefined);
-    const kind = EXPERT_KINDS.find((each) => each.name === name)!;
-    return new Expert(kind, hiddenSize, Math.floor(size / ratio), {
-      hidden_act: "silu",
-      intermediate_size: size,
-      mlp_type: name,
-      mlp_div_ratio: ratio,
-    });
+    const name = read.choice("mlp_type", choices, isOptional ? "raw" : undefined);
+    const kind = EXPERT_KINDS[name as keyof typeof EXPERT_KINDS];
+    return new Expert(kind, hiddenSize, Math.floor(size / ratio));
   }
 
   /** Its parameters, with a prefix to their names. */
@@ -140,9 +141,10 @@ export class Expert {
    * All experts at once, each on its own rows.
    *
    * @param x [rows, hidden] for one expert, [experts, ..., hidden] for several
+   * @param product which rows are which expert's; as many in order for each when left out
    * @returns of the same shape
    */
-  forward(x: Tensor, weights: Weights<"up" | "down">): Tensor {
-    return this.kind.forward(x, weights);
+  forward(x: Tensor, weights: Weights<"up" | "down">, product: Product = linear): Tensor {
+    return this.kind.forward(x, weights, product);
   }
 }

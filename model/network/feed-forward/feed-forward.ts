@@ -9,8 +9,6 @@ export interface FeedForward<Name extends string = string> extends Layer<Name> {
   readonly causal: boolean;
   /** What its input is computed in: always f32, or what matrix products take. */
   readonly inputType: "f32" | "operand";
-  /** The keys of `config.json` that describe it. */
-  readonly json: Readonly<Record<string, unknown>>;
   /**
    * Floating-point operations of one token's forward pass.
    *
@@ -18,13 +16,13 @@ export interface FeedForward<Name extends string = string> extends Layer<Name> {
    */
   flopsPerToken(sequence: number): number;
   /**
-   * Records residual + feedForward(x).
+   * Records feedForward(x), or residual + feedForward(x).
    *
-   * @param x [tokens, hidden], normalised, of `inputType`
+   * @param x [tokens, hidden], of `inputType`
    * @param residual [tokens, hidden] f32
-   * @returns [tokens, hidden] f32; rows of padding may hold anything finite
+   * @returns [tokens, hidden], f32 with a residual; rows of padding may hold anything finite
    */
-  forward(x: Tensor, residual: Tensor, weights: Weights<Name>, batch: Batch): Tensor;
+  forward(x: Tensor, residual: Tensor | undefined, weights: Weights<Name>, batch: Batch): Tensor;
 }
 
 /** A kind of feed-forward layer that a config can choose. */

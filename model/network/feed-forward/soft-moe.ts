@@ -54,12 +54,6 @@ function softMoELayer(
       scale: stacked(scale.shape, scale),
       ...expert.tensors(ofExperts, "f32"),
     },
-    json: {
-      FFN_type: softMoE.name,
-      ...expert.json,
-      n_experts: experts,
-      slots_per_expert: slotsPerExpert,
-    },
 
     // The experts' few slots stand for a whole sequence: they are left out.
     flopsPerToken: () => 0,

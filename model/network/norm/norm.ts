@@ -3,8 +3,6 @@ import type { Layer, Weights } from "../layer.ts";
 
 /** The definition of a normalisation. */
 export interface Norm<Name extends string = string> extends Layer<Name> {
-  /** The keys of `config.json` that describe it. */
-  readonly json: Readonly<Record<string, unknown>>;
   /**
    * Records the normalisation, row by row.
    *
