@@ -1,6 +1,6 @@
 /**
- * Language models: Steel-LLM's and other checkpoints of Qwen2's shape, from their files to logits
- * and text. Here is a tiny model with random weights, written as a checkpoint, loaded and asked:
+ * Language models: Steel-LLM's and those of other families (Qwen, Llama, Mistral, Gemma, Phi, OLMo,
+ * MiniCPM), from their files to logits and text. Here is a tiny model with random weights, written as a checkpoint, loaded and asked:
  *
  * ```ts
  * import {
@@ -108,11 +108,8 @@ export type {
   StackedParameters,
   Weights,
 } from "./network/layer.ts";
-export {
-  type BlockLayer,
-  type BlockWeights,
-  TransformerBlock,
-} from "./network/transformer-block.ts";
+export type { Network } from "./network/architectures/architecture.ts";
+export type { BlockWeights, TransformerBlock } from "./network/blocks/transformer-block.ts";
 export type { Attend, Attention } from "./network/attention/attention.ts";
 export type { FeedForward, FeedForwardKind } from "./network/feed-forward/feed-forward.ts";
 export type { Norm } from "./network/norm/norm.ts";
@@ -127,4 +124,5 @@ export type { Arena, DType, Storage, View } from "../kernels/runtime/storage.ts"
 export type { Access, Binding, Dispatch, Slice, Vector } from "../kernels/runtime/dispatch.ts";
 export type { TokenOrder } from "../kernels/layers/embedding.ts";
 export type { HeadLayout } from "../kernels/layers/rope.ts";
+export type { HeadWeights } from "../kernels/loss/head.ts";
 export type { SequenceRows, Sequences } from "../kernels/layers/sequences.ts";

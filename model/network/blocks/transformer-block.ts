@@ -9,7 +9,9 @@ export type BlockWeights = Readonly<Record<string, Weights>>;
 
 /** The definition of a decoder block: an attention layer, a feed-forward layer, and what is around. */
 export interface TransformerBlock {
+  /** The layer in which tokens read earlier tokens. */
   readonly attention: Attention;
+  /** The layer in which each token is mapped. */
   readonly feedForward: FeedForward;
   /** Its layers by their published names, in the order in which their tensors are made. */
   readonly layers: Readonly<Record<string, Layer>>;
