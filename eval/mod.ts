@@ -93,6 +93,7 @@ export {
   type Facts,
   readReportData,
   type ReportData,
+  type ReportedResults,
   type Stage,
   type Task,
 } from "./report/report-data.ts";

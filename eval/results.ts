@@ -54,6 +54,10 @@ export interface Results {
   problems: string[];
   /** Speed of the last run that asked a question. */
   speed?: { questionsPerSecond: number; tokensPerSecond: number };
+  /** When that run began, as ISO 8601 has it. */
+  began?: string;
+  /** The commit of this program in that run. */
+  commit?: string;
 }
 
 /** A question and its answer. */
@@ -99,9 +103,12 @@ export async function writeResults(
 export async function readResults(path: string): Promise<Results> {
   const file = path.endsWith(".json") ? path : join(path, RESULTS_FILE);
   const results = await readJson(file);
-  const { benchmark, title, split, protocol, model, data, problems } = results;
+  const { benchmark, title, split, protocol, model, data, problems, began, commit } = results;
   const texts = [benchmark, title, split, protocol, model, data];
-  if (!texts.every((text) => typeof text === "string") || !Array.isArray(problems)) {
+  const isSound = texts.every((text) => typeof text === "string") && Array.isArray(problems) &&
+    (began === undefined || !Number.isNaN(Date.parse(String(began)))) &&
+    (commit === undefined || typeof commit === "string");
+  if (!isSound) {
     throw new UserError(`${file}: not the results of an evaluation`);
   }
   return results as unknown as Results;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
+import { currentCommit } from "../data/files/commit.ts";
 import { parseObject } from "../data/files/json.ts";
 import { readIfThere } from "../data/files/text-file.ts";
 import { Lock } from "../data/files/lock.ts";
@@ -47,28 +48,32 @@ export async function runEvaluation(
     questionHashes(exam),
     onMessage,
   );
-  const speed = await askMissing(settings, exam, answerer, log, onProgress) ??
-    await speedBefore(settings.out);
+  const asking = await askMissing(settings, exam, answerer, log, onProgress) ??
+    await askedBefore(settings.out);
   const answers = new Map(log.answers.map((answer) => [keyOf(answer), answer]));
   const answered = exam.questions.map((question) => ({
     question,
     answer: answers.get(keyOf(question))!,
   }));
   const { name: model, precision } = answerer;
-  const results: Results = { ...summary(settings, exam, answered), model, precision, speed };
+  const results: Results = { ...summary(settings, exam, answered), model, precision, ...asking };
   await writeResults(settings.out, results, exam.benchmark, answered);
   return results;
 }
 
-/** Asks the questions that the log has no answer to. Returns the speed, if there was one. */
+/** What results tell of the last run that asked a question. */
+type Asking = Pick<Results, "speed" | "began" | "commit">;
+
+/** Asks the questions that the log has no answer to. Returns undefined if there was none. */
 async function askMissing(
   { batch, seed = 0 }: EvaluationSettings,
   { benchmark, format, questions, examples }: Exam,
   answerer: Answerer,
   log: AnswerLog,
   onProgress: OnProgress,
-): Promise<Results["speed"]> {
+): Promise<Asking | undefined> {
   const known = new Set(log.answers.map(keyOf));
+  const start = new Date();
   const missing = questions.filter((question) => !known.has(keyOf(question)));
   const began = performance.now();
   let [asked, tokens, seconds] = [0, 0, 0];
@@ -85,21 +90,28 @@ async function askMissing(
     onProgress({ ...progress, done, status });
   }
   if (asked === 0) return undefined;
-  return { questionsPerSecond: asked / seconds, tokensPerSecond: tokens / seconds };
+  return {
+    speed: { questionsPerSecond: asked / seconds, tokensPerSecond: tokens / seconds },
+    began: start.toISOString(),
+    commit: await currentCommit(),
+  };
 }
 
-/** The speed of the last run that asked a question, where this run had none to ask. */
-async function speedBefore(out: string): Promise<Results["speed"]> {
+/** The same of an earlier run, where this run had no question to ask. */
+async function askedBefore(out: string): Promise<Asking> {
   const path = join(out, RESULTS_FILE);
   const text = await readIfThere(path);
-  return text === undefined ? undefined : (parseObject(text, path) as Partial<Results>).speed;
+  const { speed, began, commit }: Partial<Results> = text === undefined
+    ? {}
+    : parseObject(text, path);
+  return { speed, began, commit };
 }
 
 function summary(
   { protocol, chainOfThought = false, seed = 0, data, subjects, limit }: EvaluationSettings,
   { benchmark, format, split, shots, examples, problems }: Exam,
   answered: Answered[],
-): Omit<Results, "model" | "precision" | "speed"> {
+): Omit<Results, "model" | "precision" | keyof Asking> {
   const count = (which: (pair: Answered) => boolean) => answered.filter(which).length;
   const outcomes = answered.map(({ question: { subject, answer }, answer: { prediction } }) => ({
     ...{ subject, answer, prediction },

@@ -23,7 +23,8 @@ import {
 import { digestOf } from "./batches/examples-digest.ts";
 import { roomFor } from "./batches/micro-batch-room.ts";
 import { type Base, openBase } from "./run/base.ts";
-import { examAccuracy } from "./run/exam-accuracy.ts";
+import { type ExamAccuracy, examAccuracy } from "./run/exam-accuracy.ts";
+import { addFacts } from "./run/run-facts.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
 import type { RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
@@ -108,7 +109,8 @@ async function runOn(
   using unfinished = new DisposableStack();
   unfinished.defer(() => model.close());
   await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
-  if (learnsEmbedded(data)) say(`Held-out exam before: ${await embeddedAccuracy(model)}`);
+  const before = learnsEmbedded(data) ? await embeddedAccuracy(model) : undefined;
+  if (before) say(`Held-out exam before: ${before.text}`);
   const room = roomFor(examples.items, train, data.seed);
   const items = await stage.complete?.(examples.items, model, base, room, say) ?? examples.items;
   const { trained, heldOut } = holdOut(items, data.heldOut, data.seed);
@@ -135,6 +137,7 @@ async function runOn(
     training: { ...train, steps, warmupSteps: Math.round(train.warmupShare * steps) },
     heldOut: packed([...each(heldOut)], room),
     files: await filesToKeep(base),
+    examBefore: before?.share,
     pictures: stage.pictures,
   }, options);
   if (!isComplete) return undefined;
@@ -143,7 +146,9 @@ async function runOn(
     say(`${heldOut.length} held-out ${stage.unit}: ${figures.join(", ")}`);
   }
   if (learnsEmbedded(data)) {
-    say(`Held-out exam after: ${await embeddedAccuracy(model)}`);
+    const after = await embeddedAccuracy(model);
+    say(`Held-out exam after: ${after.text}`);
+    await addFacts(run.dir, { examAfter: after.share });
     for (const text of await answerEmbedded(model, run.dir)) say(`\n${text}`);
   }
   unfinished.move();
@@ -189,8 +194,8 @@ function learnsEmbedded({ sets }: FineTuningSettings["data"]): boolean {
   return sets.some((set) => parseSetChoice(set).name === "embedded");
 }
 
-/** How many questions of the embedded sets' exam the model answers rightly, in words. */
-async function embeddedAccuracy(model: LanguageModel): Promise<string> {
+/** How many questions of the embedded sets' exam the model answers rightly. */
+async function embeddedAccuracy(model: LanguageModel): Promise<ExamAccuracy> {
   return await examAccuracy(model, await embeddedExam());
 }
 

@@ -24,6 +24,8 @@ export interface Mark {
 
 /** What a chart of curves shows. */
 export interface Curves {
+  /** A title within the picture, where nothing around it has one. */
+  title?: string;
   /** The curves; later ones lie above earlier ones. */
   curves: Curve[];
   /** What the values are, with their unit. */
@@ -63,21 +65,23 @@ const LEGEND = {
 };
 
 /** Curves over optimizer steps. */
-export function lineChart({ curves, unit, mark, top }: Curves): Chart {
+export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
   const values = curves.flatMap(({ points }) => points.map(([, value]) => value));
   if (mark) values.push(mark.value);
   const least = values.reduce((a, b) => Math.min(a, b), Infinity);
   const most = top ?? values.reduce((a, b) => Math.max(a, b), -Infinity);
   const last = curves.reduce((a, { points }) => Math.max(a, points.at(-1)?.[0] ?? 0), 1);
+  const titleHeight = title === undefined ? 0 : 34;
   const lined = curves.filter(({ look }) => look !== "raw");
   const colorOf = (curve: Curve) =>
     curve.look === "raw" ? COLORS.faint : LINE_COLORS[lined.indexOf(curve) % LINE_COLORS.length];
   return drawChart((size) => ({
     color: curves.map(colorOf),
-    legend: curves.length > 1 ? LEGEND : undefined,
+    title: { text: title, left: "center", top: 6, textStyle: { fontSize: 15, color: COLORS.ink } },
+    legend: curves.length > 1 ? { ...LEGEND, top: titleHeight } : undefined,
     grid: {
       ...{ left: unit === "" ? 52 : 68, right: 22, bottom: 46 },
-      top: curves.length > 1 ? 36 : 14,
+      top: titleHeight + (curves.length > 1 ? 36 : 14),
     },
     xAxis: {
       ...{ ...AXIS, type: "value", name: "step", nameLocation: "middle", nameGap: 28 },
@@ -97,7 +101,10 @@ export function lineChart({ curves, unit, mark, top }: Curves): Chart {
       silent: true,
       ...(mark && index === curves.length - 1 && { markLine: markLine("yAxis", mark) }),
     })),
-  }), { wide: { width: 720, height: 320 }, narrow: { width: 340, height: 260 } });
+  }), {
+    wide: { width: 720, height: 320 + titleHeight },
+    narrow: { width: 340, height: 260 + titleHeight },
+  });
 }
 
 /**
@@ -246,9 +253,11 @@ function stepTicks(last: number, count: number): number[] {
 /** A range of an axis that begins and ends at a tick. */
 function evenRange(least: number, most: number): { min: number; max: number; interval: number } {
   const interval = evenStep((most - least || Math.abs(most) || 1) / 4);
+  // Three times 0.1 is 0.30000000000000004, which the axis would show.
+  const rounded = (value: number) => Number(value.toPrecision(12));
   return {
-    min: Math.floor(least / interval) * interval,
-    max: Math.ceil(most / interval) * interval,
+    min: rounded(Math.floor(rounded(least / interval)) * interval),
+    max: rounded(Math.ceil(rounded(most / interval)) * interval),
     interval,
   };
 }

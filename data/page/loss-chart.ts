@@ -3,6 +3,8 @@ import type { Chart } from "./draw.ts";
 
 /** The losses of a run. */
 export interface Losses {
+  /** A title within the picture, where nothing around it has one. */
+  title?: string;
   /** The loss of each step. */
   training: Point[];
   /** The loss over what is held out. */
@@ -26,10 +28,11 @@ const SHOWN_PART = 0.9;
  * The losses of a run: of each step in grey, their mean, and over what is held out. The axis ends
  * where the first steps have passed, so that the end of the run is seen, not its fall alone.
  */
-export function lossChart({ training, validation, unit, unigramEntropy }: Losses): Chart {
+export function lossChart({ title, training, validation, unit, unigramEntropy }: Losses): Chart {
   const window = Math.max(2, Math.round(training.length * AVERAGED_PART));
   const isAveraged = training.length >= FEWEST_AVERAGED;
   return lineChart({
+    title,
     curves: [
       ...(isAveraged
         ? [

@@ -58,6 +58,7 @@ summary { cursor: pointer; padding: 4px 0; }
 @media (max-width: 560px) {
   main { padding: 8px 14px 32px; }
   .wide { display: none; } .narrow { display: block; }
+  .small { width: 100%; margin-right: 0; }
   .figures { grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)); gap: 8px; }
   table { font-size: .8rem; } th, td { white-space: normal; padding: 4px 6px; }
   .cards table, .cards tbody, .cards td { display: block; }

@@ -37,14 +37,22 @@ export interface Facts {
   commit?: string;
   /** The loss of a model that knows only how often each held-out token occurs, in nats. */
   unigramEntropy?: number;
-  /** The share of the questions of the held-out exam that the model answers rightly. */
-  exam?: { before?: number; after?: number };
+  /** The share of the held-out exam's questions that the model answers rightly before training. */
+  examBefore?: number;
+  /** The same after it. */
+  examAfter?: number;
   /** Device, memory, machine and versions, in words. */
   others: Record<string, string>;
 }
 
 /** The command that trained a stage. */
 export type Task = "pretrain" | "sft" | "dpo";
+
+/** The results of an evaluation, and where they are. */
+export interface ReportedResults extends Results {
+  /** The path of their folder. */
+  folder: string;
+}
 
 /** What a report is about. */
 export interface ReportData {
@@ -53,7 +61,7 @@ export interface ReportData {
   /** The stages of training, in their order. */
   stages: Stage[];
   /** The results of evaluations. */
-  evaluations: Results[];
+  evaluations: ReportedResults[];
 }
 
 /** Stages and evaluations are looked for to this depth. */
@@ -74,7 +82,12 @@ export async function readReportData(folder: string): Promise<ReportData> {
   const stages = await Promise.all(
     withName("metrics.jsonl").map((file) => readStage(dirname(file), folder)),
   );
-  const evaluations = await Promise.all(withName(RESULTS_FILE).map(readResults));
+  const evaluations = await Promise.all(
+    withName(RESULTS_FILE).map(async (file) => ({
+      ...await readResults(file),
+      folder: dirname(file),
+    })),
+  );
   if (stages.length === 0 && evaluations.length === 0) {
     throw new UserError(
       `${folder}: nothing to report: no metrics.jsonl of a training run and no results.json of an ` +
@@ -109,24 +122,16 @@ async function readStage(folder: string, reported: string): Promise<Stage> {
   };
 }
 
-function factsOf(
-  { began, commit, unigramEntropy, exam, ...others }: Record<string, unknown>,
-  path: string,
-): Facts {
-  const damaged = () => new UserError(`${path}: not the facts of a training run`);
-  const isOptional = (value: unknown, type: "string" | "number") =>
-    value === undefined || typeof value === type;
-  if (
-    !isOptional(began, "string") || (began && Number.isNaN(Date.parse(began as string))) ||
-    !isOptional(commit, "string") || !isOptional(unigramEntropy, "number") ||
-    !(exam === undefined || isRecord(exam) &&
-        isOptional(exam.before, "number") && isOptional(exam.after, "number"))
-  ) throw damaged();
+function factsOf(facts: Record<string, unknown>, path: string): Facts {
+  const { began, commit, unigramEntropy, examBefore, examAfter, ...others } = facts;
+  const isOptional = (type: "string" | "number", ...values: unknown[]) =>
+    values.every((value) => value === undefined || typeof value === type);
+  const isSound = isOptional("string", began, commit) &&
+    isOptional("number", unigramEntropy, examBefore, examAfter) &&
+    (began === undefined || !Number.isNaN(Date.parse(began as string)));
+  if (!isSound) throw new UserError(`${path}: not the facts of a training run`);
   return {
-    began: began as Facts["began"],
-    commit: commit as Facts["commit"],
-    unigramEntropy: unigramEntropy as Facts["unigramEntropy"],
-    exam: exam as Facts["exam"],
+    ...{ began, commit, unigramEntropy, examBefore, examAfter } as Omit<Facts, "others">,
     others: Object.fromEntries(
       Object.entries(others).map(([name, value]) => [
         name,

@@ -45,12 +45,16 @@ export function report(data: ReportData): Page {
 /** What changed: the loss and the exam before and after each stage, and the scores. */
 function outcome(stages: Stage[], evaluations: Results[]): Figure[] {
   return [
-    ...stages.flatMap(({ name, metrics, facts: { exam } }) => {
+    ...stages.flatMap(({ name, metrics, facts }) => {
       const before = firstOf(metrics, "loss");
       const after = lastOf(metrics, "validationLoss") ?? lastOf(metrics, "loss");
       return [
         change(`${name}: loss`, decimals(before), decimals(after)),
-        change(`${name}: exam`, percent(exam?.before).replace(" %", ""), percent(exam?.after)),
+        change(
+          `${name}: exam`,
+          percent(facts.examBefore).replace(" %", ""),
+          percent(facts.examAfter),
+        ),
       ].flat();
     }),
     ...evaluations.filter(({ scores, model }) => scores && !isControl(model)).map((results) => ({
@@ -86,7 +90,7 @@ function stageTable(stages: Stage[]): Table {
     notes: [
       "Loss: at the first step, before the weights change → at the end, on held-out text if there " +
       "is any." +
-      (stages.some(({ facts }) => facts.exam)
+      (stages.some(({ facts }) => facts.examAfter !== undefined)
         ? " Exam: questions about poems that no stage trains on; guessing gets 25 %."
         : ""),
     ],

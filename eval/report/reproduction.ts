@@ -1,7 +1,6 @@
 import { join, relative, resolve } from "node:path";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
-import type { Results } from "../results.ts";
-import type { ReportData, Stage } from "./report-data.ts";
+import type { ReportData, ReportedResults, Stage } from "./report-data.ts";
 import { dateText, trainingTime } from "./stage-numbers.ts";
 
 /**
@@ -18,15 +17,23 @@ export function reproduction({ folder, stages, evaluations }: ReportData): strin
     );
     return isMade ? join(again, relative(folder, path)) : path;
   };
-  const commits = stages.map(({ facts: { commit } }) => commit);
+  const parts = [
+    ...stages.map((stage) => ({
+      commit: stage.facts.commit,
+      lines: trainingCommand(stage, fresh),
+    })),
+    ...evaluations.map((evaluation) => ({
+      commit: evaluation.commit,
+      lines: evaluationCommand(evaluation, join(again, relative(folder, evaluation.folder)), fresh),
+    })),
+  ];
+  let current: string | undefined;
   return [
-    ...stages.flatMap((stage, index) => [
-      ...(commits[index] !== undefined && commits[index] !== commits[index - 1]
-        ? [`git checkout ${word(commits[index])}`]
-        : []),
-      ...trainingCommand(stage, fresh),
-    ]),
-    ...evaluations.map((results) => evaluationCommand(results, fresh)),
+    ...parts.flatMap(({ commit, lines }) => {
+      if (commit === undefined || commit === current) return lines;
+      current = commit;
+      return [`git checkout ${word(commit)}`, ...lines];
+    }),
     `deno task report ${word(again)}`,
   ];
 }
@@ -38,12 +45,8 @@ function trainingCommand(
   if (task === undefined) return [];
   const base = settings.model?.path;
   const time = trainingTime(metrics);
-  const before = [
-    ...(began === undefined ? [] : [`began ${dateText(began)}`]),
-    ...(time === undefined ? [] : [`trained for ${time}`]),
-  ];
   return [
-    ...(before.length > 0 ? [comment(`${name}: ${before.join(", ")}`)] : []),
+    ...whenBegan(name, began, time && `trained for ${time}`),
     command(
       `deno task ${task} --config ${word(join(folder, "settings.yaml"))}`,
       ...(typeof base === "string" && fresh(base) !== base
@@ -54,22 +57,37 @@ function trainingCommand(
   ];
 }
 
-function evaluationCommand(results: Results, fresh: (path: string) => string): string {
-  return command(
-    results.data === DEMO_DATA
-      ? "deno task eval demo"
-      : `deno task eval ${word(results.benchmark)} --data ${word(results.data)}`,
-    `--model ${word(fresh(results.model))}`,
-    `--protocol ${word(results.protocol)} --split ${word(results.split)} --shots ${results.shots}`,
-    ...(results.subjects ? [`--subjects ${word(results.subjects.join())}`] : []),
-    [
-      ...(results.chainOfThought ? ["--cot"] : []),
-      ...(results.limit ? [`--limit ${results.limit}`] : []),
-      ...(results.precision ? [`--precision ${word(results.precision)}`] : []),
-      ...(results.problems.length > 0 ? ["--keep-going"] : []),
-      `--seed ${results.seed}`,
-    ].join(" "),
-  );
+function evaluationCommand(
+  results: ReportedResults,
+  out: string,
+  fresh: (path: string) => string,
+): string[] {
+  return [
+    ...whenBegan(`${results.title} of ${results.model}`, results.began),
+    command(
+      results.data === DEMO_DATA
+        ? "deno task eval demo"
+        : `deno task eval ${word(results.benchmark)} --data ${word(results.data)}`,
+      `--model ${word(fresh(results.model))} --out ${word(out)}`,
+      `--protocol ${word(results.protocol)} --split ${
+        word(results.split)
+      } --shots ${results.shots}`,
+      ...(results.subjects ? [`--subjects ${word(results.subjects.join())}`] : []),
+      [
+        ...(results.chainOfThought ? ["--cot"] : []),
+        ...(results.limit ? [`--limit ${results.limit}`] : []),
+        ...(results.precision ? [`--precision ${word(results.precision)}`] : []),
+        ...(results.problems.length > 0 ? ["--keep-going"] : []),
+        `--seed ${results.seed}`,
+      ].join(" "),
+    ),
+  ];
+}
+
+/** A comment that says when something began, and more where it is known. */
+function whenBegan(what: string, began: string | undefined, more?: string): string[] {
+  const known = [began && `began ${dateText(began)}`, more].filter(Boolean);
+  return known.length === 0 ? [] : [comment(`${what}: ${known.join(", ")}`)];
 }
 
 /** A command whose arguments stand below one another. */

@@ -46,7 +46,7 @@ export function stageBlocks(stage: Stage): PageBlock[] {
   ];
 }
 
-function figuresBlock({ metrics, facts: { unigramEntropy, exam } }: Stage): PageBlock {
+function figuresBlock({ metrics, facts }: Stage): PageBlock {
   const speeds = pointsOf(metrics, "tokensPerSecond").map(([, speed]) => speed)
     .sort((a, b) => a - b);
   const figures = {
@@ -55,9 +55,9 @@ function figuresBlock({ metrics, facts: { unigramEntropy, exam } }: Stage): Page
     "trained for": trainingTime(metrics) ?? "",
     "training loss": decimals(lastOf(metrics, "loss")),
     "validation loss": decimals(lastOf(metrics, "validationLoss")),
-    "unigram entropy": decimals(unigramEntropy),
-    "exam before": percent(exam?.before),
-    "exam after": percent(exam?.after),
+    "unigram entropy": decimals(facts.unigramEntropy),
+    "exam before": percent(facts.examBefore),
+    "exam after": percent(facts.examAfter),
     "tokens/s, median": count(speeds[speeds.length >> 1]),
   };
   return {

@@ -137,6 +137,9 @@ Deno.test("a chart of losses shows the end of the run, not its first steps alone
   for (const name of ["each step", "mean of 6 steps", "validation"]) {
     assertStringIncludes(wide, `>${name}</text>`);
   }
+  const tenths =
+    lineChart({ curves: [{ name: "", points: [[1, 0.3], [9, 0.67]] }], unit: "" }).wide;
+  assertEquals(axis(tenths), [0.3, 0.4, 0.5, 0.6, 0.7]);
   const withEntropy = lossChart({ ...LOSSES, unigramEntropy: 6.5 }).wide;
   assertStringIncludes(withEntropy, ">unigram entropy 6.50</text>");
   assert(Math.max(...axis(withEntropy)) >= 6.5);

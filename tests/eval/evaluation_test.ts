@@ -61,13 +61,13 @@ function settings(data: string, out: string, more: Partial<EvaluationSettings> =
   };
 }
 
-/** Everything an evaluation wrote, but for the order of its answers and its speed. */
+/** Everything an evaluation wrote, but for the order of its answers, its speed and when it began. */
 async function written(folder: string): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
   for (const name of ["results.json", ...HANDLES.map((subject) => `subjects/${subject}.csv`)]) {
     files[name] = await Deno.readTextFile(`${folder}/${name}`);
   }
-  const { speed: _speed, ...results } = JSON.parse(files["results.json"]);
+  const { speed: _speed, began: _began, ...results } = JSON.parse(files["results.json"]);
   return { ...files, "results.json": JSON.stringify(results) };
 }
 
@@ -159,8 +159,9 @@ Deno.test("an evaluation that was killed goes on and ends the same", async () =>
     assertEquals(await written(interrupted), await written(whole));
 
     const third = fakeModel();
-    const { speed } = await readResults(interrupted);
-    assertEquals((await run(third)).speed, speed);
+    const { speed, began } = await readResults(interrupted);
+    const results = await run(third);
+    assertEquals([results.speed, results.began], [speed, began]);
     assertEquals(third.asked, []);
     assertEquals(await written(interrupted), await written(whole));
   });

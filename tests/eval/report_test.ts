@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import { alwaysLetter } from "../../eval/answerer.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
+import { readResults } from "../../eval/results.ts";
 import { runEvaluation } from "../../eval/run-evaluation.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -47,7 +48,7 @@ const withRun = (use: (run: string) => Promise<void>) =>
       JSON.stringify({
         ...{ device: "a <GPU>", machine: "2 cores", tokensBySource: { poems: 3, prose: 1 } },
         ...{ began: "2025-11-27T18:02:11.5Z", commit: "0123abc", unigramEntropy: 9.25 },
-        exam: { before: 0.25, after: 0.5 },
+        ...{ examBefore: 0.25, examAfter: 0.5 },
       }),
     );
     await Deno.writeTextFile(
@@ -131,6 +132,7 @@ Deno.test("a report's commands train again in folders of their own, from one ano
   await withRun(async (run) => {
     await reportCommand([`${run}/`]);
     const markdown = await Deno.readTextFile(`${run}/report.md`);
+    const { began, commit } = await readResults(`${run}/eval/ceval`);
     assertStringIncludes(
       markdown,
       [
@@ -142,8 +144,11 @@ Deno.test("a report's commands train again in folders of their own, from one ano
         `deno task dpo --config ${run}/mine/settings.yaml \\`,
         `  --model.path=${run}/again/poems/checkpoints/step-0000003 \\`,
         `  --run.dir=${run}/again/mine`,
+        // Undefined where the tests run outside a checkout.
+        ...(commit === undefined ? [] : [`git checkout ${commit}`]),
+        `# C-Eval of always:A: began ${began!.slice(0, 16).replace("T", " ")} UTC`,
         `deno task eval ceval --data '${run.replace(/run$/, "the data")}' \\`,
-        "  --model always:A \\",
+        `  --model always:A --out ${run}/again/eval/ceval \\`,
         "  --protocol official --split val --shots 5 \\",
         "  --subjects computer_network,marxism,logic,physician,law \\",
         "  --precision mixed --keep-going --seed 0",
@@ -183,7 +188,9 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
       await assertRejects(() => reportCommand([`${run}/empty`]), UserError, "settings.yaml: not ");
     }
     await Deno.remove(`${run}/empty/settings.yaml`);
-    for (const facts of ["[]", '{"began": 3}', '{"exam": 1}', '{"tokensBySource": {"a": "b"}}']) {
+    for (
+      const facts of ["[]", '{"began": 3}', '{"examBefore": "1"}', '{"tokensBySource": {"a": "b"}}']
+    ) {
       await Deno.writeTextFile(`${run}/empty/facts.json`, facts);
       await assertRejects(() => reportCommand([`${run}/empty`]), UserError, "facts.json");
     }

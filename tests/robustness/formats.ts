@@ -140,7 +140,7 @@ const exam = (folder: string, file: string, content: Content, checksum?: Expecta
     ...{ name: `exam ${file}`, folder, file, content, checksum },
     read: async (places) => {
       await evalCommand(args(places));
-      const { speed: _, data: __, ...results } = JSON.parse(
+      const { speed: _, data: __, began: ___, ...results } = JSON.parse(
         await Deno.readTextFile(`${places.output}/results/results.json`),
       );
       return [results, await contentOf(`${places.output}/results/subjects`)];
@@ -419,7 +419,9 @@ const REPORTS: Format[] = [
 async function evalAgain({ inputs, input }: Places): Promise<unknown> {
   const data = `--data=${inputs}/exam`;
   await evalCommand(["exam", ...EXAM, data, `--out=${input}/results`]);
-  const { speed: _, ...results } = JSON.parse(await Deno.readTextFile(`${input}/${RESULTS}`));
+  const { speed: _, began: __, ...results } = JSON.parse(
+    await Deno.readTextFile(`${input}/${RESULTS}`),
+  );
   return results;
 }
 

@@ -1,7 +1,6 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { parseConfig } from "../../model/network/config.ts";
 import { flopsPerToken } from "../../train/step/flops.ts";
-import { lossCurve } from "../../train/run/loss-curve.ts";
 import { statusText } from "../../train/run/step-status.ts";
 
 Deno.test("progress: the status of a step", () => {
@@ -19,18 +18,4 @@ Deno.test("progress: the operations of a token are those of every matrix it is m
     flopsPerToken(config, 6),
     3 * 2 * (attention + feedForward + head + scoresAndValues),
   );
-});
-
-Deno.test("loss curve: an SVG with both losses and the entropy, without outside references", () => {
-  const svg = lossCurve({
-    title: "A run",
-    training: [[1, 9], [2, 8], [3, 7.5]],
-    validation: [[1, 9.1], [3, 7.6]],
-    unigramEntropy: 8.25,
-  });
-  assertMatch(svg, /^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
-  for (const text of ["A run", "training", "validation", "unigram entropy 8.25", "step"]) {
-    assertStringIncludes(svg, text);
-  }
-  assertEquals(svg.match(/<image|<script|url\(http|@import/), null);
 });

@@ -3,16 +3,19 @@ import { examPrompt } from "../../data/instructions/exam.ts";
 import { chatRenderer } from "../../model/tokenizer/chat-template.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 
-/**
- * Asks a model questions in the chat template: its answer is the likeliest of the four letters.
- *
- * @returns how many it answers rightly, such as `52.1 % of 240 questions (form 90.0 %, author 30.0 %);
- *   guessing gets 25 %`
- */
+/** How a model did in an exam. */
+export interface ExamAccuracy {
+  /** The share of the questions that it answers rightly. */
+  share: number;
+  /** The same for a person, such as `52.1 % of 240 questions (form 90.0 %); guessing gets 25 %`. */
+  text: string;
+}
+
+/** Asks a model questions in the chat template: its answer is the likeliest of the four letters. */
 export async function examAccuracy(
   model: LanguageModel,
   questions: readonly PoemQuestion[],
-): Promise<string> {
+): Promise<ExamAccuracy> {
   const { tokenizer } = model;
   const letters = ["A", "B", "C", "D"].map((letter) => tokenizer.encode(letter)[0]);
   const prompts = questions.map(({ exam }) =>
@@ -24,12 +27,19 @@ export async function examAccuracy(
     return { kind, right: "ABCD"[best] === exam.answer };
   });
   const kinds = [...Map.groupBy(results, ({ kind }) => kind)]
-    .map(([kind, results]) => `${kind} ${shareOfRight(results)}`);
-  return `${shareOfRight(results)} of ${results.length} questions (${kinds.join(", ")}); ` +
-    `guessing gets 25 %`;
+    .map(([kind, results]) => `${kind} ${percent(shareOfRight(results))}`);
+  const share = shareOfRight(results);
+  return {
+    share,
+    text: `${percent(share)} of ${results.length} questions (${kinds.join(", ")}); guessing gets ` +
+      `25 %`,
+  };
 }
 
-function shareOfRight(results: readonly { right: boolean }[]): string {
-  const share = results.filter(({ right }) => right).length / results.length;
+function shareOfRight(results: readonly { right: boolean }[]): number {
+  return results.filter(({ right }) => right).length / results.length;
+}
+
+function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }

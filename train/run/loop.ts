@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { chartFile } from "../../data/page/draw.ts";
+import { lossChart } from "../../data/page/loss-chart.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
@@ -7,7 +9,6 @@ import { flopsPerToken, peakRate } from "../step/flops.ts";
 import type { MicroBatch } from "../step/micro-batch.ts";
 import { learningRate } from "../step/schedule.ts";
 import type { StepReport, TrainingStep } from "../step/training-step.ts";
-import { lossCurve } from "./loss-curve.ts";
 import { MetricsLog } from "./metrics-log.ts";
 import type { RunOptions, TrainedStep } from "./run-options.ts";
 import type { TrainingStage } from "./stage.ts";
@@ -61,6 +62,7 @@ async function trainSteps(
   using metrics = new MetricsLog(join(stage.dir, "metrics.jsonl"), state.step, options.onMessage);
   let saved = state.step;
   let upcoming: Promise<MicroBatch[]> | undefined;
+  let measured = performance.now();
   const save = async () => {
     const folder = await saveCheckpoint(stage, state);
     saved = state.step;
@@ -113,7 +115,9 @@ async function trainSteps(
     const heldOut = isLast || state.step % training.validateEvery === 0
       ? await stage.validate?.()
       : undefined;
-    metrics.append(metricsOf(trained, mixed, heldOut?.loss));
+    const now = performance.now();
+    metrics.append(metricsOf(trained, mixed, (now - measured) / 1000, heldOut?.loss));
+    measured = now;
     if (heldOut) options.onValidation?.(state.step, heldOut);
     if (state.step % training.checkpointEvery === 0) await save();
   }
@@ -130,8 +134,17 @@ async function prepare(source: StepSource, step: TrainingStep): Promise<MicroBat
   return microBatches;
 }
 
-/** A step's line of `metrics.jsonl`. */
-function metricsOf(trained: TrainedStep, mixed: boolean, validationLoss?: number): StepMetrics {
+/**
+ * A step's line of `metrics.jsonl`.
+ *
+ * @param seconds time since the line before: the step, its validation, and a checkpoint before it
+ */
+function metricsOf(
+  trained: TrainedStep,
+  mixed: boolean,
+  seconds: number,
+  validationLoss?: number,
+): StepMetrics {
   const { step, loss, measures, gradientNorm, tokens, shareOfPeak, lossScale, skipped } = trained;
   return {
     step,
@@ -141,6 +154,7 @@ function metricsOf(trained: TrainedStep, mixed: boolean, validationLoss?: number
     learningRate: trained.learningRate,
     tokens,
     tokensPerSecond: Math.round(trained.tokensPerSecond),
+    seconds: Number(seconds.toPrecision(4)),
     ...(shareOfPeak !== undefined && { shareOfPeak: Number(shareOfPeak.toPrecision(3)) }),
     ...(mixed && { lossScale, skipped }),
     ...(validationLoss !== undefined && { validationLoss }),
@@ -161,14 +175,16 @@ async function saveCheckpoint(stage: PlannedStage, state: TrainingState): Promis
 }
 
 function lossPicture(stage: PlannedStage, metrics: readonly StepMetrics[]): string {
-  return lossCurve({
+  const chart = lossChart({
     title: `${stage.name}: ${stage.parameters.count.toLocaleString("en")} parameters`,
     training: metrics.map(({ step, loss }) => [step, loss]),
     validation: metrics
       .filter(({ validationLoss }) => validationLoss !== undefined)
       .map(({ step, validationLoss }) => [step, validationLoss]),
+    unit: stage.unigramEntropy === undefined ? "loss" : "loss (nats a token)",
     unigramEntropy: stage.unigramEntropy,
   });
+  return chartFile(chart);
 }
 
 function notFinite(step: number, saved: number, report: StepReport): UserError {

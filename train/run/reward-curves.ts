@@ -1,45 +1,35 @@
+import { type Curve, lineChart } from "../../data/page/charts.ts";
+import { chartFile } from "../../data/page/draw.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
-import { type Curve, drawCurves } from "./curves.ts";
 
-const CHOSEN = { name: "chosen", color: "#3b7d4f" };
-const REJECTED = { name: "rejected", color: "#c23531" };
-const BLUE = "#7ea6d3";
-
-/** The rewards of chosen and rejected answers over a run, and their margin. */
+/** The rewards of chosen and rejected answers over a run, and their margin, as an SVG file. */
 export function rewardCurve(metrics: readonly StepMetrics[]): string {
-  return drawCurves({
-    title: "Rewards",
-    axis: "reward",
-    curves: [
-      curve(metrics, "chosenReward", CHOSEN),
-      curve(metrics, "rejectedReward", REJECTED),
-      curve(metrics, "margin", { name: "margin", color: BLUE }),
-    ],
-  });
+  const curves = { chosenReward: "chosen", rejectedReward: "rejected", margin: "margin" };
+  return picture("Rewards", "reward", curves, metrics);
 }
 
-/** The share of pairs whose chosen answer has the larger reward. */
+/** The share of pairs whose chosen answer has the larger reward, as an SVG file. */
 export function accuracyCurve(metrics: readonly StepMetrics[]): string {
-  return drawCurves({
-    title: "Pairs in which the chosen answer has the larger reward",
-    axis: "share",
-    curves: [curve(metrics, "accuracy", { name: "training", color: BLUE })],
-  });
+  const title = "Pairs in which the chosen answer has the larger reward";
+  return picture(title, "share", { accuracy: "training" }, metrics);
 }
 
-/** The log-probabilities of chosen and rejected answers. */
+/** The log-probabilities of chosen and rejected answers, as an SVG file. */
 export function logProbCurve(metrics: readonly StepMetrics[]): string {
-  return drawCurves({
-    title: "Log-probabilities of the answers",
-    axis: "nats an answer",
-    curves: [curve(metrics, "chosenLogProb", CHOSEN), curve(metrics, "rejectedLogProb", REJECTED)],
-  });
+  const curves = { chosenLogProb: "chosen", rejectedLogProb: "rejected" };
+  return picture("Log-probabilities of the answers", "nats an answer", curves, metrics);
 }
 
-function curve(
+/** @param names of the curves in the legend, by what was measured */
+function picture(
+  title: string,
+  unit: string,
+  names: Record<string, string>,
   metrics: readonly StepMetrics[],
-  measure: string,
-  look: { name: string; color: string },
-): Curve {
-  return { ...look, dense: true, points: metrics.map((step) => [step.step, step[measure]]) };
+): string {
+  const curves = Object.entries(names).map(([key, name]): Curve => ({
+    ...{ name, look: "thin" },
+    points: metrics.map((line) => [line.step, line[key]]),
+  }));
+  return chartFile(lineChart({ title, curves, unit }));
 }

@@ -1,27 +1,25 @@
 import { join } from "node:path";
 import project from "../../deno.json" with { type: "json" };
+import { currentCommit } from "../../data/files/commit.ts";
+import { formatJson, parseObject } from "../../data/files/json.ts";
+import { readIfThere } from "../../data/files/text-file.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
-import type { Gpu } from "../../kernels/runtime/device.ts";
 import { describeMemory, formatBytes, type MemoryReport } from "../../kernels/runtime/memory.ts";
-import { formatJson } from "../../data/files/json.ts";
-import type { Parameters } from "../../model/network/parameters.ts";
+import type { TrainingStage } from "./stage.ts";
 
 /**
- * Writes the facts of a run that its report shows, `facts.json`: device, memory, machine, versions
- * and the mixture of its data.
- *
- * @param tokensBySource number of tokens from each source of the text
+ * Writes the facts of a run that its report shows, `facts.json`: when it began and with which commit
+ * of this program, device, memory, machine, versions, and what is known of its data. A run that
+ * continues keeps when it began.
  */
-export async function keepFacts(
-  dir: string,
-  gpu: Gpu,
-  parameters: Parameters,
-  memory: MemoryReport,
-  tokensBySource?: Readonly<Record<string, number>>,
-): Promise<void> {
+export async function keepFacts(stage: TrainingStage, memory: MemoryReport): Promise<void> {
+  const { dir, begun, gpu, parameters, tokensBySource, unigramEntropy, examBefore } = stage;
   const { name, implementation } = gpu.capabilities;
   const { deno, v8, typescript } = Deno.version;
   const facts = {
+    ...(begun
+      ? await readFacts(dir)
+      : { began: new Date().toISOString(), commit: await currentCommit() }),
     device: `${name}, ${implementation === "dawn" ? "Dawn" : "Deno's own WebGPU"}`,
     precision: parameters.mixed ? "mixed (f16 and f32)" : "f32",
     parameters: parameters.count.toLocaleString("en"),
@@ -29,9 +27,23 @@ export async function keepFacts(
     machine: describeMachine(),
     versions:
       `${project.name} ${project.version}, Deno ${deno}, V8 ${v8}, TypeScript ${typescript}`,
-    ...(tokensBySource && { tokensBySource }),
+    ...{ tokensBySource, unigramEntropy, examBefore },
   };
-  await WholeFile.write(join(dir, "facts.json"), formatJson(facts));
+  await WholeFile.write(factsPath(dir), formatJson(facts));
+}
+
+/** Adds facts that are known at the end of a run. */
+export async function addFacts(dir: string, facts: Record<string, number>): Promise<void> {
+  await WholeFile.write(factsPath(dir), formatJson({ ...await readFacts(dir), ...facts }));
+}
+
+async function readFacts(dir: string): Promise<Record<string, unknown>> {
+  const text = await readIfThere(factsPath(dir));
+  return text === undefined ? {} : parseObject(text, factsPath(dir));
+}
+
+function factsPath(dir: string): string {
+  return join(dir, "facts.json");
 }
 
 /** Such as `linux x86_64, 16 cores, 67.2 GB of memory`. */

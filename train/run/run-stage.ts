@@ -43,7 +43,7 @@ export async function runStage(
       ),
   );
   cleanup.defer(() => step.destroy());
-  await keepFacts(dir, gpu, parameters, step.memory, stage.tokensBySource);
+  await keepFacts(stage, step.memory);
   const state = await startingState(stage, step, options);
   let measures: Record<string, number> | undefined;
   let validate: (() => Promise<Record<string, number>>) | undefined;

@@ -1,6 +1,12 @@
 import { join } from "node:path";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
+import {
+  formatSample,
+  formatSamples,
+  type Sample,
+  SAMPLES_FILE,
+} from "../../model/host/samples-file.ts";
 import { renderChat } from "../../model/tokenizer/chat-template.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 
@@ -20,7 +26,7 @@ export async function writeSamples(
 ): Promise<string[]> {
   if (tokens === 0) return [];
   const added = await model.generateMany(prompts, { ...sampling, maxTokens: tokens });
-  return await keepSamples(dir, prompts.map((prompt, i) => prompt + added[i].text));
+  return await keepSamples(dir, prompts.map((prompt, i) => ({ text: prompt + added[i].text })));
 }
 
 /** Asks the model each question in a new chat, and keeps questions and answers as `samples.txt`. */
@@ -33,14 +39,13 @@ export async function writeAnswers(
     renderChat([{ role: "user", content }], { addGenerationPrompt: true })
   );
   const answers = await model.generateMany(prompts, { temperature: 0, maxTokens: ANSWER_TOKENS });
-  const texts = questions.map((question, i) => `问：${question}\n答：${answers[i].text}`);
-  return await keepSamples(dir, texts);
+  return await keepSamples(
+    dir,
+    questions.map((question, i) => ({ question, text: answers[i].text })),
+  );
 }
 
-/** Separates two texts, which may contain empty lines. */
-const RULE = "\n\n----\n\n";
-
-async function keepSamples(dir: string, texts: string[]): Promise<string[]> {
-  await WholeFile.write(join(dir, "samples.txt"), texts.join(RULE) + "\n");
-  return texts;
+async function keepSamples(dir: string, samples: Sample[]): Promise<string[]> {
+  await WholeFile.write(join(dir, SAMPLES_FILE), formatSamples(samples));
+  return samples.map(formatSample);
 }

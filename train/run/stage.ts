@@ -55,6 +55,8 @@ export interface TrainingStage {
   readonly tokensBySource?: Readonly<Record<string, number>>;
   /** The loss of a model that knows only how often each held-out token occurs, in nats. */
   readonly unigramEntropy?: number;
+  /** The share of the exam's questions that the model answers rightly before training. */
+  readonly examBefore?: number;
   /** Further pictures of the metrics to draw at each checkpoint, by file name. */
   readonly pictures?: Record<string, (metrics: readonly StepMetrics[]) => string>;
 }
