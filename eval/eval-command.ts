@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.ts";
@@ -280,4 +280,4 @@ function slug(path: string): string {
   return name.replace(/[^\p{L}\p{N}.]+/gu, "-").replace(/-$/, "");
 }
 
-if (import.meta.main) await runCommand(() => evalCommand(Deno.args));
+if (import.meta.main) await runCommand(() => evalCommand(commandArguments()));

@@ -2,7 +2,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { Chat } from "./inference/chat.ts";
@@ -38,7 +38,7 @@ In the chat:
   a line that ends in \\    goes on in the next line`;
 
 await runCommand(async () => {
-  const flags = parseArgs(Deno.args, {
+  const flags = parseArgs(commandArguments(), {
     string: ["model", "system", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
     boolean: ["help"],
     unknown: (name: string) => {

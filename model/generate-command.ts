@@ -1,6 +1,6 @@
 /** `deno task generate --model DIR --prompt TEXT`: streams a continuation to the terminal. */
 import { parseArgs } from "@std/cli/parse-args";
-import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
@@ -27,7 +27,7 @@ ${SAMPLING_HELP}
 ${DEVICE_HELP}`;
 
 await runCommand(async () => {
-  const flags = parseArgs(Deno.args, {
+  const flags = parseArgs(commandArguments(), {
     string: ["model", "prompt", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
     boolean: ["help"],
     unknown: (name: string) => {

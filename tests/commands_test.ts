@@ -49,6 +49,15 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
   assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");
 });
 
+Deno.test("every command that may install a driver takes --no-install", async () => {
+  const commands = ["train/pretrain", "train/sft", "train/dpo", "model/generate", "model/chat"];
+  for (const command of [...commands, "eval/eval", "train/bench/bench", "train/bench/profile"]) {
+    const message = await complaint(command, ["--no-install", "--x-y=1"]);
+    assertMatch(message, /x-y/, command);
+    assert(!message.includes("no-install"), message);
+  }
+});
+
 Deno.test("arguments of sampling that are out of range, and an empty prompt, before a model is read", async () => {
   const model = "--model=/nonexistent";
   assertEquals(

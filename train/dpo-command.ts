@@ -1,5 +1,5 @@
 /** `deno task dpo`: trains a model on pairs of answers. */
-import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
 import { optimizePreferences } from "./dpo.ts";
@@ -18,11 +18,11 @@ Examples:
   deno task dpo --loss.kind=simpo --loss.beta=2`;
 
 await runCommand(async () => {
-  if (Deno.args.includes("--help")) {
+  if (commandArguments().includes("--help")) {
     console.log(`${ABOUT}\n\n${await dpoHelp()}`);
     return;
   }
-  const settings = await loadDpoSettings(Deno.args);
+  const settings = await loadDpoSettings(commandArguments());
   await installMissingDriver();
   using report = terminalReport();
   const model = await optimizePreferences(settings, report);

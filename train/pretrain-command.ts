@@ -1,5 +1,5 @@
 /** `deno task pretrain`: trains a model, then lets it write. */
-import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { pretrain } from "./pretrain.ts";
 import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings.ts";
@@ -18,11 +18,11 @@ Examples:
   deno task pretrain --config train/steel-1b.yaml --train.steps=500`;
 
 await runCommand(async () => {
-  if (Deno.args.includes("--help")) {
+  if (commandArguments().includes("--help")) {
     console.log(`${ABOUT}\n\n${await pretrainHelp()}`);
     return;
   }
-  const settings = await loadPretrainSettings(Deno.args);
+  const settings = await loadPretrainSettings(commandArguments());
   await installMissingDriver();
   using report = terminalReport();
   const model = await pretrain(settings, report);

@@ -1,5 +1,5 @@
 /** `deno task sft`: fine-tunes a model on conversations. */
-import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
 import { superviseFineTuning } from "./sft.ts";
@@ -17,11 +17,11 @@ Examples:
   deno task sft --config train/sft-steel-1b.yaml --config train/mixtures/fifth-english.yaml`;
 
 await runCommand(async () => {
-  if (Deno.args.includes("--help")) {
+  if (commandArguments().includes("--help")) {
     console.log(`${ABOUT}\n\n${await sftHelp()}`);
     return;
   }
-  const settings = await loadSftSettings(Deno.args);
+  const settings = await loadSftSettings(commandArguments());
   await installMissingDriver();
   using report = terminalReport();
   const model = await superviseFineTuning(settings, report);

@@ -1,7 +1,19 @@
 import { UserError } from "../runtime/user-error.ts";
+import { type AptGetResult, byHand, installPackages } from "./install-packages.ts";
 
 const PACKAGES = ["libvulkan1", "mesa-vulkan-drivers"];
 const APT_GET = "/usr/bin/apt-get";
+
+/** The argument that forbids the installation, for every command that may install. */
+export const NO_INSTALL = "--no-install";
+
+/** What it means, for a help text. */
+export const NO_INSTALL_MEANING = "do not install a missing Vulkan driver, but say how to";
+
+/** The command line without `--no-install`, which only {@link installMissingDriver} reads. */
+export function commandArguments(): string[] {
+  return Deno.args.filter((argument) => argument !== NO_INSTALL);
+}
 
 /** Where drivers register themselves with the Vulkan loader. */
 const DRIVER_FOLDERS = [
@@ -13,14 +25,16 @@ const DRIVER_FOLDERS = [
 /**
  * Makes WebGPU usable on a bare Linux machine. Commands call it before they open a GPU, once their
  * arguments are known to be right; no library call does. Where there is no Vulkan driver at all, it
- * installs Mesa's, which also runs on the CPU, if this is Debian or Ubuntu and the user is root.
- * Elsewhere it does nothing, and opening a GPU says what to install.
+ * installs Mesa's, which also runs on the CPU, if this is Debian or Ubuntu and the user is root; with
+ * `--no-install` on the command line it refuses instead. It upgrades and removes nothing. Elsewhere it
+ * does nothing, and opening a GPU says what to install.
  *
  * It does what its permissions allow and asks for none: `--allow-env=VK_DRIVER_FILES,
  * VK_ICD_FILENAMES`, `--allow-read=/etc,/usr`, `--allow-sys=uid` and
  * `--allow-run=/usr/bin/apt-get`.
  *
- * @throws UserError with the command to run by hand if the installation fails
+ * @throws UserError with the command to run by hand if the installation fails, is forbidden, or would change
+ *   packages that are there
  */
 export async function installMissingDriver(): Promise<void> {
   if (Deno.build.os !== "linux") return;
@@ -57,25 +71,30 @@ function hasLoader(): boolean {
 }
 
 async function installMesa(): Promise<void> {
+  if (Deno.args.includes(NO_INSTALL)) {
+    throw new UserError(
+      `No Vulkan driver was found, and ${NO_INSTALL} forbids to install one. Install it by hand: ` +
+        byHand(PACKAGES),
+    );
+  }
   console.error(`No Vulkan driver found: installing ${PACKAGES.join(" and ")} by apt-get ...`);
-  await aptGet("update"); // a source that fails matters only if the packages are not found
-  const { success, output } = await aptGet("install", "--no-install-recommends", ...PACKAGES);
-  if (success) return;
-  throw new UserError(
-    `The Vulkan driver that WebGPU needs could not be installed:\n${output}\nInstall it by hand: ` +
-      `apt-get update && apt-get install -y --no-install-recommends ${PACKAGES.join(" ")}`,
+  const added = await installPackages(PACKAGES, aptGet);
+  console.error(
+    added.length === 0
+      ? "Both are there already: they have registered no driver with the Vulkan loader."
+      : `Installed by apt-get: ${added.join(", ")}. No other package of this machine was changed.`,
   );
 }
 
-async function aptGet(...args: string[]): Promise<{ success: boolean; output: string }> {
-  const { success, stderr } = await new Deno.Command(APT_GET, {
+async function aptGet(...args: string[]): Promise<AptGetResult> {
+  const { success, stdout, stderr } = await new Deno.Command(APT_GET, {
     args: ["-qq", "-y", "-o", "DPkg::Lock::Timeout=120", ...args],
     env: { DEBIAN_FRONTEND: "noninteractive" },
     stdin: "null",
-    stdout: "null",
+    stdout: "piped",
     stderr: "piped",
   }).output();
-  return { success, output: new TextDecoder().decode(stderr).trim() };
+  return { success, output: new TextDecoder().decode(success ? stdout : stderr).trim() };
 }
 
 async function isGranted(permission: Deno.PermissionDescriptor): Promise<boolean> {

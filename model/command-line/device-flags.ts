@@ -1,4 +1,5 @@
 import type { Implementation } from "../../kernels/host/open-gpu.ts";
+import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/vulkan-driver.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Precision } from "../network/precision.ts";
 
@@ -8,7 +9,8 @@ Device:
   --gpu NAME               WebGPU implementation: auto, dawn or deno; auto takes dawn on a GPU with
                            tensor cores, else deno [auto]
   --precision NAME         number format: auto, f32 or mixed; auto takes mixed on a GPU with f16,
-                           else f32 [auto]`;
+                           else f32 [auto]
+  ${NO_INSTALL.padEnd(25)}${NO_INSTALL_MEANING}`;
 
 /** The names of these arguments. */
 export const DEVICE_FLAGS = ["gpu", "precision"];

@@ -14,7 +14,7 @@ import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { buildPrompt } from "../../eval/prompt.ts";
 import { benchmarkCopy } from "../../kernels/benchmark.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
-import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { Decoder } from "../../model/inference/decoder.ts";
@@ -60,7 +60,7 @@ const COPIED = { gpu: 1 << 27, cpu: 1 << 22 };
 const LOGIT_SPREAD = 6;
 
 await runCommand(async () => {
-  const flags = parseArgs(Deno.args, {
+  const flags = parseArgs(commandArguments(), {
     string: ["seconds", "gpu", "precision"],
     boolean: ["help"],
     unknown: (argument: string, name?: string) => {

@@ -2,7 +2,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { benchmarkKernels } from "../../kernels/benchmark.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
-import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { totalBytes } from "../../kernels/runtime/memory.ts";
@@ -38,7 +38,7 @@ Options, with defaults in brackets:
 ${DEVICE_HELP}`;
 
 await runCommand(async () => {
-  const flags = parseArgs(Deno.args, {
+  const flags = parseArgs(commandArguments(), {
     string: ["gpu", "precision", "micro-batches", "steps"],
     boolean: ["json", "help"],
     unknown: (name: string) => {

@@ -1,7 +1,7 @@
 /** `deno task profile`: where the time of a training step goes, kernel by kernel. */
 import { parseArgs } from "@std/cli/parse-args";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
-import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
+import { commandArguments, installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
@@ -29,7 +29,7 @@ Options, with defaults in brackets:
 ${DEVICE_HELP}`;
 
 await runCommand(async () => {
-  const flags = parseArgs(Deno.args, {
+  const flags = parseArgs(commandArguments(), {
     string: ["gpu", "precision", "micro-batch"],
     boolean: ["help"],
     unknown: (name: string) => {

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, stringify } from "yaml";
 import { isRecord } from "../../data/files/is-record.ts";
+import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/vulkan-driver.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Field, Given, Schema, SettingsOf } from "./settings-schema.ts";
 import { nearest } from "./spelling.ts";
@@ -73,6 +74,7 @@ export async function settingsHelp(schema: Schema, defaults: URL): Promise<strin
   return [
     `Options, with defaults in brackets (from ${fileName(defaults)}):`,
     ...row("--config FILE.yaml", "settings that replace the defaults; may be repeated"),
+    ...row(NO_INSTALL, NO_INSTALL_MEANING),
     ...row("--help", "show this text"),
     ...sections,
   ].join("\n");
