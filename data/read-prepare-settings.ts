@@ -3,7 +3,7 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { isRecord } from "./files/is-record.ts";
 import { filesOf } from "./files/input-files.ts";
 import { fileText } from "./files/text-file.ts";
-import { parseYaml } from "./files/yaml.ts";
+import { parseYaml } from "./text/yaml.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
 import { readRecipe, type Recipe, recipePath } from "./recipe.ts";

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { isRecord } from "./files/is-record.ts";
 import { readIfThere } from "./files/text-file.ts";
-import { parseYaml } from "./files/yaml.ts";
+import { parseYaml } from "./text/yaml.ts";
 import {
   type Argument,
   ModelMissing,

@@ -1,5 +1,5 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { messageOf } from "./files/error-message.ts";
+import { messageOf } from "./text/error-message.ts";
 
 /** Jobs that each worker gets ahead: it has enough to do while this thread does one. */
 const JOBS_AHEAD = 4;

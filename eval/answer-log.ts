@@ -1,6 +1,6 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { AppendOnlyFile } from "../data/files/append-only-file.ts";
-import { parseObject } from "../data/files/json.ts";
+import { parseObject } from "../data/text/json.ts";
 import { logLines } from "../data/files/text-file.ts";
 import type { Letter } from "./benchmarks/benchmark.ts";
 import type { Outcome } from "./scores.ts";

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { embeddedExam, embeddedExamples } from "../data/exam/embedded-instructions.ts";
 import type { PoemQuestion } from "../data/exam/poem-questions.ts";
-import { formatJson } from "../data/files/json.ts";
+import { formatJson } from "../data/text/json.ts";
 import { WholeFile } from "../data/files/whole-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
 import { LETTERS } from "./benchmarks/benchmark.ts";

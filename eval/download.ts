@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { AppendOnlyFile } from "../data/files/append-only-file.ts";
 import { exists } from "../data/files/exists.ts";
-import { messageOf } from "../data/files/error-message.ts";
+import { messageOf } from "../data/text/error-message.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
 import type { Benchmark } from "./benchmarks/benchmark.ts";
 import { openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";

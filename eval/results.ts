@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { exists } from "../data/files/exists.ts";
-import { formatJson } from "../data/files/json.ts";
+import { formatJson } from "../data/text/json.ts";
 import { readJson } from "../data/files/json-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
 import { WholeFile } from "../data/files/whole-file.ts";

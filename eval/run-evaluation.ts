@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { currentCommit } from "../data/files/commit.ts";
-import { parseObject } from "../data/files/json.ts";
+import { parseObject } from "../data/text/json.ts";
 import { readIfThere } from "../data/files/text-file.ts";
 import { Lock } from "../data/files/lock.ts";
 import type { OnProgress } from "../data/progress/progress.ts";

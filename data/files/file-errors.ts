@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "./error-message.ts";
+import { messageOf } from "../text/error-message.ts";
 
 /**
  * The error to throw where a file or folder could not be read: it names the path and the reason.

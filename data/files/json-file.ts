@@ -1,4 +1,4 @@
-import { parseObject } from "./json.ts";
+import { parseObject } from "../text/json.ts";
 import { fileText } from "./text-file.ts";
 
 /** Reads a JSON file. @throws UserError if there is none, or if it is not a JSON object */

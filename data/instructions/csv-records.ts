@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { type CsvRow, parseCsv } from "../files/csv.ts";
+import { type CsvRow, parseCsv } from "../text/csv.ts";
 import { joined } from "../files/joined.ts";
 import { decodeUtf8 } from "../files/text-file.ts";
 import { readBytes } from "../readers/files/bytes.ts";

@@ -1,7 +1,7 @@
 import { closest } from "fastest-levenshtein";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isRecord } from "../files/is-record.ts";
-import { parseJson } from "../files/json.ts";
+import { parseJson } from "../text/json.ts";
 import { fileTextSync } from "../files/text-file.ts";
 import { declaredFormat, type SetFormat } from "./set-format.ts";
 

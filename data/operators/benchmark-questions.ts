@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { parseCsv } from "../files/csv.ts";
+import { parseCsv } from "../text/csv.ts";
 import { readError } from "../files/file-errors.ts";
 import { fileTextSync } from "../files/text-file.ts";
 

@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { LINE_END } from "../files/line-ends.ts";
+import { LINE_END } from "../text/line-ends.ts";
 import { readBytes } from "../readers/files/bytes.ts";
 import { BEGIN, END, UNKNOWN } from "./kneser-ney.ts";
 import { NgramTrie, ROOT } from "./ngram-trie.ts";

@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "../files/error-message.ts";
+import { messageOf } from "../text/error-message.ts";
 
 /** The part of the library that is used here; it has no types. */
 interface Processor {

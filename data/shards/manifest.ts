@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { messageOf } from "../files/error-message.ts";
-import { parseObject } from "../files/json.ts";
+import { messageOf } from "../text/error-message.ts";
+import { parseObject } from "../text/json.ts";
 import { fileText } from "../files/text-file.ts";
 import { WholeFile } from "../files/whole-file.ts";
 import { Shard, type ShardFormat } from "./shard-file.ts";

@@ -1,5 +1,5 @@
 import { Tokenizer as AnyTokenizer } from "@huggingface/tokenizers";
-import { messageOf } from "../files/error-message.ts";
+import { messageOf } from "../text/error-message.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { BytePairEncoder } from "./byte-pair-encoder.ts";
 import type { Encoder } from "./encoder.ts";

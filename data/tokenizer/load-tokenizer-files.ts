@@ -1,5 +1,5 @@
-import { messageOf } from "../files/error-message.ts";
-import { formatJson, parseObject } from "../files/json.ts";
+import { messageOf } from "../text/error-message.ts";
+import { formatJson, parseObject } from "../text/json.ts";
 import { fileText } from "../files/text-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";

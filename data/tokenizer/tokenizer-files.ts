@@ -1,6 +1,6 @@
 import { isRecord } from "../files/is-record.ts";
-import { parseObject } from "../files/json.ts";
-import { LINE_END } from "../files/line-ends.ts";
+import { parseObject } from "../text/json.ts";
+import { LINE_END } from "../text/line-ends.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { pathIn, type TextFolder } from "../files/text-folder.ts";
 

@@ -1,4 +1,4 @@
-import { messageOf } from "../../data/files/error-message.ts";
+import { messageOf } from "../../data/text/error-message.ts";
 import { decodeUtf8, readFileBytes } from "../../data/files/text-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { openArchive } from "./archive.ts";

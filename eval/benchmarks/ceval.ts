@@ -5,7 +5,7 @@
  */
 
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { parseObject } from "../../data/files/json.ts";
+import { parseObject } from "../../data/text/json.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { handlesOf, namedSubjects, type SubjectTable } from "./subjects.ts";
 

@@ -1,4 +1,4 @@
-import { type CsvRow, parseCsv } from "../../data/files/csv.ts";
+import { type CsvRow, parseCsv } from "../../data/text/csv.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Benchmark, isLetter, LETTERS, type Question, type Split } from "./benchmark.ts";
 import { type BenchmarkFiles, findPath } from "./benchmark-files.ts";

@@ -1,10 +1,10 @@
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { parseObject } from "../../data/files/json.ts";
+import { parseObject } from "../../data/text/json.ts";
 import { isMissing, readError } from "../../data/files/file-errors.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
-import { parseYaml } from "../../data/files/yaml.ts";
+import { parseYaml } from "../../data/text/yaml.ts";
 import { parseSamples, type Sample, SAMPLES_FILE } from "../../model/host/samples-file.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { readResults, type Results, RESULTS_FILE } from "../results.ts";

@@ -8,7 +8,7 @@ import type { ReportData, Stage } from "./report-data.ts";
 import { reproduction } from "./reproduction.ts";
 import { stageBlocks } from "./stage-blocks.ts";
 import {
-  count,
+  countText,
   dateText,
   decimals,
   firstOf,
@@ -84,8 +84,8 @@ function stageTable(stages: Stage[]): Table {
       task === undefined || task === name ? name : `${name} (${task})`,
       began === undefined ? "" : dateText(began),
       trainingTime(metrics) ?? "",
-      count(lastOf(metrics, "step")),
-      count(lastOf(metrics, "tokens")),
+      countText(lastOf(metrics, "step")),
+      countText(lastOf(metrics, "tokens")),
     ]),
     notes: [
       "Loss: at the first step, before the weights change → at the end, on held-out text if there " +

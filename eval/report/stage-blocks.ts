@@ -4,7 +4,7 @@ import type { PageBlock } from "../../data/page/page.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import type { Sample } from "../../model/host/samples-file.ts";
 import type { Stage } from "./report-data.ts";
-import { count, decimals, lastOf, percent, pointsOf, trainingTime } from "./stage-numbers.ts";
+import { countText, decimals, lastOf, percent, pointsOf, trainingTime } from "./stage-numbers.ts";
 
 /** Measurements that are drawn together or have a unit; all others are drawn alone. */
 const CHARTS: { title: string; unit: string; curves: Record<string, string> }[] = [
@@ -50,15 +50,15 @@ function figuresBlock({ metrics, facts }: Stage): PageBlock {
   const speeds = pointsOf(metrics, "tokensPerSecond").map(([, speed]) => speed)
     .sort((a, b) => a - b);
   const figures = {
-    "steps": count(lastOf(metrics, "step")),
-    "tokens trained on": count(lastOf(metrics, "tokens")),
+    "steps": countText(lastOf(metrics, "step")),
+    "tokens trained on": countText(lastOf(metrics, "tokens")),
     "trained for": trainingTime(metrics) ?? "",
     "training loss": decimals(lastOf(metrics, "loss")),
     "validation loss": decimals(lastOf(metrics, "validationLoss")),
     "unigram entropy": decimals(facts.unigramEntropy),
     "exam before": percent(facts.examBefore),
     "exam after": percent(facts.examAfter),
-    "tokens/s, median": count(speeds[speeds.length >> 1]),
+    "tokens/s, median": countText(speeds[speeds.length >> 1]),
   };
   return {
     kind: "figures",

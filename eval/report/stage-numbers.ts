@@ -27,7 +27,7 @@ export function trainingTime(metrics: readonly StepMetrics[]): string | undefine
 }
 
 /** A whole number with its thousands apart. */
-export function count(value: number | undefined): string {
+export function countText(value: number | undefined): string {
   return value?.toLocaleString("en", { maximumFractionDigits: 0 }) ?? "";
 }
 

@@ -1,6 +1,6 @@
 /** Checkpoints in Hugging Face's layout: a configuration, and weights under their published names. */
 import { closest } from "fastest-levenshtein";
-import { parseObject } from "../../data/files/json.ts";
+import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type ModelConfig, parseConfig } from "../network/config.ts";

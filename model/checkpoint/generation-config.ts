@@ -1,4 +1,4 @@
-import { parseObject } from "../../data/files/json.ts";
+import { parseObject } from "../../data/text/json.ts";
 import { pathIn, type TextFolder } from "../../data/files/text-folder.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 

@@ -1,6 +1,6 @@
 /** A checkpoint's weights: one safetensors file, or several with an index, as in Hugging Face. */
 import { isRecord } from "../../data/files/is-record.ts";
-import { parseObject } from "../../data/files/json.ts";
+import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { CheckpointFiles } from "./checkpoint-files.ts";

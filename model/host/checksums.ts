@@ -1,7 +1,7 @@
 /** The checksums of a checkpoint that this program saved in training: `checksums.json`. */
 import { join } from "node:path";
 import { type FileSum, isFileSum } from "../../data/files/checksum.ts";
-import { formatJson, parseObject } from "../../data/files/json.ts";
+import { formatJson, parseObject } from "../../data/text/json.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import type { TextFolder } from "../../data/files/text-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";

@@ -1,7 +1,7 @@
 import { currentFolder } from "../../data/files/atomic-folder.ts";
 import { Lock } from "../../data/files/lock.ts";
 import { exists } from "../../data/files/exists.ts";
-import { formatJson } from "../../data/files/json.ts";
+import { formatJson } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";

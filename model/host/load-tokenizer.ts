@@ -1,5 +1,5 @@
 import { qwenTokenizerFiles } from "../../data/tokenizer/load-tokenizer-files.ts";
-import { formatJson } from "../../data/files/json.ts";
+import { formatJson } from "../../data/text/json.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { CHAT_TEMPLATE } from "../tokenizer/chat-template.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";

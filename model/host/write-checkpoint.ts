@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import type { FileSum } from "../../data/files/checksum.ts";
-import { formatJson } from "../../data/files/json.ts";
+import { formatJson } from "../../data/text/json.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { CONFIG_FILE } from "../checkpoint/checkpoint.ts";
 import { GENERATION_CONFIG_FILE } from "../checkpoint/generation-config.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { FileSum } from "../../data/files/checksum.ts";
-import { formatJson } from "../../data/files/json.ts";
+import { formatJson } from "../../data/text/json.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { byteSize, type TensorEntry } from "../checkpoint/safetensors-header.ts";
 import { INDEX_FILE, SINGLE_FILE } from "../checkpoint/weight-files.ts";

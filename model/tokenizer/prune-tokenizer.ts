@@ -7,7 +7,7 @@
  * other text becomes smaller tokens, single bytes at worst: encoding never fails.
  */
 import { isRecord } from "../../data/files/is-record.ts";
-import { formatJson } from "../../data/files/json.ts";
+import { formatJson } from "../../data/text/json.ts";
 import { BYTE_TOKENS } from "../../data/tokenizer/byte-level.ts";
 import { type BytePairTokenizer, pairOf } from "../../data/tokenizer/byte-pair-tokenizer.ts";
 import type { TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";

@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { parseObject } from "../../data/files/json.ts";
+import { parseObject } from "../../data/text/json.ts";
 
 /** The file beside a checkpoint's weights that says which tokens its rows stand for. */
 export const VOCABULARY_FILE = "vocabulary.json";

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
-import { parseYaml } from "../../data/files/yaml.ts";
+import { parseYaml } from "../../data/text/yaml.ts";
 import { fileText } from "../../data/files/text-file.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { writeError } from "../../data/files/file-errors.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import project from "../../deno.json" with { type: "json" };
 import { currentCommit } from "../../data/files/commit.ts";
-import { formatJson, parseObject } from "../../data/files/json.ts";
+import { formatJson, parseObject } from "../../data/text/json.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { describeMemory, formatBytes, type MemoryReport } from "../../kernels/runtime/memory.ts";

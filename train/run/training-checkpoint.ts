@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import { isRecord } from "../../data/files/is-record.ts";
-import { parseObject } from "../../data/files/json.ts";
+import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { createGunzip } from "node:zlib";
 import { UserError } from "../../../kernels/runtime/user-error.ts";
-import { messageOf } from "../../files/error-message.ts";
+import { messageOf } from "../../text/error-message.ts";
 import { readError } from "../../files/file-errors.ts";
 import { containerOf } from "./container.ts";
 import { decompressedBy } from "./decompressed-by.ts";

@@ -1,5 +1,5 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
-import { messageOf } from "../../files/error-message.ts";
+import { messageOf } from "../../text/error-message.ts";
 import { readError } from "../../files/file-errors.ts";
 import { DamagedFile, type OnRead } from "./bytes.ts";
 import { checkPages, pageDecompressors } from "./parquet-pages.ts";

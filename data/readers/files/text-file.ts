@@ -1,5 +1,5 @@
 import { type OnRead, readBytes } from "./bytes.ts";
-import { withLineFeeds } from "../../files/line-ends.ts";
+import { withLineFeeds } from "../../text/line-ends.ts";
 import { joined } from "../../files/joined.ts";
 import {
   batchOf,

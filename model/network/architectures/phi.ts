@@ -3,7 +3,7 @@ import { readRope } from "../attention/rope.ts";
 import { selfAttention } from "../attention/self-attention.ts";
 import { parallelBlock } from "../blocks/parallel-block.ts";
 import { geluFeedForward } from "../feed-forward/gelu-feed-forward.ts";
-import { layerNorm } from "../norm/layer-norm.ts";
+import { affineLayerNorm } from "../norm/layer-norm.ts";
 import { type Architecture, readAlike } from "./architecture.ts";
 
 /**
@@ -26,7 +26,7 @@ export const phi: Architecture = {
       outputName: "dense",
     });
     const feedForward = geluFeedForward(sizes.hiddenSize, read.count("intermediate_size"));
-    const norm = layerNorm(sizes, read.positive("layer_norm_eps", 1e-5));
+    const norm = affineLayerNorm(sizes, read.positive("layer_norm_eps", 1e-5));
     return {
       layers: readAlike(read, parallelBlock(attention, feedForward, norm)),
       norm,

@@ -1,9 +1,9 @@
-import { layerNorm as layerNormKernel } from "../../../kernels/layers/layer-norm.ts";
+import { layerNorm } from "../../../kernels/layers/layer-norm.ts";
 import { bias, type Parameter, type SharedSizes, stacked } from "../layer.ts";
 import type { Norm } from "./norm.ts";
 
 /** LayerNorm with a weight and a bias (Ba et al., arXiv 1607.06450). */
-export function layerNorm(
+export function affineLayerNorm(
   { hiddenSize }: SharedSizes,
   epsilon: number,
 ): Norm<"weight" | "bias"> {
@@ -13,7 +13,7 @@ export function layerNorm(
   return {
     parameters: [weight, shift],
     tensors: { weight: stacked(shape, weight), bias: stacked(shape, shift) },
-    forward: (x, weights, dtype) => layerNormKernel(x, epsilon, weights, dtype),
+    forward: (x, weights, dtype) => layerNorm(x, epsilon, weights, dtype),
   };
 }
 
@@ -22,6 +22,6 @@ export function plainLayerNorm(epsilon: number): Norm<never> {
   return {
     parameters: [],
     tensors: {},
-    forward: (x, _, dtype) => layerNormKernel(x, epsilon, undefined, dtype),
+    forward: (x, _, dtype) => layerNorm(x, epsilon, undefined, dtype),
   };
 }

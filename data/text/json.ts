@@ -1,5 +1,5 @@
 /** JSON as text; nothing here reads or writes files. */
-import { isRecord } from "./is-record.ts";
+import { isRecord } from "../files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
 /** Parses the text of the file `path`. @throws UserError if it is not JSON */
