@@ -1,4 +1,6 @@
 /** `deno task data`: turns texts into what a model trains on. */
+import { basename } from "node:path";
+import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { clean } from "./clean.ts";
@@ -146,6 +148,7 @@ async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Pr
   await writeReport(report, output);
   console.log(cleanSummary(report));
   console.log(["", ...written].join("\n"));
+  console.log(next("data", "tokenize", "--input", output, "--output", `${output}.shards`));
 }
 
 async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefined> {
@@ -214,6 +217,7 @@ async function tokenizeCommand(flags: Flags): Promise<void> {
   console.log(
     `\n${countOf(manifest.shards.length, "shard")} in ${output}, ${seconds.toFixed(1)} s`,
   );
+  console.log(pretrainingOn(output));
 }
 
 async function prepareCommand(flags: Flags): Promise<void> {
@@ -236,6 +240,12 @@ async function prepareCommand(flags: Flags): Promise<void> {
   console.log(
     `\n${countOf(report.tokenized.manifest.shards.length, "shard")} in ${output}\n${page}`,
   );
+  console.log(pretrainingOn(output));
+}
+
+/** The command that trains on shards, as the last line. */
+function pretrainingOn(shards: string): string {
+  return next("pretrain", `--data.source=${shards}`, `--run.dir=runs/${basename(shards)}`);
 }
 
 async function inspectCommand(flags: Flags): Promise<void> {

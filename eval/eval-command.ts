@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.ts";
@@ -11,7 +12,7 @@ import { numberFlag } from "../model/command-line/number-flag.ts";
 import { isCausal } from "../model/network/config.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
 import { ProgressDisplay } from "../data/progress/progress-display.ts";
-import { newestCheckpoint } from "../model/host/run-folder.ts";
+import { modelInWords, newestCheckpoint, newestRun } from "../model/host/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, DEMO_DATA, publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import { isLetter, type Letter, type Split } from "./benchmarks/benchmark.ts";
@@ -50,7 +51,7 @@ Commands:
 
 Options, with defaults in brackets:
   --model DIR              folder of a checkpoint, or of a run for its newest one; always:A, B, C or
-                           D answers that letter without a model [demo: runs/dpo, else runs/sft]
+                           D answers that letter without a model [demo: the newest fine-tuned run]
   --data PATH              the benchmark as its authors publish it: a folder, .zip or .tar
                            [cache/BENCHMARK]
   --download               download the benchmark from its authors into cache/, once
@@ -106,7 +107,8 @@ export async function evalCommand(argv: string[]): Promise<void> {
   } else if (what === "ppl") {
     await showPerplexity(rest, values);
   } else if (what === "demo") {
-    const { model = await trainedModel(), protocol = "sft" } = values;
+    const { model = await newestRun("fine-tuned"), protocol = "sft" } = values;
+    if (values.model === undefined) console.error(`The model: ${await modelInWords(model)}`);
     await writeDemoExam(DEMO_DATA);
     await showEvaluation("exam", rest, { ...values, model, protocol, data: DEMO_DATA });
   } else {
@@ -147,14 +149,6 @@ function checkOptions(what: string, values: Values): void {
   }
 }
 
-/** The run of the last default stage that has a checkpoint. @throws UserError if there is none */
-async function trainedModel(): Promise<string> {
-  for (const run of ["runs/dpo", "runs/sft"]) if (await newestCheckpoint(run)) return run;
-  throw new UserError(
-    "demo: neither runs/dpo nor runs/sft holds a checkpoint: run deno task sft first, or give --model",
-  );
-}
-
 async function showEvaluation(benchmark: string, rest: string[], values: Values): Promise<void> {
   if (rest.length > 0) throw new UserError(`${rest[0]}: one benchmark at a time; see --help`);
   if (!BENCHMARK_NAMES.includes(benchmark)) {
@@ -185,6 +179,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   if (results.scores) console.log(textTable(subjectTable(results)) + "\n");
   console.log(textTable(categoryTable(results)));
   console.log(`written to ${settings.out}`);
+  console.log(next("report", "runs"));
 }
 
 async function settingsOf(

@@ -3,26 +3,29 @@ import { parseArgs } from "@std/cli/parse-args";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { Chat } from "./inference/chat.ts";
-import { converse } from "./command-line/converse.ts";
+import { converse, TALK_COMMANDS } from "./command-line/converse.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
 import { print } from "./command-line/print.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./command-line/sampling-flags.ts";
 import { loadModel } from "./host/load-model.ts";
+import { modelInWords, newestRun } from "./host/run-folder.ts";
 
 const HELP = `Starts a chat with a fine-tuned model on the terminal.
 
 Usage:
-  deno task chat --model DIR [options]
+  deno task chat [--model DIR] [options]
 
 Examples:
-  deno task chat --model runs/sft
+  deno task chat
   deno task chat --model runs/dpo --temperature=0 --system "You answer in one sentence."
 
 Options, with defaults in brackets:
-  --model DIR              folder of a checkpoint, or of a run for its newest one; required
+  --model DIR              folder of a checkpoint, or of a run for its newest one
+                           [the newest fine-tuned run in runs/]
   --system TEXT            system message [You are a helpful assistant.]
   --help                   show this text
 
@@ -46,13 +49,15 @@ await runCommand(async () => {
     },
   });
   if (flags.help) return console.log(HELP);
-  if (!flags.model) throw new UserError("--model is needed; --help tells more.");
   const options = { ...samplingOptions(flags), system: flags.system };
   const device = deviceOptions(flags);
   await installMissingDriver();
-  const model = await loadModel(flags.model, { ...device, onMessage: console.error });
+  const dir = flags.model || await newestRun("fine-tuned");
+  const model = await loadModel(dir, { ...device, onMessage: console.error });
+  console.error(`This is ${await modelInWords(dir)}. ${TALK_COMMANDS}`);
   const prompt = process.stdin.isTTY ? "> " : "";
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt });
   await converse(new Chat(model, options), lines, print);
   model.close();
+  console.error(next("eval", "demo", "--model", dir));
 });

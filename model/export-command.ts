@@ -1,24 +1,29 @@
 /** `deno task export --model DIR --output DIR`: writes a checkpoint for other programs. */
 import { parseArgs } from "@std/cli/parse-args";
+import { basename } from "node:path";
+import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { CHECKSUMS_FILE, hasChecksums } from "./host/checksums.ts";
 import { openFolder } from "./host/disk-folder.ts";
 import { exportModel } from "./host/export-model.ts";
+import { modelInWords, newestRun } from "./host/run-folder.ts";
 
 const HELP = `Writes a checkpoint as a model folder for other programs, in Hugging Face's layout.
 
 Usage:
-  deno task export --model DIR --output DIR [options]
-  deno task export --model DIR --check
+  deno task export [--model DIR] [--output DIR] [options]
+  deno task export [--model DIR] --check
 
 Examples:
+  deno task export
   deno task export --model runs/pretrain --output steel-tang --dtype bf16
   deno task export --model runs/pretrain --check
 
 Options, with defaults in brackets:
-  --model DIR              folder of a checkpoint, or of a run for its newest one; required
-  --output DIR             folder to write; it must not exist yet; required
+  --model DIR              folder of a checkpoint, or of a run for its newest one
+                           [the newest run in runs/]
+  --output DIR             folder to write; it must not exist yet [NAME-model, of the run NAME]
   --check                  write nothing: read every file of the checkpoint and compare it with its
                            checksum
   --dtype NAME             number format of the weights: f32, f16 or bf16 [f32]
@@ -37,17 +42,17 @@ await runCommand(async () => {
   });
   if (flags.help) return console.log(HELP);
   if (flags.check) {
-    if (!flags.model || flags.output) throw new UserError("--check needs --model, and no --output");
-    return await checkFiles(flags.model);
-  }
-  if (!flags.model || !flags.output) {
-    throw new UserError("--model and --output are needed; --help tells more.");
+    if (flags.output) throw new UserError("--check writes nothing: leave --output out");
+    return await checkFiles(flags.model || await newestRun("any"));
   }
   if (!Object.hasOwn(DTYPES, flags.dtype)) {
     throw new UserError(`--dtype is ${flags.dtype}; expected ${Object.keys(DTYPES).join(", ")}`);
   }
-  await exportModel(flags.model, flags.output, DTYPES[flags.dtype as keyof typeof DTYPES]);
-  console.log(`Written to ${flags.output}`);
+  const dir = flags.model || await newestRun("any");
+  const output = flags.output || `${basename(dir)}-model`;
+  await exportModel(dir, output, DTYPES[flags.dtype as keyof typeof DTYPES]);
+  console.log(`${await modelInWords(dir)}: written to ${output}`);
+  console.log(next("generate", "--model", output, "--prompt", "明月"));
 });
 
 /** Compares every file of a checkpoint with its checksum. @throws UserError naming a damaged one */

@@ -1,24 +1,29 @@
 /** `deno task generate --model DIR --prompt TEXT`: streams a continuation to the terminal. */
 import { parseArgs } from "@std/cli/parse-args";
+import { basename } from "node:path";
 import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_FLAGS, DEVICE_HELP, deviceOptions } from "./command-line/device-flags.ts";
 import { print } from "./command-line/print.ts";
 import { SAMPLING_FLAGS, SAMPLING_HELP, samplingOptions } from "./command-line/sampling-flags.ts";
 import { loadModel } from "./host/load-model.ts";
+import { modelInWords, newestRun } from "./host/run-folder.ts";
 
 const HELP = `Continues a text with a trained model and prints it as it is written.
 
 Usage:
-  deno task generate --model DIR --prompt TEXT [options]
+  deno task generate [--model DIR] --prompt TEXT [options]
 
 Examples:
+  deno task generate --prompt "明月"
   deno task generate --model runs/pretrain --prompt "明月"
   deno task generate --model runs/pretrain --prompt "春日" --temperature=0 --max-tokens=64
 
 Options, with defaults in brackets:
-  --model DIR              folder of a checkpoint, or of a run for its newest one; required
+  --model DIR              folder of a checkpoint, or of a run for its newest one
+                           [the newest run in runs/]
   --prompt TEXT            text to continue; required
   --help                   show this text
 
@@ -36,18 +41,19 @@ await runCommand(async () => {
     },
   });
   if (flags.help) return console.log(HELP);
-  if (!flags.model || flags.prompt === undefined) {
-    throw new UserError("--model and --prompt are needed; --help tells more.");
-  }
+  if (flags.prompt === undefined) throw new UserError("--prompt is needed; --help tells more.");
   if (flags.prompt === "") {
     throw new UserError('--prompt is empty; give the text to continue, as in --prompt "明月"');
   }
   const sampling = samplingOptions(flags);
   const device = deviceOptions(flags);
   await installMissingDriver();
-  const model = await loadModel(flags.model, { ...device, onMessage: console.error });
+  const dir = flags.model || await newestRun("any");
+  if (!flags.model) console.error(`The model: ${await modelInWords(dir)}`);
+  const model = await loadModel(dir, { ...device, onMessage: console.error });
   print(flags.prompt);
   for await (const { text } of model.generate(flags.prompt, sampling)) print(text);
   print("\n");
   model.close();
+  console.error(next("export", "--model", dir, "--output", `${basename(dir)}-model`));
 });

@@ -1,5 +1,6 @@
 /** `deno task dpo`: trains a model on pairs of answers. */
 import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
 import { optimizePreferences } from "./dpo.ts";
@@ -29,6 +30,9 @@ await runCommand(async () => {
   if (!model) {
     console.log("To go on from there: the same command");
     Deno.exitCode = INTERRUPTED;
+    return;
   }
-  model?.close();
+  model.close();
+  const { dir } = settings.run;
+  console.log(`\nThe model is in ${dir}. ${next("chat", "--model", dir)}`);
 });

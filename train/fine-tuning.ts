@@ -8,6 +8,7 @@ import { shuffled } from "../data/random.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { hasChecksums, withoutChecksums } from "../model/host/checksums.ts";
+import { EXAMPLES_FILE } from "../model/host/run-folder.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { Parameters } from "../model/network/parameters.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
@@ -164,7 +165,7 @@ function describeExamples({ items: { length }, tokens }: Examples, unit: string)
 /** Keeps the shares of the languages in the run's folder as `examples.json`. */
 async function keepShares(dir: string, { items, tokens }: Examples): Promise<void> {
   const shares = { examples: items.length, tokens };
-  await WholeFile.write(join(dir, "examples.json"), JSON.stringify(shares) + "\n");
+  await WholeFile.write(join(dir, EXAMPLES_FILE), JSON.stringify(shares) + "\n");
 }
 
 /** The tokenizer's files, and what its vocabulary was pruned to where it was. */

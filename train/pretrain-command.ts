@@ -1,5 +1,6 @@
 /** `deno task pretrain`: trains a model, then lets it write. */
 import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { pretrain } from "./pretrain.ts";
 import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings.ts";
@@ -37,4 +38,12 @@ await runCommand(async () => {
   const samples = await writeSamples(model, settings.sample, settings.run.dir);
   for (const text of samples) console.log(`\n${text}`);
   model.close();
+  const { dir } = settings.run;
+  console.log(
+    `\nThe model is in ${dir}. ` +
+      next(
+        "sft",
+        ...(dir === "runs/pretrain" ? [] : [`--model.path=${dir}`, `--run.dir=${dir}-sft`]),
+      ),
+  );
 });

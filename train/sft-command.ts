@@ -1,5 +1,6 @@
 /** `deno task sft`: fine-tunes a model on conversations. */
 import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { next, taskCommand } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
 import { superviseFineTuning } from "./sft.ts";
@@ -28,6 +29,13 @@ await runCommand(async () => {
   if (!model) {
     console.log("To go on from there: the same command");
     Deno.exitCode = INTERRUPTED;
+    return;
   }
-  model?.close();
+  model.close();
+  const { dir } = settings.run;
+  console.log(
+    `\nThe model is in ${dir}. ` +
+      next("dpo", ...(dir === "runs/sft" ? [] : [`--model.path=${dir}`, `--run.dir=${dir}-dpo`])) +
+      `, or ${taskCommand(["chat", "--model", dir])}`,
+  );
 });

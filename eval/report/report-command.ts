@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { join } from "node:path";
+import { next } from "../../kernels/host/next-command.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { makeFolder } from "../../data/files/make-folder.ts";
@@ -46,6 +47,7 @@ export async function reportCommand(argv: string[]): Promise<void> {
   await WholeFile.write(join(folder, "report.md"), markdown.text);
   await WholeFile.write(join(folder, "report.html"), toHtml(page));
   for (const name of ["report.html", "report.md"]) console.log(join(folder, name));
+  console.log(`Open the first in a browser. ${next("export")}`);
 }
 
 function parse(argv: string[]): { help: boolean; folders: string[] } {

@@ -3,6 +3,10 @@ import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Chat } from "../inference/chat.ts";
 
+/** What can be typed beside what is said, in one line. */
+export const TALK_COMMANDS =
+  "/reset forgets the chat, /save FILE keeps it, /exit or Ctrl-D ends it; Ctrl-C stops an answer.";
+
 /** What answers and remembers the conversation. */
 type Partner = Pick<Chat, "say" | "reset" | "messages">;
 

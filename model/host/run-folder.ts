@@ -1,6 +1,9 @@
 /** Where a training run keeps its checkpoints: RUN/checkpoints/step-NNNNNNN. */
 import { join } from "node:path";
+import { exists } from "../../data/files/exists.ts";
 import { isMissing, readError } from "../../data/files/file-errors.ts";
+import { taskCommand } from "../../kernels/host/next-command.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 
 const NAME = /^step-(\d+)$/;
 
@@ -31,4 +34,50 @@ export async function checkpointsOf(run: string): Promise<string[]> {
 /** A run's newest checkpoint, or undefined. */
 export async function newestCheckpoint(run: string): Promise<string | undefined> {
   return (await checkpointsOf(run)).at(-1);
+}
+
+/** What a run of fine-tuning keeps of its examples, in its folder. */
+export const EXAMPLES_FILE = "examples.json";
+
+/**
+ * The run that saved a checkpoint last.
+ *
+ * @param kind `fine-tuned` leaves out runs of pretraining
+ * @param runs the folder of the runs
+ * @throws UserError if there is none
+ */
+export async function newestRun(kind: "any" | "fine-tuned", runs = "runs"): Promise<string> {
+  const found: { run: string; saved: number }[] = [];
+  for (const name of await foldersIn(runs)) {
+    const run = join(runs, name);
+    const checkpoint = await newestCheckpoint(run);
+    if (checkpoint === undefined) continue;
+    if (kind === "fine-tuned" && !await exists(join(run, EXAMPLES_FILE))) continue;
+    found.push({ run, saved: (await Deno.stat(checkpoint)).mtime?.getTime() ?? 0 });
+  }
+  const newest = found.sort((a, b) => b.saved - a.saved).at(0);
+  if (newest) return newest.run;
+  const [what, task] = kind === "any" ? ["", "pretrain"] : ["fine-tuned ", "sft"];
+  throw new UserError(
+    `The folder ${runs} holds no ${what}model yet: run ${
+      taskCommand([task])
+    } first, or give --model`,
+  );
+}
+
+/** Which model a folder gives, in words: `runs/sft, step 224`; or its path, if no run saved it. */
+export async function modelInWords(dir: string): Promise<string> {
+  const checkpoint = await newestCheckpoint(dir) ?? dir;
+  const [, run, step] = /^(.+)[/\\]checkpoints[/\\]step-(\d+)[/\\]?$/.exec(checkpoint) ?? [];
+  return run === undefined ? dir : `${run}, step ${Number(step)}`;
+}
+
+async function foldersIn(path: string): Promise<string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(path));
+    return entries.filter(({ isFile }) => !isFile).map(({ name }) => name);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw readError(error, path);
+  }
 }

@@ -1,6 +1,7 @@
 /** `deno task bench`: how fast kernels, training steps and forward passes are on this machine. */
 import { parseArgs } from "@std/cli/parse-args";
 import { benchmarkKernels } from "../../kernels/benchmark.ts";
+import { next } from "../../kernels/host/next-command.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
 import { commandArguments, installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
@@ -113,6 +114,7 @@ await runCommand(async () => {
   profileTable("clipping and AdamW", profile.update).forEach(say);
   const forwardTokensPerSecond = await benchmarkForward(gpu, parameters, largest, steps);
   say(`\nforward pass alone, below the head: ${forwardTokensPerSecond.toFixed(0)} tokens/s`);
+  say(`\n${next("profile", `--micro-batch=${most}`)}`);
   if (flags.json) {
     const figures = { name, implementation, mixed, kernels, steps: rows, profile };
     console.log(JSON.stringify({ ...figures, forwardTokensPerSecond }));
