@@ -2,7 +2,8 @@
 import { parseArgs } from "@std/cli/parse-args";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { commandArguments } from "../kernels/host/no-install.ts";
+import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";

@@ -1,5 +1,6 @@
 /** `deno task dpo`: trains a model on pairs of answers. */
-import { commandArguments, installMissingDriver } from "../kernels/host/vulkan-driver.ts";
+import { commandArguments } from "../kernels/host/no-install.ts";
+import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";

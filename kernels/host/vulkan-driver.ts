@@ -1,19 +1,9 @@
 import { UserError } from "../runtime/user-error.ts";
+import { NO_INSTALL } from "./no-install.ts";
 import { type AptGetResult, byHand, installPackages } from "./install-packages.ts";
 
 const PACKAGES = ["libvulkan1", "mesa-vulkan-drivers"];
 const APT_GET = "/usr/bin/apt-get";
-
-/** The argument that forbids the installation, for every command that may install. */
-export const NO_INSTALL = "--no-install";
-
-/** What it means, for a help text. */
-export const NO_INSTALL_MEANING = "do not install a missing Vulkan driver, but say how to";
-
-/** The command line without `--no-install`, which only {@link installMissingDriver} reads. */
-export function commandArguments(): string[] {
-  return Deno.args.filter((argument) => argument !== NO_INSTALL);
-}
 
 /** Where drivers register themselves with the Vulkan loader. */
 const DRIVER_FOLDERS = [

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, stringify } from "yaml";
 import { isRecord } from "../../data/files/is-record.ts";
-import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/vulkan-driver.ts";
+import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/no-install.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Field, Given, Schema, SettingsOf } from "./settings-schema.ts";
 import { nearest } from "./spelling.ts";

@@ -1,0 +1,10 @@
+/** The argument that forbids the installation, for every command that may install. */
+export const NO_INSTALL = "--no-install";
+
+/** What it means, for a help text. */
+export const NO_INSTALL_MEANING = "do not install a missing Vulkan driver, but say how to";
+
+/** The command line without `--no-install`, which only `installMissingDriver` reads. */
+export function commandArguments(): string[] {
+  return Deno.args.filter((argument) => argument !== NO_INSTALL);
+}
