@@ -14,8 +14,8 @@
  *
  * This module exports what `./model`, `./train`, `./data` and `./eval` export; each of them has an
  * example that runs as it is. The tensor runtime, which is usable without a language model, is
- * `./kernels`. Every mistake that the user can mend is thrown as a {@linkcode UserError}, whose
- * message says how.
+ * `./kernels`. An error that the user can fix is thrown as a {@linkcode UserError}, whose message
+ * says how.
  *
  * @module
  */

@@ -27,7 +27,7 @@
  * ```
  *
  * Every function takes its settings as an object, reports its progress to a callback and prints
- * nothing. What the person who runs a program can mend is thrown as a {@linkcode UserError}.
+ * nothing. Errors that the user can fix are thrown as {@linkcode UserError}.
  *
  * @module
  */

@@ -55,8 +55,8 @@
  * ```
  *
  * An operator, built-in or of one's own, is a function that records dispatches in the graph of its
- * tensors and says by {@linkcode Graph.onBackward} how their gradients are computed. What the person
- * who runs a program can mend is thrown as a {@linkcode UserError}.
+ * tensors and says by {@linkcode Graph.onBackward} how their gradients are computed. Errors that the
+ * user can fix are thrown as {@linkcode UserError}.
  *
  * @module
  */

@@ -49,8 +49,8 @@
  * ```
  *
  * On hosts other than Deno, {@linkcode loadCheckpoint} does what `loadModel` does: it takes a
- * {@linkcode Checkpoint} of any {@linkcode CheckpointFiles} and a {@linkcode Gpu}. What the person
- * who runs a program can mend is thrown as a {@linkcode UserError}.
+ * {@linkcode Checkpoint} of any {@linkcode CheckpointFiles} and a {@linkcode Gpu}. Errors that the
+ * user can fix are thrown as {@linkcode UserError}.
  *
  * @module
  */

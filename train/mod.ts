@@ -78,8 +78,8 @@
  *
  * A run has a folder. If it is killed, or stopped by its `signal`, the next call continues from the
  * newest checkpoint in that folder and ends with the same weights, bit for bit. Functions take their
- * settings as objects, report to callbacks and print nothing. What the person who runs a program can
- * mend is thrown as a {@linkcode UserError}.
+ * settings as objects, report to callbacks and print nothing. Errors that the user can fix are
+ * thrown as {@linkcode UserError}.
  *
  * @module
  */

@@ -85,8 +85,10 @@ async function runOn(
   }, options);
   if (!isComplete) return undefined;
   say(
-    `Validation loss ${measures!.loss.toFixed(4)} nats a token; knowing no more than how often ` +
-      `each token occurs would give ${entropy.toFixed(4)} (the unigram entropy).`,
+    `Validation loss ${
+      measures!.loss.toFixed(4)
+    } nats per token. A model that knows only how often ` +
+      `each token occurs would have ${entropy.toFixed(4)} (the unigram entropy).`,
   );
   unfinished.move();
   return model;
@@ -99,7 +101,7 @@ function checkModel({ data, model }: PretrainSettings): void {
   if (data.sequence <= model.max_position_embeddings) return;
   throw new UserError(
     `data.sequence is ${data.sequence}, more than model.max_position_embeddings, ` +
-      `${model.max_position_embeddings}: lower the one or raise the other`,
+      `${model.max_position_embeddings}: lower the first or raise the second`,
   );
 }
 
@@ -153,7 +155,7 @@ function describeText(text: PretrainingText, entropy: number): string {
   const total = Object.values(tokensBySource).reduce((sum, count) => sum + count, 0);
   const sources = Object.entries(tokensBySource)
     .map(([source, count]) => `${source} ${(100 * count / total).toFixed(1)} %`);
-  return `${tokens.toLocaleString("en")} tokens to train on (${sources.join(", ")}), of a ` +
-    `vocabulary of ${vocabularySize.toLocaleString("en")}; ${validation.length} held-out ` +
-    `blocks, the unigram entropy of their tokens is ${entropy.toFixed(4)} nats`;
+  return `${tokens.toLocaleString("en")} tokens to train on (${sources.join(", ")}); vocabulary: ` +
+    `${vocabularySize.toLocaleString("en")} tokens; ${validation.length} held-out blocks, with a ` +
+    `unigram entropy of ${entropy.toFixed(4)} nats per token`;
 }

@@ -80,7 +80,7 @@ async function readExamples(
 function checkRules({ trainOnPrompt, maskHistory, unseenAnswers }: SftSettings["data"]): void {
   if (!trainOnPrompt || !(maskHistory || unseenAnswers)) return;
   const other = maskHistory ? "maskHistory" : "unseenAnswers";
-  throw new UserError(`data.trainOnPrompt and data.${other} exclude one another: set one to false`);
+  throw new UserError(`data.trainOnPrompt and data.${other} cannot both be true: set one to false`);
 }
 
 function textOf({ turns }: Conversation): string {

@@ -1,6 +1,6 @@
 /**
- * A mistake that the person who runs the program can mend: its message says what was wrong, where
- * (file, line, key), what was expected and what to do.
+ * A mistake that the user of the program can fix: its message says what was wrong, where (file,
+ * line, key), what was expected and what to do.
  *
  * The one file of this folder that every other folder may import: it touches no GPU.
  */

@@ -128,7 +128,7 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
       `${dir}/pairs.json`,
       JSON.stringify(PAIRS).replace("iron", "iron, lead"),
     );
-    await assertRejects(() => prefer("dpo"), UserError, "begun with other examples");
+    await assertRejects(() => prefer("dpo"), UserError, "started with other examples");
     assertEquals(await Deno.readTextFile(`${dir}/dpo/examples.json`), shares);
     assertEquals(await Deno.readTextFile(cache), kept);
   }));
@@ -145,7 +145,7 @@ Deno.test("rules and bases that cannot be are refused before a set is read or a 
     };
     for (const other of ["maskHistory", "unseenAnswers"]) {
       const both = await refusal("--data.trainOnPrompt=true", `--data.${other}=true`);
-      assertStringIncludes(both, `data.trainOnPrompt and data.${other} exclude`);
+      assertStringIncludes(both, `data.trainOnPrompt and data.${other} cannot both be true`);
     }
     const cutoff = await refusal("--data.cutoff=65");
     assertStringIncludes(cutoff, "data.cutoff is 65, but the model takes at most 64 tokens");

@@ -97,7 +97,7 @@ export class ExampleBatches implements StepSource {
 export function requireSameItems(position: unknown, digest: string): void {
   if ((position as ItemPosition).items === digest) return;
   throw new UserError(
-    `the run was begun with other examples than its data has now: go on with the data and the ` +
+    `the run was started with other examples than data.sets gives now: go on with the data and the ` +
       `settings it was started with, or start another run with --run.dir`,
   );
 }
