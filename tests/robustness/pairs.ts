@@ -56,8 +56,11 @@ function faultOf(both: Ended[]): string | undefined {
     const fault = misbehaviour(end);
     if (fault) return `${i === 0 ? "the first" : "the second"}: ${fault}`;
   }
-  if (both.every(({ status }) => status !== 0)) return "both were refused";
-  return undefined;
+  const refused = both.filter(({ status }) => status !== 0);
+  if (refused.length === 2) return "both were refused";
+  // Export refuses what is there, and need not know who wrote it.
+  const isToldWhy = refused.every(({ stderr }) => /another process|exists already/.test(stderr));
+  return isToldWhy ? undefined : `refused for another reason: ${refused[0].stderr.trim()}`;
 }
 
 function verdictOf(when: string, both: Ended[], fault?: string, after?: string): Verdict {
