@@ -1,5 +1,6 @@
 /** `deno task data`: turns texts into what a model trains on. */
 import { basename } from "node:path";
+import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
@@ -52,8 +53,8 @@ const COMMANDS: Record<Command, (flags: Flags) => Promise<void>> = {
 };
 
 await runCommand(async () => {
-  if (Deno.args.includes("--help")) return console.log(HELP);
-  const flags = readFlags(Deno.args);
+  if (commandArguments().includes("--help")) return console.log(HELP);
+  const flags = readFlags(commandArguments());
   await COMMANDS[flags.command](flags);
 });
 

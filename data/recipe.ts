@@ -1,5 +1,5 @@
-import { closest } from "fastest-levenshtein";
 import { fileURLToPath } from "node:url";
+import { didYouMean } from "../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { isRecord } from "./files/is-record.ts";
 import { readIfThere } from "./files/text-file.ts";
@@ -158,8 +158,7 @@ export function createOperator(
   if (definition === undefined) {
     const names = OPERATORS.map((operator) => operator.name);
     throw new UserError(
-      `there is no operator "${name}": did you mean ${closest(name, names)}? There are ` +
-        names.join(", "),
+      `there is no operator "${name}"${didYouMean(name, names)} There are ${names.join(", ")}`,
     );
   }
   const values = { ...definition.defaults };
@@ -174,9 +173,9 @@ function checkArgument({ name, defaults }: OperatorDefinition, key: string, valu
   if (!Object.hasOwn(defaults, key)) {
     const keys = Object.keys(defaults);
     const hint = keys.length === 0
-      ? "it has none"
-      : `did you mean ${closest(key, keys)}? It has ${keys.join(", ")}`;
-    throw new UserError(`${name} has no argument "${key}": ${hint}`);
+      ? ": it has none"
+      : `${didYouMean(key, keys)} It has ${keys.join(", ")}`;
+    throw new UserError(`${name} has no argument "${key}"${hint}`);
   }
   const [fits, expected] = fit(value, defaults[key]);
   if (!fits) {

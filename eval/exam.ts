@@ -1,4 +1,4 @@
-import { closest } from "fastest-levenshtein";
+import { didYouMean } from "../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { benchmarkNamed } from "./benchmarks/benchmarks.ts";
 import { type BenchmarkFiles, openBenchmarkFiles } from "./benchmarks/benchmark-files.ts";
@@ -97,8 +97,8 @@ function chooseSubjects(benchmark: Benchmark, wanted: string[] | undefined): str
   for (const subject of wanted ?? []) {
     if (!known.includes(subject)) {
       throw new UserError(
-        `--subjects: ${benchmark.title} has no subject ${JSON.stringify(subject)}: did you mean ` +
-          `${closest(subject, known)}? It has ${known.join(", ")}`,
+        `--subjects: ${benchmark.title} has no subject ${JSON.stringify(subject)}` +
+          `${didYouMean(subject, known)} It has ${known.join(", ")}`,
       );
     }
   }

@@ -1,6 +1,7 @@
 /** `deno task export --model DIR --output DIR`: writes a checkpoint for other programs. */
 import { parseArgs } from "@std/cli/parse-args";
 import { basename } from "node:path";
+import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
@@ -32,7 +33,7 @@ Options, with defaults in brackets:
 const DTYPES = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
 await runCommand(async () => {
-  const flags = parseArgs(Deno.args, {
+  const flags = parseArgs(commandArguments(), {
     string: ["model", "output", "dtype"],
     boolean: ["help", "check"],
     default: { dtype: "f32" },

@@ -1,7 +1,7 @@
 /** `deno task generate --model DIR --prompt TEXT`: streams a continuation to the terminal. */
 import { parseArgs } from "@std/cli/parse-args";
 import { basename } from "node:path";
-import { commandArguments } from "../kernels/host/no-install.ts";
+import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";

@@ -49,6 +49,14 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
   assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");
 });
 
+Deno.test("-h is --help", async () => {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", `${ROOT}train/sft-command.ts`, "-h"],
+  }).output();
+  assertEquals(code, 0);
+  assertMatch(new TextDecoder().decode(stdout), /^Usage:$/m);
+});
+
 Deno.test("every command that may install a driver takes --no-install", async () => {
   const commands = ["train/pretrain", "train/sft", "train/dpo", "model/generate", "model/chat"];
   for (const command of [...commands, "eval/eval", "train/bench/bench", "train/bench/profile"]) {

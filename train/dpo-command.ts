@@ -1,5 +1,5 @@
 /** `deno task dpo`: trains a model on pairs of answers. */
-import { commandArguments } from "../kernels/host/no-install.ts";
+import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";

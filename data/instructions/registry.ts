@@ -1,4 +1,4 @@
-import { closest } from "fastest-levenshtein";
+import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { isRecord } from "../files/is-record.ts";
 import { parseJson } from "../text/json.ts";
@@ -37,8 +37,7 @@ export function findSets(names: readonly string[], folders: readonly string[]): 
       known.length === 0
         ? `the set "${name}" is unknown: there is no ${REGISTRY} in ${folders.join(", ")}; name ` +
           `its folder as data.dir, or give the path of a .json or .jsonl file`
-        : `${registry.path} does not know the set "${name}"; did you mean ` +
-          `"${closest(name, known)}"?`,
+        : `${registry.path} does not know the set "${name}"${didYouMean(name, known)}`,
     );
   });
 }

@@ -1,4 +1,4 @@
-import { closest } from "fastest-levenshtein";
+import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Document } from "../document.ts";
 import { CORPORA, corpusOf } from "./corpora/corpora.ts";
@@ -85,8 +85,7 @@ function corpusNamed(name: string, textKey: string): Corpus {
   if (corpus !== undefined) return corpus;
   const names = CORPORA.map(({ name }) => name);
   throw new UserError(
-    `there is no corpus "${name}": did you mean ${closest(name, names)}? There are ` +
-      names.join(", "),
+    `there is no corpus "${name}"${didYouMean(name, names)} There are ${names.join(", ")}`,
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { join } from "node:path";
+import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { next } from "../../kernels/host/next-command.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
@@ -63,4 +64,4 @@ function parse(argv: string[]): { help: boolean; folders: string[] } {
   }
 }
 
-if (import.meta.main) await runCommand(() => reportCommand(Deno.args));
+if (import.meta.main) await runCommand(() => reportCommand(commandArguments()));

@@ -1,5 +1,5 @@
 import { UserError } from "../runtime/user-error.ts";
-import { NO_INSTALL } from "./no-install.ts";
+import { NO_INSTALL } from "./command-arguments.ts";
 import { type AptGetResult, byHand, installPackages } from "./install-packages.ts";
 
 const PACKAGES = ["libvulkan1", "mesa-vulkan-drivers"];

@@ -1,5 +1,5 @@
 import type { Implementation } from "../../kernels/host/open-gpu.ts";
-import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/no-install.ts";
+import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/command-arguments.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Precision } from "../network/precision.ts";
 

@@ -81,8 +81,8 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
       "process: [{ clean_ip_mapper: { text_key: content } }]",
       "set text_keys of the recipe instead",
     ],
-    ["process: [text_lenght_filter]", "did you mean text_length_filter?"],
-    ["process: [{ text_length_filter: { minlen: 3 } }]", 'has no argument "minlen": did you mean'],
+    ["process: [text_lenght_filter]", 'did you mean "text_length_filter"?'],
+    ["process: [{ text_length_filter: { minlen: 3 } }]", 'has no argument "minlen"; did you mean'],
     [
       "process: [{ text_length_filter: { min_len: ten } }]",
       'min_len is "ten": it must be a number',

@@ -366,7 +366,7 @@ Deno.test("bad input stops the run, or is left out when asked", async () => {
     await assertRejects(
       () => run({ subjects: ["logik"] }),
       UserError,
-      'C-Eval has no subject "logik": did you mean logic? It has computer_network, operating',
+      'C-Eval has no subject "logik"; did you mean "logic"? It has computer_network, operating',
     );
     await assertRejects(() => run({ benchmark: "gsm8k" }), UserError, "no benchmark gsm8k");
     await assertRejects(() => run({ protocol: "mine" }), UserError, "there is no protocol mine");

@@ -14,7 +14,7 @@ import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { buildPrompt } from "../../eval/prompt.ts";
 import { benchmarkCopy } from "../../kernels/benchmark.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
-import { commandArguments } from "../../kernels/host/no-install.ts";
+import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";

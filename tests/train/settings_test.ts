@@ -87,6 +87,18 @@ Deno.test("settings: written as YAML, they are read back to the same values", as
 
 Deno.test("settings: a mistake in an argument is named, with what was meant", async () => {
   assertStringIncludes(await errorOf(["--train.stpes=2"]), 'did you mean "train.steps"?');
+  const meant = {
+    "--lr=2": '; did you mean "train.learningRate"?',
+    "--epochs=2": '; did you mean "train.steps"?',
+    "--batch-size=2": '; did you mean "train.microBatch"?',
+    "--seed=2": '; did you mean "data.seed" or "train.seed" or "sample.seed"?',
+    "--train.sed=2": '; did you mean "train.seed"?',
+    "--train.banana=2": 'unknown setting "train.banana". (--help lists all)',
+    "--data.constructor=2": 'unknown setting "data.constructor". (--help lists all)',
+  };
+  for (const [argument, hint] of Object.entries(meant)) {
+    assertStringIncludes(await errorOf([argument]), hint);
+  }
   assertStringIncludes(await errorOf(["--learning-rate=2"]), 'did you mean "train.learningRate"?');
   assertEquals(
     await errorOf(["--train.steps=1.5"]),

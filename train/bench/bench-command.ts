@@ -3,7 +3,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { benchmarkKernels } from "../../kernels/benchmark.ts";
 import { next } from "../../kernels/host/next-command.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
-import { commandArguments } from "../../kernels/host/no-install.ts";
+import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";

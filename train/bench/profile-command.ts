@@ -1,7 +1,7 @@
 /** `deno task profile`: where the time of a training step goes, kernel by kernel. */
 import { parseArgs } from "@std/cli/parse-args";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
-import { commandArguments } from "../../kernels/host/no-install.ts";
+import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";

@@ -1,10 +1,10 @@
 import { parseArgs } from "node:util";
 import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, stringify } from "yaml";
 import { isRecord } from "../../data/files/is-record.ts";
-import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/no-install.ts";
+import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/command-arguments.ts";
+import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Field, Given, Schema, SettingsOf } from "./settings-schema.ts";
-import { nearest } from "./spelling.ts";
 
 /** Columns of a help text. */
 const HELP_WIDTH = 100;
@@ -203,17 +203,16 @@ function readArguments(schema: Schema, argv: string[]): { configs: string[]; ent
 
 function requireSection(schema: Schema, name: string, where: string): void {
   if (Object.hasOwn(schema, name)) return;
-  const found = nearest(name, Object.keys(schema));
-  throw new UserError(`${where}: unknown section "${name}"; did you mean "${found}"?`);
+  throw new UserError(
+    `${where}: unknown section "${name}"${didYouMean(name, Object.keys(schema))}`,
+  );
 }
 
 function requireKnown(schema: Schema, name: string, where: string): void {
   const fields = fieldsByName(schema);
   if (fields.has(name)) return;
-  const found = nearest(name, [...fields.keys()]);
-  throw new UserError(
-    `${where}: unknown setting "${name}"; did you mean "${found}"? (--help lists all)`,
-  );
+  const hint = didYouMean(name, [...fields.keys()]);
+  throw new UserError(`${where}: unknown setting "${name}"${hint} (--help lists all)`);
 }
 
 /** The fields under their full names, `section.key`. */

@@ -25,11 +25,12 @@ export function flopsPerToken(
  * peak of which a run shows its share. It takes half a second.
  *
  * @param mixed operands in f16
- * @returns undefined where the device cannot write timestamps, or has no room for it beside a run
+ * @returns undefined where the device cannot write timestamps or has no room for it beside a run, and
+ *   on a software driver: other programs share its CPU, so that no figure stays the peak
  */
 export async function peakRate(gpu: Gpu, mixed: boolean): Promise<number | undefined> {
-  if (!gpu.capabilities.timestamps) return undefined;
-  const [m, n, k] = gpu.capabilities.cpu ? [512, 512, 512] : [4096, 4096, 1792];
+  if (!gpu.capabilities.timestamps || gpu.capabilities.cpu) return undefined;
+  const [m, n, k] = [4096, 4096, 1792];
   try {
     const { rate } = await benchmarkProduct(gpu, "peak", "nt", m, n, k, mixed);
     return rate * 1e12;

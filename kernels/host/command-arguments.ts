@@ -4,7 +4,11 @@ export const NO_INSTALL = "--no-install";
 /** What it means, for a help text. */
 export const NO_INSTALL_MEANING = "do not install a missing Vulkan driver, but say how to";
 
-/** The command line without `--no-install`, which only `installMissingDriver` reads. */
+/**
+ * The command line as commands read it: `-h` is `--help`, and `--no-install` is left out, which only
+ * `installMissingDriver` reads.
+ */
 export function commandArguments(): string[] {
-  return Deno.args.filter((argument) => argument !== NO_INSTALL);
+  return Deno.args.filter((argument) => argument !== NO_INSTALL)
+    .map((argument) => argument === "-h" ? "--help" : argument);
 }
