@@ -75,7 +75,7 @@ Deno.test("mistakes are told in words, without a stack trace", async () => {
       [["inspect", `${dir}/in.jsonl`, "--adopt"], "--adopt is for folders of shards"],
       [
         ["tokenize", "--input", `${dir}/in.jsonl`, "--output", `${dir}/in.jsonl`],
-        "in.jsonl: cannot be read: Not a directory",
+        "in.jsonl: this folder cannot be made: there is a file of that name",
       ],
       [
         ["tokenize", "--input", `${dir}/fold`, "--output", `${dir}/fold`],
