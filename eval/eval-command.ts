@@ -67,7 +67,7 @@ What is asked:
   --split NAME             dev, val or test [the split that published scores use]
   --shots N                number of solved examples before each question [as the protocol says]
   --subjects A,B           only these subjects
-  --limit N                at most N questions, spread over the subjects
+  --limit N                at most N questions, spread over categories and subjects
   --cot                    ask for step-by-step reasoning, if the protocol has such a prompt
 
 How it is computed:

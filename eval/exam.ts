@@ -21,7 +21,7 @@ export interface ExamSettings {
   shots?: number;
   /** Handles of the subjects to ask; all by default. */
   subjects?: string[];
-  /** The most questions to ask, taken from all subjects in turn. */
+  /** The most questions to ask, taken from all categories and their subjects in turn. */
   limit?: number;
   /** Whether the model reasons step by step, where the protocol has such a prompt. */
   chainOfThought?: boolean;
@@ -68,7 +68,10 @@ export async function readExam(settings: ExamSettings): Promise<Exam> {
   const examples = shots === 0
     ? new Map<string, Question[]>()
     : await readShots(benchmark, files, [...bySubject.keys()], shots, onProblem);
-  const chosen = new Set(inTurn([...bySubject.values()]).slice(0, settings.limit));
+  const turns = spreadOverCategories(benchmark, handles).map((handle) =>
+    bySubject.get(handle) ?? []
+  );
+  const chosen = new Set(inTurn(turns).slice(0, settings.limit));
   const questions = [...bySubject.values()].flat().filter((question) => chosen.has(question));
   if (questions.length === 0) {
     throw new UserError(
@@ -125,6 +128,13 @@ async function readShots(
     dev.set(subject, examples.slice(0, shots));
   }
   return dev;
+}
+
+/** Subjects in an order of which every beginning has about as many of each category. */
+function spreadOverCategories({ categoryMaps }: Benchmark, handles: string[]): string[] {
+  const categories = Object.values(categoryMaps.at(0)?.categories ?? {});
+  const ofCategories = inTurn(categories.map((each) => each.filter((s) => handles.includes(s))));
+  return [...new Set([...ofCategories, ...handles])];
 }
 
 /** The first of every list, then the second of every list, and so on. */

@@ -41,6 +41,7 @@ export async function optimizePreferences(
     name: "direct preference optimization",
     baseCommand: "deno task sft",
     unit: "pairs",
+    inWords: preferencesInWords,
     objective: () => new PreferenceObjective(loss),
     read: (base, say) => readPairs(data, base, say),
     complete: readsReference(loss)
@@ -53,6 +54,18 @@ export async function optimizePreferences(
       "log-probabilities.svg": logProbCurve,
     },
   }, options);
+}
+
+/** How a model ranks pairs of answers. Rewards are in the loss's units: beta times a log-ratio. */
+export function preferencesInWords(measures: Record<string, number>): string {
+  const { accuracy, margin, chosenReward, rejectedReward, loss } = measures;
+  return `the model prefers the chosen answer in ${
+    (100 * accuracy).toFixed(1)
+  } %; the mean reward ` +
+    `of chosen answers is ${chosenReward.toFixed(4)}, of rejected ones ` +
+    `${rejectedReward.toFixed(4)}, a margin of ${margin.toFixed(4)}; the loss is ${
+      loss.toFixed(4)
+    }`;
 }
 
 async function readPairs(

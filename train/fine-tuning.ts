@@ -54,6 +54,8 @@ export interface FineTuning {
   readonly unit: "examples" | "pairs";
   /** Reads and encodes the examples. */
   readonly read: (base: Base, say: (text: string) => void) => Promise<Examples>;
+  /** What was measured on the held-out items, as the end of a sentence. */
+  readonly inWords: (measures: Record<string, number>) => string;
   /** Adds to the items what the model as it starts makes of them. */
   readonly complete?: (
     items: Items,
@@ -143,8 +145,7 @@ async function runOn(
   }, options);
   if (!isComplete) return undefined;
   if (measures) {
-    const figures = Object.entries(measures).map(([name, value]) => `${name} ${value.toFixed(4)}`);
-    say(`${heldOut.length} held-out ${stage.unit}: ${figures.join(", ")}`);
+    say(`On ${heldOut.length} held-out ${stage.unit}, ${stage.inWords(measures)}.`);
   }
   if (learnsEmbedded(data)) {
     const after = await embeddedAccuracy(model);

@@ -35,6 +35,7 @@ export async function superviseFineTuning(
     name: "supervised fine-tuning",
     baseCommand: "deno task pretrain",
     unit: "examples",
+    inWords: ({ loss }) => `the loss is ${loss.toFixed(4)} nats a token`,
     objective: () => new NextTokenObjective(),
     read: (base, say) => readExamples(settings.data, base, say),
   }, options);
@@ -88,8 +89,17 @@ function textOf({ turns }: Conversation): string {
 }
 
 /** An example as the model gets it, so that a wrong template or mask shows. */
-function describeFirst({ ids, labels }: Example, tokenizer: Tokenizer): string {
-  return `The first example:\nids: ${ids.join(" ")}\ntext: ${tokenizer.decode(ids)}\n` +
-    `labels: ${labels.join(" ")}\n` +
+export function describeFirst(
+  { ids, labels }: Example,
+  tokenizer: Pick<Tokenizer, "decode">,
+): string {
+  return `The first example:\nids: ${folded(ids)}\ntext: ${tokenizer.decode(ids)}\n` +
+    `labels: ${folded(labels)}\n` +
     `learnt: ${tokenizer.decode(labels.filter((label) => label !== IGNORED_LABEL))}`;
+}
+
+/** The first ten of some numbers, and how many there are. */
+function folded(numbers: number[]): string {
+  if (numbers.length <= 10) return numbers.join(" ");
+  return `${numbers.slice(0, 10).join(" ")} ... (${numbers.length})`;
 }

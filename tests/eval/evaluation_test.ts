@@ -355,6 +355,21 @@ Deno.test("a limit takes questions from all subjects in turn, and can be raised 
   });
 });
 
+Deno.test("a limit below the number of subjects takes from every category", async () => {
+  await inFolders(async (data, out) => {
+    // Three more of the first category stand before all others.
+    const stem = ["operating_system", "computer_architecture", "college_programming"];
+    for (const split of ["dev", "val"]) {
+      const file = (subject: string) => `${data}/${split}/${subject}_${split}.csv`;
+      for (const subject of stem) await Deno.copyFile(file("computer_network"), file(subject));
+    }
+    const subjects = [...HANDLES, ...stem];
+    await runEvaluation(settings(data, out, { subjects, limit: 3 }), fakeModel().answerer);
+    const files = await Array.fromAsync(Deno.readDir(`${out}/subjects`), ({ name }) => name);
+    assertEquals(files.sort(), ["computer_network.csv", "logic.csv", "marxism.csv"]);
+  });
+});
+
 Deno.test("bad input stops the run, or is left out when asked", async () => {
   await inFolders(async (data, out) => {
     await Deno.remove(`${data}/val/logic_val.csv`);
