@@ -252,7 +252,7 @@ function stepTicks(last: number, count: number): number[] {
 
 /** A range of an axis that begins and ends at a tick. */
 function evenRange(least: number, most: number): { min: number; max: number; interval: number } {
-  const interval = evenStep((most - least || Math.abs(most) || 1) / 4);
+  const interval = evenStep((most - least || Math.abs(most) || 1) / 5.5);
   // Three times 0.1 is 0.30000000000000004, which the axis would show.
   const rounded = (value: number) => Number(value.toPrecision(12));
   return {

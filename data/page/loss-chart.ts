@@ -53,12 +53,14 @@ export function lossChart({ title, training, validation, unit, unigramEntropy }:
   });
 }
 
-/** The mean of each step's value and those before it, `window` in all. */
+/** The mean of each step's value and its neighbours', `window` in all; at the ends, of fewer. */
 function means(points: Point[], window: number): Point[] {
-  let sum = 0;
-  return points.map(([step, value], index) => {
-    sum += value - (index < window ? 0 : points[index - window][1]);
-    return [step, sum / Math.min(index + 1, window)];
+  const sums = [0]; // of the values before each point
+  for (const [, value] of points) sums.push(sums.at(-1)! + value);
+  return points.map(([step], index) => {
+    const first = Math.max(0, index - Math.floor((window - 1) / 2));
+    const end = Math.min(points.length, index + Math.floor(window / 2) + 1);
+    return [step, (sums[end] - sums[first]) / (end - first)];
   });
 }
 

@@ -69,16 +69,16 @@ function evaluationCommand(
         ? "deno task eval demo"
         : `deno task eval ${word(results.benchmark)} --data ${word(results.data)}`,
       `--model ${word(fresh(results.model))} --out ${word(out)}`,
-      `--protocol ${word(results.protocol)} --split ${
-        word(results.split)
-      } --shots ${results.shots}`,
+      `--protocol ${word(results.protocol)} --split ${word(results.split)} --shots ${
+        word(results.shots)
+      }`,
       ...(results.subjects ? [`--subjects ${word(results.subjects.join())}`] : []),
       [
         ...(results.chainOfThought ? ["--cot"] : []),
-        ...(results.limit ? [`--limit ${results.limit}`] : []),
+        ...(results.limit ? [`--limit ${word(results.limit)}`] : []),
         ...(results.precision ? [`--precision ${word(results.precision)}`] : []),
         ...(results.problems.length > 0 ? ["--keep-going"] : []),
-        `--seed ${results.seed}`,
+        `--seed ${word(results.seed)}`,
       ].join(" "),
     ),
   ];
@@ -96,7 +96,8 @@ function command(...parts: string[]): string {
 }
 
 /** A text as a shell takes it for one word. */
-function word(text: string): string {
+function word(value: string | number): string {
+  const text = String(value);
   return /^[\p{L}\p{N}_./:,-]+$/u.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
