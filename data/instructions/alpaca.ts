@@ -9,9 +9,9 @@ import { optionalText, refuseTools, requiredText } from "./texts.ts";
  * @throws UnusableExample if there is none
  */
 export function alpacaConversation(record: RawRecord, format: SetFormat): Conversation {
-  const { system, history, question } = questionOf(record, format);
+  const { history, question, ...system } = questionOf(record, format);
   const answer = requiredText(record, format.columns.response, "the answer");
-  return { system, turns: [...history, { question, answer }] };
+  return { ...system, turns: [...history, { question, answer }] };
 }
 
 /** A record with an instruction, an input, a chosen and a rejected output. */
@@ -30,12 +30,14 @@ function questionOf(record: RawRecord, { columns }: SetFormat) {
   if (parts.length === 0) parts.push(requiredText(record, columns.prompt, "the instruction"));
   const question = parts.join("\n");
   const history = columns.history === undefined ? [] : turnsOf(record[columns.history]);
-  return { system: text("system") || undefined, history, question };
+  const system = text("system");
+  return { ...(system !== "" && { system }), history, question };
 }
 
 /** Earlier turns as LLaMA-Factory writes them: [[question, answer], …]. */
 function turnsOf(history: unknown): Turn[] {
-  if (!Array.isArray(history)) return [];
+  if (history === undefined || history === null || history === "") return [];
+  if (!Array.isArray(history)) throw new UnusableExample("its history is not a list of turns");
   return history.map((turn, index) => {
     const [question, answer] = Array.isArray(turn) ? turn : [];
     if (typeof question !== "string" || typeof answer !== "string" || answer === "") {

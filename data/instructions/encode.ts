@@ -86,7 +86,8 @@ export function encodeConversation(
 }
 
 /**
- * The tokens and labels of both answers to a question. The prompt, earlier turns included, is cut
+ * The tokens and labels of both answers to a question. As in {@linkcode encodeConversation}, each
+ * prompt and answer of earlier turns is tokenized apart. All that comes before the answers is cut
  * once, for the longer answer.
  *
  * @throws UnusableExample if no token of an answer is left, or if both answers are left the same
@@ -98,11 +99,13 @@ export function encodePreference(
   cutoff: number,
 ): PreferenceExample {
   if (chosen === rejected) throw new UnusableExample("the chosen answer is the rejected one");
-  const text =
-    history.map((turn, index) =>
-      renderer.prompt(turn.question, index, system) + renderer.answer(turn.answer)
-    ).join("") + renderer.prompt(question, history.length, system);
-  const prompt = tokenizer.encode(text);
+  const prompt = [
+    ...history.flatMap((turn, index) => [
+      renderer.prompt(turn.question, index, system),
+      renderer.answer(turn.answer),
+    ]),
+    renderer.prompt(question, history.length, system),
+  ].flatMap((text) => tokenizer.encode(text));
   const answers = [chosen, rejected].map((answer) => tokenizer.encode(renderer.answer(answer)));
   const room = shareRoom(prompt.length, Math.max(...answers.map(({ length }) => length)), cutoff);
   const kept = prompt.slice(0, room.prompt);

@@ -69,12 +69,16 @@ function examOfRow(record: RawRecord): ExamQuestion {
   const name = (wanJuan: string, other: string) =>
     isWanJuan ? wanJuan : other in record ? other : other[0].toUpperCase() + other.slice(1);
   const question = requiredText(record, name("q_main", "question"), "the question").trim();
-  const options: string[] = [];
-  for (let index = 0; index < LETTERS.length; index++) {
-    const letter = letterOf(index);
-    const option = optionalText(record, isWanJuan ? `option_${letter.toLowerCase()}` : letter);
-    if (option.trim() === "") break;
-    options.push(option.trim());
+  const given = [...LETTERS, ...FURTHER_LETTERS].map((letter) =>
+    optionalText(record, isWanJuan ? `option_${letter.toLowerCase()}` : letter).trim()
+  );
+  const options = given.slice(0, given.findLastIndex((option) => option !== "") + 1);
+  const gap = options.indexOf("");
+  if (gap >= 0) {
+    throw new UnusableExample(`its option ${LETTERS[gap]} is empty, but not a later one`);
+  }
+  if (options.length > LETTERS.length) {
+    throw new UnusableExample(`it has ${options.length} options, more than ${LETTERS.length}`);
   }
   if (options.length < 2) throw new UnusableExample("it has fewer than two options");
   const answer = requiredText(record, name("std_ans", "answer"), "the answer").trim();
@@ -97,6 +101,7 @@ function examOfRow(record: RawRecord): ExamQuestion {
 }
 
 const LETTERS = "ABCDE";
+const FURTHER_LETTERS = "FGHIJ";
 
 function letterOf(index: number): string {
   return LETTERS[index];

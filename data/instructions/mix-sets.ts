@@ -6,6 +6,8 @@ export interface SetChoice {
   name: string;
   /** A share of the set, or its weight relative to the others. */
   amount: number;
+  /** Of so many of its examples, drawn at random; of all if undefined. */
+  samples?: number;
 }
 
 /** The meaning of the amounts: see {@linkcode chooseExamples}. */
@@ -24,6 +26,7 @@ export function parseSetChoice(text: string): SetChoice {
 
 /** Whether all examples of all sets are taken, so that they need not be counted before. */
 export function wantsAll(choices: readonly SetChoice[], mix: Mix): boolean {
+  if (choices.some(({ samples }) => samples !== undefined)) return false;
   return mix === "fraction" ? choices.every(({ amount }) => amount === 1) : choices.length === 1;
 }
 
@@ -32,16 +35,17 @@ export function wantsAll(choices: readonly SetChoice[], mix: Mix): boolean {
  *
  * @param mix `fraction`: amounts are shares of each set; `weight`: amounts are in proportion to the
  *   shares of the mixture, which is as large as possible without repeating an example
- * @throws UserError for a fraction above 1
+ * @throws UserError for a fraction above 1, and for more samples than a set has examples
  */
 export function chooseExamples(
   sets: readonly { choice: SetChoice; examples: number }[],
   mix: Mix,
   seed: number,
 ): Uint8Array[] {
+  const sizes = sets.map(sizeOf);
   const scale = mix === "fraction"
     ? 1
-    : Math.min(...sets.map(({ choice, examples }) => examples / choice.amount));
+    : Math.min(...sets.map(({ choice }, index) => sizes[index] / choice.amount));
   return sets.map(({ choice: { name, amount }, examples }, index) => {
     if (mix === "fraction" && amount > 1) {
       throw new UserError(
@@ -49,10 +53,20 @@ export function chooseExamples(
           `data.mix to weight`,
       );
     }
-    const wanted = amount * (mix === "fraction" ? examples : scale);
-    const count = Math.min(examples, Math.max(1, Math.round(wanted)));
+    const wanted = amount * (mix === "fraction" ? sizes[index] : scale);
+    const count = Math.min(sizes[index], Math.max(1, Math.round(wanted)));
     const taken = new Uint8Array(examples);
     for (const example of shuffled(examples, seed, index).subarray(0, count)) taken[example] = 1;
     return taken;
   });
+}
+
+/** How many examples of a set there are to take from. */
+function sizeOf({ choice, examples }: { choice: SetChoice; examples: number }): number {
+  const { name, samples = examples } = choice;
+  if (samples <= examples) return samples;
+  throw new UserError(
+    `the set "${name}": "num_samples" is ${samples}, but it has ${examples} examples, none of which ` +
+      `is taken twice; take that key out to have all`,
+  );
 }

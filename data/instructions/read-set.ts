@@ -2,11 +2,13 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { alpacaConversation, alpacaPreference } from "./alpaca.ts";
 import { type Conversation, type Preference, UnusableExample } from "./conversation.ts";
 import { conversationsOfExamRow, type ExamStyle, isExamRow } from "./exam.ts";
-import { fillIdentity, type Identity } from "./identity.ts";
+import { fillIdentity, type Identity, isIdentitySet } from "./identity.ts";
+import { filesOf } from "../files/input-files.ts";
 import { readRecords } from "./records.ts";
 import type { InstructionSet } from "./registry.ts";
 import { formatOfRecord, type SetFormat } from "./set-format.ts";
 import { sharegptConversation, sharegptPreference } from "./sharegpt.ts";
+import { refuseBadAnswer, refuseMedia } from "./texts.ts";
 import type { RawRecord } from "./raw-record.ts";
 
 /** Counts the records that were passed over. */
@@ -45,11 +47,12 @@ export function readConversations(
   problems: Problems,
 ): AsyncGenerator<Conversation> {
   return readSet(set, identity, problems, (record, format) => {
-    if (isExamRow(record)) return conversationsOfExamRow(record, exams);
+    if (!set.isDeclared && isExamRow(record)) return conversationsOfExamRow(record, exams);
     if (format === undefined) throw unknownFields(record);
     if (format.ranking) {
       throw new UserError(`the set "${set.name}" holds pairs of answers: it is for deno task dpo`);
     }
+    refuseBadAnswer(record, format.columns.kto_tag);
     const convert = format.formatting === "alpaca" ? alpacaConversation : sharegptConversation;
     return [convert(record, format)];
   });
@@ -86,16 +89,22 @@ async function* readSet<T extends object>(
 ): AsyncGenerator<T> {
   let found = false;
   let { format } = set;
-  for await (const { place, record } of readRecords(set.path)) {
-    try {
-      if (record instanceof UnusableExample) throw record;
-      format ??= formatOfRecord(record);
-      const examples = convert(record, format);
-      found = true;
-      for (const example of examples) yield withIdentity(example, identity);
-    } catch (error) {
-      if (!(error instanceof UnusableExample)) throw error;
-      problems.add(`${set.path}, ${place}`, error.message);
+  const isIdentity = isIdentitySet(set);
+  for (const path of await filesOf([set.path])) {
+    for await (const { place, record } of readRecords(path)) {
+      try {
+        if (record instanceof UnusableExample) throw record;
+        if (!set.isDeclared) refuseMedia(record);
+        format ??= formatOfRecord(record);
+        const examples = convert(record, format);
+        found = true;
+        for (const example of examples) {
+          yield isIdentity ? withIdentity(example, identity) : example;
+        }
+      } catch (error) {
+        if (!(error instanceof UnusableExample)) throw error;
+        problems.add(`${path}, ${place}`, error.message);
+      }
     }
   }
   if (found) return;

@@ -20,11 +20,13 @@ export type Column =
   | "system"
   | "tools"
   | "chosen"
-  | "rejected";
+  | "rejected"
+  | "kto_tag";
 
-const COLUMNS: readonly Column[] = [
+/** All columns. */
+export const COLUMNS: readonly Column[] = [
   ...["prompt", "query", "response", "history", "messages"] as const,
-  ...["system", "tools", "chosen", "rejected"] as const,
+  ...["system", "tools", "chosen", "rejected", "kto_tag"] as const,
 ];
 
 /** A part or role of a message, by the name that LLaMA-Factory gives it. */
@@ -37,19 +39,22 @@ export type Tag =
   | "function_tag"
   | "system_tag";
 
-const TAGS: readonly Tag[] = [
+/** All tags. */
+export const TAGS: readonly Tag[] = [
   ...["role_tag", "content_tag", "user_tag", "assistant_tag"] as const,
   ...["observation_tag", "function_tag", "system_tag"] as const,
 ];
 
-const DEFAULT_COLUMNS: SetFormat["columns"] = {
+/** The names of columns where none are declared. */
+export const DEFAULT_COLUMNS: SetFormat["columns"] = {
   prompt: "instruction",
   query: "input",
   response: "output",
   messages: "conversations",
 };
 
-const DEFAULT_TAGS: SetFormat["tags"] = {
+/** The names of parts and roles where none are declared. */
+export const DEFAULT_TAGS: SetFormat["tags"] = {
   role_tag: "from",
   content_tag: "value",
   user_tag: "human",
@@ -59,7 +64,8 @@ const DEFAULT_TAGS: SetFormat["tags"] = {
   system_tag: "system",
 };
 
-const OPENAI_TAGS: SetFormat["tags"] = {
+/** The names of parts and roles in OpenAI's chats. */
+export const OPENAI_TAGS: SetFormat["tags"] = {
   role_tag: "role",
   content_tag: "content",
   user_tag: "user",
@@ -67,19 +73,6 @@ const OPENAI_TAGS: SetFormat["tags"] = {
   observation_tag: "tool",
   system_tag: "system",
 };
-
-/**
- * The format that an entry of `dataset_info.json` describes. By LLaMA-Factory's rule, a map of
- * columns or tags replaces all of the defaults: what it does not name is not read.
- */
-export function declaredFormat(entry: Record<string, unknown>): SetFormat {
-  return {
-    formatting: entry.formatting === "sharegpt" ? "sharegpt" : "alpaca",
-    ranking: entry.ranking === true,
-    columns: named(COLUMNS, entry.columns) ?? DEFAULT_COLUMNS,
-    tags: named(TAGS, entry.tags) ?? DEFAULT_TAGS,
-  };
-}
 
 /**
  * The format of a file without an entry, by the fields of its first record; undefined if unknown.
@@ -92,6 +85,7 @@ export function formatOfRecord(record: Record<string, unknown>): SetFormat | und
     history: "history",
     chosen: "chosen",
     rejected: "rejected",
+    kto_tag: "kto_tag",
   };
   const isChat = "conversations" in record || "messages" in record;
   if (!isChat && !("instruction" in record)) return undefined;
@@ -105,15 +99,4 @@ export function formatOfRecord(record: Record<string, unknown>): SetFormat | und
     },
     tags: "messages" in record ? OPENAI_TAGS : DEFAULT_TAGS,
   };
-}
-
-function named<Name extends string>(
-  names: readonly Name[],
-  map: unknown,
-): Partial<Record<Name, string>> | undefined {
-  if (typeof map !== "object" || map === null) return undefined;
-  const values = map as Record<string, unknown>;
-  return Object.fromEntries(
-    names.filter((name) => typeof values[name] === "string").map((name) => [name, values[name]]),
-  ) as Partial<Record<Name, string>>;
 }

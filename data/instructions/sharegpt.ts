@@ -9,11 +9,11 @@ import { optionalText, refuseTools } from "./texts.ts";
  * @throws UnusableExample if the roles do not alternate, or if there is none
  */
 export function sharegptConversation(record: RawRecord, format: SetFormat): Conversation {
-  const { system, texts } = messagesOf(record, format);
+  const { texts, ...system } = messagesOf(record, format);
   if (texts.length === 0 || texts.length % 2 !== 0) {
     throw new UnusableExample("its last message is not the assistant's");
   }
-  return { system, turns: inTurns(texts) };
+  return { ...system, turns: inTurns(texts) };
 }
 
 /**
@@ -21,7 +21,7 @@ export function sharegptConversation(record: RawRecord, format: SetFormat): Conv
  * after it.
  */
 export function sharegptPreference(record: RawRecord, format: SetFormat): Preference {
-  const { system, texts } = messagesOf(record, format);
+  const { texts, ...system } = messagesOf(record, format);
   if (texts.length % 2 !== 1) {
     throw new UnusableExample("its last message before the answers is not the user's");
   }
@@ -31,7 +31,7 @@ export function sharegptPreference(record: RawRecord, format: SetFormat): Prefer
     return message.text;
   };
   return {
-    system,
+    ...system,
     history: inTurns(texts.slice(0, -1)),
     question: texts.at(-1)!,
     chosen: answer("chosen"),
@@ -56,7 +56,7 @@ function messagesOf(record: RawRecord, format: SetFormat) {
     expectRole(role, expected, format, `message ${i + 1 + Number(hasSystem)}`);
     return text;
   });
-  return { system: system || undefined, texts };
+  return { ...(system !== "" && { system }), texts };
 }
 
 function messageOf(message: unknown, { tags }: SetFormat, where: string) {
@@ -65,7 +65,8 @@ function messageOf(message: unknown, { tags }: SetFormat, where: string) {
     throw new UnusableExample(`${where} is not a message`);
   }
   const values = message as RawRecord;
-  if (values.tool_calls) {
+  const { tool_calls: calls } = values;
+  if (Array.isArray(calls) ? calls.length > 0 : calls) {
     throw new UnusableExample(`${where} calls a tool, which is not trained here`);
   }
   const text = values[contentTag];

@@ -33,3 +33,28 @@ export function refuseTools(record: RawRecord, name: string | undefined): void {
     throw new UnusableExample("it offers tools, and calling tools is not trained here");
   }
 }
+
+/**
+ * Refuses an answer that is marked as a bad one, which nobody wants to be learnt.
+ *
+ * @param name the column of the mark, if there is one: true for a good answer
+ * @throws UnusableExample for such a record
+ */
+export function refuseBadAnswer(record: RawRecord, name: string | undefined): void {
+  const mark = name === undefined ? undefined : record[name] ?? undefined;
+  if (mark === undefined || String(mark).toLowerCase() === "true") return;
+  throw new UnusableExample(
+    String(mark).toLowerCase() === "false"
+      ? `its answer is marked as a bad one ("${name}" is false)`
+      : `its "${name}" is neither true nor false`,
+  );
+}
+
+/** Refuses a record that shows or plays something. @throws UnusableExample for such a record */
+export function refuseMedia(record: RawRecord): void {
+  const media = ["images", "videos", "audios"].find((name) => {
+    const value = record[name];
+    return Array.isArray(value) ? value.length > 0 : typeof value === "string" && value !== "";
+  });
+  if (media) throw new UnusableExample(`it has ${media}, and this model reads text alone`);
+}

@@ -112,6 +112,19 @@ Deno.test("a preference has one prompt and two answers, cut by the longer one", 
   );
 });
 
+Deno.test("earlier turns of a preference have the tokens that they have in a conversation", () => {
+  /** Like Qwen's, it makes one token of two line feeds: where texts are joined, tokens change. */
+  const pairs = {
+    encode: (text: string) => [...text.matchAll(/\n\n|[^]/g)].map(([s]) => s.length),
+  };
+  const earlier = { question: "列举", answer: "\n- 一" };
+  const rules = { cutoff: 1000, trainOnPrompt: false, maskHistory: false };
+  const last = { question: "还有", answer: "二" };
+  const taught = encodeConversation({ turns: [earlier, last] }, pairs, chatRenderer, rules);
+  const pair = { history: [earlier], question: "还有", chosen: "二", rejected: "三四" };
+  assertEquals(encodePreference(pair, pairs, chatRenderer, 1000).chosen.ids, taught.ids);
+});
+
 Deno.test("examples come out of the store as they went in, across its pages", () => {
   const examples = [[1, 2, 3], new Array(2 ** 20 - 4).fill(151935), [7, 8, 9, 10], [11]]
     .map((ids) => ({ ids, labels: ids.with(0, -100) }));

@@ -6,6 +6,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { createHash } from "node:crypto";
 import type { Conversation, Preference } from "../../data/instructions/conversation.ts";
 import type { ExamStyle } from "../../data/instructions/exam.ts";
 import { chooseExamples, parseSetChoice } from "../../data/instructions/mix-sets.ts";
@@ -98,6 +99,116 @@ Deno.test("sharegpt and OpenAI: a system message, several turns, other names for
     },
   };
   assertEquals(await conversations([openai], entry), [expected]);
+  assertEquals(await conversations([openai], { formatting: "openai" }), [expected]);
+});
+
+Deno.test("a table of instructions is read by its header, compressed or not", async () => {
+  const table = 'instruction,input,output\r\n翻译,春,spring\r\n你好,,"您好，\n旅人"\r\n';
+  const expected = [
+    { turns: [{ question: "翻译\n春", answer: "spring" }] },
+    { turns: [{ question: "你好", answer: "您好，\n旅人" }] },
+  ];
+  assertEquals(await conversations(table, undefined, "set.csv"), expected);
+  const columns = { prompt: "q", response: "a" };
+  const named = table.replace("instruction", "q").replace("output", "a").replace("春", "");
+  const [first, second] = expected;
+  const plain = { turns: [{ ...first.turns[0], question: "翻译" }] };
+  assertEquals(await conversations(named, { columns }, "set.CSV"), [plain, second]);
+  const { problems } = await read(table + "a,b,c,d\r\n", undefined, readConversations, "set.csv");
+  assertStringIncludes(problems.first[0], "line 5: it has 4 cells, but there are 3 columns");
+  const twice = "instruction,output,output\na,b,c\n";
+  await assertRejects(
+    () => conversations(twice, undefined, "s.csv"),
+    UserError,
+    "two columns output",
+  );
+});
+
+Deno.test("every key of dataset_info.json is honoured, or refused by its name", async () => {
+  const record = { instruction: "一加一？", output: "二" };
+  const columns = { prompt: "instruction", response: "output" };
+  const found = [{ turns: [{ question: "一加一？", answer: "二" }] }];
+  const honoured = {
+    ...{ hf_hub_url: "a/b", ms_hub_url: null, formatting: "alpaca", ranking: false },
+    ...{ split: "train", subset: null, columns: { ...columns, history: null, images: null } },
+    file_sha1: createHash("sha1").update(JSON.stringify([record])).digest("hex"),
+  };
+  assertEquals(await conversations([record], honoured), found);
+  const refused: [entry: object, message: string][] = [
+    [{ colums: columns }, 'the key "colums" is unknown; did you mean "columns"?'],
+    [{ subset: "zh" }, '"subset" chooses a part'],
+    [{ folder: "a" }, '"folder" chooses a part'],
+    [{ split: "train[:10%]" }, '"split" chooses a part'],
+    [{ formatting: "sharegtp" }, '"formatting" must be "alpaca", "sharegpt" or "openai"'],
+    [{ ranking: "yes" }, '"ranking" must be true or false'],
+    [{ num_samples: 1.5 }, '"num_samples" must be a whole number'],
+    [{ file_sha1: "0".repeat(40) }, "is not the file whose"],
+    [{ columns: ["prompt"] }, '"columns" must be an object'],
+    [{ columns: { promt: "q" } }, '"promt" is not one of the columns; did you mean "prompt"?'],
+    [{ columns: { prompt: 1 } }, '"prompt" of "columns" must be text'],
+    [{ columns: { ...columns, images: "images" } }, 'the column "images" is not read'],
+    [{ columns: { messages: "m" } }, 'the column "messages" is of the formatting "sharegpt"'],
+    [{ formatting: "openai", columns }, 'the column "prompt" is of the formatting "alpaca"'],
+    [{ columns: { ...columns, chosen: "c" } }, 'the column "chosen" is of pairs'],
+    [{ ranking: true, columns }, 'need the column "chosen"'],
+    [{ tags: { role_tag: "role" } }, '"tags" are for the formatting'],
+    [{ formatting: "sharegpt", tags: { user: "u" } }, '"user" is not one of the tags'],
+    [{ file_name: "../set.json" }, "leads out of the folder"],
+    [{ file_name: "a/../../set.json" }, "leads out of the folder"],
+  ];
+  for (const [entry, message] of refused) {
+    const error = await assertRejects(() => conversations([record], entry), UserError, message);
+    assertStringIncludes(error.message, 'the set "mine" of dataset_info.json: ');
+  }
+});
+
+Deno.test("a set may be a folder of files, or lie anywhere if its whole path is given", () =>
+  inTemporaryFolder(async (dir) => {
+    const of = (name: string) => JSON.stringify({ instruction: name, output: "答" });
+    await Deno.mkdir(`${dir}/data/parts`, { recursive: true });
+    await Deno.writeTextFile(`${dir}/data/parts/b.jsonl`, of("二") + "\n");
+    await Deno.writeTextFile(`${dir}/data/parts/a.json`, `[${of("一")}]`);
+    await Deno.writeTextFile(`${dir}/elsewhere.json`, `[${of("三")}]`);
+    const registry = {
+      folder: { file_name: "parts" },
+      elsewhere: { file_name: `${dir}/elsewhere.json` },
+    };
+    await Deno.writeTextFile(`${dir}/data/dataset_info.json`, JSON.stringify(registry));
+    const questions = async (name: string) => {
+      const [set] = findSets([name], [`${dir}/data`]);
+      const read = readConversations(set, OPTIONS, new Problems());
+      return (await Array.fromAsync(read)).map(({ turns }) => turns[0].question);
+    };
+    assertEquals(await questions("folder"), ["一", "二"]);
+    assertEquals(await questions("elsewhere"), ["三"]);
+  }));
+
+Deno.test("what an entry declares is read, whatever else a record looks like", async () => {
+  const row = { question: "首都是哪里？", A: "北京", B: "上海", answer: "A", why: "是北京。" };
+  const columns = { prompt: "question", response: "why" };
+  const expected = [{ turns: [{ question: "首都是哪里？", answer: "是北京。" }] }];
+  assertEquals(await conversations([row], { columns }), expected);
+  assertEquals((await conversations([row], {}))[0].turns[0].answer, "A", "nothing is declared");
+});
+
+Deno.test("answers marked as bad, pictures and history of another kind are passed over", async () => {
+  const good = { instruction: "问", output: "答", kto_tag: true };
+  const bad = [
+    { ...good, kto_tag: false },
+    { ...good, kto_tag: 1 },
+    { ...good, images: ["a.png"] },
+    { ...good, history: "你好" },
+  ];
+  const { found, problems } = await read([good, ...bad], undefined, readConversations);
+  assertEquals(found.length, 1);
+  assertEquals(problems.first.map((problem) => problem.replace(/^.*?, /, "")), [
+    'entry 2: its answer is marked as a bad one ("kto_tag" is false)',
+    'entry 3: its "kto_tag" is neither true nor false',
+    "entry 4: it has images, and this model reads text alone",
+    "entry 5: its history is not a list of turns",
+  ]);
+  const columns = { prompt: "instruction", response: "output", kto_tag: "kto_tag" };
+  assertEquals((await conversations([good, bad[0]], { columns })).length, 1);
 });
 
 Deno.test("ranking: pairs of answers in both formats", async () => {
@@ -127,7 +238,13 @@ Deno.test("identity sets are filled in, in both spellings", async () => {
   ];
   const answer = "我是小钢，由炼钢者训练。";
   const turns = [{ question: "你是谁", answer }];
-  assertEquals(await conversations(records), [{ turns }, { turns }]);
+  for (const file of ["identity.json", "self_cognition.jsonl"]) {
+    assertEquals(await conversations(records, undefined, file), [{ turns }, { turns }]);
+  }
+  const asWritten = records.map(({ instruction: question, output: answer }) => ({
+    turns: [{ question, answer }],
+  }));
+  assertEquals(await conversations(records, undefined, "templates.json"), asWritten);
 });
 
 Deno.test("exam rows of WanJuan and of the benchmarks become questions", async () => {
@@ -178,6 +295,10 @@ Deno.test("what cannot be learnt from is passed over, counted and named", async 
     "entry 5: message 2 belongs to a tool call, which is not trained here",
     'entry 6: its "conversations" is not a list of messages',
   ]);
+  const options = { question: "几", A: "一", B: "二", D: "四", answer: "A" };
+  await assertRejects(() => conversations([options]), UserError, "its option C is empty");
+  const more = { ...options, C: "三", E: "五", F: "六" };
+  await assertRejects(() => conversations([more]), UserError, "it has 6 options, more than 5");
   const tools = { ...good, tools: '[{"name": "weather"}]' };
   await assertRejects(() => conversations([tools]), UserError, "it offers tools");
   await assertRejects(() => conversations([{ a: 1 }]), UserError, "its fields (a)");
@@ -217,7 +338,7 @@ Deno.test("a set that is not there is named, with what to do", async () => {
     assertEquals(set.path, `${dir}/elsewhere/identity.json`);
     const misspelt = { chats: { file_name: "elsewhere/identity.json", formatting: "sharegtp" } };
     await Deno.writeTextFile(`${dir}/dataset_info.json`, JSON.stringify(misspelt));
-    assertThrows(find("chats"), UserError, 'expected "alpaca" or "sharegpt"');
+    assertThrows(find("chats"), UserError, '"formatting" must be "alpaca"');
   });
 });
 
@@ -235,6 +356,11 @@ Deno.test("sets are mixed by fraction or by weight, the same way for the same se
   assertEquals(fraction, chooseExamples(sets(1, 0.2), "fraction", 7));
   assert(String(fraction) !== String(chooseExamples(sets(1, 0.2), "fraction", 8)));
   assertEquals(counts(chooseExamples(sets(1, 4), "weight", 7)), [13, 50]);
+  const drawn = (samples: number) => [
+    { choice: { name: "a", amount: 0.5, samples }, examples: 100 },
+  ];
+  assertEquals(counts(chooseExamples(drawn(10), "fraction", 7)), [5]);
+  assertThrows(() => chooseExamples(drawn(101), "fraction", 7), UserError, '"num_samples" is 101');
   assertThrows(
     () => chooseExamples(sets(2, 1), "fraction", 7),
     UserError,

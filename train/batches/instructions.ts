@@ -33,9 +33,10 @@ export async function takeExamples<T>(
   take: (example: T) => void,
   say: (text: string) => void,
 ): Promise<void> {
-  const choices = data.sets.map(parseSetChoice);
-  const names = choices.map(({ name }) => name).filter((name) => name !== "embedded");
+  const named = data.sets.map(parseSetChoice);
+  const names = named.map(({ name }) => name).filter((name) => name !== "embedded");
   const files = new Map(findSets(names, data.dir).map((set) => [set.name, set]));
+  const choices = named.map((choice) => ({ ...choice, samples: files.get(choice.name)?.samples }));
   const sets: NamedSet<T>[] = [];
   for (const { name } of choices) {
     const file = files.get(name);
