@@ -34,7 +34,7 @@ Deno.test("a benchmark is scored, written, and set beside published models", () 
       const out = `${folder}/${letter}`;
       const text = await printed("ceval", "--model", `always:${letter}`, ...asks, "--out", out);
       assert(text.includes(`C-Eval val, official, 5 shots: always:${letter}\n`));
-      assert(text.endsWith(`written to ${out}`));
+      assert(text.includes(`written to ${out}\nNext: `) && text.endsWith(" task report runs"));
     }
     const table = (await printed("compare", `${folder}/A`, `${folder}/B`)).split("\n");
     assertEquals(
