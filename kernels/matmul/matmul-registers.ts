@@ -1,5 +1,10 @@
 import { numberType, vectorOf } from "../runtime/dispatch.ts";
-import type { MatmulKernel, MatrixProduct } from "./product.ts";
+import {
+  type MatmulKernel,
+  type MatrixProduct,
+  type ProductPlaces,
+  productPlaces,
+} from "./product.ts";
 import { range } from "../wgsl/range.ts";
 
 /** Invocations of a workgroup, side by side along n: one SIMD register of a CPU core. */
@@ -15,13 +20,20 @@ const COLUMN_VECTORS = 4;
  * The matrix product for software drivers: no barriers, no workgroup memory, everything in
  * registers, loads in vectors of 4 where the shape allows. Mesa's llvmpipe turns a load at an
  * address that the lanes do not share into one scalar load a lane, so vectors quarter their number.
+ *
+ * @param locate WGSL that declares the places of `productPlaces` where they are not the batch's own;
+ *   the bounds of sums are multiples of 4, and all k in the layout `nt`
  */
-export function registerKernel(product: MatrixProduct): MatmulKernel {
-  return product.layout === "nt" ? alongK(product) : alongN(product);
+export function registerKernel(product: MatrixProduct, locate?: string): MatmulKernel {
+  return product.layout === "nt" ? alongK(product, locate) : alongN(product, locate);
 }
 
 /** Both operands hold k contiguously: vectors run along k. */
-function alongK({ batch, m, n, k, accumulate, bias }: MatrixProduct): MatmulKernel {
+function alongK(
+  { batch, m, n, k, accumulate, bias }: MatrixProduct,
+  locate?: string,
+): MatmulKernel {
+  const places = productPlaces(k, locate !== undefined);
   const width = vectorOf(k);
   const type = numberType(width);
   const rows = range(ROWS);
@@ -30,15 +42,15 @@ function alongK({ batch, m, n, k, accumulate, bias }: MatrixProduct): MatmulKern
   const code = `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(local_invocation_id) lane: vec3u, @builtin(workgroup_id) group: vec3u) {
-  let row = group.y * ${ROWS}u;
+  ${locate ?? ""}let row = group.y * ${ROWS}u;
   let column = group.x * ${LANES * COLUMNS}u + lane.x;
   ${
-    rows.map((i) => `let a${i} = ${offset("group.z", m, k, `min(row + ${i}u, ${m - 1}u)`, width)};`)
+    rows.map((i) => `let a${i} = ${offset(places.a, m, k, `min(row + ${i}u, ${m - 1}u)`, width)};`)
       .join("\n  ")
   }
   ${
     columns.map((j) =>
-      `let b${j} = ${offset("group.z", n, k, `min(column + ${j * LANES}u, ${n - 1}u)`, width)};`
+      `let b${j} = ${offset(places.b, n, k, `min(column + ${j * LANES}u, ${n - 1}u)`, width)};`
     ).join("\n  ")
   }
   ${each(rows, columns, (i, j) => `var c${i}_${j} = 0f;`)}
@@ -57,7 +69,7 @@ fn main(@builtin(local_invocation_id) lane: vec3u, @builtin(workgroup_id) group:
         columns.map((j) => {
           const at = `column + ${j * LANES}u`;
           const sum = `c${i}_${j}${bias ? ` + bias[group.z * ${n}u + ${at}]` : ""}`;
-          const index = `(group.z * ${m}u + row + ${i}u) * ${n}u + ${at}`;
+          const index = `(${places.c} * ${m}u + row + ${i}u) * ${n}u + ${at}`;
           return `if (${at} < ${n}u) { c[${index}] ${accumulate ? "+=" : "="} c_type(${sum}); }`;
         }).join("\n    ")
       }
@@ -73,7 +85,11 @@ fn main(@builtin(local_invocation_id) lane: vec3u, @builtin(workgroup_id) group:
 }
 
 /** `b` holds n contiguously: vectors run along the columns of c. */
-function alongN({ layout, batch, m, n, k, accumulate, bias }: MatrixProduct): MatmulKernel {
+function alongN(
+  { layout, batch, m, n, k, accumulate, bias }: MatrixProduct,
+  locate?: string,
+): MatmulKernel {
+  const places = productPlaces(k, locate !== undefined);
   const width = vectorOf(n);
   const type = numberType(width);
   const columnsPerLane = width === 4 ? COLUMN_VECTORS : COLUMNS;
@@ -85,7 +101,7 @@ function alongN({ layout, batch, m, n, k, accumulate, bias }: MatrixProduct): Ma
   const depth = layout === "nn" ? widthA : 1;
   const product = (step: number) =>
     `{
-      let line = (group.z * ${k}u + k + ${step}u) * ${wide}u;
+      let line = (${places.b} * ${k}u + k + ${step}u) * ${wide}u;
       ${columns.map((j) => `let y${j} = ${type}(b[line + b${j}]);`).join(" ")}
       ${
       each(rows, columns, (i, j) => `c${i}_${j} += ${elementOfA(layout, widthA, i, step)} * y${j};`)
@@ -94,12 +110,12 @@ function alongN({ layout, batch, m, n, k, accumulate, bias }: MatrixProduct): Ma
   const code = `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(local_invocation_id) lane: vec3u, @builtin(workgroup_id) group: vec3u) {
-  let row = group.y * ${ROWS}u;
+  ${locate ?? ""}let row = group.y * ${ROWS}u;
   let column = group.x * ${LANES * columnsPerLane}u + lane.x;
   ${columns.map((j) => `let b${j} = min(column + ${j * LANES}u, ${wide - 1}u);`).join(" ")}
   ${each(rows, columns, (i, j) => `var c${i}_${j} = ${type}();`)}
-  for (var k = 0u; k < ${k}u; k += ${depth}u) {
-    ${loadsOfA(layout, widthA, m, k).join(" ")}
+  for (var k = ${places.firstK}; k < ${places.endK}; k += ${depth}u) {
+    ${loadsOfA(layout, widthA, m, k, places).join(" ")}
     ${range(depth).map(product).join("\n    ")}
   }
   ${
@@ -109,7 +125,7 @@ fn main(@builtin(local_invocation_id) lane: vec3u, @builtin(workgroup_id) group:
         columns.map((j) => {
           const at = `column + ${j * LANES}u`;
           const sum = `c${i}_${j}${bias ? ` + ${biasVector(n, at, width)}` : ""}`;
-          const index = `(group.z * ${m}u + row + ${i}u) * ${wide}u + ${at}`;
+          const index = `(${places.c} * ${m}u + row + ${i}u) * ${wide}u + ${at}`;
           return `if (${at} < ${wide}u) { c[${index}] ${accumulate ? "+=" : "="} c_type(${sum}); }`;
         }).join("\n    ")
       }
@@ -125,17 +141,23 @@ fn main(@builtin(local_invocation_id) lane: vec3u, @builtin(workgroup_id) group:
 }
 
 /** The rows of `a` that an invocation needs at `k`, clamped to the last one. */
-function loadsOfA(layout: MatrixProduct["layout"], width: 1 | 4, m: number, k: number): string[] {
+function loadsOfA(
+  layout: MatrixProduct["layout"],
+  width: 1 | 4,
+  m: number,
+  k: number,
+  { a }: ProductPlaces,
+): string[] {
   const type = numberType(width);
   if (layout === "nn") {
     return range(ROWS).map((i) =>
-      `let x${i} = ${type}(a[((group.z * ${m}u + min(row + ${i}u, ${
+      `let x${i} = ${type}(a[((${a} * ${m}u + min(row + ${i}u, ${
         m - 1
       }u)) * ${k}u + k) / ${width}u]);`
     );
   }
   return range(ROWS / width).map((i) =>
-    `let x${i} = ${type}(a[((group.z * ${k}u + k) * ${m}u + min(row + ${i * width}u, ${
+    `let x${i} = ${type}(a[((${a} * ${k}u + k) * ${m}u + min(row + ${i * width}u, ${
       m - width
     }u)) / ${width}u]);`
   );

@@ -1,5 +1,5 @@
 import { vectorOf } from "../runtime/dispatch.ts";
-import type { MatmulKernel, MatrixProduct } from "./product.ts";
+import { type MatmulKernel, type MatrixProduct, productPlaces } from "./product.ts";
 import { range } from "../wgsl/range.ts";
 
 /** Depth of the slab of k that a workgroup stages at a time. */
@@ -13,11 +13,16 @@ const ENOUGH_TILES = 128;
  * The matrix product for GPUs in plain f32: tiles of `a` and `b` staged in workgroup memory as
  * [k][row / 4], the next slab fetched into registers while the current one is multiplied, every
  * loop inside a slab unrolled.
+ *
+ * @param locate WGSL that declares the places of `productPlaces` where they are not the batch's own;
+ *   `first_k` is a multiple of 16
  */
-export function tiledKernel(product: MatrixProduct): MatmulKernel {
+export function tiledKernel(product: MatrixProduct, locate?: string): MatmulKernel {
   const { layout, batch, m, n, k } = product;
   const tiles = (tile: number) => Math.ceil(m / tile) * Math.ceil(n / tile) * batch;
-  const tile = tiles(128) >= ENOUGH_TILES ? 128 : 64;
+  const tile = tiles(128) >= ENOUGH_TILES && !(locate && m <= 64) ? 128 : 64;
+  const places = productPlaces(k, locate !== undefined);
+  const offsetK = locate ? "first_k + " : "";
   const a = new TiledOperand("a", m, k, layout !== "tn", tile);
   const b = new TiledOperand("b", n, k, layout === "nt", tile);
   const vectorC = vectorOf(n);
@@ -30,7 +35,7 @@ ${b.declarations()}
 
 @compute @workgroup_size(${SIDE * SIDE})
 fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
-  let first_row = group.y * ${tile}u;
+  ${locate ?? ""}let first_row = group.y * ${tile}u;
   let first_column = group.x * ${tile}u;
   let x = thread % ${SIDE}u;
   let y = thread / ${SIDE}u;
@@ -44,20 +49,20 @@ fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) gro
       .join("\n  ")
   }
   var next: mat4x4f;
-  if (carries_a) { next = fetch_a(group.z, first_row + block_a.x, block_a.y); }
-  if (carries_b) { next = fetch_b(group.z, first_column + block_b.x, block_b.y); }
-  for (var k = 0u; k < ${k}u; k += ${DEPTH}u) {
+  if (carries_a) { next = fetch_a(${places.a}, first_row + block_a.x, ${offsetK}block_a.y); }
+  if (carries_b) { next = fetch_b(${places.b}, first_column + block_b.x, ${offsetK}block_b.y); }
+  for (var k = ${places.firstK}; k < ${places.endK}; k += ${DEPTH}u) {
     workgroupBarrier();
     if (carries_a) { ${a.stage("block_a", "next")} }
     if (carries_b) { ${b.stage("block_b", "next")} }
     workgroupBarrier();
-    if (carries_a) { next = fetch_a(group.z, first_row + block_a.x, k + ${DEPTH}u + block_a.y); }
-    if (carries_b) { next = fetch_b(group.z, first_column + block_b.x, k + ${DEPTH}u + block_b.y); }
+    if (carries_a) { next = fetch_a(${places.a}, first_row + block_a.x, k + ${DEPTH}u + block_a.y); }
+    if (carries_b) { next = fetch_b(${places.b}, first_column + block_b.x, k + ${DEPTH}u + block_b.y); }
     ${range(DEPTH).map((depth) => multiply(depth, tile, quads)).join("\n    ")}
   }
   ${
     rows.map(({ quad, row }) =>
-      quads.map((j) => store(product, vectorC, quad, row, j)).join("\n  ")
+      quads.map((j) => store(product, vectorC, places.c, quad, row, j)).join("\n  ")
     ).join("\n  ")
   }
 }`;
@@ -144,13 +149,14 @@ function multiply(depth: number, tile: number, quads: number[]): string {
 function store(
   { m, n, accumulate, bias }: MatrixProduct,
   vector: 1 | 4,
+  batch: string,
   quad: number,
   row: number,
   j: number,
 ) {
   const sum = `c${quad}${row}_${j}`;
   const assign = accumulate ? "+=" : "=";
-  const biasAt = (part: number) => `bias[group.z * ${n}u + column + ${part}u]`;
+  const biasAt = (part: number) => `bias[${batch} * ${n}u + column + ${part}u]`;
   const lines = vector === 4
     ? `c[start / 4u] ${assign} c_type(${sum}${
       bias ? ` + vec4f(${range(4).map(biasAt).join(", ")})` : ""
@@ -163,7 +169,7 @@ function store(
   return `{
     let row = first_row + ${quad * 64 + row}u + y * 4u;
     let column = first_column + ${j * 64}u + x * 4u;
-    let start = (group.z * ${m}u + row) * ${n}u + column;
+    let start = (${batch} * ${m}u + row) * ${n}u + column;
     if (row < ${m}u && column < ${n}u) { ${lines} }
   }`;
 }

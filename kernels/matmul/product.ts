@@ -45,6 +45,25 @@ export interface MatrixOperands {
   readonly sliceC?: Slice;
 }
 
+/** WGSL of where the operands of one product of a batch lie, in products, and of what its sums run over. */
+export interface ProductPlaces {
+  readonly a: string;
+  readonly b: string;
+  readonly c: string;
+  readonly firstK: string;
+  readonly endK: string;
+}
+
+/**
+ * The places of product `group.z` of a batch: one behind the other, and sums over all k; or what a
+ * kernel's beginning has declared as `batch_a`, `batch_b`, `batch_c`, `first_k` and `end_k`.
+ */
+export function productPlaces(k: number, isDeclared: boolean): ProductPlaces {
+  return isDeclared
+    ? { a: "batch_a", b: "batch_b", c: "batch_c", firstK: "first_k", endK: "end_k" }
+    : { a: "group.z", b: "group.z", c: "group.z", firstK: "0u", endK: `${k}u` };
+}
+
 /** A kernel that computes a whole product in one dispatch. */
 export interface MatmulKernel {
   readonly code: string;

@@ -1,4 +1,5 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
+import type { ExpertBalance } from "../../kernels/mixture-of-experts/expert-balance.ts";
 import { orderTokens, type TokenOrder } from "../../kernels/layers/embedding.ts";
 import type { Graph, Tensor } from "../../kernels/runtime/graph.ts";
 import { layOutSequences, sequenceInputs, type Sequences } from "../../kernels/layers/sequences.ts";
@@ -14,6 +15,8 @@ export interface Batch {
   readonly sequences: Sequences;
   /** Needed in training only. */
   readonly order: TokenOrder;
+  /** In training, the loss that keeps the choice of experts even, if the network chooses any. */
+  readonly balance?: ExpertBalance;
 }
 
 /** Declares a batch of `tokens` rows holding at most `sequences` sequences, none over `longest`. */

@@ -71,6 +71,15 @@ export class ConfigReader {
     if (this.value(key) !== undefined) this.choice(key, allowed);
   }
 
+  /** A list of numbers in a range; empty where the key is missing. */
+  numbers(key: string, range: NumberRange): number[] {
+    const values = this.value(key) ?? [];
+    if (!Array.isArray(values) || !values.every((value) => isInRange(value, range))) {
+      this.refuse(key, `a list of numbers, each ${rangeInWords(range)}`);
+    }
+    return values;
+  }
+
   /** A token id, a list of them, or nothing. */
   ids(key: string): number[] {
     const value = this.value(key) ?? [];

@@ -1,4 +1,5 @@
 import { isRecord } from "../../data/files/is-record.ts";
+import type { BalancedExperts } from "../../kernels/mixture-of-experts/expert-balance.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Network } from "./architectures/architecture.ts";
 import { ARCHITECTURES } from "./architectures/architectures.ts";
@@ -86,4 +87,13 @@ export function configToJson(config: ModelConfig): Record<string, unknown> {
 /** Whether no token's logits depend on later tokens of its sequence. */
 export function isCausal({ layers }: ModelConfig): boolean {
   return layers.every(({ feedForward }) => feedForward.causal);
+}
+
+/** The layers that send tokens to experts which a loss keeps evenly used, if there are any. */
+export function balancedExperts(
+  { layers }: ModelConfig,
+): BalancedExperts & { readonly balanceWeight: number } | undefined {
+  const routings = layers.map(({ feedForward }) => feedForward.routing)
+    .filter((routing) => routing !== undefined && routing.balanceWeight > 0);
+  return routings[0] && { ...routings[0], layers: routings.length };
 }

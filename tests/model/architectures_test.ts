@@ -90,6 +90,27 @@ const PUBLISHED: [string, Record<string, unknown>, number][] = [
   }, 596_049_920],
 ];
 
+PUBLISHED.push(
+  ["Mixtral 8x7B", {
+    ...{ model_type: "mixtral", attention_dropout: 0.0, hidden_act: "silu", hidden_size: 4096 },
+    ...{ intermediate_size: 14336, max_position_embeddings: 32768, num_attention_heads: 32 },
+    ...{ num_experts_per_tok: 2, num_hidden_layers: 32, num_key_value_heads: 8 },
+    ...{ num_local_experts: 8, output_router_logits: false, rms_norm_eps: 1e-5 },
+    ...{ rope_theta: 1000000.0, router_aux_loss_coef: 0.02, sliding_window: null },
+    ...{ tie_word_embeddings: false, vocab_size: 32000 },
+  }, 46_702_792_704],
+  ["Qwen1.5 MoE A2.7B", {
+    ...{ model_type: "qwen2_moe", attention_dropout: 0.0, decoder_sparse_step: 1 },
+    ...{ hidden_act: "silu", hidden_size: 2048, intermediate_size: 5632, max_window_layers: 21 },
+    ...{ max_position_embeddings: 8192, moe_intermediate_size: 1408, norm_topk_prob: false },
+    ...{ num_attention_heads: 16, num_experts: 60, num_experts_per_tok: 4 },
+    ...{ num_hidden_layers: 24, num_key_value_heads: 16, output_router_logits: false },
+    ...{ rms_norm_eps: 1e-6, rope_theta: 1000000.0, router_aux_loss_coef: 0.001 },
+    ...{ shared_expert_intermediate_size: 5632, sliding_window: 32768, vocab_size: 151936 },
+    ...{ tie_word_embeddings: false, use_sliding_window: false },
+  }, 14_315_784_192],
+);
+
 for (const [name, json, count] of PUBLISHED) {
   Deno.test(`${name} has ${count.toLocaleString("en")} parameters`, () => {
     const shapes = parameterShapes(parseConfig(json, "config.json"));
@@ -147,6 +168,18 @@ Deno.test("which layers have a sliding window is the config's choice", () => {
     assertThrows(() => windows({ ...qwen, ...few, layer_types }), UserError).message,
     `"full_attention" for every layer, as use_sliding_window is not true`,
   );
+});
+
+Deno.test("which layers are mixtures of experts is the config's choice", () => {
+  const [, qwen] = PUBLISHED.at(-1)!;
+  const mixtures = (json: Record<string, unknown>) =>
+    parseConfig({ ...qwen, num_hidden_layers: 6, ...json }, "config.json").layers
+      .flatMap(({ feedForward }, layer) => feedForward.routing ? [layer] : []);
+  assertEquals(mixtures({}), [0, 1, 2, 3, 4, 5]);
+  assertEquals(mixtures({ decoder_sparse_step: 2 }), [1, 3, 5]);
+  assertEquals(mixtures({ decoder_sparse_step: 2, mlp_only_layers: [3] }), [1, 5]);
+  assertThrows(() => mixtures({ mlp_only_layers: 3 }), UserError, "a list of numbers");
+  assertThrows(() => mixtures({ num_experts_per_tok: 61 }), UserError, "at most 60");
 });
 
 Deno.test("what an architecture does not have is refused by its key", () => {

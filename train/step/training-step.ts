@@ -19,6 +19,7 @@ import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/transformer.ts";
+import { BalanceObjective } from "./balance-objective.ts";
 import { LossScale } from "./loss-scale.ts";
 import {
   type MicroBatch,
@@ -67,7 +68,7 @@ export class TrainingStep {
   private constructor(
     private readonly gpu: Gpu,
     private readonly options: StepOptions,
-    private readonly objective: Objective,
+    private readonly objectives: { objective: Objective; balance?: BalanceObjective },
     private readonly inputs: MicroBatchInputs & { readonly rates: Tensor },
     private readonly report: Tensor,
     /** The plan that runs for each micro-batch, and the one that runs once per step. */
@@ -103,9 +104,12 @@ export class TrainingStep {
       recompute: options.recompute,
     });
     const inputs = microBatchInputs(forward, options);
-    const hidden = transformer(inputs.batch, parameters);
+    const balance = BalanceObjective.of(forward, parameters.config);
+    const batch = { ...inputs.batch, balance: balance?.loss };
+    const hidden = transformer(batch, parameters);
     const objective = options.objective ?? new NextTokenObjective();
     objective.record({ ...inputs, hidden, head: parameters.head }, loss);
+    balance?.record();
     forward.backward();
 
     const update = new Graph(gpu.capabilities);
@@ -126,8 +130,9 @@ export class TrainingStep {
     const plans = { microBatch, update: await drafts.update.build(gpu) };
     unfinished.move();
     const all = { ...inputs, rates };
+    const objectives = { objective, balance };
     const scale = new LossScale(parameters.mixed);
-    return new TrainingStep(gpu, options, objective, all, report, plans, scale, trained, memory);
+    return new TrainingStep(gpu, options, objectives, all, report, plans, scale, trained, memory);
   }
 
   /**
@@ -142,7 +147,9 @@ export class TrainingStep {
   /** Accumulates a micro-batch's gradients, with `weight` as the weight of each target. */
   accumulate(microBatch: MicroBatch, weight: number): void {
     if (this.#staged?.microBatch !== microBatch) this.stage(microBatch);
-    this.objective.upload(this.gpu, microBatch, weight * this.lossScale.value);
+    const { objective, balance } = this.objectives;
+    objective.upload(this.gpu, microBatch, weight * this.lossScale.value);
+    balance?.upload(this.gpu, weight * objective.targets(microBatch), this.lossScale.value);
     this.plans.microBatch.submit(this.#staged!.commands);
     this.#staged = undefined;
   }
@@ -153,6 +160,7 @@ export class TrainingStep {
    * @param step counted from 1
    */
   async update(learningRate: number, step: number): Promise<StepReport> {
+    const { objective, balance } = this.objectives;
     const lossScale = this.lossScale.value;
     const rates = adamWRates(learningRate, step, this.options, lossScale);
     upload(this.gpu, this.inputs.rates, rates);
@@ -161,7 +169,7 @@ export class TrainingStep {
     const finite = report[REPORT.finite] === 1;
     return {
       loss: report[REPORT.loss],
-      measures: await this.objective.measures(this.gpu),
+      measures: { ...await objective.measures(this.gpu), ...await balance?.measures(this.gpu) },
       gradientNorm: report[REPORT.gradientNorm],
       finite,
       usable: this.lossScale.update(finite),
@@ -179,7 +187,10 @@ export class TrainingStep {
     learningRate: number,
     step: number,
   ): Promise<StepReport> {
-    const targets = microBatches.reduce((sum, batch) => sum + this.objective.targets(batch), 0);
+    const targets = microBatches.reduce(
+      (sum, batch) => sum + this.objectives.objective.targets(batch),
+      0,
+    );
     for (const batch of microBatches) this.accumulate(batch, 1 / Math.max(1, targets));
     return this.update(learningRate, step);
   }

@@ -3,9 +3,11 @@ import { gemma } from "./gemma.ts";
 import { llama } from "./llama.ts";
 import { minicpm } from "./minicpm.ts";
 import { mistral } from "./mistral.ts";
+import { mixtral } from "./mixtral.ts";
 import { olmo } from "./olmo.ts";
 import { olmo2 } from "./olmo2.ts";
 import { phi } from "./phi.ts";
+import { qwen2Moe } from "./qwen2-moe.ts";
 import { qwen3 } from "./qwen3.ts";
 import { steel } from "./steel.ts";
 
@@ -20,4 +22,6 @@ export const ARCHITECTURES: readonly Architecture[] = [
   olmo,
   olmo2,
   minicpm,
+  mixtral,
+  qwen2Moe,
 ];

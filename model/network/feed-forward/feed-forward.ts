@@ -3,10 +3,22 @@ import type { Batch } from "../batch.ts";
 import type { ConfigKey, ConfigReader } from "../config-reader.ts";
 import type { Layer, SharedSizes, Weights } from "../layer.ts";
 
+/** How tokens are sent to experts. */
+export interface Routing {
+  /** How many experts there are. */
+  readonly experts: number;
+  /** How many of them a token goes to. */
+  readonly perToken: number;
+  /** Weight of the loss that keeps the choice even, beside the loss of the tokens. */
+  readonly balanceWeight: number;
+}
+
 /** The definition of a feed-forward layer. */
 export interface FeedForward<Name extends string = string> extends Layer<Name> {
   /** False if a token's output depends on later tokens of its sequence. */
   readonly causal: boolean;
+  /** Where it sends each token to some of several experts. */
+  readonly routing?: Routing;
   /** What its input is computed in: always f32, or what matrix products take. */
   readonly inputType: "f32" | "operand";
   /**
