@@ -107,17 +107,36 @@ export { matmul } from "./matmul/matmul.ts";
 export type { MatrixLayout, MatrixOperands, MatrixProduct } from "./matmul/product.ts";
 export { add } from "./layers/add.ts";
 export { embedding, orderTokens, type TokenOrder } from "./layers/embedding.ts";
+export { cast } from "./layers/cast.ts";
+export { clip } from "./layers/clip.ts";
+export { normalizeHeads } from "./layers/head-norm.ts";
+export { layerNorm, type LayerNormWeights } from "./layers/layer-norm.ts";
 export { linear } from "./layers/linear.ts";
 export { rmsNorm } from "./layers/rms-norm.ts";
+export { scale } from "./layers/scale.ts";
 export { type HeadLayout, rope, ropeFrequencies, ropeTable } from "./layers/rope.ts";
 export {
   layOutSequences,
   sequenceInputs,
   type SequenceRows,
   type Sequences,
+  slidingWindow,
 } from "./layers/sequences.ts";
-export { swiglu } from "./layers/activations.ts";
+export { geglu, gelu, swiglu } from "./layers/activations.ts";
 export { attention } from "./attention/attention.ts";
+export {
+  chooseExperts,
+  type ExpertChoice,
+  type RouterOptions,
+} from "./mixture-of-experts/choose-experts.ts";
+export {
+  combineExperts,
+  dispatchToExperts,
+  gateRows,
+} from "./mixture-of-experts/dispatch-and-combine.ts";
+export { type BalancedExperts, ExpertBalance } from "./mixture-of-experts/expert-balance.ts";
+export { type ExpertGroups, groupByExpert } from "./mixture-of-experts/groups.ts";
+export { groupedLinear } from "./mixture-of-experts/grouped-linear.ts";
 export { combineSlots, dispatchToSlots, type Routing } from "./soft-moe/soft-moe.ts";
 export { addLoss, head, type HeadWeights, IGNORED } from "./loss/head.ts";
 

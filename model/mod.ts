@@ -111,7 +111,7 @@ export type {
 export type { Network } from "./network/architectures/architecture.ts";
 export type { BlockWeights, TransformerBlock } from "./network/blocks/transformer-block.ts";
 export type { Attend, Attention } from "./network/attention/attention.ts";
-export type { FeedForward, FeedForwardKind } from "./network/feed-forward/feed-forward.ts";
+export type { FeedForward, FeedForwardKind, Routing } from "./network/feed-forward/feed-forward.ts";
 export type { Norm } from "./network/norm/norm.ts";
 export type { Batch } from "./network/batch.ts";
 export { parameterShapes } from "./network/parameter-shapes.ts";
@@ -123,6 +123,10 @@ export type { GradientTarget, Graph, GraphOptions, Tensor } from "../kernels/run
 export type { Arena, DType, Storage, View } from "../kernels/runtime/storage.ts";
 export type { Access, Binding, Dispatch, Slice, Vector } from "../kernels/runtime/dispatch.ts";
 export type { TokenOrder } from "../kernels/layers/embedding.ts";
+export type {
+  BalancedExperts,
+  ExpertBalance,
+} from "../kernels/mixture-of-experts/expert-balance.ts";
 export type { HeadLayout } from "../kernels/layers/rope.ts";
 export type { HeadWeights } from "../kernels/loss/head.ts";
 export type { SequenceRows, Sequences } from "../kernels/layers/sequences.ts";

@@ -3,9 +3,11 @@ import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import { reduceRows } from "../wgsl/row-reduction.ts";
 
-/** The weight and the bias of a LayerNorm, [width] f32 each. */
+/** The parameters of a LayerNorm. */
 export interface LayerNormWeights {
+  /** [width] f32. */
   readonly weight: Tensor;
+  /** [width] f32. */
   readonly bias: Tensor;
 }
 
