@@ -111,7 +111,11 @@ export type {
 export type { Network } from "./network/architectures/architecture.ts";
 export type { BlockWeights, TransformerBlock } from "./network/blocks/transformer-block.ts";
 export type { Attend, Attention } from "./network/attention/attention.ts";
-export type { FeedForward, FeedForwardKind, Routing } from "./network/feed-forward/feed-forward.ts";
+export type {
+  ExpertRouting,
+  FeedForward,
+  FeedForwardKind,
+} from "./network/feed-forward/feed-forward.ts";
 export type { Norm } from "./network/norm/norm.ts";
 export type { Batch } from "./network/batch.ts";
 export { parameterShapes } from "./network/parameter-shapes.ts";

@@ -4,7 +4,7 @@ import type { ConfigKey, ConfigReader } from "../config-reader.ts";
 import type { Layer, SharedSizes, Weights } from "../layer.ts";
 
 /** How tokens are sent to experts. */
-export interface Routing {
+export interface ExpertRouting {
   /** How many experts there are. */
   readonly experts: number;
   /** How many of them a token goes to. */
@@ -18,7 +18,7 @@ export interface FeedForward<Name extends string = string> extends Layer<Name> {
   /** False if a token's output depends on later tokens of its sequence. */
   readonly causal: boolean;
   /** Where it sends each token to some of several experts. */
-  readonly routing?: Routing;
+  readonly routing?: ExpertRouting;
   /** What its input is computed in: always f32, or what matrix products take. */
   readonly inputType: "f32" | "operand";
   /**

@@ -11,10 +11,10 @@ import { cast } from "../../../kernels/layers/cast.ts";
 import { linear } from "../../../kernels/layers/linear.ts";
 import { stacked, weight } from "../layer.ts";
 import type { Expert } from "./expert.ts";
-import type { FeedForward, Routing } from "./feed-forward.ts";
+import type { ExpertRouting, FeedForward } from "./feed-forward.ts";
 
 /** What a mixture of experts is made of. */
-export interface Mixture extends Routing {
+export interface Mixture extends ExpertRouting {
   /** Width of a token's hidden state. */
   readonly hiddenSize: number;
   /** What each expert is. */
