@@ -14,6 +14,7 @@ const FAMILIES = [
   "layers",
   "loss",
   "matmul",
+  "mixture-of-experts",
   "optimizer",
   "soft-moe",
 ];
