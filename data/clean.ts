@@ -74,7 +74,7 @@ export async function clean(settings: CleanSettings): Promise<CleanReport> {
     traced: settings.traces?.ofEach ?? 0,
   };
   const { tokenizer, sentencePiece, perplexity } = settings;
-  prepareSteps(settings.recipe.steps, {});
+  prepareSteps(settings.recipe.steps, {}, settings.recipe.path);
   const files = [...inputs, ...judgingFilesOf(settings)];
   const identities = await Promise.all(files.map(fileIdentity));
   const workPath = `${output}${WORK_FOLDER}`;

@@ -8,7 +8,7 @@ import { finishedResult, writeMark } from "./files/finished-mark.ts";
 import { Lock } from "./files/lock.ts";
 import { makeFolder } from "./files/make-folder.ts";
 import { refuseForeign, refuseReplacing } from "./files/overwriting.ts";
-import type { Recipe } from "./recipe.ts";
+import { prepareSteps, type Recipe } from "./recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
 import { tokenizeInto, type TokenizeReport } from "./tokenize.ts";
 import { WholeFile } from "./files/whole-file.ts";
@@ -70,9 +70,11 @@ async function cleanOnce(
   { output, workers, strict, onProgress, onMessage }: PrepareSettings,
 ): Promise<CleanReport> {
   const { recipe = NO_RECIPE, corpus, asPublished = false, perplexity } = source;
+  prepareSteps(recipe.steps, {}, recipe.path); // before its arguments are looked at
   const files = [...source.files, ...judgingFilesOf({ recipe, perplexity })];
   const identities = await Promise.all(files.map(fileIdentity));
-  const how = { recipe, corpus, asPublished, perplexity, strict };
+  const { path: _, ...meant } = recipe;
+  const how = { recipe: meant, corpus, asPublished, perplexity, strict };
   const task = JSON.stringify({ edition: CLEANING_EDITION, identities, ...how });
   const donePath = `${path}.done.json`;
   const done = await finishedResult<CleanedSource>(donePath, onMessage ?? (() => {}));

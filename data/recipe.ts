@@ -3,6 +3,7 @@ import { didYouMean } from "../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { isRecord } from "./files/is-record.ts";
 import { readIfThere } from "./files/text-file.ts";
+import { shown } from "./text/shown.ts";
 import { parseYaml } from "./text/yaml.ts";
 import {
   type Argument,
@@ -29,6 +30,8 @@ export interface Recipe {
   steps: RecipeStep[];
   /** Keys of the file that say where and how to run: the settings of cleaning say that here. */
   ignored: string[];
+  /** The recipe's file, which errors name; none if it is in no file. */
+  path?: string;
 }
 
 /** The path of a recipe: one that ships with this project has a name alone, such as `steel-zh`. */
@@ -58,7 +61,7 @@ export async function readRecipe(path: string): Promise<Recipe> {
  * @throws UserError naming the file, if it is not a recipe
  */
 export function parseRecipe(yaml: string, path: string): Recipe {
-  const content = parseYaml(yaml, path);
+  const content = parseYaml(yaml, path, { version: "1.1" });
   if (!isRecord(content) || !Array.isArray(content.process)) {
     throw new UserError(
       `${path} is not a recipe: it must have a list "process" of operators, such as ` +
@@ -66,9 +69,10 @@ export function parseRecipe(yaml: string, path: string): Recipe {
     );
   }
   const { process, text_keys: textKeys = "text", ...others } = content;
+  // Of a list, Data-Juicer reads the first as well.
   const [textKey, ...more] = [textKeys].flat();
-  if (typeof textKey !== "string" || more.length > 0) {
-    throw new UserError(`${path}: text_keys must be the name of one field`);
+  if (typeof textKey !== "string") {
+    throw new UserError(`${path}: text_keys must be the name of a field`);
   }
   const steps = process.map((item, i) => parseStep(item, `${path}, operator ${i + 1}`));
   const elsewhere = steps.find(({ arguments: { text_key = textKey } }) => text_key !== textKey);
@@ -78,7 +82,8 @@ export function parseRecipe(yaml: string, path: string): Recipe {
         `one field, "${textKey}": set text_keys of the recipe instead`,
     );
   }
-  return { textKey, steps, ignored: Object.keys(others) };
+  const further = more.length > 0 ? [`text_keys (but for the first, ${textKey})`] : [];
+  return { textKey, steps, ignored: [...Object.keys(others), ...further], path };
 }
 
 /** An operator is written as its name alone, or as one key that has its arguments. */
@@ -109,15 +114,21 @@ export interface PreparedStep {
  * Builds the operators of a recipe. An operator that needs a model which is not given is left out,
  * with the reason.
  *
+ * @param path the recipe's file, which errors name
  * @throws UserError for an operator or argument that does not exist, or a value that is not allowed
  */
-export function prepareSteps(steps: RecipeStep[], models: Models): PreparedStep[] {
+export function prepareSteps(
+  steps: RecipeStep[],
+  models: Models,
+  path?: string,
+): PreparedStep[] {
   return steps.map(({ name, arguments: values }) => {
     try {
       return { name, operator: createOperator(name, values, models) };
     } catch (error) {
       if (error instanceof ModelMissing) return { name, missing: error.message };
-      throw error;
+      if (path === undefined || !(error instanceof UserError)) throw error;
+      throw new UserError(`${path}: ${error.message}`);
     }
   });
 }
@@ -179,7 +190,7 @@ function checkArgument({ name, defaults }: OperatorDefinition, key: string, valu
   }
   const [fits, expected] = fit(value, defaults[key]);
   if (!fits) {
-    throw new UserError(`${name}.${key} is ${JSON.stringify(value)}: it must be ${expected}`);
+    throw new UserError(`${name}.${key} is ${shown(value)}: it must be ${expected}`);
   }
   return value as Argument;
 }

@@ -1,3 +1,4 @@
+import { shown } from "../text/shown.ts";
 import { type Conversation, UnusableExample } from "./conversation.ts";
 import type { RawRecord } from "./raw-record.ts";
 import { optionalText, requiredText } from "./texts.ts";
@@ -85,7 +86,7 @@ function examOfRow(record: RawRecord): ExamQuestion {
   const letters = LETTERS.slice(0, options.length);
   if (![...answer].every((letter) => letters.includes(letter))) {
     throw new UnusableExample(
-      `its answer is ${JSON.stringify(answer)}, its options are ${letters}`,
+      `its answer is ${shown(answer)}, its options are ${letters}`,
     );
   }
   // Worked solutions end in a sentence that names the answer, which is put after them anyway.

@@ -1,3 +1,4 @@
+import { shown } from "../text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { shuffled } from "../random.ts";
 
@@ -21,7 +22,7 @@ export function parseSetChoice(text: string): SetChoice {
   if (amount.trim() !== "" && Number.isFinite(value) && value > 0) {
     return { name: name.trim(), amount: value };
   }
-  throw new UserError(`data.sets: ${JSON.stringify(text)}: expected "NAME" or "NAME: 0.2"`);
+  throw new UserError(`data.sets: ${shown(text)}: expected "NAME" or "NAME: 0.2"`);
 }
 
 /** Whether all examples of all sets are taken, so that they need not be counted before. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { isAbsolute, normalize } from "node:path";
 import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
+import { shown } from "../text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readError } from "../files/file-errors.ts";
 import { isRecord } from "../files/is-record.ts";
@@ -70,7 +71,7 @@ function localSet(name: string, entry: SetEntry, folders: readonly string[]): In
   const format = declaredFormat(entry, where);
   if (!isAbsolute(file) && normalize(file).startsWith("..")) {
     throw new UserError(
-      `${where}: its "file_name" ${JSON.stringify(file)} leads out of the folder: give the whole ` +
+      `${where}: its "file_name" ${shown(file)} leads out of the folder: give the whole ` +
         `path, from the root on`,
     );
   }

@@ -1,3 +1,4 @@
+import { shown } from "../text/shown.ts";
 import { type Conversation, type Preference, type Turn, UnusableExample } from "./conversation.ts";
 import type { SetFormat } from "./set-format.ts";
 import type { RawRecord } from "./raw-record.ts";
@@ -85,7 +86,7 @@ function expectRole(
   if (role !== undefined && (role === tags.function_tag || role === tags.observation_tag)) {
     throw new UnusableExample(`${where} belongs to a tool call, which is not trained here`);
   }
-  throw new UnusableExample(`${where} is from ${JSON.stringify(role)}, expected "${expected}"`);
+  throw new UnusableExample(`${where} is from ${shown(role)}, expected "${expected}"`);
 }
 
 function inTurns(texts: readonly string[]): Turn[] {

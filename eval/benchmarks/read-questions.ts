@@ -1,4 +1,5 @@
 import { type CsvRow, parseCsv } from "../../data/text/csv.ts";
+import { shown } from "../../data/text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Benchmark, isLetter, LETTERS, type Question, type Split } from "./benchmark.ts";
 import { type BenchmarkFiles, findPath } from "./benchmark-files.ts";
@@ -88,7 +89,7 @@ function parseQuestions(
     }
     const cells = Object.fromEntries(columns.map((column, i) => [column, row[i]]));
     if (!isLetter(cells.answer) && !(benchmark.unanswered.includes(split) && !cells.answer)) {
-      const found = cells.answer ? `the answer is ${JSON.stringify(cells.answer)}` : "no answer";
+      const found = cells.answer ? `the answer is ${shown(cells.answer)}` : "no answer";
       onProblem(new UserError(`${at}: ${found}, expected one of ${LETTERS.join(", ")}`));
       continue;
     }
@@ -147,7 +148,7 @@ function unreadColumns(
   );
   return unread.map((column) =>
     new UserError(
-      `${where}: line 1: the column ${JSON.stringify(column)} is not read, which are ` +
+      `${where}: line 1: the column ${shown(column)} is not read, which are ` +
         `${known.join(", ")}; take it out, or leave it out with --keep-going`,
     )
   );

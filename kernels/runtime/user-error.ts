@@ -7,4 +7,17 @@
 export class UserError extends Error {
   /** Shown before the message. */
   override name = "UserError";
+
+  /** @param message cut in its middle if it is very long, as what stands in a file may be */
+  constructor(message: string) {
+    super(
+      message.length <= MOST_SHOWN
+        ? message
+        : `${message.slice(0, MOST_SHOWN - ENDING)} … ${message.slice(-ENDING)}`.toWellFormed(),
+    );
+  }
 }
+
+/** Characters of a message that are shown, and how many of them of its end. */
+const MOST_SHOWN = 3000;
+const ENDING = 800;

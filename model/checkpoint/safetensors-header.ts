@@ -1,4 +1,5 @@
 import { isRecord } from "../../data/files/is-record.ts";
+import { shown } from "../../data/text/shown.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
@@ -69,7 +70,8 @@ export function parseHeader(
     throw new UserError(`${path}: the tensor "${repeated}" is listed twice`);
   }
 
-  const { __metadata__: metadata = {}, ...described } = header;
+  const { __metadata__: given, ...described } = header;
+  const metadata = given ?? {};
   if (!isRecord(metadata) || Object.values(metadata).some((value) => typeof value !== "string")) {
     throw new UserError(`${path}: "__metadata__" must map names to texts`);
   }
@@ -86,7 +88,7 @@ function parseTensorInfo(info: unknown, where: string): TensorInfo {
   const { dtype, shape, data_offsets: offsets } = info;
   if (typeof dtype !== "string" || !Object.hasOwn(BYTES_PER_VALUE, dtype)) {
     throw new UserError(
-      `${where}: unknown dtype ${JSON.stringify(dtype)}; ` +
+      `${where}: unknown dtype ${shown(dtype)}; ` +
         `known are ${Object.keys(BYTES_PER_VALUE).join(", ")}`,
     );
   }

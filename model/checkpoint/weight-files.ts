@@ -2,6 +2,7 @@
 import { isRecord } from "../../data/files/is-record.ts";
 import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
+import { shown } from "../../data/text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { CheckpointFiles } from "./checkpoint-files.ts";
 import { SafetensorsFile } from "./safetensors.ts";
@@ -40,7 +41,7 @@ function fileNames(index: string, path: string): Set<string> {
   for (const [tensor, file] of Object.entries(fileOf)) {
     if (typeof file !== "string" || !isFileName(file)) {
       throw new UserError(
-        `${path}: weight_map puts "${tensor}" into ${JSON.stringify(file)}; ` +
+        `${path}: weight_map puts "${tensor}" into ${shown(file)}; ` +
           `expected the name of a file in the same folder`,
       );
     }

@@ -1,3 +1,4 @@
+import { shown } from "../../data/text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import {
   atLeastOne,
@@ -37,7 +38,7 @@ export class ConfigReader {
     throw new UserError(
       value === undefined
         ? `${this.where}: the key "${key}" is missing; expected ${expected}`
-        : `${this.where}: "${key}" is ${JSON.stringify(value)}; expected ${expected}`,
+        : `${this.where}: "${key}" is ${shown(value)}; expected ${expected}`,
     );
   }
 

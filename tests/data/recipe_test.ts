@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { firstOfEachGroup } from "../../data/cleaning/near-duplicates.ts";
 import type { Deduplicator } from "../../data/operators/operator.ts";
 import { createOperator, parseRecipe, prepareSteps } from "../../data/recipe.ts";
@@ -64,6 +64,7 @@ Deno.test("a recipe is read as Data-Juicer writes it, the keys of its runs set a
       { name: "text_length_filter", arguments: { min_len: 2, num_cpus: 3 } },
     ],
     ignored: ["project_name", "np"],
+    path: "recipe.yaml",
   });
   assertEquals(prepareSteps(recipe.steps, {}).map(({ operator }) => operator?.kind), [
     "mapper",
@@ -74,7 +75,10 @@ Deno.test("a recipe is read as Data-Juicer writes it, the keys of its runs set a
 
 Deno.test("a bad recipe is refused with what is wrong and what there is", () => {
   const refusals: [yaml: string, message: string][] = [
-    ["process: [", "r.yaml: not valid YAML"],
+    ["process: [", "r.yaml:1: not valid YAML"],
+    ["process:\n- text_length_filter: &p { min_len: *p }", "a value contains itself"],
+    ["process: [!!python/name:os.system '']", "Unresolved tag"],
+    ["process: " + "[".repeat(100_000), "not valid YAML"],
     ["steps: []", 'must have a list "process"'],
     ["process: [{ a: {}, b: {} }]", "r.yaml, operator 1: expected an operator's name"],
     [
@@ -99,7 +103,7 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
     ["process: [{ chinese_convert_mapper: { mode: toString } }]", "must be one of s2t"],
     ["process: [benchmark_questions_filter]", "give benchmarks' folders"],
     ["process: [{ text_length_filter: { min_len: .nan } }]", "it must be a number"],
-    ["process: [{ alphanumeric_filter: { tokenization: no } }]", "it must be true or false"],
+    ["process: [{ alphanumeric_filter: { tokenization: n } }]", "it must be true or false"],
     ["process: [{ clean_email_mapper: { pattern: [a] } }]", 'pattern is ["a"]: it must be text'],
     ["process: [{ clean_email_mapper: { repl: null } }]", "repl is null: it must be text"],
     ["process: [{ clean_links_mapper: { repl: '\\1' } }]", "it must be a plain text"],
@@ -110,8 +114,29 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
     ],
   ];
   for (const [yaml, message] of refusals) {
-    assertThrows(() => prepareSteps(parseRecipe(yaml, "r.yaml").steps, {}), UserError, message);
+    const prepared = () => prepareSteps(parseRecipe(yaml, "r.yaml").steps, {}, "r.yaml");
+    const error = assertThrows(prepared, UserError, message);
+    assert(error.message.startsWith("r.yaml"), error.message);
+    assert(error.message.length <= 3100);
   }
+});
+
+Deno.test("a recipe is YAML 1.1, as PyYAML reads it", () => {
+  const recipe = parseRecipe(
+    "lengths: &lengths\n  min_len: 3\ntext_keys: [content, output]\nprocess:\n" +
+      "  - text_length_filter:\n      <<: *lengths\n      max_len: 1_000_000\n" +
+      "  - alphanumeric_filter: { tokenization: no, min_ratio: 0.0 }\n" +
+      "  - remove_specific_chars_mapper: { chars_to_remove: [y, N] }\n",
+    "recipe.yaml",
+  );
+  assertEquals(recipe.textKey, "content");
+  assertEquals(recipe.ignored, ["lengths", "text_keys (but for the first, content)"]);
+  assertEquals(recipe.steps.map((step) => step.arguments), [
+    { min_len: 3, max_len: 1e6 },
+    { tokenization: false, min_ratio: 0 },
+    { chars_to_remove: ["y", "N"] },
+  ]);
+  assertEquals(prepareSteps(recipe.steps, {}).length, 3);
 });
 
 Deno.test("a pattern matches what it matches in Python", () => {

@@ -15,7 +15,9 @@ function setsOf(meaning: string): Field<string[]> {
   const names = textsSetting(meaning);
   const inText = (item: unknown) =>
     typeof item === "object" && item !== null
-      ? Object.entries(item).map(([name, amount]) => `${name}: ${amount}`)
+      ? Object.entries(item).map(([name, amount]) =>
+        typeof amount === "number" || typeof amount === "string" ? `${name}: ${amount}` : amount
+      )
       : item;
   return { ...names, accept: (value) => names.accept([value].flat().flatMap(inText)) };
 }

@@ -1,8 +1,10 @@
-import { parse } from "@std/yaml";
 import { join } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import { makeFolder } from "../../data/files/make-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
+import { messageOf } from "../../data/text/error-message.ts";
+import { shown } from "../../data/text/shown.ts";
+import { parseYaml } from "../../data/text/yaml.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import type { Schema, SettingsOf } from "./settings-schema.ts";
@@ -81,14 +83,14 @@ export async function readRunSettings(
   if (text === undefined) throw refuse("are missing");
   let settings: unknown;
   try {
-    settings = parse(text);
+    settings = parseYaml(text, path);
   } catch (error) {
-    throw refuse(`are damaged: ${(error as Error).message.split("\n")[0]}`);
+    throw refuse(`are damaged: ${messageOf(error)}`);
   }
   if (!isRecord(settings) || !Object.values(settings).every(isRecord)) throw refuse("are damaged");
   return settings as Record<string, Record<string, unknown>>;
 }
 
 function inWords(value: unknown): string {
-  return value === undefined ? "not set" : JSON.stringify(value);
+  return value === undefined ? "not set" : shown(value);
 }

@@ -1,5 +1,9 @@
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { isMap, isScalar, LineCounter, type ParsedNode, parseDocument, stringify } from "yaml";
+import { isMap, isScalar, type ParsedNode, stringify } from "yaml";
+import { fileText } from "../../data/files/text-file.ts";
+import { shown } from "../../data/text/shown.ts";
+import { parseYamlFile } from "../../data/text/yaml.ts";
 import { isRecord } from "../../data/files/is-record.ts";
 import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/command-arguments.ts";
 import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
@@ -101,7 +105,7 @@ function assemble<S extends Schema>(schema: S, entries: Entry[], source: string)
     const value = field.accept(entry.value);
     if (value === undefined) {
       throw new UserError(
-        `${entry.label} is ${JSON.stringify(entry.value)}; expected ${field.expected}`,
+        `${entry.label} is ${shown(entry.value)}; expected ${field.expected}`,
       );
     }
     const [section, key] = name.split(".");
@@ -115,7 +119,7 @@ function entriesOf(schema: Schema, values: Record<string, unknown>): Entry[] {
   return Object.entries(values).flatMap(([section, settings = {}]) => {
     requireSection(schema, section, "settings");
     if (!isRecord(settings)) {
-      throw new UserError(`${section} is ${JSON.stringify(settings)}; expected settings by name`);
+      throw new UserError(`${section} is ${shown(settings)}; expected settings by name`);
     }
     return Object.entries(settings).filter(([, value]) => value !== undefined)
       .map(([key, value]) => {
@@ -128,24 +132,22 @@ function entriesOf(schema: Schema, values: Record<string, unknown>): Entry[] {
 
 async function readFile(schema: Schema, path: string | URL): Promise<Entry[]> {
   const source = fileName(path);
-  const lines = new LineCounter();
-  const document = parseDocument(await readText(path), { lineCounter: lines, prettyErrors: false });
-  const lineOf = (offset: number) => `${source}:${lines.linePos(offset).line}`;
-  const [error] = document.errors;
-  if (error !== undefined) throw new UserError(`${lineOf(error.pos[0])}: ${error.message}`);
+  const text = await fileText(typeof path === "string" ? path : fileURLToPath(path));
+  const file = parseYamlFile(text, source);
 
   const entries: Entry[] = [];
-  if (document.contents === null) return entries;
-  for (const section of pairsOf(document.contents, source, "sections")) {
-    const where = lineOf(section.offset);
+  if (file.contents === null) return entries;
+  for (const section of pairsOf(file.contents, source, "sections")) {
+    const where = file.placeOf(section.offset);
     requireSection(schema, section.key, where);
     if (section.value === null || (isScalar(section.value) && section.value.value === null)) {
       continue;
     }
     for (const { key, value, offset } of pairsOf(section.value, where, "settings")) {
       const name = `${section.key}.${key}`;
-      requireKnown(schema, name, lineOf(offset));
-      entries.push({ name, value: value?.toJS(document), label: `${lineOf(offset)}: ${name}` });
+      const place = file.placeOf(offset);
+      requireKnown(schema, name, place);
+      entries.push({ name, value: file.valueOf(value), label: `${place}: ${name}` });
     }
   }
   return entries;
@@ -222,15 +224,6 @@ function fieldsByName(schema: Schema): Map<string, Field<unknown>> {
       Object.entries(fields).map(([key, field]) => [`${section}.${key}`, field] as const)
     ),
   );
-}
-
-async function readText(path: string | URL): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${fileName(path)}: the settings file cannot be read: ${reason}`);
-  }
 }
 
 function fileName(path: string | URL): string {
