@@ -10,7 +10,6 @@ import { cleanReportPage } from "./cleaning/clean-report-page.ts";
 import {
   cleanSummary,
   countOf,
-  hasShards,
   inspectFile,
   inspectShards,
   prepareSummary,
@@ -38,7 +37,7 @@ import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import { ProgressDisplay } from "./progress/progress-display.ts";
 import { readReport } from "./read-report.ts";
 import { readRecipe, type Recipe, recipePath, type RecipeStep } from "./recipe.ts";
-import { adoptShards } from "./shards/manifest.ts";
+import { adoptShards, hasShards } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
 import { tokenize } from "./tokenize.ts";
 import { WholeFile } from "./files/whole-file.ts";

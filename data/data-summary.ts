@@ -97,14 +97,6 @@ export async function inspectFile(path: string): Promise<string> {
   ].join("\n");
 }
 
-/** Whether a folder holds shards, with a manifest or without. */
-export async function hasShards(dir: string): Promise<boolean> {
-  for await (const { name } of Deno.readDir(dir)) {
-    if (name === MANIFEST || name.endsWith(".bin")) return true;
-  }
-  return false;
-}
-
 /** What a folder of shards holds, by its manifest, or without one by the headers of the shards. */
 export async function inspectShards(dir: string): Promise<string> {
   const names = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);

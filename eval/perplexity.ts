@@ -1,4 +1,5 @@
 import { UserError } from "../kernels/runtime/user-error.ts";
+import { filesOf } from "../data/files/input-files.ts";
 import { readAllDocuments } from "../data/readers/read-file.ts";
 
 /** How well a model predicts a text. Bits per byte can be compared between tokenizers. */
@@ -76,7 +77,10 @@ export async function perplexity(
  * @throws {UserError} for a file or record that cannot be read, or a file without text
  */
 export async function readTexts(path: string): Promise<string[]> {
-  const texts = await Array.fromAsync(readAllDocuments(path), ({ text }) => text);
+  const texts: string[] = [];
+  for (const file of await filesOf([path])) {
+    for await (const { text } of readAllDocuments(file)) texts.push(text);
+  }
   if (texts.every((text) => text === "")) throw new UserError(`${path}: there is no text in it`);
   return texts;
 }

@@ -27,6 +27,8 @@ export const notNegative: NumberRange = { least: 0, most: MOST };
 export const share: NumberRange = { least: 0, below: 1 };
 /** A share that takes something, or all. */
 export const someShare: NumberRange = { above: 0, most: 1 };
+/** Any share, nothing and all included. */
+export const anyShare: NumberRange = { least: 0, most: 1 };
 /** A share that takes something and leaves something. */
 export const properShare: NumberRange = { above: 0, below: 1 };
 /** A whole number, 0 included. */

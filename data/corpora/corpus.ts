@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Document } from "../document.ts";
+import { filesOf } from "../files/input-files.ts";
 import { fileIdentity } from "../files/file-identity.ts";
 import { readAllDocuments } from "../readers/read-file.ts";
 import { cachedCorpus } from "../token-cache.ts";
@@ -9,7 +10,7 @@ import { embedded, EMBEDDED_EDITION } from "./embedded.ts";
 
 /** Which text to train on, and how much of it. */
 export interface CorpusSettings {
-  /** `embedded`, or the paths of files that {@linkcode readAllDocuments} reads. */
+  /** `embedded`, or the paths of files, or of folders of files, that {@linkcode readAllDocuments} reads. */
   source: string[];
   /** About how many tokens to take, always whole documents; 0 takes everything. */
   tokens: number;
@@ -41,9 +42,10 @@ export async function loadCorpus(
   { tokenizer, tokenizerName, endToken, cacheDir, onProgress }: CorpusOptions,
 ): Promise<TokenCorpus> {
   const isEmbedded = source.length === 1 && source[0] === "embedded";
+  const files = isEmbedded ? [] : await filesOf(source);
   const text = isEmbedded
     ? EMBEDDED_EDITION
-    : await Promise.all(source.map((path) => fileIdentity(resolve(path))));
+    : await Promise.all(files.map((path) => fileIdentity(resolve(path))));
   const key = { text, tokens, heldOut, tokenizerName, endToken };
   const ingredients = isEmbedded ? embedded() : [{ documents: documentsOf(source), share: 1 }];
   return cachedCorpus(cacheDir, key, () =>
@@ -56,11 +58,11 @@ export async function loadCorpus(
     }));
 }
 
-/** The documents of files; the source of each is its file. */
+/** The documents of files and folders; the source of each is the file or folder that was named. */
 async function* documentsOf(paths: string[]): AsyncIterable<Document> {
-  for (const path of paths) {
-    for await (const { text, place } of readAllDocuments(path)) {
-      yield { text, place, source: path };
+  for (const source of paths) {
+    for (const path of await filesOf([source])) {
+      for await (const { text, place } of readAllDocuments(path)) yield { text, place, source };
     }
   }
 }

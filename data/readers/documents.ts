@@ -55,7 +55,10 @@ export function documentsOf(
   for (let i = 0; 2 * i < bounds.length; i++) {
     const place = `${unit} ${first + i}`;
     try {
-      const record = parseRecord(bytes.subarray(bounds[2 * i], bounds[2 * i + 1]));
+      const record = parseRecord(
+        bytes.subarray(bounds[2 * i], bounds[2 * i + 1]),
+        (reason) => reading.problems.push({ file, place, reason, kept: true }),
+      );
       if (record === undefined) continue;
       if (rules.carried) {
         reading.documents.push(record as unknown as ReadDocument);

@@ -24,6 +24,14 @@ export function parseExactly(text: string): unknown {
   });
 }
 
+/** What Python's `json` writes and reads, but JSON does not have; or a text, which is left alone. */
+const TEXT_OR_PYTHON_NUMBER = /"[^"\\]*(?:\\[^][^"\\]*)*"|-?\bInfinity\b|\bNaN\b/g;
+
+/** JSON as Python writes it, with null for NaN and infinities: what JSON has in their place. */
+export function withoutPythonNumbers(text: string): string {
+  return text.replaceAll(TEXT_OR_PYTHON_NUMBER, (part) => part.startsWith('"') ? part : "null");
+}
+
 /** A replacer of `JSON.stringify`, which knows no 64-bit integers itself. */
 export function exactBigInt(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? json.rawJSON(String(value)) : value;

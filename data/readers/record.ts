@@ -1,5 +1,5 @@
 import { isRecord } from "../files/is-record.ts";
-import { parseExactly } from "./exact-json.ts";
+import { parseExactly, withoutPythonNumbers } from "./exact-json.ts";
 
 /** A record that is not as its corpus promises; the message says why. */
 export class BadRecord extends Error {
@@ -14,9 +14,13 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 /**
  * Parses a record; undefined if it is only white space.
  *
+ * @param onOddity called with what is odd about it, in words
  * @throws BadRecord if it is not a JSON object
  */
-export function parseRecord(bytes: Uint8Array): CorpusRecord | undefined {
+export function parseRecord(
+  bytes: Uint8Array,
+  onOddity: (oddity: string) => void = () => {},
+): CorpusRecord | undefined {
   let json: string;
   try {
     json = decoder.decode(bytes);
@@ -28,7 +32,11 @@ export function parseRecord(bytes: Uint8Array): CorpusRecord | undefined {
   try {
     value = parseExactly(json);
   } catch (error) {
-    throw new BadRecord(`it is not JSON: ${(error as SyntaxError).message}`);
+    value = parsePythons(json);
+    if (value === undefined) {
+      throw new BadRecord(`it is not JSON: ${(error as SyntaxError).message}`);
+    }
+    onOddity("it has NaN or Infinity, which JSON lacks, read as null");
   }
   if (!isRecord(value)) throw new BadRecord("it is not a JSON object");
   return value;
@@ -54,4 +62,14 @@ function badField(record: CorpusRecord, name: string, expected: string): BadReco
   if (record[name] !== undefined) return new BadRecord(`the field "${name}" is not ${expected}`);
   const fields = Object.keys(record).join(", ") || "none";
   return new BadRecord(`it has no field "${name}" (its fields: ${fields})`);
+}
+
+/** A record as Python writes it, with NaN and infinities; undefined if it is not that either. */
+function parsePythons(text: string): unknown {
+  if (!/NaN|Infinity/.test(text)) return undefined;
+  try {
+    return parseExactly(withoutPythonNumbers(text));
+  } catch {
+    return undefined;
+  }
 }

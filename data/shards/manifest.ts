@@ -4,6 +4,7 @@ import { messageOf } from "../text/error-message.ts";
 import { parseObject } from "../text/json.ts";
 import { fileText } from "../files/text-file.ts";
 import { WholeFile } from "../files/whole-file.ts";
+import { WORK_FOLDER } from "../files/work-folder.ts";
 import { Shard, type ShardFormat } from "./shard-file.ts";
 
 /** The name of a manifest's file. */
@@ -37,6 +38,14 @@ export interface Manifest {
   sources: Record<string, { documents: number; tokens: number }>;
   /** The shards in their order. */
   shards: ShardEntry[];
+}
+
+/** Whether a folder holds shards, with a manifest or without, or is one in which they are made. */
+export async function hasShards(dir: string): Promise<boolean> {
+  for await (const { name } of Deno.readDir(dir)) {
+    if (name === MANIFEST || name === WORK_FOLDER || name.endsWith(".bin")) return true;
+  }
+  return false;
 }
 
 /** Writes the manifest of a folder. @throws UserError if it cannot be written */

@@ -4,20 +4,20 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { ModelConfig } from "../network/config.ts";
 import {
   anySeed,
+  anyShare,
   atLeastOne,
   count,
   isInRange,
   notNegative,
   positive,
   rangeInWords,
-  someShare,
 } from "../number-range.ts";
 
 /** The ranges of the numbers in options of generation. */
 export const GENERATION_RANGES = {
   maxTokens: count,
   temperature: notNegative,
-  topP: someShare,
+  topP: anyShare,
   topK: count,
   repetitionPenalty: positive,
   seed: anySeed,

@@ -5,7 +5,7 @@ import type { Likeliest } from "../../kernels/decoding/likeliest.ts";
 export interface SamplingOptions {
   /** Divides the logits; 0 takes the likeliest token. */
   temperature?: number;
-  /** Only the likeliest tokens that together have this probability. */
+  /** Only the likeliest tokens that together have this probability; 0 for the likeliest alone. */
   topP?: number;
   /** Only this many of the likeliest tokens, and those as likely as the last of them; 0 for all. */
   topK?: number;

@@ -152,3 +152,18 @@ Deno.test("corpus: documents are their file's; the first that is none is named w
   });
   await assertRejects(() => load("missing.jsonl"), UserError, "missing.jsonl");
 });
+
+Deno.test("corpus: a folder stands for the files in it, and a new one is seen", () =>
+  inTemporaryFolder(async (dir) => {
+    const novels = `${dir}/novels`;
+    await Deno.mkdir(novels);
+    for (const [i, text] of ["iron", "steel"].entries()) {
+      await Deno.writeTextFile(`${novels}/${i}.txt`, text);
+      const settings = { source: [novels], tokens: 0, heldOut: 0 };
+      const { tokensBySource } = await loadCorpus(settings, {
+        ...{ tokenizer: { encode: (text: string) => [...text].map(() => 1) }, endToken: 2 },
+        ...{ tokenizerName: "letters", cacheDir: `${dir}/cache` },
+      });
+      assertEquals(tokensBySource, { [novels]: [5, 11][i] });
+    }
+  }));

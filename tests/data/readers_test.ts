@@ -185,6 +185,25 @@ Deno.test("records that cannot be read are passed over with their place and what
   ]);
 });
 
+Deno.test("NaN and Infinity, as Python writes them, cost no document", async () => {
+  const lines = [
+    '{"text":"一 NaN \\" -Infinity","score":NaN}',
+    '{"text":"二","scores":[-Infinity, Infinity, 12345678901234567890]}',
+    '{"text":"三","NaN":1}',
+    '{"text":"四","score":nan}',
+  ];
+  const odd = "it has NaN or Infinity, which JSON lacks, read as null (kept)";
+  for (const content of [lines.join("\n"), `[${lines.join(",")}]`]) {
+    const { texts, problems } = await read("a.json", content);
+    assertEquals(texts, ['一 NaN " -Infinity', "二", "三"]);
+    assertEquals(problems.map((problem) => problem.replace(/^\w+ /, "")).slice(0, 2), [
+      `1: ${odd}`,
+      `2: ${odd}`,
+    ]);
+    assertEquals(problems.length, 3);
+  }
+});
+
 Deno.test("a damaged file is refused by name; an empty one has no documents", async () => {
   const lines = '{"text":"x"}\n'.repeat(1000);
   const gzipped = gzipSync(lines);

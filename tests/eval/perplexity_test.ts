@@ -84,6 +84,9 @@ Deno.test("the same documents give the same bits per byte, whatever kind of file
     }
     await Deno.writeTextFile(`${folder}/a.txt`, "abcab\nc\n");
     assertEquals(await readTexts(`${folder}/a.txt`), ["abcab\nc\n"], "one document");
+    await Deno.mkdir(`${folder}/novels`);
+    for (const name of ["1", "2"]) await Deno.writeTextFile(`${folder}/novels/${name}.txt`, name);
+    assertEquals(await readTexts(`${folder}/novels`), ["1", "2"], "a folder of documents");
   }));
 
 Deno.test("a file whose documents cannot all be read has no perplexity", () =>

@@ -109,6 +109,14 @@ Deno.test("a tensor that holds no floats is refused by name", async () => {
   await Deno.remove(path);
 });
 
+Deno.test("null where metadata might be says that there are none, as some programs write it", async () => {
+  const header = `{"__metadata__":null,"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`;
+  const path = await handMade(header, 4);
+  using file = await openSafetensors(path);
+  assertEquals((await file.readFloat32("a")).length, 1);
+  await Deno.remove(path);
+});
+
 Deno.test("a damaged file is refused with the reason", async () => {
   const tensor = (dtype: string, shape: number[], begin: number, end: number) =>
     JSON.stringify({ dtype, shape, data_offsets: [begin, end] });

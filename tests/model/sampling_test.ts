@@ -42,6 +42,7 @@ Deno.test("sampling: top-k and top-p keep the likeliest, top-p of what top-k lef
   assertShares(shares({ temperature: 1, topP: 0.75 }), [4 / 9, 0, 3 / 9, 0, 2 / 9]);
   assertShares(shares({ temperature: 1, topK: 3, topP: 0.7 }), [4 / 7, 0, 3 / 7, 0, 0]);
   assertShares(shares({ temperature: 1, topP: 0.01 }), [1, 0, 0, 0, 0]);
+  assertShares(shares({ temperature: 1, topP: 0 }), [1, 0, 0, 0, 0]);
 });
 
 Deno.test("sampling: top-k keeps all that are as likely as the last", () => {

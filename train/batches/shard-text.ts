@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
 import { isFolder } from "../../data/files/exists.ts";
-import { type Manifest, readManifest } from "../../data/shards/manifest.ts";
+import { hasShards, type Manifest, readManifest } from "../../data/shards/manifest.ts";
 import { ShardBlocks, type ShardPosition } from "../../data/shards/shard-blocks.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { roundUp } from "../../model/inference/plan-sizes.ts";
@@ -9,16 +9,18 @@ import { evenlySpaced, type PretrainingText, QWEN_VOCABULARY_SIZE } from "./pret
 import { loadTokenizer, qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 /**
- * Whether `data.source` names folders, which hold shards, and not files.
+ * Whether `data.source` names folders of shards, and not files or folders of text.
  *
  * @throws UserError if it names both
  */
 export async function namesShards(source: readonly string[]): Promise<boolean> {
-  const areFolders = await Promise.all(source.map(isFolder));
-  if (areFolders.every((is) => is === areFolders[0])) return areFolders[0];
+  const areShards = await Promise.all(
+    source.map(async (path) => await isFolder(path) && await hasShards(path)),
+  );
+  if (areShards.every((are) => are === areShards[0])) return areShards[0];
   throw new UserError(
-    `data.source: ${source[areFolders.indexOf(true)]} is a folder and ` +
-      `${source[areFolders.indexOf(false)]} is not: give folders of shards alone, or files alone`,
+    `data.source: ${source[areShards.indexOf(true)]} is a folder of shards and ` +
+      `${source[areShards.indexOf(false)]} is not: give folders of shards alone, or text alone`,
   );
 }
 

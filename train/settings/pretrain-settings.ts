@@ -1,12 +1,12 @@
 import { FEED_FORWARDS, feedForwardKeys } from "../../model/network/feed-forward/feed-forwards.ts";
 import {
   anySeed,
+  anyShare,
   atLeastOne,
   notNegative,
   positive,
   properShare,
   share,
-  someShare,
 } from "../../model/number-range.ts";
 import {
   choiceSetting,
@@ -45,8 +45,8 @@ export const pretrainSchema = {
   },
   data: {
     source: textsSetting(
-      "training text: embedded, files (.jsonl, .txt, .parquet, also .gz or .zst), or folders of " +
-        "shards from deno task data",
+      "training text: embedded, files (.jsonl, .txt, .parquet, also .gz or .zst), folders of such " +
+        "files, or folders of shards from deno task data",
     ),
     append: textsSetting(
       "folders of shards to add when a run on shards is resumed; their blocks are mixed with those " +
@@ -122,7 +122,7 @@ export const pretrainSchema = {
     ),
     topP: numberSetting(
       "sample from the most likely tokens that together have this probability",
-      someShare,
+      anyShare,
     ),
     topK: wholeNumberSetting("sample from this many of the most likely tokens; 0 for all"),
     repetitionPenalty: numberSetting(
