@@ -34,7 +34,7 @@ import { prepare } from "./prepare.ts";
 import { prepareReportPage } from "./prepare-report-page.ts";
 import { readPrepareSettings } from "./read-prepare-settings.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
-import { ProgressDisplay } from "./progress/progress-display.ts";
+import { StoppableDisplay } from "./progress/stoppable-display.ts";
 import { readReport } from "./read-report.ts";
 import { readRecipe, type Recipe, recipePath, type RecipeStep } from "./recipe.ts";
 import { adoptShards, hasShards } from "./shards/manifest.ts";
@@ -123,7 +123,7 @@ async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Pr
   const written = [output, ...reportsOf(output), trace, statistics]
     .filter((path) => path !== undefined);
   await refuseOverwriting([...files, ...recipeFiles], written);
-  using display = new ProgressDisplay("stderr");
+  using display = new StoppableDisplay();
   const report = await clean({
     recipe,
     inputs: files,
@@ -203,7 +203,7 @@ function shardOptions(flags: Flags) {
 async function tokenizeCommand(flags: Flags): Promise<void> {
   const output = requiredOption(flags, "output");
   const files = await inputFiles(flags, output);
-  using display = new ProgressDisplay("stderr");
+  using display = new StoppableDisplay();
   const { manifest, problems, seconds } = await tokenize({
     sources: files.map((file) => ({ name: file, files: [file] })),
     output,
@@ -226,7 +226,7 @@ async function prepareCommand(flags: Flags): Promise<void> {
   if (!await exists(`${output}/report.json`)) await refuseReplacing(page);
   const settings = await readPrepareSettings(requiredOption(flags, "settings"), output);
   const given = Object.entries(shardOptions(flags)).filter(([, value]) => value !== undefined);
-  using display = new ProgressDisplay("stderr");
+  using display = new StoppableDisplay();
   const report = await prepare({
     ...settings,
     output,

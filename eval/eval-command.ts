@@ -12,7 +12,7 @@ import type { LanguageModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
 import { isCausal } from "../model/network/config.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
-import { ProgressDisplay } from "../data/progress/progress-display.ts";
+import { StoppableDisplay } from "../data/progress/stoppable-display.ts";
 import { modelInWords, newestCheckpoint, newestRun } from "../model/host/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, DEMO_DATA, publishedBenchmark } from "./benchmarks/benchmarks.ts";
@@ -166,7 +166,7 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   const settings = await settingsOf(benchmark, protocol, name, values);
   await readExam(settings); // reports mistakes in settings and files before a model is loaded
   const evaluate = async (answerer: Answerer) => {
-    using display = new ProgressDisplay("stderr");
+    using display = new StoppableDisplay();
     return await runEvaluation(
       settings,
       answerer,

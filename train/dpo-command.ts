@@ -3,7 +3,7 @@ import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
-import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
+import { terminalReport } from "./run/terminal-report.ts";
 import { optimizePreferences } from "./dpo.ts";
 import { dpoHelp, loadDpoSettings } from "./settings/dpo-settings.ts";
 
@@ -29,8 +29,8 @@ await runCommand(async () => {
   using report = terminalReport();
   const model = await optimizePreferences(settings, report);
   if (!model) {
-    console.log("To go on from there: the same command");
-    Deno.exitCode = INTERRUPTED;
+    report.onMessage?.("To go on from there: the same command");
+    Deno.exitCode = report.status;
     return;
   }
   model.close();

@@ -6,7 +6,7 @@ import { runCommand } from "../kernels/host/run-command.ts";
 import { pretrain } from "./pretrain.ts";
 import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings.ts";
 import { writeSamples } from "./run/samples.ts";
-import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
+import { terminalReport } from "./run/terminal-report.ts";
 
 const ABOUT = `Trains a language model from random weights, then shows texts that the model writes.
 A run that was stopped goes on when the same command is given again.
@@ -30,10 +30,10 @@ await runCommand(async () => {
   const model = await pretrain(settings, report);
   if (!model) {
     const isAppending = settings.data.append.length > 0;
-    console.log(
+    report.onMessage?.(
       `To go on from there: the same command${isAppending ? " without --data.append" : ""}`,
     );
-    Deno.exitCode = INTERRUPTED;
+    Deno.exitCode = report.status;
     return;
   }
   const samples = await writeSamples(model, settings.sample, settings.run.dir);

@@ -3,7 +3,7 @@ import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next, taskCommand } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
-import { INTERRUPTED, terminalReport } from "./run/terminal-report.ts";
+import { terminalReport } from "./run/terminal-report.ts";
 import { superviseFineTuning } from "./sft.ts";
 import { loadSftSettings, sftHelp } from "./settings/sft-settings.ts";
 
@@ -28,8 +28,8 @@ await runCommand(async () => {
   using report = terminalReport();
   const model = await superviseFineTuning(settings, report);
   if (!model) {
-    console.log("To go on from there: the same command");
-    Deno.exitCode = INTERRUPTED;
+    report.onMessage?.("To go on from there: the same command");
+    Deno.exitCode = report.status;
     return;
   }
   model.close();

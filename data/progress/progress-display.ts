@@ -65,6 +65,7 @@ export class ProgressDisplay implements Disposable {
     const task = this.#task = { progress, pace: new Pace(progress.done, performance.now()) };
     const stream = process[this.#output];
     if (!stream.isTTY) return;
+    if (stream.listenerCount("error", ignoreError) === 0) stream.on("error", ignoreError);
     this.#bars = new MultiBar({
       stream,
       format: (options, { progress }) =>
@@ -80,10 +81,17 @@ export class ProgressDisplay implements Disposable {
   }
 
   #write(line: string): void {
-    if (this.#output === "stdout") console.log(line);
-    else console.error(line);
+    try {
+      if (this.#output === "stdout") console.log(line);
+      else console.error(line);
+    } catch {
+      ignoreError();
+    }
   }
 }
+
+/** A terminal that was closed shows nothing, which is no reason to end a command in its midst. */
+function ignoreError(): void {}
 
 /** Such as `ceval 345/1346  12.3 questions/s  7,300 tokens/s  1m21s left`. */
 export function progressText(progress: Progress, pace: Pace): string {
