@@ -48,7 +48,7 @@ Commands:
   demo                     the exam about the embedded poems; needs no data
   BENCHMARK                ceval, cmmlu, mmlu, or exam for your own questions in C-Eval's layout
   compare                  one table from several folders of results
-  ppl                      perplexity and bits per byte of FILE or of a folder, read as in pretraining
+  ppl                      perplexity and bits per byte of a FILE or folder, read as in pretraining
 
 Options, with defaults in brackets:
   --model DIR              folder of a checkpoint, or of a run for its newest one; always:A, B, C or
