@@ -2,6 +2,7 @@
 import { closest } from "fastest-levenshtein";
 import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
+import { firstNotFinite } from "../finite.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type ModelConfig, parseConfig } from "../network/config.ts";
 import { parameterShapes } from "../network/parameter-shapes.ts";
@@ -54,12 +55,18 @@ export class Checkpoint implements Disposable {
    * The values of a parameter, row-major.
    *
    * @param name its published name, one of {@linkcode parameterShapes}
-   * @throws UserError if the file cannot be read
+   * @throws UserError if the file cannot be read, or if a value is NaN or infinite
    */
-  readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
+  async readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
     const file = this.weights.find(({ tensors }) => tensors.has(name));
     if (file === undefined) throw new UserError(`${this.dir}: there is no tensor "${name}"`);
-    return file.readFloat32(name);
+    const values = await file.readFloat32(name);
+    const broken = firstNotFinite(values);
+    if (broken < 0) return values;
+    throw new UserError(
+      `${file.path}: "${name}" holds ${values[broken]}, its value ${broken + 1} of ` +
+        `${values.length}: the weights are broken, by an overflow or in a merge; use others`,
+    );
   }
 
   /** Closes the checkpoint's files. */

@@ -10,6 +10,7 @@ import { attendInside } from "../network/attention/attention.ts";
 import { type Batch, batchInputs, uploadBatch } from "../network/batch.ts";
 import { NextTokens } from "./next-tokens.ts";
 import type { Parameters } from "../network/parameters.ts";
+import { requireFinite } from "../finite.ts";
 import { roomForTokens } from "./plan-sizes.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import { logitsOf, transformer } from "../network/transformer.ts";
@@ -138,6 +139,9 @@ export class Decoder {
       return ids;
     };
     await this.prefill(prompts);
+    // Read before the next step writes over them.
+    const checked = next.logits().then((rows) => rows.forEach(requireFinite));
+    checked.catch(() => {}); // thrown below
     let chosen = choose();
     try {
       for (let step = 1; step < count; step++) {
@@ -145,11 +149,13 @@ export class Decoder {
         const ids = next.chosenOnGpu ? chosen : await chosen;
         this.step();
         chosen = choose();
+        await checked;
         yield await ids;
       }
+      await checked;
       yield await chosen;
     } finally {
-      await Promise.allSettled([chosen]); // nothing is being read once this is over
+      await Promise.allSettled([chosen, checked]); // nothing is being read once this is over
     }
   }
 

@@ -6,6 +6,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { GenerationConfig } from "../checkpoint/generation-config.ts";
 import { isCausal, type ModelConfig } from "../network/config.ts";
 import { uploadLabels } from "../network/labels.ts";
+import { requireFinite } from "../finite.ts";
 import type { Parameters } from "../network/parameters.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type BatchLimits, inBatches, textsAtOnce, tokensAtOnce } from "./batches.ts";
@@ -162,6 +163,7 @@ export class LanguageModel {
       );
       let row = 0;
       for await (const logits of this.#logitsOf(hidden, places.map((_, row) => row))) {
+        requireFinite(logits);
         result.set(logits, places[row++]);
       }
       return result;
@@ -180,7 +182,9 @@ export class LanguageModel {
       const hidden = await this.#hidden(inputIds);
       let end = 0;
       const lastRows = inputIds.map(({ length }) => (end += length) - 1);
-      return await Array.fromAsync(this.#logitsOf(hidden, lastRows));
+      const rows = await Array.fromAsync(this.#logitsOf(hidden, lastRows));
+      rows.forEach(requireFinite);
+      return rows;
     });
   }
 
@@ -213,8 +217,9 @@ export class LanguageModel {
       }
       return started;
     });
-    const logits = await Promise.all(started.map(({ reading }) => reading));
-    return logits.flat().map((row) => Array.from(row));
+    const logits = (await Promise.all(started.map(({ reading }) => reading))).flat();
+    logits.forEach(requireFinite);
+    return logits.map((row) => Array.from(row));
   }
 
   /**
@@ -236,6 +241,7 @@ export class LanguageModel {
       uploadLabels(this.gpu, pass.labels, labels);
       pass.plan.run();
       const values = await download(this.gpu, pass.logProbs);
+      requireFinite(values.subarray(0, inputIds.reduce((sum, ids) => sum + ids.length, 0)));
       let start = 0;
       return inputIds.map(({ length }) => Array.from(values.subarray(start, start += length)));
     });
