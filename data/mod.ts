@@ -155,8 +155,8 @@ export {
   UnusableExample,
 } from "./instructions/conversation.ts";
 export {
-  type ChatRenderer,
   encodeConversation,
+  type EncodedTurn,
   encodePreference,
   type EncodingRules,
   type Example,

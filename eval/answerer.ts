@@ -1,13 +1,22 @@
 import { type Letter, LETTERS } from "./benchmarks/benchmark.ts";
 import type { Encoder } from "../data/tokenizer/encoder.ts";
+import type { ChatMessage } from "../model/tokenizer/chat-template.ts";
 import type { Decoding } from "./protocols/protocol.ts";
+
+/** Gives the ids of what a model is asked. */
+export interface PromptEncoder extends Encoder {
+  /** The ids of a text that is to be continued, with what the tokenizer puts before it. */
+  encodePrompt(text: string): number[];
+  /** The ids of a chat up to the answer, by the model's own template. */
+  encodeChat(messages: readonly ChatMessage[]): number[];
+}
 
 /** What an evaluation needs of a model. */
 export interface Answerer {
   /** The name under which results are filed. */
   name: string;
-  /** Gives the ids of a text. */
-  encoder: Encoder;
+  /** Gives the ids of prompts. */
+  encoder: PromptEncoder;
   /** The most tokens of a prompt and its answer together. */
   contextLength: number;
   /** The precision it computes in, where it computes. */
@@ -52,7 +61,11 @@ export function isControl(model: string): boolean {
 export function alwaysLetter(letter: Letter): Answerer {
   return {
     name: `${ALWAYS}${letter}`,
-    encoder: { encode: lastLetterApart },
+    encoder: {
+      encode: lastLetterApart,
+      encodePrompt: lastLetterApart,
+      encodeChat: (messages) => lastLetterApart(messages.at(-1)!.content),
+    },
     contextLength: Infinity,
     tokensAtOnce: Infinity,
     textsAtOnce: Infinity,

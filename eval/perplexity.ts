@@ -16,8 +16,8 @@ export interface Perplexity {
 
 /** What is needed of a language model. */
 export interface Predictor {
-  /** Gives the ids of a text, and the id of `<|im_end|>`. */
-  tokenizer: { encode(text: string): number[]; imEnd: number };
+  /** Gives the ids of a text, and the id after which a document begins. */
+  tokenizer: { encode(text: string): number[]; documentStart: number };
   /**
    * The log-probability of every label.
    *
@@ -30,9 +30,10 @@ export interface Predictor {
 
 /**
  * Measures how well a model predicts documents: every token is predicted once, from those before it
- * in its window. A document begins after `<|im_end|>`, the token that ends the document before it
- * in pretraining, here and in the shards of Steel-LLM's published checkpoints. (Their
- * `<|endoftext|>` is padding: they were never trained on what follows it.)
+ * in its window. A document begins after the token that its tokenizer puts before texts, or else
+ * after the one that ends the document before it in pretraining: for Steel-LLM `<|im_end|>`, here
+ * and in the shards of its published checkpoints. (Their `<|endoftext|>` is padding: they were never
+ * trained on what follows it.)
  *
  * @param window tokens of a window
  * @param batch windows that are computed at once
@@ -44,7 +45,7 @@ export async function perplexity(
   batch: number,
 ): Promise<Perplexity> {
   const windows = documents.flatMap((document) => {
-    const ids = [model.tokenizer.imEnd, ...model.tokenizer.encode(document)];
+    const ids = [model.tokenizer.documentStart, ...model.tokenizer.encode(document)];
     const starts = Array.from(
       { length: Math.ceil((ids.length - 1) / window) },
       (_, i) => i * window,

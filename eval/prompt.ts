@@ -2,7 +2,7 @@
 
 import type { Encoder } from "../data/tokenizer/encoder.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { renderChat } from "../model/tokenizer/chat-template.ts";
+import type { PromptEncoder } from "./answerer.ts";
 import { LETTERS, type Question, type Subject } from "./benchmarks/benchmark.ts";
 import type { LetterAnswer, PromptFormat } from "./protocols/protocol.ts";
 
@@ -29,7 +29,7 @@ export function buildPrompt(
   subject: Subject,
   shots: Question[],
   question: Question,
-  encoder: Encoder,
+  encoder: PromptEncoder,
   contextLength: number,
 ): QuestionPrompt {
   // A generated answer gets what the prompt leaves, at least one token.
@@ -85,7 +85,7 @@ function withoutLastShots(
   subject: Subject,
   shots: Question[],
   question: Question,
-  encoder: Encoder,
+  encoder: PromptEncoder,
   most: number,
 ): Draft {
   const write = (count: number): Draft => {
@@ -104,7 +104,7 @@ function withoutLongestShots(
   subject: Subject,
   shots: Question[],
   question: Question,
-  encoder: Encoder,
+  encoder: PromptEncoder,
   most: number,
 ): Draft {
   const count = (text: string) => encoder.encode(text).length;
@@ -124,9 +124,7 @@ function withoutLongestShots(
   return write([header, ...kept.map(({ text }) => text)]);
 }
 
-function encodePrompt(format: PromptFormat, text: string, encoder: Encoder): number[] {
-  if (!format.chat) return encoder.encode(text);
-  return encoder.encode(
-    renderChat([{ role: "user", content: text }], { addGenerationPrompt: true }),
-  );
+function encodePrompt(format: PromptFormat, text: string, encoder: PromptEncoder): number[] {
+  if (!format.chat) return encoder.encodePrompt(text);
+  return encoder.encodeChat([{ role: "user", content: text }]);
 }

@@ -78,9 +78,11 @@ export type { SamplingOptions } from "./inference/sampling.ts";
 export type { Precision } from "./network/precision.ts";
 
 // Text to token ids and back.
-export { type DecodeOptions, type DecodeStream, Tokenizer } from "./tokenizer/tokenizer.ts";
+export { type DecodeOptions, type DecodeStreamOptions, Tokenizer } from "./tokenizer/tokenizer.ts";
+export type { DecodeStream } from "./tokenizer/decode-stream.ts";
 export { loadTokenizer, qwenTokenizer } from "./host/load-tokenizer.ts";
-export { type ChatMessage, renderChat } from "./tokenizer/chat-template.ts";
+export type { ChatMessage } from "./tokenizer/chat-template.ts";
+export { renderChat } from "./tokenizer/chat-ml.ts";
 export { Vocabulary, VOCABULARY_FILE } from "./tokenizer/vocabulary.ts";
 export type { Encoder } from "../data/tokenizer/encoder.ts";
 export type { TokenizerFiles } from "../data/tokenizer/tokenizer-files.ts";

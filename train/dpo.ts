@@ -6,7 +6,6 @@ import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readPreferences } from "../data/instructions/read-set.ts";
 import { readsReference } from "../kernels/loss/preference-loss.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
-import { chatRenderer } from "../model/tokenizer/chat-template.ts";
 import { takeExamples } from "./batches/instructions.ts";
 import { withReferences } from "./batches/reference-log-probs.ts";
 import { sequenceOf } from "./batches/sequences.ts";
@@ -83,7 +82,7 @@ async function readPairs(
       read: (set, problems) => readPreferences(set, data, problems),
     },
     (preference) => {
-      const pair = encodePreference(preference, tokenizer, chatRenderer, data.cutoff);
+      const pair = encodePreference(preference, tokenizer, data.cutoff);
       const { question, chosen, rejected } = preference;
       countTokens(tokens, `${question}\n${chosen}`, pair.chosen.ids.length);
       countTokens(tokens, `${question}\n${rejected}`, pair.rejected.ids.length);

@@ -55,8 +55,8 @@ async function runOn(
   say(describeText(text, entropy));
   const config = modelConfig(settings.model, {
     vocab_size: text.vocabularySize,
-    bos_token_id: text.tokenizer.endOfText,
-    eos_token_id: text.tokenizer.imEnd,
+    bos_token_id: text.tokenizer.padding,
+    eos_token_id: text.tokenizer.endOfDocument,
   });
   const parameters = new Parameters(config, train.precision === "mixed");
   const { tokenizer } = text;

@@ -6,7 +6,6 @@ import { countTokens, noTokens } from "../data/instructions/language-shares.ts";
 import { readConversations } from "../data/instructions/read-set.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
-import { chatRenderer } from "../model/tokenizer/chat-template.ts";
 import type { Tokenizer } from "../model/tokenizer/tokenizer.ts";
 import { takeExamples } from "./batches/instructions.ts";
 import { sequenceOf, unseenAnswerItem } from "./batches/sequences.ts";
@@ -55,7 +54,7 @@ async function readExamples(
       read: (set, problems) => readConversations(set, data, problems),
     },
     (conversation) => {
-      const example = encodeConversation(conversation, tokenizer, chatRenderer, data);
+      const example = encodeConversation(conversation, tokenizer, data);
       examples.add(example);
       countTokens(tokens, textOf(conversation), example.ids.length);
     },

@@ -1,18 +1,23 @@
-import type { Encoder } from "../tokenizer/encoder.ts";
 import { type Conversation, type Preference, UnusableExample } from "./conversation.ts";
 
 /** The label of a token that the loss ignores, as in PyTorch. */
 export const IGNORED_LABEL: number = -100;
 
-/** A chat template, in parts: what the model reads, and what it learns to answer. */
-export interface ChatRenderer {
+/** A turn of a conversation as tokens. */
+export interface EncodedTurn {
   /**
-   * The text before an answer: the question and the opening of the answer, and in the first turn
-   * (number 0) the system message before them.
+   * What the model reads before the answer: the question and the opening of the answer, and in the
+   * first turn the system message before them.
    */
-  prompt(question: string, turn: number, system?: string): string;
-  /** An answer with the token that closes it. */
-  answer(text: string): string;
+  readonly prompt: readonly number[];
+  /** What it learns to answer, with the token that closes it. */
+  readonly answer: readonly number[];
+}
+
+/** Turns conversations into tokens, by a chat template. */
+export interface TurnEncoder {
+  /** The ids of a conversation, turn by turn. */
+  encodeTurns(conversation: Conversation): EncodedTurn[];
 }
 
 /** A conversation as tokens: `labels[i]` is `ids[i]` where the loss counts it, else -100. */
@@ -42,22 +47,17 @@ export interface EncodingRules {
 }
 
 /**
- * The tokens and labels of a conversation. Prompts and answers are tokenized apart, each turn is
- * cut to the room that is left, and turns without room are dropped: LLaMA-Factory's rules, in which
- * the answer counts most.
+ * The tokens and labels of a conversation. Each turn is cut to the room that is left, and turns
+ * without room are dropped: LLaMA-Factory's rules, in which the answer counts most.
  *
  * @throws UnusableExample if no token of it would be trained on
  */
 export function encodeConversation(
-  { system, turns }: Conversation,
-  tokenizer: Encoder,
-  renderer: ChatRenderer,
+  conversation: Conversation,
+  encoder: TurnEncoder,
   rules: EncodingRules,
 ): Example {
-  const encoded = turns.map(({ question, answer }, turn) => ({
-    prompt: tokenizer.encode(renderer.prompt(question, turn, system)),
-    answer: tokenizer.encode(renderer.answer(answer)),
-  }));
+  const encoded = encoder.encodeTurns(conversation);
   if (rules.maskHistory) encoded.reverse();
   const pieces: Example[] = [];
   let length = 0;
@@ -86,27 +86,25 @@ export function encodeConversation(
 }
 
 /**
- * The tokens and labels of both answers to a question. As in {@linkcode encodeConversation}, each
- * prompt and answer of earlier turns is tokenized apart. All that comes before the answers is cut
+ * The tokens and labels of both answers to a question. All that comes before the answers is cut
  * once, for the longer answer.
  *
  * @throws UnusableExample if no token of an answer is left, or if both answers are left the same
  */
 export function encodePreference(
   { system, history, question, chosen, rejected }: Preference,
-  tokenizer: Encoder,
-  renderer: ChatRenderer,
+  encoder: TurnEncoder,
   cutoff: number,
 ): PreferenceExample {
   if (chosen === rejected) throw new UnusableExample("the chosen answer is the rejected one");
+  const [turns, others] = [chosen, rejected].map((answer) =>
+    encoder.encodeTurns({ system, turns: [...history, { question, answer }] })
+  );
   const prompt = [
-    ...history.flatMap((turn, index) => [
-      renderer.prompt(turn.question, index, system),
-      renderer.answer(turn.answer),
-    ]),
-    renderer.prompt(question, history.length, system),
-  ].flatMap((text) => tokenizer.encode(text));
-  const answers = [chosen, rejected].map((answer) => tokenizer.encode(renderer.answer(answer)));
+    ...turns.slice(0, -1).flatMap(({ prompt, answer }) => [...prompt, ...answer]),
+    ...turns.at(-1)!.prompt,
+  ];
+  const answers = [turns, others].map((turns) => turns.at(-1)!.answer);
   const room = shareRoom(prompt.length, Math.max(...answers.map(({ length }) => length)), cutoff);
   const kept = prompt.slice(0, room.prompt);
   const [first, second] = answers.map((answer) => {

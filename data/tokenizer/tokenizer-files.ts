@@ -12,11 +12,13 @@ export interface TokenizerFiles {
   readonly tokenizer: Record<string, unknown>;
   /** The contents of `tokenizer_config.json`; empty if there is none. */
   readonly config: Record<string, unknown>;
+  /** The contents of `chat_template.jinja`, if there is one. */
+  readonly chatTemplate?: string;
   /** The text of each file by its name, to be stored with a checkpoint. */
   texts(): Record<string, string>;
 }
 
-/** Every file in which transformers keeps a part of a Qwen tokenizer. */
+/** Every text file in which transformers keeps a part of a tokenizer. */
 const FILE_NAMES = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -28,10 +30,12 @@ const FILE_NAMES = [
 ];
 
 /**
- * Reads the tokenizer of a folder: `tokenizer.json`, or Qwen's older `vocab.json` and `merges.txt`.
+ * Reads the tokenizer of a folder: `tokenizer.json`, or the older `vocab.json` and `merges.txt` of a
+ * byte-level BPE.
  *
  * @returns undefined if the folder has neither
- * @throws UserError if a file is not a JSON object, or has a line that is no merge
+ * @throws UserError if a file is not a JSON object, has a line that is no merge, or is of an older
+ *   tokenizer of another kind
  */
 export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerFiles | undefined> {
   const texts: Record<string, string> = {};
@@ -47,39 +51,67 @@ export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerF
   const config = parse("tokenizer_config.json");
   const tokenizer = isOlder
     ? fromVocabularyAndMerges(
-      parse("vocab.json"),
-      mergesOf(texts["merges.txt"], pathIn(folder, "merges.txt")),
+      {
+        vocab: parse("vocab.json"),
+        merges: mergesOf(texts["merges.txt"], pathIn(folder, "merges.txt")),
+        added: addedTokens(config, parse("added_tokens.json")),
+      },
       config,
+      pathIn(folder, "tokenizer_config.json"),
     )
     : parse("tokenizer.json");
-  return { name: folder.dir, tokenizer, config, texts: () => texts };
+  const chatTemplate = texts["chat_template.jinja"];
+  return { name: folder.dir, tokenizer, config, chatTemplate, texts: () => texts };
 }
 
-/** The `tokenizer.json` that transformers makes of the older files: Qwen2's steps around their BPE. */
+/** What the older files hold. */
+interface OlderFiles {
+  readonly vocab: Record<string, unknown>;
+  readonly merges: string[];
+  readonly added: Record<string, unknown>[];
+}
+
+/**
+ * The `tokenizer.json` that transformers makes of the older files: the steps of the class that
+ * `tokenizer_config.json` names around their BPE, those of Qwen2 if it names none.
+ */
 function fromVocabularyAndMerges(
-  vocab: Record<string, unknown>,
-  merges: string[],
+  { vocab, merges, added }: OlderFiles,
   config: Record<string, unknown>,
+  path: string,
 ): Record<string, unknown> {
-  const added = isRecord(config.added_tokens_decoder) ? config.added_tokens_decoder : {};
+  const name = String(config.tokenizer_class ?? "Qwen2Tokenizer").replace(/Fast$/, "");
+  if (!Object.hasOwn(OLDER_STEPS, name)) {
+    throw new UserError(
+      `${path}: "tokenizer_class" is "${name}", of which no vocab.json and merges.txt can be read; ` +
+        `known are ${
+          Object.keys(OLDER_STEPS).join(", ")
+        }. Let transformers save it as tokenizer.json: ` +
+        `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)`,
+    );
+  }
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
   return {
-    added_tokens: Object.entries(added).map(([id, token]) => ({
-      ...(isRecord(token) ? token : {}),
-      id: Number(id),
-    })),
-    normalizer: { type: "NFC" },
-    pre_tokenizer: {
-      type: "Sequence",
-      pretokenizers: [
-        { type: "Split", pattern: { Regex: QWEN_WORDS }, behavior: "Isolated", invert: false },
-        byteLevel,
-      ],
-    },
+    added_tokens: added,
+    ...OLDER_STEPS[name],
     post_processor: byteLevel,
     decoder: byteLevel,
     model: { type: "BPE", vocab, merges },
   };
+}
+
+/** Added tokens of `tokenizer_config.json`, or of the still older `added_tokens.json`. */
+function addedTokens(
+  config: Record<string, unknown>,
+  older: Record<string, unknown>,
+): Record<string, unknown>[] {
+  if (!isRecord(config.added_tokens_decoder)) {
+    return Object.entries(older).map(([content, id]) => ({ content, id, special: false }));
+  }
+  return Object.entries(config.added_tokens_decoder).map(([id, token]) => ({
+    ...(isRecord(token) ? token : {}),
+    id: Number(id),
+  }));
 }
 
 /** The merges of `merges.txt`, a line each behind a line with the version. */
@@ -94,3 +126,25 @@ function mergesOf(text: string, path: string): string[] {
 /** How Qwen cuts text into words before BPE: contractions, words, single digits, signs, spaces. */
 const QWEN_WORDS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|" +
   " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+/** GPT-2's steps before BPE: its words, which begin with a space, and no normalisation. */
+const GPT2_STEPS = {
+  normalizer: null,
+  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
+};
+
+/** The steps before BPE of the tokenizers that were saved in older files, by class. */
+const OLDER_STEPS: Readonly<Record<string, Record<string, unknown>>> = {
+  Qwen2Tokenizer: {
+    normalizer: { type: "NFC" },
+    pre_tokenizer: {
+      type: "Sequence",
+      pretokenizers: [
+        { type: "Split", pattern: { Regex: QWEN_WORDS }, behavior: "Isolated", invert: false },
+        { type: "ByteLevel", add_prefix_space: false, use_regex: false },
+      ],
+    },
+  },
+  GPT2Tokenizer: GPT2_STEPS,
+  CodeGenTokenizer: GPT2_STEPS,
+};

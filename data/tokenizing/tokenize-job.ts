@@ -1,3 +1,4 @@
+import { documentMarks } from "../tokenizer/document-marks.ts";
 import type { Encoder } from "../tokenizer/encoder.ts";
 import { encoderOf } from "../tokenizer/encoder-of.ts";
 import { loadTokenizerFiles } from "../tokenizer/load-tokenizer-files.ts";
@@ -26,28 +27,28 @@ export interface TokenizeJobResult {
 
 /** What turns documents into tokens. */
 export interface DocumentEncoder {
+  /** Gives the ids of a document, with what the tokenizer puts before it. */
   readonly encoder: Encoder;
-  /** The id that follows every document: that of `<|im_end|>`. */
+  /** The id that follows every document; see `DocumentMarks`. */
   readonly endToken: number;
-  /** The id that fills blocks: that of `<|endoftext|>`. */
+  /** The id that fills blocks. */
   readonly paddingToken: number;
 }
-
-/** The token that follows every document. */
-export const END_OF_DOCUMENT = "<|im_end|>";
 
 /**
  * Loads the encoder of a `tokenizer.json`, or Qwen1.5's.
  *
- * @throws UserError if the tokenizer cannot be had, or lacks one of the two special tokens
+ * @throws UserError if the tokenizer cannot be had, or has no token that could end a document
  */
 export async function loadDocumentEncoder(path?: string): Promise<DocumentEncoder> {
   const files = await loadTokenizerFiles(path);
-  const tokens = new TokenTable(files);
+  const { before, endOfDocument, padding } = documentMarks(files, new TokenTable(files));
+  const encoder = encoderOf(files);
+  const document = { encode: (text: string) => [...before, ...encoder.encode(text)] };
   return {
-    encoder: encoderOf(files),
-    endToken: tokens.idOf(END_OF_DOCUMENT),
-    paddingToken: tokens.idOf("<|endoftext|>"),
+    encoder: before.length > 0 ? document : encoder,
+    endToken: endOfDocument,
+    paddingToken: padding,
   };
 }
 

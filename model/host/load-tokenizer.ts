@@ -1,7 +1,7 @@
 import { qwenTokenizerFiles } from "../../data/tokenizer/load-tokenizer-files.ts";
 import { formatJson } from "../../data/text/json.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { CHAT_TEMPLATE } from "../tokenizer/chat-template.ts";
+import { CHATML_JINJA } from "../tokenizer/chat-ml.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { openFolder } from "./disk-folder.ts";
 
@@ -13,7 +13,7 @@ import { openFolder } from "./disk-folder.ts";
 export async function qwenTokenizer(): Promise<Tokenizer> {
   const files = await qwenTokenizerFiles();
   // The package's own template lacks the full stop of the default system message.
-  const config = { ...files.config, chat_template: CHAT_TEMPLATE };
+  const config = { ...files.config, chat_template: CHATML_JINJA };
   const texts = () => ({ ...files.texts(), "tokenizer_config.json": formatJson(config) });
   return new Tokenizer({ ...files, config, texts });
 }
@@ -22,7 +22,7 @@ export async function qwenTokenizer(): Promise<Tokenizer> {
  * The tokenizer stored with a checkpoint.
  *
  * @param dir folder of a checkpoint or of a training run
- * @throws UserError if there is none, or if it is not a byte-level BPE with Qwen's special tokens
+ * @throws UserError if there is none, if it is no BPE, or if no token of it could end a document
  */
 export async function loadTokenizer(dir: string): Promise<Tokenizer> {
   using folder = await openFolder(dir);

@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { type ChatMessage, renderChat } from "../tokenizer/chat-template.ts";
+import type { ChatMessage } from "../tokenizer/chat-template.ts";
 import type { GenerateOptions, LanguageModel } from "./language-model.ts";
 
 /** How a model chats. */
@@ -32,7 +32,7 @@ export class Chat {
   async *say(text: string): AsyncGenerator<string> {
     const messages: ChatMessage[] = [...this.#messages, { role: "user", content: text }];
     const { tokenizer, config: { maxPositions } } = this.model;
-    const prompt = tokenizer.encode(renderChat(messages, { addGenerationPrompt: true }));
+    const prompt = tokenizer.encodeChat(messages);
     if (prompt.length >= maxPositions) {
       throw new UserError(
         `This makes the chat ${prompt.length} tokens long, but the model takes at most ` +

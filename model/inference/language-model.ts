@@ -120,8 +120,11 @@ export class LanguageModel {
   /** Ids that end a text: those of the checkpoint, and the tokenizer's own marks. */
   get stopIds(): number[] {
     const { tokenizer, generation } = this.parts;
-    const marks = tokenizer ? [tokenizer.imEnd, tokenizer.endOfText] : [];
-    return [...this.config.eosIds, ...generation?.eosIds ?? [], ...marks];
+    return [
+      ...this.config.eosIds,
+      ...generation?.eosIds ?? [],
+      ...tokenizer?.stopIds ?? [],
+    ];
   }
 
   /** Ids that are never chosen: those of an exported model that its training never saw. */
@@ -259,8 +262,8 @@ export class LanguageModel {
     options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken> {
     checkGeneration(options);
-    const text = this.#decodeStream();
     const prompts = this.#prompts([prompt], options, [options.seed]);
+    const text = this.#decodeStream(prompts[0]);
     for await (const [id] of this.#continue(prompts, options)) {
       if (id !== undefined) yield { id, text: text(id) };
     }
@@ -294,8 +297,8 @@ export class LanguageModel {
         for await (const step of this.#continue(some, shared)) {
           for (const [i, id] of step.entries()) if (id !== undefined) added[i].push(id);
         }
-        for (const ids of added) {
-          generated.push({ ids, text: ids.map(this.#decodeStream()).join("") });
+        for (const [i, ids] of added.entries()) {
+          generated.push({ ids, text: ids.map(this.#decodeStream(some[i])).join("") });
         }
       }
       return generated;
@@ -336,7 +339,7 @@ export class LanguageModel {
     seeds: readonly (number | undefined)[],
   ): Prompt[] {
     const texts = prompts.map((prompt) =>
-      typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt
+      typeof prompt === "string" ? this.tokenizer.encodePrompt(prompt) : prompt
     );
     checkPrompts(this.config, texts);
     return texts.map((ids, text) => ({
@@ -355,8 +358,8 @@ export class LanguageModel {
   }
 
   /** Turns a text's ids, one after another, into what each completes; without tokenizer nothing. */
-  #decodeStream(): (id: number) => string {
-    const stream = this.parts.tokenizer?.createDecodeStream({ skipSpecial: true });
+  #decodeStream({ ids: after }: Prompt): (id: number) => string {
+    const stream = this.parts.tokenizer?.createDecodeStream({ skipSpecial: true, after });
     return (id) => stream?.push(id) ?? "";
   }
 

@@ -1,62 +1,77 @@
+import type { Conversation } from "../../data/instructions/conversation.ts";
+import type { EncodedTurn, TurnEncoder } from "../../data/instructions/encode.ts";
+import { isRecord } from "../../data/files/is-record.ts";
 import type { TextFolder } from "../../data/files/text-folder.ts";
-import { BYTE_TOKENS, bytesOfToken } from "../../data/tokenizer/byte-level.ts";
+import { BYTE_TOKENS } from "../../data/tokenizer/byte-level.ts";
+import {
+  type DocumentMarks,
+  documentMarks,
+  specialToken,
+} from "../../data/tokenizer/document-marks.ts";
 import type { Encoder } from "../../data/tokenizer/encoder.ts";
 import { encoderOf } from "../../data/tokenizer/encoder-of.ts";
+import { LibraryTokenizer } from "../../data/tokenizer/library-tokenizer.ts";
 import { TokenTable } from "../../data/tokenizer/token-table.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import type { ChatMessage, ChatTemplate } from "./chat-template.ts";
+import { chatTemplateOf } from "./checkpoint-template.ts";
+import { ByteDecoder, type DecodeStream, WindowStream } from "./decode-stream.ts";
 import { idsToKeep, pruneTokenizerFiles } from "./prune-tokenizer.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** Bytes that valid UTF-8 never contains, so that no text is ever encoded with their tokens. */
 const IMPOSSIBLE_BYTES = [0xc0, 0xc1, ...Array.from({ length: 11 }, (_, i) => 0xf5 + i)];
 
+/** How many ids a text that is continued is decoded with: enough for any character. */
+const CONTEXT = 8;
+
 /** How ids become text. */
 export interface DecodeOptions {
-  /** Leave out `<|endoftext|>`, `<|im_start|>`, `<|im_end|>` and the like. */
+  /** Leave out `<|endoftext|>`, `<|im_start|>`, `<s>` and the like. */
   skipSpecial?: boolean;
 }
 
-/** Decodes one token at a time. Text comes out as soon as its characters are complete. */
-export interface DecodeStream {
-  /** Adds a token; returns the text that it completes, which may be empty. */
-  push(id: number): string;
-  /** Returns what is left: incomplete characters become U+FFFD. The stream then starts anew. */
-  flush(): string;
+/** How ids become text one after another. */
+export interface DecodeStreamOptions extends DecodeOptions {
+  /** Ids that the text continues: a space at its beginning is then kept. */
+  after?: readonly number[];
 }
 
-/** Qwen's byte-level BPE, whole or pruned: text to token ids and back. */
-export class Tokenizer implements Encoder {
-  /** The id of `<|endoftext|>`. */
-  readonly endOfText: number;
-  /** The id of `<|im_start|>`. */
-  readonly imStart: number;
-  /** The id of `<|im_end|>`. */
-  readonly imEnd: number;
+/**
+ * A checkpoint's tokenizer: text to token ids and back. Qwen's and other byte-level BPEs are computed
+ * here, others, such as the SentencePiece BPEs of Llama 2 and Gemma, by `@huggingface/tokenizers`.
+ */
+export class Tokenizer implements Encoder, TurnEncoder {
   readonly #files: TokenizerFiles;
   readonly #tokens: TokenTable;
   readonly #encoder: Encoder;
-  /** Bytes of each token that has been decoded. */
-  readonly #bytes = new Map<number, Uint8Array>();
+  readonly #marks: DocumentMarks;
+  /** Of byte-level tokenizers. */
+  readonly #bytes?: ByteDecoder;
+  /** Of others, made when first needed. */
+  #library?: LibraryTokenizer;
+  readonly #template?: ChatTemplate;
 
   /**
    * Makes the tokenizer that files define.
    *
-   * @throws UserError if it is not a byte-level BPE with Qwen's special tokens
+   * @throws UserError if it is no BPE, or if no token of it could end a document
    */
   constructor(files: TokenizerFiles) {
     this.#files = files;
     this.#encoder = encoderOf(files);
     this.#tokens = new TokenTable(files);
-    this.endOfText = this.#tokens.idOf("<|endoftext|>");
-    this.imStart = this.#tokens.idOf("<|im_start|>");
-    this.imEnd = this.#tokens.idOf("<|im_end|>");
-    for (const token of BYTE_TOKENS) this.#tokens.idOf(token);
+    this.#marks = documentMarks(files, this.#tokens);
+    if (isByteLevel(files.tokenizer.decoder)) this.#bytes = new ByteDecoder(this.#tokens);
+    if (this.#encoder instanceof LibraryTokenizer) this.#library = this.#encoder;
+    this.#template = chatTemplateOf(files, this.#tokens);
   }
 
   /**
    * The tokenizer stored with a checkpoint; undefined if there is none.
    *
-   * @throws UserError if it is not a byte-level BPE with Qwen's special tokens
+   * @throws UserError if it is no BPE, or if no token of it could end a document
    */
   static async read(folder: TextFolder): Promise<Tokenizer | undefined> {
     const files = await readTokenizerFiles(folder);
@@ -83,6 +98,30 @@ export class Tokenizer implements Encoder {
     return this.#tokens.size;
   }
 
+  /** The id that follows every document in training; see {@linkcode DocumentMarks}. */
+  get endOfDocument(): number {
+    return this.#marks.endOfDocument;
+  }
+
+  /** The id that fills blocks in training. */
+  get padding(): number {
+    return this.#marks.padding;
+  }
+
+  /** Ids that end a text: that of the `eos_token`, the end of a turn, and Qwen's two marks. */
+  get stopIds(): number[] {
+    const { endOfDocument, padding } = this.#marks;
+    const end = specialToken(this.#files.config, "eos_token");
+    const ids = [
+      endOfDocument,
+      // Qwen fills blocks with <|endoftext|>, which ends texts as well.
+      ...this.#tokens.find("<|endoftext|>") === padding ? [padding] : [],
+      end === undefined ? undefined : this.#tokens.find(end),
+      this.#template?.endOfTurn,
+    ];
+    return [...new Set(ids.filter((id) => id !== undefined))];
+  }
+
   /** Ids of tokens that no text contains; see {@linkcode Vocabulary.expandHead}. */
   get impossibleIds(): number[] {
     return IMPOSSIBLE_BYTES.map((byte) => this.#tokens.idOf(BYTE_TOKENS[byte]));
@@ -96,23 +135,62 @@ export class Tokenizer implements Encoder {
     return this.#encoder.encode(text);
   }
 
+  /** The ids of a text that is to be continued, with what the tokenizer puts before it, such as `<s>`. */
+  encodePrompt(text: string): number[] {
+    return [...this.#marks.before, ...this.encode(text)];
+  }
+
+  /**
+   * The id after which a document begins: what the tokenizer puts before a text, else the token that
+   * ends the document before it in training.
+   */
+  get documentStart(): number {
+    return this.#marks.before.at(-1) ?? this.#marks.endOfDocument;
+  }
+
+  /**
+   * The ids of a chat up to the answer that is to be written, by the checkpoint's own template.
+   *
+   * @throws UserError if there is no template, or if it refuses the chat
+   */
+  encodeChat(messages: readonly ChatMessage[]): number[] {
+    return this.encode(this.#chatTemplate.render(messages, { addGenerationPrompt: true }));
+  }
+
+  /**
+   * The prompts and answers of a conversation, by the checkpoint's own template.
+   *
+   * @throws UserError if there is no template, or if it refuses the conversation
+   */
+  encodeTurns(conversation: Conversation): EncodedTurn[] {
+    return this.#chatTemplate.encodeTurns(conversation, this);
+  }
+
   /** The text of ids. Bytes that are not UTF-8 become U+FFFD; ids without a token add nothing. */
   decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    const cleanUp = this.#files.config.clean_up_tokenization_spaces === true;
+    if (!this.#bytes || cleanUp) {
+      return this.#libraryTokenizer.decode(
+        Array.from(ids).filter((id) => this.#isShown(id, options)),
+        cleanUp,
+      );
+    }
     const stream = this.createDecodeStream(options);
     let text = "";
     for (const id of ids) text += stream.push(id);
     return text + stream.flush();
   }
 
-  /** Starts decoding a text whose tokens come one at a time. */
-  createDecodeStream(options: DecodeOptions = {}): DecodeStream {
-    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  /** Starts decoding a text whose tokens come one at a time. Spaces are left as they are. */
+  createDecodeStream({ after = [], ...options }: DecodeStreamOptions = {}): DecodeStream {
+    const stream = this.#bytes?.stream() ??
+      new WindowStream(
+        this.#libraryTokenizer,
+        after.slice(-CONTEXT).filter((id) => this.#isShown(id, options)),
+      );
     return {
-      push: (id) => {
-        if (options.skipSpecial && this.#tokens.added.get(id)?.special) return "";
-        return decoder.decode(this.#bytesOf(id), { stream: true });
-      },
-      flush: () => decoder.decode(),
+      push: (id) => this.#isShown(id, options) ? stream.push(id) : "",
+      flush: () => stream.flush(),
     };
   }
 
@@ -121,14 +199,25 @@ export class Tokenizer implements Encoder {
     return this.#files.texts();
   }
 
-  #bytesOf(id: number): Uint8Array {
-    let bytes = this.#bytes.get(id);
-    if (bytes === undefined) {
-      const token = this.#tokens.tokenOf(id) ?? "";
-      const isText = this.#tokens.added.has(id);
-      bytes = (isText ? undefined : bytesOfToken(token)) ?? new TextEncoder().encode(token);
-      this.#bytes.set(id, bytes);
-    }
-    return bytes;
+  #isShown(id: number, { skipSpecial = false }: DecodeOptions): boolean {
+    if (this.#tokens.tokenOf(id) === undefined) return false;
+    return !(skipSpecial && this.#tokens.added.get(id)?.special);
   }
+
+  get #libraryTokenizer(): LibraryTokenizer {
+    return this.#library ??= new LibraryTokenizer(this.#files);
+  }
+
+  get #chatTemplate(): ChatTemplate {
+    if (this.#template) return this.#template;
+    throw new UserError(
+      `${this.#files.name}: this checkpoint has no chat template, so that it cannot chat or learn to ` +
+        `answer; expected chat_template.jinja, or "chat_template" in tokenizer_config.json`,
+    );
+  }
+}
+
+/** Whether a decoder of `tokenizer.json` only turns characters into bytes. */
+function isByteLevel(decoder: unknown): boolean {
+  return isRecord(decoder) && decoder.type === "ByteLevel";
 }

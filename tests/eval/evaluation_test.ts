@@ -22,13 +22,16 @@ function fakeModel(options: { failAfter?: number } = {}) {
   };
   const hash = (ids: number[], salt: number) =>
     ids.reduce((sum, id, i) => (sum * 31 + id * (i + salt)) % 9973, salt) / 997;
+  const encode = (text: string) =>
+    text.match(/ ?[^ ]| /gu)!.map((token) =>
+      token.codePointAt(token.length - 1)! + 2 ** 21 * token.length
+    );
   const answerer: Answerer = {
     name: "fake",
     encoder: {
-      encode: (text) =>
-        text.match(/ ?[^ ]| /gu)!.map((token) =>
-          token.codePointAt(token.length - 1)! + 2 ** 21 * token.length
-        ),
+      encode,
+      encodePrompt: encode,
+      encodeChat: (messages) => encode(messages.map(({ content }) => content).join("\n")),
     },
     contextLength: 4096,
     tokensAtOnce: 4096,

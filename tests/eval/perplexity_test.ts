@@ -1,7 +1,6 @@
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { gzipSync, strToU8 } from "fflate";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { END_OF_DOCUMENT } from "../../data/tokenizing/tokenize-job.ts";
 import { perplexity, type Predictor, readTexts } from "../../eval/perplexity.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -14,7 +13,7 @@ function predictor() {
   const model: Predictor = {
     tokenizer: {
       encode: (text) => [...text].map((character) => character.codePointAt(0)!),
-      imEnd: "|".codePointAt(0)!,
+      documentStart: "|".codePointAt(0)!,
     },
     logProbs: (inputs, labels) => {
       inputs.forEach((ids, i) => asked.push({ input: text(ids), labels: text(labels[i]) }));
@@ -48,7 +47,7 @@ Deno.test("a document begins after the token that shards put between documents",
     },
   };
   await perplexity(model, ["春", "夏"], 8, 2);
-  const [end] = tokenizer.encode(END_OF_DOCUMENT);
+  const [end] = tokenizer.encode("<|im_end|>");
   assertEquals(beginnings, [end, end]);
 });
 

@@ -5,12 +5,14 @@ import type { Benchmark, Question } from "../../eval/benchmarks/benchmark.ts";
 import { ceval } from "../../eval/benchmarks/ceval.ts";
 import { cmmlu } from "../../eval/benchmarks/cmmlu.ts";
 import { mmlu } from "../../eval/benchmarks/mmlu.ts";
-import type { Encoder } from "../../data/tokenizer/encoder.ts";
+import type { PromptEncoder } from "../../eval/answerer.ts";
 import { buildPrompt, letterIds } from "../../eval/prompt.ts";
 import type { LetterAnswer } from "../../eval/protocols/protocol.ts";
 import { protocolNamed } from "../../eval/protocols/protocols.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
+import { renderChat } from "../../model/tokenizer/chat-ml.ts";
+import type { Encoder } from "../../data/tokenizer/encoder.ts";
 
 const tokenizer = await qwenTokenizer();
 
@@ -380,8 +382,11 @@ Deno.test("token ids of headers, cues and letters", () => {
 });
 
 /** One token a character, so that lengths can be counted by eye. */
-const characters: Encoder = {
-  encode: (text) => [...text].map((character) => character.codePointAt(0)!),
+const encode = (text: string) => [...text].map((character) => character.codePointAt(0)!);
+const characters: PromptEncoder = {
+  encode,
+  encodePrompt: encode,
+  encodeChat: (messages) => encode(renderChat(messages, { addGenerationPrompt: true })),
 };
 
 Deno.test("shots give way as each source drops them", () => {

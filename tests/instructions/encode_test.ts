@@ -8,16 +8,20 @@ import {
   shareRoom,
 } from "../../data/instructions/encode.ts";
 import { ExampleStore } from "../../data/instructions/example-store.ts";
-import { UnusableExample } from "../../data/instructions/conversation.ts";
-import { chatRenderer, renderChat } from "../../model/tokenizer/chat-template.ts";
+import { type Conversation, UnusableExample } from "../../data/instructions/conversation.ts";
+import { chatMl, renderChat } from "../../model/tokenizer/chat-ml.ts";
+
+/** ChatML, with the ids of a tokenizer. */
+const inChatMl = (encode: (text: string) => number[]) => ({
+  encodeTurns: (conversation: Conversation) => chatMl.encodeTurns(conversation, { encode }),
+});
 
 /** Marks are one token each, as in Qwen's vocabulary; so is every other character. */
-const tokenizer = {
-  encode: (text: string) =>
-    [...text.matchAll(/<\|im_(start|end)\|>|[^]/gu)].map(([token]) =>
-      token.length > 2 ? token.length + 0x110000 : token.codePointAt(0)!
-    ),
-};
+const template = inChatMl((text) =>
+  [...text.matchAll(/<\|im_(start|end)\|>|[^]/gu)].map(([token]) =>
+    token.length > 2 ? token.length + 0x110000 : token.codePointAt(0)!
+  )
+);
 const decode = (ids: number[]) =>
   ids.map((id) =>
     id === -100
@@ -35,7 +39,7 @@ const TWO_TURNS = {
   turns: [{ question: "一？", answer: "1" }, { question: "二？", answer: "22" }],
 };
 const encode = (rules: Partial<EncodingRules> = {}) =>
-  encodeConversation(TWO_TURNS, tokenizer, chatRenderer, { ...RULES, ...rules });
+  encodeConversation(TWO_TURNS, template, { ...RULES, ...rules });
 const text = ({ ids }: Example) => decode(ids);
 /** Labels as text, each run of ignored ones as one `_`. */
 const learnt = ({ labels }: Example) => decode(labels).replaceAll(/_+/g, "_");
@@ -52,7 +56,7 @@ Deno.test("the text is Qwen's chat template; every answer and its mark is learnt
   assertEquals(learnt(encode()), "_1<|im_end|>_22<|im_end|>");
   const { ids, labels } = encode();
   assertEquals(ids.filter((_, i) => labels[i] !== -100), labels.filter((label) => label !== -100));
-  const plain = encodeConversation({ turns: TWO_TURNS.turns }, tokenizer, chatRenderer, RULES);
+  const plain = encodeConversation({ turns: TWO_TURNS.turns }, template, RULES);
   assertEquals(text(plain).slice(0, 50), "<|im_start|>system\nYou are a helpful assistant.<|i");
 });
 
@@ -89,24 +93,24 @@ Deno.test("a preference has one prompt and two answers, cut by the longer one", 
     chosen: "2",
     rejected: "就是二啊",
   };
-  const { chosen, rejected } = encodePreference(pair, tokenizer, chatRenderer, 1000);
+  const { chosen, rejected } = encodePreference(pair, template, 1000);
   assertEquals(learnt(chosen), "_2<|im_end|>");
   assertEquals(learnt(rejected), "_就是二啊<|im_end|>");
   const prompt = text(chosen).slice(0, -"2<|im_end|>".length);
   assertEquals(text(rejected), `${prompt}就是二啊<|im_end|>`);
-  const cut = encodePreference(pair, tokenizer, chatRenderer, 14);
+  const cut = encodePreference(pair, template, 14);
   assertEquals([cut.chosen.ids.length, cut.rejected.ids.length], [11, 14]);
   assertEquals(learnt(cut.chosen), "_2<|im_end|>");
   const same = { ...pair, rejected: "2" };
   assertThrows(
-    () => encodePreference(same, tokenizer, chatRenderer, 99),
+    () => encodePreference(same, template, 99),
     UnusableExample,
     "chosen answer is the rejected one",
   );
   const long = "好".repeat(100);
   const late = { ...pair, chosen: `${long}一`, rejected: `${long}二` };
   assertThrows(
-    () => encodePreference(late, tokenizer, chatRenderer, 40),
+    () => encodePreference(late, template, 40),
     UnusableExample,
     "its answers are the same",
   );
@@ -114,15 +118,13 @@ Deno.test("a preference has one prompt and two answers, cut by the longer one", 
 
 Deno.test("earlier turns of a preference have the tokens that they have in a conversation", () => {
   /** Like Qwen's, it makes one token of two line feeds: where texts are joined, tokens change. */
-  const pairs = {
-    encode: (text: string) => [...text.matchAll(/\n\n|[^]/g)].map(([s]) => s.length),
-  };
+  const pairs = inChatMl((text) => [...text.matchAll(/\n\n|[^]/g)].map(([s]) => s.length));
   const earlier = { question: "列举", answer: "\n- 一" };
   const rules = { cutoff: 1000, trainOnPrompt: false, maskHistory: false };
   const last = { question: "还有", answer: "二" };
-  const taught = encodeConversation({ turns: [earlier, last] }, pairs, chatRenderer, rules);
+  const taught = encodeConversation({ turns: [earlier, last] }, pairs, rules);
   const pair = { history: [earlier], question: "还有", chosen: "二", rejected: "三四" };
-  assertEquals(encodePreference(pair, pairs, chatRenderer, 1000).chosen.ids, taught.ids);
+  assertEquals(encodePreference(pair, pairs, 1000).chosen.ids, taught.ids);
 });
 
 Deno.test("examples come out of the store as they went in, across its pages", () => {

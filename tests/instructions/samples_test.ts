@@ -8,7 +8,8 @@ import type { Turn } from "../../data/instructions/conversation.ts";
 import { encodeConversation, encodePreference } from "../../data/instructions/encode.ts";
 import { Problems, readConversations, readPreferences } from "../../data/instructions/read-set.ts";
 import { findSets } from "../../data/instructions/registry.ts";
-import { type ChatMessage, chatRenderer, renderChat } from "../../model/tokenizer/chat-template.ts";
+import { renderChat } from "../../model/tokenizer/chat-ml.ts";
+import type { ChatMessage } from "../../model/tokenizer/chat-template.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 const samples = Deno.env.get("STEEL_LLM_SAMPLES");
@@ -43,7 +44,7 @@ Deno.test({
       let [learnt, turn] = [false, -1];
       const labels = ids.map((id, at) => {
         if (opens(at)) turn++;
-        learnt = learnt ? ids[at - 1] !== tokenizer.imEnd : opens(at);
+        learnt = learnt ? ids[at - 1] !== tokenizer.endOfDocument : opens(at);
         return learnt && turn >= from ? id : -100;
       });
       return { ids, labels };
@@ -53,7 +54,7 @@ Deno.test({
       const [set] = findSets([name], folders);
       let compared = 0;
       for await (const { system, turns } of readConversations(set, options, new Problems())) {
-        const example = encodeConversation({ system, turns }, tokenizer, chatRenderer, rules);
+        const example = encodeConversation({ system, turns }, tokenizer, rules);
         const whole = expected(system, turns);
         if (whole.ids.length <= CUTOFF) assertEquals(example, whole, name);
         if (++compared === EXAMPLES) break;
@@ -65,7 +66,7 @@ Deno.test({
       let compared = 0;
       for await (const preference of readPreferences(set, options, new Problems())) {
         const { system, history, question } = preference;
-        const pair = encodePreference(preference, tokenizer, chatRenderer, CUTOFF);
+        const pair = encodePreference(preference, tokenizer, CUTOFF);
         for (const side of ["chosen", "rejected"] as const) {
           const turns = [...history, { question, answer: preference[side] }];
           const whole = expected(system, turns, history.length);

@@ -20,7 +20,7 @@ for (const tied of [false, true]) {
       assertEquals(vocabulary.toFull(compactIds), fullIds);
       assertEquals(whole.tokenizer.encode("steel-llm"), qwen.encode("steel-llm"));
       assertEquals(whole.config.vocabSize, FULL_SIZE);
-      assertEquals(whole.config.eosIds, [qwen.imEnd]);
+      assertEquals(whole.config.eosIds, [qwen.endOfDocument]);
 
       const ours = await pruned.nextLogits([compactIds]);
       const theirs = await whole.nextLogits([fullIds]);

@@ -19,7 +19,11 @@ export async function writePruned(dir: string, tied: boolean) {
     ...{ model_type: "steel", vocab_size: vocabulary.size + 13, hidden_size: 8 },
     ...{ intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2 },
     ...{ FFN_type: "softmoe_v3", mlp_type: "senet", n_experts: 2, mlp_div_ratio: 1 },
-    ...{ max_position_embeddings: 64, tie_word_embeddings: tied, eos_token_id: tokenizer.imEnd },
+    ...{
+      max_position_embeddings: 64,
+      tie_word_embeddings: tied,
+      eos_token_id: tokenizer.endOfDocument,
+    },
   }, "test");
   const shapes = parameterShapes(config);
   await writeCheckpoint(dir, {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { type ChatMessage, renderChat } from "../../model/tokenizer/chat-template.ts";
+import { renderChat } from "../../model/tokenizer/chat-ml.ts";
+import type { ChatMessage } from "../../model/tokenizer/chat-template.ts";
 import { loadTokenizer, qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 const tokenizer = await qwenTokenizer();
@@ -26,9 +27,9 @@ Deno.test("texts have the ids of Qwen1.5's tokenizer", () => {
 
 Deno.test("special tokens are recognised in a text and can be left out again", () => {
   const ids = tokenizer.encode("<|im_start|>user\nA<|im_end|><|endoftext|>");
-  const { imStart, imEnd, endOfText } = tokenizer;
-  assertEquals([imStart, imEnd, endOfText], [151644, 151645, 151643]);
-  assertEquals(ids, [imStart, 872, 198, 32, imEnd, endOfText]);
+  assertEquals(ids, [151644, 872, 198, 32, 151645, 151643]);
+  assertEquals([tokenizer.endOfDocument, tokenizer.padding], [151645, 151643]);
+  assertEquals(tokenizer.stopIds, [151645, 151643]);
   assertEquals(tokenizer.decode(ids, { skipSpecial: true }), "user\nA");
   assertEquals(tokenizer.decode(ids), "<|im_start|>user\nA<|im_end|><|endoftext|>");
 });

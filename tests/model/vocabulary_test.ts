@@ -42,10 +42,9 @@ Deno.test("a pruned tokenizer encodes its corpus as before and every other text 
     assert(ids.every((id) => id >= 0 && id < vocabulary.size));
     assertEquals(pruned.decode(ids), text);
   }
-  assertEquals(vocabulary.toFull([pruned.endOfText, pruned.imStart, pruned.imEnd]), [
-    tokenizer.endOfText,
-    tokenizer.imStart,
-    tokenizer.imEnd,
+  assertEquals(vocabulary.toFull([pruned.padding, pruned.endOfDocument]), [
+    tokenizer.padding,
+    tokenizer.endOfDocument,
   ]);
 });
 
@@ -80,7 +79,7 @@ Deno.test("a pruned tokenizer's files are a tokenizer of that size", async () =>
   const stored = await loadTokenizer(dir);
   assertEquals(stored.encode(CORPUS), pruned.encode(CORPUS));
   const { added_tokens_decoder: added } = JSON.parse(files["tokenizer_config.json"]);
-  assertEquals(added[stored.imEnd].content, "<|im_end|>");
+  assertEquals(added[stored.endOfDocument].content, "<|im_end|>");
   await Deno.remove(dir, { recursive: true });
 });
 

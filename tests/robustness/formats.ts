@@ -328,7 +328,7 @@ const tokenizer = (folder: string, file: string, content: Content): Format => ({
   read: async ({ input }) => {
     const loaded = await loadTokenizer(input);
     const ids = loaded.encode(`${PROMPT} ${"a".repeat(40)}!`);
-    return [ids, loaded.decode(ids), loaded.size, loaded.imEnd];
+    return [ids, loaded.decode(ids), loaded.size, loaded.endOfDocument];
   },
 });
 

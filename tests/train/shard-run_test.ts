@@ -35,11 +35,14 @@ async function writeShards(dir: string, tokenizer: Tokenizer, first: number, cou
     tokenizer: join(dirname(dir), "tokenizer/tokenizer.json"),
     blockLength: BLOCK,
     blocksPerShard: 25,
-    endToken: tokenizer.imEnd,
-    paddingToken: tokenizer.endOfText,
+    endToken: tokenizer.endOfDocument,
+    paddingToken: tokenizer.padding,
   });
   for (let block = first; block < first + count; block++) {
-    const tokens = [block, 1, 2, 3, tokenizer.imEnd].slice(0, block < first + count - 1 ? 5 : 4);
+    const tokens = [block, 1, 2, 3, tokenizer.endOfDocument].slice(
+      0,
+      block < first + count - 1 ? 5 : 4,
+    );
     await writer.add(Int32Array.from(tokens), "made up");
   }
   await writer.finish();

@@ -53,7 +53,7 @@ export async function corpusText(
     loadCorpus(data, {
       tokenizer,
       tokenizerName,
-      endToken: tokenizer.imEnd,
+      endToken: tokenizer.endOfDocument,
       cacheDir: data.cacheDir,
       onProgress: tokenizingProgress(tokenizerName, say),
     });

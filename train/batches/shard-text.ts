@@ -103,10 +103,10 @@ async function vocabularyOf(manifest: Manifest, dir: string) {
   }
   const isQwen = name === "Qwen1.5";
   const tokenizer = isQwen ? await qwenTokenizer() : await loadTokenizer(dirname(name));
-  if (tokenizer.imEnd !== endToken || tokenizer.endOfText !== paddingToken) {
+  if (tokenizer.endOfDocument !== endToken || tokenizer.padding !== paddingToken) {
     throw new UserError(
       `${dir}: its documents end with token ${endToken} and padding is ${paddingToken}, but in the ` +
-        `tokenizer ${name} these are ${tokenizer.imEnd} and ${tokenizer.endOfText}: it is not the ` +
+        `tokenizer ${name} these are ${tokenizer.endOfDocument} and ${tokenizer.padding}: it is not the ` +
         `one that made the shards; tokenize the text again`,
     );
   }

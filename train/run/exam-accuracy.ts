@@ -1,6 +1,5 @@
 import type { PoemQuestion } from "../../data/exam/poem-questions.ts";
 import { examPrompt } from "../../data/instructions/exam.ts";
-import { chatRenderer } from "../../model/tokenizer/chat-template.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 
 /** How a model did in an exam. */
@@ -17,9 +16,9 @@ export async function examAccuracy(
   questions: readonly PoemQuestion[],
 ): Promise<ExamAccuracy> {
   const { tokenizer } = model;
-  const letters = ["A", "B", "C", "D"].map((letter) => tokenizer.encode(letter)[0]);
+  const letters = ["A", "B", "C", "D"].map((letter) => tokenizer.encode(letter).at(-1)!);
   const prompts = questions.map(({ exam }) =>
-    tokenizer.encode(chatRenderer.prompt(examPrompt(exam, "answer"), 0))
+    tokenizer.encodeChat([{ role: "user", content: examPrompt(exam, "answer") }])
   );
   const logits = await model.choiceLogits(prompts, letters);
   const results = questions.map(({ kind, exam }, i) => {

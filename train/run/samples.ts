@@ -7,7 +7,6 @@ import {
   type Sample,
   SAMPLES_FILE,
 } from "../../model/host/samples-file.ts";
-import { renderChat } from "../../model/tokenizer/chat-template.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 
 /** The most tokens of an answer. */
@@ -36,7 +35,7 @@ export async function writeAnswers(
   dir: string,
 ): Promise<string[]> {
   const prompts = questions.map((content) =>
-    renderChat([{ role: "user", content }], { addGenerationPrompt: true })
+    model.tokenizer.encodeChat([{ role: "user", content }])
   );
   const answers = await model.generateMany(prompts, { temperature: 0, maxTokens: ANSWER_TOKENS });
   return await keepSamples(
