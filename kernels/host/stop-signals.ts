@@ -1,4 +1,5 @@
 import { fstatSync, readSync } from "node:fs";
+import { processInfo } from "./process-info.ts";
 
 /** Exit statuses of commands that a signal stopped, as shells count them. */
 const STATUSES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -14,8 +15,8 @@ const SAME_SIGNAL = 300;
 /** Milliseconds between two looks at the parent. */
 const PARENT_INTERVAL = 1000;
 
-/** The process that started this one, which may end before anybody listens. */
-const PARENT = Deno.ppid;
+/** Between `npx` and this process are `deno task` and perhaps a shell. */
+const MOST_PARENTS = 5;
 
 /** Says that a command was told to stop. What is finished is kept. */
 export class Stopped extends Error {
@@ -32,16 +33,17 @@ export class Stopped extends Error {
 
 /**
  * What tells a command to stop: SIGINT (Ctrl-C), SIGTERM (of clusters, before they take a machine),
- * SIGHUP (of a terminal that closes) and the end of `deno task`, without which nobody sees what the
- * command does. A second Ctrl-C ends the process at once.
+ * SIGHUP (of a terminal that closes) and the end of `deno task` or `npx`, without which nobody sees
+ * what the command does. A second Ctrl-C ends the process at once.
  *
- * Below `nohup` neither the terminal's nor the parent's end stops a command. Windows has only
- * Ctrl-C, and does not tell of a parent's end.
+ * Below `nohup` neither the terminal's nor a parent's end stops a command. Windows has only Ctrl-C,
+ * and does not tell of a parent's end; that of `npx` is seen on Linux with `--allow-ffi`.
  */
 export class StopSignals implements Disposable {
   readonly #controller = new AbortController();
   readonly #listeners = new Map<Signal, () => void>();
   #parentTimer: ReturnType<typeof setInterval> | undefined;
+  readonly #parents = parentsNow();
   #stoppedAt = Infinity;
 
   /**
@@ -75,9 +77,10 @@ export class StopSignals implements Disposable {
       Deno.addSignalListener(signal, listener);
       this.#listeners.set(signal, listener);
     }
-    if (staysWithout || !isBelowTask()) return;
+    if (staysWithout || this.#parents.length === 0) return;
     this.#parentTimer = setInterval(() => {
-      if (Deno.ppid !== PARENT) this.#stop("deno task has ended", STATUSES.SIGHUP);
+      if (String(parentsNow()) === String(this.#parents)) return;
+      this.#stop("the process that started it has ended", STATUSES.SIGHUP);
     }, PARENT_INTERVAL);
     Deno.unrefTimer(this.#parentTimer);
   }
@@ -122,9 +125,24 @@ function isBelowNohup(): boolean {
   }
 }
 
-/** Whether `deno task` has started this process: it sets this variable. */
-function isBelowTask(): boolean {
-  const permission = { name: "env", variable: "INIT_CWD" } as const;
-  return Deno.permissions.querySync(permission).state === "granted" &&
-    Deno.env.has(permission.variable);
+/**
+ * The processes that this one is not to outlive, the next one first; none if a shell has started it.
+ * They are `deno task`, and below `npx` all up to that: it ends at a signal and passes on none but
+ * Ctrl-C.
+ */
+function parentsNow(): number[] {
+  if (!isSet("INIT_CWD")) return []; // deno task sets it
+  const parents = [Deno.ppid];
+  for (let up = 0; isSet("npm_command") && up < MOST_PARENTS; up++) {
+    const info = processInfo(parents.at(-1)!);
+    if (info === undefined) break;
+    if (/^(npm|node)\b/.test(info.name)) return parents;
+    parents.push(info.parent);
+  }
+  return [Deno.ppid];
+}
+
+function isSet(variable: string): boolean {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" && Deno.env.has(variable);
 }

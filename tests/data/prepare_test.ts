@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadDocumentEncoder } from "../../data/tokenizing/tokenize-job.ts";
 import { drawDocuments } from "../../data/tokenizing/mixture.ts";
 import { clean } from "../../data/clean.ts";
+import { exists } from "../../data/files/exists.ts";
 import { Lock } from "../../data/files/lock.ts";
 import type { Progress } from "../../data/progress/progress.ts";
 import { tokenize } from "../../data/tokenize.ts";
@@ -103,6 +104,61 @@ Deno.test("prepare killed in its midst and run again ends with the same shards",
     const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
     assert(names.every((name) => !name.endsWith(".unfinished")), names.join(" "));
   });
+});
+
+Deno.test({
+  name: "prepare that is told to end removes what is unfinished, and ends the same when run again",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    inTemporaryFolder(async (dir) => {
+      const path = await writeSources(dir);
+      const english = Array.from(
+        { length: 30_000 },
+        (_, i) => ({ text: `Document ${i}. `.repeat(9) }),
+      );
+      await Deno.writeTextFile(`${dir}/en.jsonl`, english.map((r) => JSON.stringify(r)).join("\n"));
+      const output = `${dir}/out`;
+      for (const [signal, status] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
+        const run = new Deno.Command(Deno.execPath(), {
+          args: [
+            ...["run", "--no-check", "--allow-all"],
+            new URL("../../data/data-command.ts", import.meta.url).pathname,
+            ...["prepare", "--settings", path, "--output", output, "--workers", "1"],
+          ],
+          stdin: "null",
+          stdout: "null",
+          stderr: "piped",
+        }).spawn();
+        // The first source is done, the second is being turned into tokens.
+        while (!await exists(`${output}/.steel-work/2.tokens.unfinished`)) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        run.kill(signal);
+        const { code, stderr } = await run.output();
+        const said = new TextDecoder().decode(stderr);
+        assertEquals(code, status, said);
+        assert(
+          said.endsWith(
+            `Stopped (${signal}). What is finished is kept: the same command goes on from there.\n`,
+          ),
+          said,
+        );
+        const left = [...Deno.readDirSync(output), ...Deno.readDirSync(`${output}/.steel-work`)];
+        const names = left.map(({ name }) => name).toSorted();
+        assertEquals(names, [
+          ".steel-work",
+          "1.json",
+          "1.lengths",
+          "1.tokens",
+          "clean",
+          "task.json",
+        ]);
+      }
+      const settings = await readPrepareSettings(path);
+      await prepare({ ...settings, output });
+      await prepare({ ...settings, output: `${dir}/whole` });
+      assertEquals(await readShards(output), await readShards(`${dir}/whole`));
+    }),
 });
 
 Deno.test("what was finished and is damaged since is told, and made again to the same shards", async () => {

@@ -28,9 +28,9 @@ export const EXPECTATIONS = {
   // Processes.
   "a command that was killed ends the same when it is given again": true,
   "SIGINT saves, with status 130": true,
-  "SIGTERM and SIGHUP save, with status 143 and 129": false,
-  "a run whose parent was killed saves and ends": false,
-  "of two processes in one folder one is refused, or both are right": false,
+  "SIGTERM and SIGHUP save, with status 143 and 129": true,
+  "a run whose parent was killed saves and ends": true,
+  "of two processes in one folder one is refused, or both are right": true,
   "a full disk is told, and the command goes on when there is room": true,
   "memory does not grow": true,
 };
