@@ -97,9 +97,12 @@ export async function readPrepareSettings(path: string, output?: string): Promis
   if (list.length === 0) {
     throw new UserError(`${path}: "sources" must be a list of sources with "name" and "files"`);
   }
-  const sources = await Promise.all(list.map((source, i) => {
-    return readSource(Section.of(source, SOURCE_KEYS, `${path}, source ${i + 1}`, places));
-  }));
+  // One after another: the first mistake is told, and nothing is being read any more by then.
+  const sources: PrepareSource[] = [];
+  for (const [i, source] of list.entries()) {
+    const section = Section.of(source, SOURCE_KEYS, `${path}, source ${i + 1}`, places);
+    sources.push(await readSource(section));
+  }
   const twice = sources.find(({ name }, i) => sources.findIndex((s) => s.name === name) !== i);
   if (twice !== undefined) throw new UserError(`${path}: two sources are named "${twice.name}"`);
   return {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { exists } from "../data/files/exists.ts";
+import { isRecord } from "../data/files/is-record.ts";
 import { formatJson } from "../data/text/json.ts";
 import { readJson } from "../data/files/json-file.ts";
 import { makeFolder } from "../data/files/make-folder.ts";
@@ -105,13 +106,60 @@ export async function readResults(path: string): Promise<Results> {
   const results = await readJson(file);
   const { benchmark, title, split, protocol, model, data, problems, began, commit } = results;
   const texts = [benchmark, title, split, protocol, model, data];
-  const isSound = texts.every((text) => typeof text === "string") && Array.isArray(problems) &&
+  const isSound = texts.every(isText) && areTexts(problems) && areResults(results) &&
     (began === undefined || !Number.isNaN(Date.parse(String(began)))) &&
     (commit === undefined || typeof commit === "string");
   if (!isSound) {
     throw new UserError(`${file}: not the results of an evaluation`);
   }
   return results as unknown as Results;
+}
+
+/** Whether what tables and pages show of results is there. */
+function areResults({ scores, speed, subjects, limit, average, ...rest }: Record<string, unknown>) {
+  const { shots, seed, questions, withoutLetter, fewerShots, cut, chainOfThought } = rest;
+  return [shots, seed, questions, withoutLetter, fewerShots, cut].every(isNumber) &&
+    typeof chainOfThought === "boolean" && (average === "macro" || average === "micro") &&
+    (subjects === undefined || areTexts(subjects)) && (limit === undefined || isNumber(limit)) &&
+    (speed === undefined ||
+      isRecord(speed) && isNumber(speed.questionsPerSecond) && isNumber(speed.tokensPerSecond)) &&
+    (scores === undefined || areScores(scores));
+}
+
+function areScores(scores: unknown): boolean {
+  if (!isRecord(scores)) return false;
+  const { overall, maps, subjects } = scores;
+  const isMap = (map: unknown) =>
+    isRecord(map) && isText(map.name) && isListOf(map.categories, isGroup);
+  const isSubject = (score: unknown) =>
+    isRecord(score) && isText(score.subject) && isNumber(score.questions) &&
+    isNumber(score.correct);
+  return isGroup(overall) && isListOf(maps, isMap) && (maps as unknown[]).length > 0 &&
+    isListOf(subjects, isSubject);
+}
+
+function isGroup(group: unknown): boolean {
+  const isAccuracy = (value: unknown) =>
+    isRecord(value) && isNumber(value.accuracy) &&
+    (value.standardError === undefined || isNumber(value.standardError));
+  return isRecord(group) && isText(group.name) && isNumber(group.subjects) &&
+    isNumber(group.questions) && isAccuracy(group.macro) && isAccuracy(group.micro);
+}
+
+function isListOf(value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every((item) => isItem(item));
+}
+
+function areTexts(value: unknown): boolean {
+  return isListOf(value, isText);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isNumber(value: unknown): boolean {
+  return Number.isFinite(value);
 }
 
 function subjectCsv(answered: Answered[]): string {
@@ -136,9 +184,10 @@ function subjectCsv(answered: Answered[]): string {
 
 /** The layout of cevalbenchmark.com: subject, then question id, then letter. */
 function submission(answered: Answered[]): string {
-  const bySubject: Record<string, Record<string, string>> = {};
-  for (const { question, answer } of answered) {
-    (bySubject[question.subject] ??= {})[question.id] = answer.prediction ?? "";
-  }
-  return formatJson(bySubject);
+  const bySubject = Map.groupBy(answered, ({ question }) => question.subject);
+  const entries = [...bySubject].map(([subject, some]) => [
+    subject,
+    Object.fromEntries(some.map(({ question, answer }) => [question.id, answer.prediction ?? ""])),
+  ]);
+  return formatJson(Object.fromEntries(entries));
 }

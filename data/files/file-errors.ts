@@ -9,11 +9,18 @@ export function readError(error: unknown, path: string): UserError {
   const reason = code === "ENOENT"
     ? "there is no such file or folder"
     : code === "EISDIR"
-    ? "it is a folder; expected a file"
+    ? A_FOLDER
     : isNotPermitted(error)
     ? `reading is not permitted: ${messageOf(error)}`
     : `cannot be read: ${messageOf(error)}`;
   return new UserError(`${path}: ${reason}`);
+}
+
+const A_FOLDER = "it is a folder; expected a file";
+
+/** The error to throw where a folder has a file's name: the system lets it be opened like a file. */
+export function folderError(path: string): UserError {
+  return new UserError(`${path}: ${A_FOLDER}`);
 }
 
 /**

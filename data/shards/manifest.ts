@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../text/error-message.ts";
 import { parseObject } from "../text/json.ts";
+import { isFileName } from "../files/file-name.ts";
+import { isRecord } from "../files/is-record.ts";
 import { fileText } from "../files/text-file.ts";
 import { WholeFile } from "../files/whole-file.ts";
 import { WORK_FOLDER } from "../files/work-folder.ts";
@@ -56,9 +58,9 @@ export async function writeManifest(dir: string, manifest: Manifest): Promise<vo
 /** Reads the manifest of a folder. @throws UserError if there is none, or if it is damaged */
 export async function readManifest(dir: string): Promise<Manifest> {
   const path = `${dir}/${MANIFEST}`;
-  let manifest: Manifest;
+  let manifest: Record<string, unknown>;
   try {
-    manifest = parseObject(await fileText(path), path) as unknown as Manifest;
+    manifest = parseObject(await fileText(path), path);
   } catch (error) {
     throw new UserError(
       `${dir} is not a finished folder of shards (${
@@ -67,10 +69,24 @@ export async function readManifest(dir: string): Promise<Manifest> {
         `again`,
     );
   }
-  if (manifest.version !== 1 || !Array.isArray(manifest.shards)) {
-    throw new UserError(`${path} is not a manifest of version 1`);
+  if (manifest.version !== 1 || !isManifest(manifest)) {
+    throw new UserError(`${path} is not a manifest of version 1, or it is damaged`);
   }
   return manifest;
+}
+
+function isManifest(json: Record<string, unknown>): json is Record<string, unknown> & Manifest {
+  const { format, tokenizer, blockLength, endToken, paddingToken, sources, shards } = json;
+  const isCount = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0;
+  const isSource = (source: unknown) =>
+    isRecord(source) && isCount(source.documents) && isCount(source.tokens);
+  const isEntry = (entry: unknown) =>
+    isRecord(entry) && typeof entry.file === "string" && isFileName(entry.file) &&
+    isCount(entry.tokens) && typeof entry.md5 === "string";
+  return (format === "steel" || format === "litpkds") && typeof tokenizer === "string" &&
+    isCount(blockLength) && Number(blockLength) > 0 && isCount(endToken) && isCount(paddingToken) &&
+    isRecord(sources) && Object.values(sources).every(isSource) &&
+    Array.isArray(shards) && shards.every(isEntry);
 }
 
 /** Ids of Qwen1.5's vocabulary: the one that ends documents, and the one that fills shards. */

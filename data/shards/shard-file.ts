@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { readError } from "../files/file-errors.ts";
+import { folderError, readError } from "../files/file-errors.ts";
 import { readFully } from "../files/read-fully.ts";
 
 /**
@@ -140,8 +140,9 @@ export class Shard implements Disposable {
 
 function openForReading(path: string): Deno.FsFile {
   try {
+    if (Deno.statSync(path).isDirectory) throw folderError(path);
     return Deno.openSync(path);
   } catch (error) {
-    throw readError(error, path);
+    throw error instanceof UserError ? error : readError(error, path);
   }
 }

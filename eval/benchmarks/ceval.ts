@@ -4,6 +4,8 @@
  * its own `subject_mapping.json`, is read by {@linkcode cevalWithSubjects}.
  */
 
+import { isFileName } from "../../data/files/file-name.ts";
+import { shown } from "../../data/text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { parseObject } from "../../data/text/json.ts";
 import type { Benchmark } from "./benchmark.ts";
@@ -112,7 +114,7 @@ export const ceval: Benchmark = {
  * @param file where that text is from, for messages
  */
 export function cevalWithSubjects(title: string, mapping: string, file: string): Benchmark {
-  const subjects: SubjectTable = {};
+  const subjects: SubjectTable = Object.create(null); // a category may be called "constructor"
   for (const [handle, [_english, name, category]] of parseMapping(mapping, file)) {
     (subjects[category] ??= {})[handle] = name;
   }
@@ -129,6 +131,9 @@ function parseMapping(mapping: string, file: string): [string, string[]][] {
   const entries = Object.entries(parseObject(mapping, file));
   if (entries.length === 0) throw new UserError(`${file}: there is no subject in it`);
   for (const [handle, value] of entries) {
+    if (!isFileName(handle)) {
+      throw new UserError(`${file}: ${shown(handle)} cannot name a subject, and its files with it`);
+    }
     const names = Array.isArray(value) && value.length === 3 &&
       value.every((name) => typeof name === "string" && name !== "");
     if (!names) {

@@ -4,7 +4,7 @@ import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
 import { firstNotFinite } from "../finite.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { type ModelConfig, parseConfig } from "../network/config.ts";
+import { type ModelConfig, parseConfig, refuseAbsurdCounts } from "../network/config.ts";
 import { parameterShapes } from "../network/parameter-shapes.ts";
 import type { CheckpointFiles } from "./checkpoint-files.ts";
 import type { SafetensorsFile } from "./safetensors.ts";
@@ -40,8 +40,15 @@ export class Checkpoint implements Disposable {
       );
     }
     const path = pathIn(files, CONFIG_FILE);
-    const config = parseConfig(parseObject(text, path), path);
+    const json = parseObject(text, path);
     const weights = await openWeights(files);
+    refuseAbsurdCounts(
+      json,
+      path,
+      listedAtMost(weights),
+      "its weights hold fewer tensors than that",
+    );
+    const config = parseConfig(json, path);
     checkTensors(files.dir, config, weights);
     return new Checkpoint(files, config, weights);
   }
@@ -78,6 +85,12 @@ export class Checkpoint implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** How many layers, or experts of all layers, weights can hold: each has a tensor, or a row of one. */
+function listedAtMost(files: readonly SafetensorsFile[]): number {
+  return files.flatMap(({ tensors }) => [...tensors.values()])
+    .reduce((sum, { shape }) => sum + Math.max(1, shape.length > 2 ? shape[0] : 1), 0);
 }
 
 /** Throws one error that lists every difference between the tensors expected and those there. */

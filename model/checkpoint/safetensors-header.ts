@@ -128,20 +128,39 @@ function checkLayout(tensors: Map<string, TensorInfo>, dataSize: number, path: s
   }
 }
 
-/** Searches the text itself, since JSON.parse silently keeps the last of two equal keys. */
+/** Searches the JSON text itself, since JSON.parse silently keeps the last of two equal keys. */
 function firstRepeatedKey(json: string): string | undefined {
   const seen = new Set<string>();
   let depth = 0;
-  for (const [token, key] of json.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}]/g)) {
-    if (token === "{") depth++;
-    else if (token === "}") depth--;
-    else if (depth === 1 && key !== undefined) {
-      const name: string = JSON.parse(key);
-      if (seen.has(name)) return name;
-      seen.add(name);
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (character === "{") depth++;
+    else if (character === "}") depth--;
+    else if (character === '"') {
+      const end = endOfText(json, at);
+      if (depth === 1 && isKey(json, end)) {
+        const name: string = JSON.parse(json.slice(at, end));
+        if (seen.has(name)) return name;
+        seen.add(name);
+      }
+      at = end - 1;
     }
   }
   return undefined;
+}
+
+/** Where the text that begins at a quotation mark ends: behind the next one that is not escaped. */
+function endOfText(json: string, start: number): number {
+  for (let at = json.indexOf('"', start + 1);; at = json.indexOf('"', at + 1)) {
+    let escapes = 0;
+    while (json[at - 1 - escapes] === "\\") escapes++;
+    if (escapes % 2 === 0) return at + 1;
+  }
+}
+
+function isKey(json: string, end: number): boolean {
+  while (/\s/.test(json[end])) end++;
+  return json[end] === ":";
 }
 
 /** The bytes of a file up to where the data begin, and how many bytes of data follow. */

@@ -1,4 +1,5 @@
 /** A checkpoint's weights: one safetensors file, or several with an index, as in Hugging Face. */
+import { isFileName } from "../../data/files/file-name.ts";
 import { isRecord } from "../../data/files/is-record.ts";
 import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
@@ -48,9 +49,4 @@ function fileNames(index: string, path: string): Set<string> {
     files.add(file);
   }
   return files;
-}
-
-/** Whether it cannot lead out of the folder. */
-function isFileName(name: string): boolean {
-  return name !== "" && name !== "." && name !== ".." && !/[/\\]/.test(name);
 }

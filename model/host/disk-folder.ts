@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { currentFolder } from "../../data/files/atomic-folder.ts";
 import { Checksum, isSameSum, sumOf } from "../../data/files/checksum.ts";
-import { isMissing, readError } from "../../data/files/file-errors.ts";
+import { folderError, isMissing, readError } from "../../data/files/file-errors.ts";
 import { readFileBytes, readIfThere } from "../../data/files/text-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { CheckpointFiles } from "../checkpoint/checkpoint-files.ts";
@@ -104,7 +104,8 @@ export class DiskFolder implements CheckpointFiles, Disposable {
     });
     if (!file) return undefined;
     this.#handles.add(file);
-    const { size } = await file.stat();
+    const { size, isDirectory } = await file.stat();
+    if (isDirectory) throw folderError(path);
     if (this.#isListed(name) && this.checksums![name].bytes !== size) throw damaged(path, this.dir);
     return { file, size, lastRead: Promise.resolve(), checksum: new Checksum() };
   }

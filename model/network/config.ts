@@ -45,6 +45,7 @@ export function parseConfig(
   feedForwards: readonly FeedForwardKind[] = FEED_FORWARDS,
 ): ModelConfig {
   if (!isRecord(json)) throw new UserError(`${where}: expected a JSON object`);
+  refuseAbsurdCounts(json, where, MOST_LISTED, "more than any model has");
   const types = ARCHITECTURES.flatMap(({ modelTypes }) => modelTypes);
   const type = new ConfigReader(json, where).choice("model_type", types, DEFAULT_TYPE);
   const architecture = ARCHITECTURES.find(({ modelTypes }) => modelTypes.includes(type))!;
@@ -65,6 +66,32 @@ export function parseConfig(
     eosIds: read.ids("eos_token_id"),
     source: json,
   };
+}
+
+/** Of layers and of experts, and of both together: a model's definition lists each of them. */
+const MOST_LISTED = 1_000_000;
+
+/**
+ * Refuses counts of layers and experts, and their product, before anything is made of them.
+ *
+ * @param most what each may be
+ * @param reason why more cannot be meant, in words
+ * @throws UserError naming the key
+ */
+export function refuseAbsurdCounts(
+  json: Readonly<Record<string, unknown>>,
+  where: string,
+  most: number,
+  reason: string,
+): void {
+  const counts = Object.entries(json).filter((entry): entry is [string, number] =>
+    /^num_hidden_layers$|experts$/.test(entry[0]) && typeof entry[1] === "number"
+  );
+  const refuse = (what: string) => new UserError(`${where}: ${what}: ${reason}`);
+  for (const [key, count] of counts) if (count > most) throw refuse(`"${key}" is ${count}`);
+  const layers = Number(json.num_hidden_layers ?? 1);
+  const both = counts.find(([key, count]) => key !== "num_hidden_layers" && count * layers > most);
+  if (both) throw refuse(`${layers} layers with ${both[1]} experts each ("${both[0]}")`);
 }
 
 /** The contents of a `config.json`: what was read, with the model's own vocabulary and marks. */

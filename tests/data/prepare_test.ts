@@ -329,6 +329,9 @@ Deno.test("settings that cannot be are refused with file and key", async () => {
       ["sources: [{ name: a, files: en.jsonl }]\nsequence: many", '"sequence" must be a whole'],
       ["sources: [{ name: a, files: en.jsonl }]\nformat: bin", '"format" must be steel or'],
     ];
+    // Of two sources that are wrong the first is told, and the other does not end the process.
+    const twoWrong = "sources: [{ name: a, files: none.jsonl }, { name: b, colour: red }]";
+    refusals.push([twoWrong, "none.jsonl: there is no such file"]);
     for (const [yaml, message] of refusals) {
       await Deno.writeTextFile(path, yaml);
       await assertRejects(() => readPrepareSettings(path), UserError, message);

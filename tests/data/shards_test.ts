@@ -105,6 +105,25 @@ Deno.test("shards that are not what their manifest tells of are refused by name"
     assertThrows(() => Shard.open(path), UserError, "it is cut short or damaged");
     await Deno.writeTextFile(path, "something else, longer than a header is");
     assertThrows(() => Shard.open(path), UserError, "is not a shard");
+    await Deno.remove(path);
+    await Deno.mkdir(path);
+    assertThrows(() => Shard.open(path), UserError, `${path}: it is a folder`);
+    const [entry] = manifest.shards;
+    const others = [
+      ...[null, [], {}, "constructor", { ...manifest, version: 2 }, { ...manifest, format: "bin" }],
+      ...[{ ...manifest, sources: null }, { ...manifest, sources: { a: 1 } }],
+      ...[{ ...manifest, blockLength: 0 }, { ...manifest, endToken: "1" }],
+      ...[{ ...manifest, shards: {} }, { ...manifest, shards: [null] }],
+      ...["../shard.bin", "/shard.bin", "a/b.bin", "..", ""].map((file) => ({
+        ...manifest,
+        shards: [{ ...entry, file }],
+      })),
+    ];
+    for (const other of others) {
+      await Deno.writeTextFile(`${dir}/manifest.json`, JSON.stringify(other));
+      const { message } = await assertRejects(() => readManifest(dir), UserError);
+      assert(message.includes(`${dir}/manifest.json`) && !message.includes("\n"), message);
+    }
     await Deno.remove(`${dir}/manifest.json`);
     await assertRejects(() => readManifest(dir), UserError, "is not a finished folder of shards");
   });

@@ -283,10 +283,13 @@ Deno.test("an exam of one's own brings its subjects along", () => {
     { handle: "rivers", name: "河流" },
   ]);
   assertEquals(exam.categoryMaps[0].categories, { Other: ["facts"], Earth: ["rivers"] });
+  const odd = cevalWithSubjects("Demo", '{"a": ["A", "甲", "constructor"]}', "my.json");
+  assertEquals(odd.subjects, [{ handle: "a", name: "甲" }]);
   const mistakes = {
     "null": "expected a JSON object",
     "[]": "expected a JSON object",
     "{}": "there is no subject in it",
+    '{"../x": ["Facts", "常识", "Other"]}': '"../x" cannot name a subject',
     '{"facts": ["Facts"]}': 'facts: expected ["English name", "name in prompts", "category"]',
   };
   for (const [text, message] of Object.entries(mistakes)) {

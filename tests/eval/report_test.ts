@@ -165,6 +165,31 @@ Deno.test("a report's commands train again in folders of their own, from one ano
   });
 });
 
+Deno.test("results of any other shape are refused in one line that names the file", async () => {
+  await inTemporaryFolder(async (folder) => {
+    await writeMadeUpCeval(`${folder}/ceval`);
+    const out = `${folder}/results`;
+    const settings = { benchmark: "ceval", protocol: "official", data: `${folder}/ceval`, out };
+    await runEvaluation({ ...settings, subjects: Object.keys(SUBJECTS) }, alwaysLetter("A"));
+    const file = `${out}/results.json`;
+    const results = JSON.parse(await Deno.readTextFile(file));
+    assertEquals((await readResults(out)).questions, results.questions);
+    const { scores } = results;
+    const others = [
+      ...[null, [], {}, "constructor", { ...results, problems: [1] }, { ...results, shots: "5" }],
+      ...[{ ...results, scores: {} }, { ...results, scores: null }, { ...results, speed: 1 }],
+      { ...results, scores: { ...scores, maps: [] } },
+      { ...results, scores: { ...scores, overall: { ...scores.overall, micro: null } } },
+      { ...results, scores: { ...scores, subjects: [{ subject: "law" }] } },
+    ];
+    for (const other of others) {
+      await Deno.writeTextFile(file, JSON.stringify(other));
+      const { message } = await assertRejects(() => readResults(out), UserError, file);
+      assertNotMatch(message, /\n/);
+    }
+  });
+});
+
 Deno.test("folders that hold no run, or a damaged one, are said to", async () => {
   await withRun(async (run) => {
     await assertRejects(() => reportCommand([`${run}/none`]), UserError, "no such folder");
@@ -183,9 +208,10 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
     );
     await Deno.writeTextFile(`${run}/empty/metrics.jsonl`, '{"step": 1, "loss": null}\n');
     await reportCommand([`${run}/empty`]);
-    for (const settings of ["", "a: [", "train: 3\n", "- train\n"]) {
+    for (const settings of ["", "a: [", "train: 3\n", "- train\n", "a: &a\n  b: *a\n"]) {
       await Deno.writeTextFile(`${run}/empty/settings.yaml`, settings);
-      await assertRejects(() => reportCommand([`${run}/empty`]), UserError, "settings.yaml: not ");
+      const error = await assertRejects(() => reportCommand([`${run}/empty`]), UserError);
+      assertMatch(error.message, /settings\.yaml(:\d+)?: not /);
     }
     await Deno.remove(`${run}/empty/settings.yaml`);
     for (

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { currentFolder, writeFolderAtomically } from "../../data/files/atomic-folder.ts";
@@ -127,6 +133,30 @@ Deno.test("what a folder lacks is said", () =>
     await assertRejects(() => openCheckpoint(dir), UserError, "a file in the same folder");
     await Deno.writeTextFile(index, `{"weight_map":{"a":"a.safetensors"}}`);
     await assertRejects(() => openCheckpoint(dir), UserError, "a.safetensors: there is no such");
+  }));
+
+Deno.test("counts that the weights cannot have are refused before anything is made of them", () =>
+  inTemporaryFolder(async (dir) => {
+    await writeCheckpoint(dir, { config: CONFIG, dtype: "F32", tensors: valuesOf });
+    for (const [key, count] of [["n_experts", 1e12], ["num_hidden_layers", 1e9]] as const) {
+      await Deno.writeTextFile(
+        `${dir}/config.json`,
+        JSON.stringify({ ...JSON_CONFIG, [key]: count }),
+      );
+      const started = performance.now();
+      await assertRejects(
+        () => openCheckpoint(dir),
+        UserError,
+        `config.json: "${key}" is ${count}`,
+      );
+      assert(performance.now() - started < 1000);
+      const settings = { ...JSON_CONFIG, [key]: count };
+      assertThrows(() => parseConfig(settings, "settings"), UserError, `"${key}" is ${count}`);
+    }
+    await Deno.writeTextFile(`${dir}/config.json`, JSON.stringify(JSON_CONFIG));
+    await Deno.remove(`${dir}/model.safetensors`);
+    await Deno.mkdir(`${dir}/model.safetensors`);
+    await assertRejects(() => openCheckpoint(dir), UserError, "model.safetensors: it is a folder");
   }));
 
 Deno.test("a write that fails leaves the old folder and nothing else", () =>

@@ -117,6 +117,17 @@ Deno.test("null where metadata might be says that there are none, as some progra
   await Deno.remove(path);
 });
 
+Deno.test("metadata may be long, and hold whatever looks like JSON", async () => {
+  const text = JSON.stringify({ x: `{"a":\\" } ${"y".repeat(10_000_000)}\\` });
+  const path = await handMade(
+    `{"__metadata__":${text},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`,
+    4,
+  );
+  using file = await openSafetensors(path);
+  assertEquals([...file.tensors.keys()], ["a"]);
+  await Deno.remove(path);
+});
+
 Deno.test("a damaged file is refused with the reason", async () => {
   const tensor = (dtype: string, shape: number[], begin: number, end: number) =>
     JSON.stringify({ dtype, shape, data_offsets: [begin, end] });
@@ -137,6 +148,7 @@ Deno.test("a damaged file is refused with the reason", async () => {
     [handMade(`{"a":${tensor("F12", [2], 0, 8)}}`, 8), `unknown dtype "F12"`],
     [handMade(`{"a":${a},"\\u0061":${a}}`, 8), `the tensor "a" is listed twice`],
     [handMade(`{"__metadata__":{"step":1},"a":${a}}`, 8), `"__metadata__" must map`],
+    [handMade(`{"\\\\" : ${a}, "\\\\":${a}}`, 8), "is listed twice"],
   ];
   for (const [made, reason] of cases) {
     const path = await made;
