@@ -75,7 +75,7 @@ Deno.test("arguments of sampling that are out of range, and an empty prompt, bef
   const expected = {
     "--max-tokens=2.5": "a whole number of at least 1",
     "--temperature=-1": "a number of at least 0 and at most 8e+37",
-    "--top-p=5": "a number above 0 and at most 1",
+    "--top-p=5": "a number of at least 0 and at most 1",
     "--top-k=0.5": "a whole number of at least 0",
     "--repetition-penalty=1e-40": "a number of at least 1.2e-38 and at most 8e+37",
     "--repetition-penalty=1e39": "a number of at least 1.2e-38 and at most 8e+37",
@@ -88,7 +88,7 @@ Deno.test("arguments of sampling that are out of range, and an empty prompt, bef
   }
   assertEquals(
     await complaint("model/chat", [model, "--top-p=5"]),
-    "error: --top-p=5: expected a number above 0 and at most 1",
+    "error: --top-p=5: expected a number of at least 0 and at most 1",
   );
 });
 
