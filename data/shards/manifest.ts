@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { messageOf } from "../text/error-message.ts";
 import { parseObject } from "../text/json.ts";
-import { isFileName } from "../files/file-name.ts";
+import { isFileName } from "../text/file-name.ts";
 import { isRecord } from "../files/is-record.ts";
 import { fileText } from "../files/text-file.ts";
 import { WholeFile } from "../files/whole-file.ts";

@@ -4,7 +4,7 @@
  * its own `subject_mapping.json`, is read by {@linkcode cevalWithSubjects}.
  */
 
-import { isFileName } from "../../data/files/file-name.ts";
+import { isFileName } from "../../data/text/file-name.ts";
 import { shown } from "../../data/text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { parseObject } from "../../data/text/json.ts";

@@ -1,5 +1,5 @@
 /** A checkpoint's weights: one safetensors file, or several with an index, as in Hugging Face. */
-import { isFileName } from "../../data/files/file-name.ts";
+import { isFileName } from "../../data/text/file-name.ts";
 import { isRecord } from "../../data/files/is-record.ts";
 import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
