@@ -162,6 +162,7 @@ export {
   type Example,
   IGNORED_LABEL,
   type PreferenceExample,
+  type TurnEncoder,
 } from "./instructions/encode.ts";
 export { ExampleStore } from "./instructions/example-store.ts";
 

@@ -42,7 +42,7 @@ export type { Answer } from "./answer-log.ts";
 export { type Answered, readResults, type Results, RESULTS_FILE, writeResults } from "./results.ts";
 
 // Who answers: a model, or a letter that is always the same.
-export { alwaysLetter, type Answerer } from "./answerer.ts";
+export { alwaysLetter, type Answerer, type PromptEncoder } from "./answerer.ts";
 export { modelAnswerer } from "./model-answerer.ts";
 
 // Benchmarks: their questions, where to get them, and how they are asked.

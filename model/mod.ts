@@ -85,6 +85,7 @@ export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export { renderChat } from "./tokenizer/chat-ml.ts";
 export { Vocabulary, VOCABULARY_FILE } from "./tokenizer/vocabulary.ts";
 export type { Encoder } from "../data/tokenizer/encoder.ts";
+export type { EncodedTurn, TurnEncoder } from "../data/instructions/encode.ts";
 export type { TokenizerFiles } from "../data/tokenizer/tokenizer-files.ts";
 
 // Checkpoints in Hugging Face's layout.

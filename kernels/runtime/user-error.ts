@@ -8,7 +8,11 @@ export class UserError extends Error {
   /** Shown before the message. */
   override name = "UserError";
 
-  /** @param message cut in its middle if it is very long, as what stands in a file may be */
+  /**
+   * Makes the error.
+   *
+   * @param message cut in its middle if it is very long, as what stands in a file may be
+   */
   constructor(message: string) {
     super(
       message.length <= MOST_SHOWN
