@@ -78,7 +78,10 @@ Deno.test("what cannot be asked of a model is refused by name", () =>
         () => generate([1], { temperature: -1 }),
         "temperature is -1; expected a number of at least",
       ],
-      [() => generate([1], { topP: 2 }), "topP is 2; expected a number above 0 and at most 1"],
+      [
+        () => generate([1], { topP: 2 }),
+        "topP is 2; expected a number of at least 0 and at most 1",
+      ],
     ];
     for (const [ask, expected] of cases) await assertRejects(ask, UserError, expected);
     assertEquals((await model.logits([[1]])).length, vocabSize);

@@ -108,7 +108,7 @@ Deno.test("a run stopped and gone on with more shards sees each block once an ep
         return assertRejects(() => pretrain(settings), UserError);
       });
     assertStringIncludes((await source("wild")).message, "hold the token 409, but the tokenizer");
-    assertStringIncludes((await source("text.jsonl")).message, "or files alone");
+    assertStringIncludes((await source("text.jsonl")).message, "or text alone");
 
     // In the third step, after the checkpoint of the second.
     const first = await blocksSeen(await settingsOf(dir), 25);
