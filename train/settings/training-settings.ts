@@ -1,0 +1,41 @@
+/** Settings that every stage of training has, in the words of its help. */
+import { notNegative, positive, share } from "../../model/number-range.ts";
+import { choiceSetting, numberSetting } from "./settings-schema.ts";
+
+/** The ends of the learning-rate schedule. */
+export const learningRateSettings = {
+  learningRate: numberSetting("peak learning rate", positive),
+  minimumLearningRate: numberSetting(
+    "learning rate at the end of the cosine schedule",
+    notNegative,
+  ),
+};
+
+/** AdamW, and clipping before it. */
+export const optimizerSettings = {
+  weightDecay: numberSetting("weight decay of AdamW, on all parameters", notNegative),
+  beta1: numberSetting("beta1 of AdamW: decay rate of the mean gradient", share),
+  beta2: numberSetting("beta2 of AdamW: decay rate of the mean squared gradient", share),
+  epsilon: numberSetting("epsilon of AdamW, added to the denominator", positive),
+  clip: numberSetting(
+    "largest allowed norm of the whole gradient; a larger one is scaled down",
+    positive,
+  ),
+};
+
+/** What computes, and in which numbers. */
+export const deviceSettings = {
+  precision: choiceSetting("number format; auto is mixed on a GPU with f16, else f32", [
+    "auto",
+    "f32",
+    "mixed",
+  ]),
+  gpu: choiceSetting(
+    "WebGPU implementation; auto is dawn on a GPU with tensor cores, else deno",
+    [
+      "auto",
+      "dawn",
+      "deno",
+    ],
+  ),
+};
