@@ -161,8 +161,8 @@ export function difference(
   return words.length === 0 ? undefined : words.join("; ").slice(0, 600);
 }
 
-/** Times and speeds, by name. */
-const PASSING = new Set(["seconds", "speed", "began"]);
+/** Times and speeds, by name, and a checksum of what holds them. */
+const PASSING = new Set(["seconds", "speed", "began", "resultSum"]);
 
 async function lasting(path: string): Promise<unknown> {
   if (path.endsWith("/metrics.jsonl")) {
