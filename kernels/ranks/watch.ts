@@ -116,8 +116,7 @@ export class Watch {
     const { memory, topology } = this;
     const { words, failed } = memory;
     if (Atomics.load(words, failed) !== 0) return;
-    // Rank 0 tells it, unless it is the one that is gone.
-    const tells = topology.rank === 0 || failure.rank === 0;
+    const tells = this.#tells(failure);
     const message = failure.message.slice(0, MESSAGE_LENGTH);
     const record = { ...failure, message, told: failure.told || tells };
     writeSizedText(memory.reason(topology.place), JSON.stringify(record));
@@ -135,9 +134,19 @@ export class Watch {
     const { memory, topology } = this;
     const teller = Atomics.load(memory.words, memory.failed) - 1;
     if (teller < 0 || teller === topology.place) return;
-    const { message, told }: Failure = JSON.parse(readSizedText(memory.reason(teller)));
-    this.#failure = new RanksFailed(message);
-    if (topology.rank === 0 && !told) this.options.onFailure(message);
+    const failure: Failure = JSON.parse(readSizedText(memory.reason(teller)));
+    this.#failure = new RanksFailed(failure.message);
+    if (!failure.told && this.#tells(failure)) this.options.onFailure(failure.message);
+  }
+
+  /**
+   * Whether this rank tells the person at the terminal. Rank 0 does. If rank 0 is gone, every host
+   * may see it by itself, so the first rank of the second host tells, or on a single host whoever
+   * sees it first.
+   */
+  #tells({ rank: failed }: Failure): boolean {
+    const { rank, leaders } = this.topology;
+    return rank === 0 || failed === 0 && (leaders.length === 1 || rank === leaders[1]);
   }
 
   /**
