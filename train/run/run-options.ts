@@ -1,3 +1,4 @@
+import type { Communicator } from "../../kernels/ranks/communicator.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 
 /** The outcome of an optimizer step of a run. */
@@ -26,10 +27,12 @@ export interface TrainedStep {
   readonly shareOfPeak?: number;
 }
 
-/** The device of a run, the signal that stops it, and its callbacks. All are optional. */
+/** The device of a run, the ranks that share it, the signal that stops it, and its callbacks. All are optional. */
 export interface RunOptions {
   /** The device to compute on. When left out, the run opens one. */
   readonly gpu?: Gpu;
+  /** The processes that train the model together, one a GPU. When left out, this one is alone. */
+  readonly ranks?: Communicator;
   /** Stops the run: it finishes the step at hand and saves a checkpoint. */
   readonly signal?: AbortSignal;
   /** Called with each message for people, such as the size of the dataset or the memory needed. */

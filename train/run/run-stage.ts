@@ -1,5 +1,6 @@
 import { makeFolder } from "../../data/files/make-folder.ts";
 import { describeMemory } from "../../kernels/runtime/memory.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { HeldOutLoss } from "../step/held-out-loss.ts";
 import { TrainingStep } from "../step/training-step.ts";
 import { train } from "./loop.ts";
@@ -30,6 +31,9 @@ export async function runStage(
   options: Omit<RunOptions, "gpu"> = {},
 ): Promise<StageEnd> {
   const { dir, gpu, parameters, training, heldOut } = stage;
+  if (options.ranks && options.ranks.size > 1) {
+    throw new UserError("This version trains on one GPU: start one rank.");
+  }
   await makeFolder(dir);
   using cleanup = new DisposableStack();
   const step = await TrainingStep.plan(
