@@ -1,7 +1,7 @@
-import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { type BytePairTokenizer, isBytePairTokenizer } from "./byte-pair-tokenizer.ts";
 import type { Encoder } from "./encoder.ts";
 import { Merger } from "./merger.ts";
+import { splitPattern } from "./split-pattern.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
 
 /** Words longer than this seldom come again. */
@@ -24,7 +24,7 @@ export class BytePairEncoder implements Encoder {
     { pre_tokenizer, added_tokens }: BytePairTokenizer,
     private readonly merger: Merger,
   ) {
-    this.#words = wordPattern(pre_tokenizer);
+    this.#words = splitPattern(pre_tokenizer.pretokenizers[0].pattern.Regex);
     this.#added = new Map(added_tokens.map(({ content, id }) => [content, id]));
     // Of two added tokens that begin alike, the longer one is meant.
     const contents = [...this.#added.keys()].toSorted((a, b) => b.length - a.length);
@@ -82,13 +82,6 @@ export class BytePairEncoder implements Encoder {
     }
     for (const id of cached) ids.push(id);
   }
-}
-
-/** The expression that finds words, in JavaScript's syntax: the reference's own translation of it. */
-function wordPattern({ pretokenizers: [split] }: BytePairTokenizer["pre_tokenizer"]): RegExp {
-  const config = split as ConstructorParameters<typeof SplitPreTokenizer>[0];
-  const { pattern } = new SplitPreTokenizer(config) as unknown as { pattern: RegExp };
-  return new RegExp(pattern.source, "gu");
 }
 
 function escaped(text: string): string {

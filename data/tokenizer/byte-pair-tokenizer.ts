@@ -21,7 +21,12 @@ export type Merge = string | readonly [left: string, right: string];
 
 /** The parts of a `tokenizer.json` of Qwen's kind that encoding reads. */
 export interface BytePairTokenizer {
-  readonly pre_tokenizer: { readonly pretokenizers: readonly [split: object, bytes: object] };
+  readonly pre_tokenizer: {
+    readonly pretokenizers: readonly [
+      split: { readonly pattern: { readonly Regex: string } },
+      bytes: object,
+    ];
+  };
   readonly added_tokens: readonly AddedToken[];
   readonly model: BytePairModel;
 }

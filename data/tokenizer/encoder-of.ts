@@ -1,4 +1,5 @@
 import { BytePairEncoder } from "./byte-pair-encoder.ts";
+import { checkPatterns } from "./check-patterns.ts";
 import type { Encoder } from "./encoder.ts";
 import { LibraryTokenizer } from "./library-tokenizer.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
@@ -7,10 +8,11 @@ import type { TokenizerFiles } from "./tokenizer-files.ts";
  * The encoder of a tokenizer: {@linkcode BytePairEncoder} if it is of a kind that it knows, else the
  * much slower one of `@huggingface/tokenizers`. Where both can encode, their ids are the same.
  *
- * @throws UserError if neither can use the files
+ * @throws UserError if neither can use the files, or if a pattern in them could take for ever
  */
 export function encoderOf(
   files: Pick<TokenizerFiles, "name" | "tokenizer" | "config">,
 ): Encoder {
+  checkPatterns(files.tokenizer, files.name);
   return BytePairEncoder.of(files) ?? new LibraryTokenizer(files);
 }

@@ -9,6 +9,7 @@ import type { TokenizerFiles } from "./tokenizer-files.ts";
  * normaliser, splitter, model and decoder of `tokenizer.json` files.
  */
 export class LibraryTokenizer implements Encoder {
+  readonly #name: string;
   readonly #tokenizer: AnyTokenizer;
 
   /**
@@ -17,15 +18,12 @@ export class LibraryTokenizer implements Encoder {
    * @throws UserError if the library cannot use them
    */
   constructor({ name, tokenizer, config }: Pick<TokenizerFiles, "name" | "tokenizer" | "config">) {
-    try {
-      this.#tokenizer = new AnyTokenizer(tokenizer, config);
-    } catch (error) {
-      throw new UserError(`${name}: the tokenizer cannot be used: ${messageOf(error)}`);
-    }
+    this.#name = name;
+    this.#tokenizer = this.#orRefuse(() => new AnyTokenizer(tokenizer, config));
   }
 
   encode(text: string): number[] {
-    return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
+    return this.#orRefuse(() => this.#tokenizer.encode(text, { add_special_tokens: false }).ids);
   }
 
   /**
@@ -35,6 +33,17 @@ export class LibraryTokenizer implements Encoder {
    */
   decode(ids: readonly number[], cleanUp = false): string {
     if (ids.length === 0) return ""; // which the library refuses
-    return this.#tokenizer.decode([...ids], { clean_up_tokenization_spaces: cleanUp });
+    return this.#orRefuse(() =>
+      this.#tokenizer.decode([...ids], { clean_up_tokenization_spaces: cleanUp })
+    );
+  }
+
+  /** What the library does not expect of a file, it may find only when it is used. */
+  #orRefuse<T>(use: () => T): T {
+    try {
+      return use();
+    } catch (error) {
+      throw new UserError(`${this.#name}: the tokenizer cannot be used: ${messageOf(error)}`);
+    }
   }
 }

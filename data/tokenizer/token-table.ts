@@ -1,7 +1,11 @@
 import { isRecord } from "../files/is-record.ts";
+import { shown } from "../text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { AddedToken } from "./byte-pair-tokenizer.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
+
+/** More than a hundred times as many as the largest vocabularies have. */
+const MOST_IDS = 2 ** 24;
 
 /** The tokens of a tokenizer and their ids; an added token wins over one of the model's. */
 export class TokenTable {
@@ -13,8 +17,9 @@ export class TokenTable {
   /** By id; made when first asked for. */
   #tokens?: readonly string[];
 
-  /** @throws UserError if the tokenizer has no vocabulary of ids by token, as a Unigram model has not */
+  /** @throws UserError if it has no vocabulary of ids by token, as a Unigram model has not */
   constructor({ name, tokenizer }: Pick<TokenizerFiles, "name" | "tokenizer">) {
+    this.#name = name;
     const { model, added_tokens: added } = tokenizer;
     if (!isRecord(model) || !isRecord(model.vocab)) {
       throw new UserError(
@@ -22,8 +27,9 @@ export class TokenTable {
       );
     }
     const addedTokens = Array.isArray(added) ? added as AddedToken[] : [];
+    for (const [token, id] of Object.entries(model.vocab)) this.#check(token, id);
+    for (const token of addedTokens) this.#check(token?.content, token?.id);
     this.added = new Map(addedTokens.map((token) => [token.id, token]));
-    this.#name = name;
     this.#vocab = model.vocab as Record<string, number>;
     this.#addedIds = new Map(addedTokens.map(({ content, id }) => [content, id]));
   }
@@ -49,6 +55,15 @@ export class TokenTable {
   /** The token of an id; undefined if none has this id. */
   tokenOf(id: number): string | undefined {
     return this.#byId[id];
+  }
+
+  #check(token: unknown, id: unknown): void {
+    const isId = Number.isInteger(id) && Number(id) >= 0 && Number(id) < MOST_IDS;
+    if (typeof token === "string" && isId) return;
+    throw new UserError(
+      `${this.#name}: the tokenizer cannot be used: its token ${shown(token)} has the id ` +
+        `${shown(id)}; expected a text, and a whole number below ${MOST_IDS}`,
+    );
   }
 
   get #byId(): readonly string[] {

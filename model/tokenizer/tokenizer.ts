@@ -60,8 +60,8 @@ export class Tokenizer implements Encoder, TurnEncoder {
    */
   constructor(files: TokenizerFiles) {
     this.#files = files;
-    this.#encoder = encoderOf(files);
     this.#tokens = new TokenTable(files);
+    this.#encoder = encoderOf(files);
     this.#marks = documentMarks(files, this.#tokens);
     if (isByteLevel(files.tokenizer.decoder)) this.#bytes = new ByteDecoder(this.#tokens);
     if (this.#encoder instanceof LibraryTokenizer) this.#library = this.#encoder;

@@ -96,6 +96,65 @@ Deno.test("the files stored with a checkpoint give the same tokenizer", async ()
   await Deno.remove(dir, { recursive: true });
 });
 
+/** Published patterns, which are to be let pass. */
+const PUBLISHED = {
+  "GPT-2": "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+  "GPT-4 and Llama 3": "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" +
+    "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  "GPT-4o": "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*" +
+    "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}|" +
+    " ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  "DeepSeek-V3": "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|" +
+    "[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|" +
+    "\\s+(?!\\S)|\\s+",
+  "DeepSeek-LLM": "\\s+$",
+  "SuperBPE": "(?=(\\d{3})+(?!\\d))",
+};
+
+/** Patterns that take for ever for some text, with what is wrong with each. */
+const ENDLESS = {
+  "(a+)+$": "repeats a group that can match in several ways",
+  "(?:\\p{L}|中)*!": "repeats a group that can match in several ways",
+  "((a)*)*b": "repeats a group that can match in several ways",
+  "(a)\\1+": "looks back at a group",
+  [`${"a?".repeat(30)}${"a".repeat(30)}`]: "has too many choices in a row",
+  [`${"(?:a|aa)".repeat(30)}b`]: "has too many choices in a row",
+  ".*.*=": "takes far too long for some texts",
+  "(": "cannot be used",
+};
+
+Deno.test("a pattern that could take for ever is refused, and ids that no vocabulary has", async () => {
+  const dir = await Deno.makeTempDir();
+  const whole = JSON.parse(tokenizer.files()["tokenizer.json"]);
+  // A small one, of which each reading is fast.
+  const bytes = Object.entries<number>(whole.model.vocab).filter(([token]) => token.length === 1);
+  whole.model = { ...whole.model, vocab: Object.fromEntries(bytes), merges: [] };
+  const { pre_tokenizer: { pretokenizers: [split, byteLevel] }, added_tokens } = whole;
+  const load = async (change: object) => {
+    await Deno.writeTextFile(`${dir}/tokenizer.json`, JSON.stringify({ ...whole, ...change }));
+    return await loadTokenizer(dir);
+  };
+  const withPattern = (Regex: string) => ({
+    pre_tokenizer: {
+      ...{ type: "Sequence", pretokenizers: [{ ...split, pattern: { Regex } }, byteLevel] },
+    },
+  });
+  for (const [pattern, fault] of Object.entries(ENDLESS)) {
+    const { message } = await assertRejects(() => load(withPattern(pattern)), UserError, fault);
+    assert(message.startsWith(`${dir}: `), message);
+  }
+  for (const pattern of Object.values(PUBLISHED)) {
+    assert((await load(withPattern(pattern))).encode("一 a").length > 0, pattern);
+  }
+  for (const id of [1e12, -1, 0.5, "1"]) {
+    const added = [...added_tokens, { content: "<far>", id, special: true }];
+    await assertRejects(() => load({ added_tokens: added }), UserError, '"<far>" has the id');
+    const vocab = { ...whole.model.vocab, far: id };
+    await assertRejects(() => load({ model: { ...whole.model, vocab } }), UserError, '"far" has');
+  }
+  await Deno.remove(dir, { recursive: true });
+});
+
 Deno.test("a folder without a usable tokenizer is refused", async () => {
   const dir = await Deno.makeTempDir();
   await assertRejects(() => loadTokenizer(dir), UserError, "there is no tokenizer");
