@@ -28,6 +28,14 @@ const KERNEL_FOLDERS: Record<string, readonly string[]> = {
 
 /** What a browser would load, from a checkpoint to a generated token. */
 const INFERENCE_PATH = ["model/inference/load-checkpoint.ts", "model/inference/chat.ts"];
+/** And from a text to a trained model. */
+const TRAINING_PATH = [
+  "data/token-corpus.ts",
+  "train/batches/pretraining-text.ts",
+  "train/pretraining-stage.ts",
+  "train/run/loop.ts",
+  "train/step/held-out-loss.ts",
+];
 
 /** Source files that a folder may hold beside its subfolders. */
 const FULL_FOLDER = 20;
@@ -61,12 +69,19 @@ Deno.test("the runtime knows no operator, and operators know no host", () => {
   assertEquals(wrong.map(inWords), []);
 });
 
-Deno.test("from a checkpoint to a token, nothing touches Deno, Node or Dawn", () => {
-  const touching = reachableFrom(INFERENCE_PATH).filter((path) =>
-    /\bDeno\.|"node:|npm:webgpu/.test(sources.get(path)!)
-  );
-  assertEquals(touching, []);
-});
+for (
+  const [way, entries] of [
+    ["from a checkpoint to a token", INFERENCE_PATH],
+    ["from a text to a trained model", TRAINING_PATH],
+  ] as const
+) {
+  Deno.test(`${way}, nothing touches Deno, Node or Dawn`, () => {
+    const touching = loadedFrom(entries).filter((path) =>
+      /\bDeno\.|"node:|npm:webgpu/.test(sources.get(path)!)
+    );
+    assertEquals(touching, []);
+  });
+}
 
 Deno.test("only commands install a driver: a library call never does", () => {
   const wrong = arrows().filter(([from, to]) =>
@@ -171,8 +186,12 @@ function circles(): string[] {
   return found;
 }
 
-function reachableFrom(entries: readonly string[]): string[] {
+/** What is loaded where these files are: types alone are not. */
+function loadedFrom(entries: readonly string[]): string[] {
   const found = new Set(entries);
-  for (const path of found) for (const next of imports.get(path) ?? []) found.add(next);
+  for (const path of found) {
+    const code = sources.get(path)?.replaceAll(/^(?:import|export) type [^;]*;/gm, "") ?? "";
+    for (const next of importsOf(path, code)) found.add(next);
+  }
   return [...found].filter((path) => sources.has(path));
 }

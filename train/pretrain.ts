@@ -4,14 +4,11 @@ import { readIfThere } from "../data/files/text-file.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
-import { type ModelConfig, parseConfig } from "../model/network/config.ts";
-import { initialValues } from "../model/network/initialization.ts";
-import { Parameters } from "../model/network/parameters.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
-import { BlockBatches, microBatchesOfBlocks } from "./batches/block-batches.ts";
-import { corpusText, type PretrainingText } from "./batches/pretraining-text.ts";
+import { corpusText } from "./batches/corpus-text.ts";
+import type { PretrainingText } from "./batches/pretraining-text.ts";
 import { namesShards, shardText } from "./batches/shard-text.ts";
-import { unigramEntropy } from "./batches/unigram-entropy.ts";
+import { checkModel, pretrainingStage } from "./pretraining-stage.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
 import type { RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
@@ -19,7 +16,6 @@ import { type BegunRun, findRun } from "./run/training-checkpoint.ts";
 import { type PretrainSettings, pretrainSettings } from "./settings/pretrain-settings.ts";
 import { keepSettings } from "./settings/run-settings.ts";
 import type { Given } from "./settings/settings-schema.ts";
-import { NextTokenObjective } from "./step/objective.ts";
 
 /**
  * Trains a model from random weights, or goes on where the run's folder says that it was stopped.
@@ -44,45 +40,21 @@ async function runOn(
   settings: PretrainSettings,
   options: RunOptions,
 ): Promise<LanguageModel | undefined> {
-  const { data, train, run } = settings;
+  const { data, run } = settings;
   const say = (text: string) => options.onMessage?.(text);
   const begun = await findRun(run.dir);
   // Checkpoints remember what was appended: a run that goes on is not to append it again.
   await keepSettings(run.dir, { ...settings, data: { ...data, append: [] } }, begun !== undefined);
   using text = await openText(settings, begun, say);
   if (begun) await requireSameVocabulary(begun.checkpoint, text);
-  const entropy = unigramEntropy(text.validation, text.padding);
+  const stage = pretrainingStage(gpu, settings, text);
+  const { parameters, unigramEntropy: entropy } = stage;
   say(describeText(text, entropy));
-  const config = modelConfig(settings.model, {
-    vocab_size: text.vocabularySize,
-    bos_token_id: text.tokenizer.padding,
-    eos_token_id: text.tokenizer.endOfDocument,
-  });
-  const parameters = new Parameters(config, train.precision === "mixed");
   const { tokenizer } = text;
   const model = new LanguageModel(gpu, parameters, { tokenizer, ownsGpu: !options.gpu });
   using unfinished = new DisposableStack();
   unfinished.defer(() => model.close());
-  const { isComplete, measures } = await runStage({
-    name: "pretraining",
-    dir: run.dir,
-    begun,
-    gpu,
-    parameters,
-    initialWeights: (part, index) => initialValues(part, train.seed, index),
-    source: new BlockBatches(text.blocks, train.microBatch, train.accumulation, text.padding),
-    objective: () => new NextTokenObjective(),
-    room: {
-      tokens: train.microBatch * data.sequence,
-      sequences: train.microBatch,
-      longest: data.sequence,
-    },
-    training: train,
-    heldOut: microBatchesOfBlocks(text.validation, train.microBatch, text.padding),
-    files: text.files,
-    tokensBySource: text.tokensBySource,
-    unigramEntropy: entropy,
-  }, options);
+  const { isComplete, measures } = await runStage({ ...stage, dir: run.dir, begun }, options);
   if (!isComplete) return undefined;
   say(
     `Validation loss ${
@@ -92,31 +64,6 @@ async function runOn(
   );
   unfinished.move();
   return model;
-}
-
-/** Refuses what can be told before any text is read. */
-function checkModel({ data, model }: PretrainSettings): void {
-  modelConfig(model, { vocab_size: 1 });
-  // Rope's table has as many rows as the model takes tokens.
-  if (data.sequence <= model.max_position_embeddings) return;
-  throw new UserError(
-    `data.sequence is ${data.sequence}, more than model.max_position_embeddings, ` +
-      `${model.max_position_embeddings}: lower the first or raise the second`,
-  );
-}
-
-function modelConfig(
-  model: PretrainSettings["model"],
-  vocabulary: { vocab_size: number; bos_token_id?: number; eos_token_id?: number },
-): ModelConfig {
-  return parseConfig({
-    architectures: ["SteelForCausalLM"],
-    model_type: "steel",
-    hidden_act: "silu",
-    tie_word_embeddings: false,
-    ...model,
-    ...vocabulary,
-  }, "the settings' section model");
 }
 
 /** Opens shards or a corpus where the run stands, with what `data.append` adds. */

@@ -1,17 +1,14 @@
-import { createHash } from "node:crypto";
 import {
   type BlockSource,
   cutIntoBlocks,
   ShuffledBlocks,
   type ShuffledPosition,
 } from "../../data/blocks.ts";
-import { loadCorpus } from "../../data/corpora/corpus.ts";
 import type { TokenCorpus } from "../../data/token-corpus.ts";
 import { roundUp } from "../../model/inference/plan-sizes.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { VOCABULARY_FILE } from "../../model/tokenizer/vocabulary.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
-import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 /** Rows of Qwen1.5's embedding: one for each of its tokens, and some that are never used. */
 export const QWEN_VOCABULARY_SIZE = 151936;
@@ -35,28 +32,31 @@ export interface PretrainingText extends Disposable {
   readonly padding?: number;
 }
 
+/** Turns a corpus into tokens; `name` says by which tokenizer. */
+export type Tokenize = (tokenizer: Tokenizer, name: string) => Promise<TokenCorpus>;
+
+/** Where the text comes from. */
+export interface CorpusSource {
+  /** Qwen's whole tokenizer. */
+  readonly qwen: Tokenizer;
+  /** Turns the corpus into tokens, each time from its beginning. */
+  readonly tokenize: Tokenize;
+  /** Identifies the tokens in a saved position. */
+  readonly digest: (corpus: TokenCorpus) => string;
+}
+
 /**
- * Tokenizes the corpus. With `data.vocabulary`, the vocabulary is then pruned to its most frequent
+ * Tokenizes a corpus. With `data.vocabulary`, the vocabulary is then pruned to its most frequent
  * tokens, and the corpus tokenized again.
  *
  * @param position where the run continues; undefined for a new run
- * @param say called now and then with the progress
- * @throws UserError if the position was taken in another text
+ * @throws UserError if there is too little text, or if the position was taken in another text
  */
-export async function corpusText(
+export async function textOfCorpus(
   { data, train }: PretrainSettings,
-  position: unknown,
-  say: (text: string) => void,
+  { qwen, tokenize, digest }: CorpusSource,
+  position?: unknown,
 ): Promise<PretrainingText> {
-  const qwen = await qwenTokenizer();
-  const corpusOf = (tokenizer: Tokenizer, tokenizerName: string) =>
-    loadCorpus(data, {
-      tokenizer,
-      tokenizerName,
-      endToken: tokenizer.endOfDocument,
-      cacheDir: data.cacheDir,
-      onProgress: tokenizingProgress(tokenizerName, say),
-    });
   const inBlocks = (corpus: TokenCorpus) => {
     const blocks = new ShuffledBlocks(
       cutIntoBlocks(
@@ -65,7 +65,7 @@ export async function corpusText(
         `the text to train on (documents are held out whole; data.heldOut is ${data.heldOut})`,
       ),
       data.seed,
-      createHash("sha256").update(corpus.train).update(corpus.heldOut).digest("hex"),
+      digest(corpus),
     );
     const heldOut = cutIntoBlocks(
       corpus.heldOut,
@@ -81,7 +81,7 @@ export async function corpusText(
       [Symbol.dispose]() {},
     };
   };
-  const whole = await corpusOf(qwen, QWEN_TOKENIZER);
+  const whole = await tokenize(qwen, QWEN_TOKENIZER);
   if (data.vocabulary === 0) {
     const model = { tokenizer: qwen, vocabularySize: QWEN_VOCABULARY_SIZE, files: qwen.files() };
     return { ...model, ...inBlocks(whole) };
@@ -89,7 +89,7 @@ export async function corpusText(
   const frequent = mostFrequent(whole.train, data.vocabulary);
   const vocabulary = qwen.prunedVocabulary(frequent, QWEN_VOCABULARY_SIZE);
   const tokenizer = qwen.withVocabulary(vocabulary);
-  const pruned = await corpusOf(tokenizer, `${QWEN_TOKENIZER} pruned to ${data.vocabulary}`);
+  const pruned = await tokenize(tokenizer, `${QWEN_TOKENIZER} pruned to ${data.vocabulary}`);
   return {
     tokenizer,
     // A multiple of 64: Qwen's own embedding, too, has more rows than there are tokens.
@@ -112,17 +112,4 @@ function mostFrequent(tokens: Int32Array, count: number): number[] {
   return [...counts.keys()]
     .sort((a, b) => counts.get(b)! - counts.get(a)! || a - b)
     .slice(0, count);
-}
-
-/** Reports every 250,000 tokens. */
-function tokenizingProgress(
-  tokenizerName: string,
-  say: (text: string) => void,
-): (tokens: number) => void {
-  let next = 250_000;
-  return (tokens) => {
-    if (tokens < next) return;
-    say(`Tokenizing by ${tokenizerName}: ${tokens.toLocaleString("en")} tokens so far`);
-    next = tokens + 250_000;
-  };
 }

@@ -1,21 +1,18 @@
-import { join } from "node:path";
-import { chartFile } from "../../data/page/draw.ts";
-import { lossChart } from "../../data/page/loss-chart.ts";
-import { WholeFile } from "../../data/files/whole-file.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
+import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import type { StepSource } from "../batches/step-source.ts";
 import { flopsPerToken, peakRate } from "../step/flops.ts";
 import type { MicroBatch } from "../step/micro-batch.ts";
 import { learningRate } from "../step/schedule.ts";
 import type { StepReport, TrainingStep } from "../step/training-step.ts";
-import { MetricsLog } from "./metrics-log.ts";
+import type { RunKeeper } from "./run-keeper.ts";
 import type { RunOptions, TrainedStep } from "./run-options.ts";
 import type { TrainingStage } from "./stage.ts";
-import { removeOldCheckpoints, saveTraining, type TrainingState } from "./training-checkpoint.ts";
+import type { TrainingState } from "./training-checkpoint.ts";
 
 /** A stage with its planned training step and validation. */
-export interface PlannedStage extends TrainingStage {
+export interface PlannedStage
+  extends Pick<TrainingStage, "gpu" | "parameters" | "source" | "training"> {
   readonly step: TrainingStep;
   /** Computes means over the held-out targets, `loss` and others by name; optional. */
   readonly validate?: () => Promise<Record<string, number>>;
@@ -26,6 +23,7 @@ export interface PlannedStage extends TrainingStage {
  * saves a checkpoint.
  *
  * @param start state of the run at the start; not changed
+ * @param keeper takes what was measured, and saves checkpoints
  * @returns true if the run is complete
  * @throws UserError naming the step, if loss, gradient or updated weights are not finite; nothing
  *   of that step is saved
@@ -33,12 +31,13 @@ export interface PlannedStage extends TrainingStage {
 export async function train(
   stage: PlannedStage,
   start: TrainingState,
+  keeper: RunKeeper,
   options: RunOptions,
 ): Promise<boolean> {
   const { steps } = stage.training;
   options.onStart?.(start.step, steps);
   try {
-    const { step } = await trainSteps(stage, start, options);
+    const { step } = await trainSteps(stage, start, keeper, options);
     if (step === steps) return true;
     options.onMessage?.(
       step > 0 ? `Stopped after step ${step}, which is saved.` : "Stopped before the first step.",
@@ -53,18 +52,18 @@ export async function train(
 async function trainSteps(
   stage: PlannedStage,
   start: TrainingState,
+  keeper: RunKeeper,
   options: RunOptions,
 ): Promise<TrainingState> {
   const { gpu, parameters: { config, mixed }, step, source, training } = stage;
   const { steps } = training;
   const state = { ...start };
   let peak: number | undefined;
-  using metrics = new MetricsLog(join(stage.dir, "metrics.jsonl"), state.step, options.onMessage);
   let saved = state.step;
   let upcoming: Promise<MicroBatch[]> | undefined;
   let measured = performance.now();
   const save = async () => {
-    const folder = await saveCheckpoint(stage, state);
+    const folder = await keeper.save(state);
     saved = state.step;
     options.onCheckpoint?.(folder);
   };
@@ -116,7 +115,7 @@ async function trainSteps(
       ? await stage.validate?.()
       : undefined;
     const now = performance.now();
-    metrics.append(metricsOf(trained, mixed, (now - measured) / 1000, heldOut?.loss));
+    await keeper.keep(metricsOf(trained, mixed, (now - measured) / 1000, heldOut?.loss));
     measured = now;
     if (heldOut) options.onValidation?.(state.step, heldOut);
     if (state.step % training.checkpointEvery === 0) await save();
@@ -159,32 +158,6 @@ function metricsOf(
     ...(mixed && { lossScale, skipped }),
     ...(validationLoss !== undefined && { validationLoss }),
   };
-}
-
-/** Saves a checkpoint and draws the run so far. Returns the checkpoint's folder. */
-async function saveCheckpoint(stage: PlannedStage, state: TrainingState): Promise<string> {
-  const { dir, gpu, parameters, step, files = {}, pictures = {} } = stage;
-  const folder = await saveTraining(dir, gpu, parameters, step, state, files);
-  await removeOldCheckpoints(dir, stage.training.keepCheckpoints);
-  const metrics = readMetrics(join(dir, "metrics.jsonl"));
-  await WholeFile.write(join(dir, "loss.svg"), lossPicture(stage, metrics));
-  for (const [name, draw] of Object.entries(pictures)) {
-    await WholeFile.write(join(dir, name), draw(metrics));
-  }
-  return folder;
-}
-
-function lossPicture(stage: PlannedStage, metrics: readonly StepMetrics[]): string {
-  const chart = lossChart({
-    title: `${stage.name}: ${stage.parameters.count.toLocaleString("en")} parameters`,
-    training: metrics.map(({ step, loss }) => [step, loss]),
-    validation: metrics
-      .filter(({ validationLoss }) => validationLoss !== undefined)
-      .map(({ step, validationLoss }) => [step, validationLoss]),
-    unit: stage.unigramEntropy === undefined ? "loss" : "loss (nats a token)",
-    unigramEntropy: stage.unigramEntropy,
-  });
-  return chartFile(chart);
 }
 
 function notFinite(step: number, saved: number, report: StepReport): UserError {

@@ -4,6 +4,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { HeldOutLoss } from "../step/held-out-loss.ts";
 import { TrainingStep } from "../step/training-step.ts";
 import { train } from "./loop.ts";
+import { RunFolderKeeper } from "./run-folder-keeper.ts";
 import { keepFacts } from "./run-facts.ts";
 import type { RunOptions } from "./run-options.ts";
 import type { TrainingStage } from "./stage.ts";
@@ -56,7 +57,8 @@ export async function runStage(
     cleanup.defer(() => loss.destroy());
     validate = async () => measures = await loss.run(heldOut);
   }
-  const isComplete = await train({ ...stage, step, validate }, state, options);
+  using keeper = new RunFolderKeeper(stage, step, state.step, options.onMessage);
+  const isComplete = await train({ ...stage, step, validate }, state, keeper, options);
   if (!isComplete) return { isComplete };
   // A run that was complete already has not been validated by this call.
   return { isComplete, measures: measures ?? await validate?.() };

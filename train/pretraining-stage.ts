@@ -1,0 +1,77 @@
+import type { Gpu } from "../kernels/runtime/device.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
+import { type ModelConfig, parseConfig } from "../model/network/config.ts";
+import { initialValues } from "../model/network/initialization.ts";
+import { Parameters } from "../model/network/parameters.ts";
+import { BlockBatches, microBatchesOfBlocks } from "./batches/block-batches.ts";
+import type { PretrainingText } from "./batches/pretraining-text.ts";
+import { unigramEntropy } from "./batches/unigram-entropy.ts";
+import type { TrainingStage } from "./run/stage.ts";
+import type { PretrainSettings } from "./settings/pretrain-settings.ts";
+import { NextTokenObjective } from "./step/objective.ts";
+
+/** The stage of pretraining, wherever it runs: all but the folder of a run. */
+export type PretrainingStage = Omit<TrainingStage, "dir" | "begun"> & {
+  readonly unigramEntropy: number;
+};
+
+/**
+ * Puts pretraining together: the network that the settings describe, its first weights, and blocks
+ * of the text for each step.
+ *
+ * @throws UserError if the settings describe no network
+ */
+export function pretrainingStage(
+  gpu: Gpu,
+  { data, model, train }: PretrainSettings,
+  text: PretrainingText,
+): PretrainingStage {
+  const config = modelConfig(model, {
+    vocab_size: text.vocabularySize,
+    bos_token_id: text.tokenizer.padding,
+    eos_token_id: text.tokenizer.endOfDocument,
+  });
+  return {
+    name: "pretraining",
+    gpu,
+    parameters: new Parameters(config, train.precision === "mixed"),
+    initialWeights: (part, index) => initialValues(part, train.seed, index),
+    source: new BlockBatches(text.blocks, train.microBatch, train.accumulation, text.padding),
+    objective: () => new NextTokenObjective(),
+    room: {
+      tokens: train.microBatch * data.sequence,
+      sequences: train.microBatch,
+      longest: data.sequence,
+    },
+    training: train,
+    heldOut: microBatchesOfBlocks(text.validation, train.microBatch, text.padding),
+    files: text.files,
+    tokensBySource: text.tokensBySource,
+    unigramEntropy: unigramEntropy(text.validation, text.padding),
+  };
+}
+
+/** Refuses what can be told before any text is read. */
+export function checkModel({ data, model }: PretrainSettings): void {
+  modelConfig(model, { vocab_size: 1 });
+  // Rope's table has as many rows as the model takes tokens.
+  if (data.sequence <= model.max_position_embeddings) return;
+  throw new UserError(
+    `data.sequence is ${data.sequence}, more than model.max_position_embeddings, ` +
+      `${model.max_position_embeddings}: lower the first or raise the second`,
+  );
+}
+
+function modelConfig(
+  model: PretrainSettings["model"],
+  vocabulary: { vocab_size: number; bos_token_id?: number; eos_token_id?: number },
+): ModelConfig {
+  return parseConfig({
+    architectures: ["SteelForCausalLM"],
+    model_type: "steel",
+    hidden_act: "silu",
+    tie_word_embeddings: false,
+    ...model,
+    ...vocabulary,
+  }, "the settings' section model");
+}

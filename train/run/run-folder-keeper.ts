@@ -1,0 +1,68 @@
+import { join } from "node:path";
+import { WholeFile } from "../../data/files/whole-file.ts";
+import { chartFile } from "../../data/page/draw.ts";
+import { lossChart } from "../../data/page/loss-chart.ts";
+import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
+import type { TrainingStep } from "../step/training-step.ts";
+import { MetricsLog } from "./metrics-log.ts";
+import type { RunKeeper } from "./run-keeper.ts";
+import type { TrainingStage } from "./stage.ts";
+import { removeOldCheckpoints, saveTraining, type TrainingState } from "./training-checkpoint.ts";
+
+/** Keeps a run in its folder: `metrics.jsonl`, checkpoints, and pictures of the run so far. */
+export class RunFolderKeeper implements RunKeeper, Disposable {
+  readonly #log: MetricsLog;
+
+  /**
+   * Opens the metrics of a run that continues after `done` steps.
+   *
+   * @param say called with a line of text if lines of the file are broken
+   * @throws UserError if the file holds no measurement but something else, or cannot be written
+   */
+  constructor(
+    private readonly stage: TrainingStage,
+    private readonly step: TrainingStep,
+    done: number,
+    say?: (text: string) => void,
+  ) {
+    this.#log = new MetricsLog(this.#path("metrics.jsonl"), done, say);
+  }
+
+  keep(metrics: StepMetrics): void {
+    this.#log.append(metrics);
+  }
+
+  /** Saves a checkpoint and draws the run so far. Returns the checkpoint's folder. */
+  async save(state: TrainingState): Promise<string> {
+    const { dir, gpu, parameters, training, files = {}, pictures = {} } = this.stage;
+    const folder = await saveTraining(dir, gpu, parameters, this.step, state, files);
+    await removeOldCheckpoints(dir, training.keepCheckpoints);
+    const metrics = readMetrics(this.#path("metrics.jsonl"));
+    await WholeFile.write(this.#path("loss.svg"), lossPicture(this.stage, metrics));
+    for (const [name, draw] of Object.entries(pictures)) {
+      await WholeFile.write(this.#path(name), draw(metrics));
+    }
+    return folder;
+  }
+
+  [Symbol.dispose](): void {
+    this.#log[Symbol.dispose]();
+  }
+
+  #path(name: string): string {
+    return join(this.stage.dir, name);
+  }
+}
+
+function lossPicture(stage: TrainingStage, metrics: readonly StepMetrics[]): string {
+  const chart = lossChart({
+    title: `${stage.name}: ${stage.parameters.count.toLocaleString("en")} parameters`,
+    training: metrics.map(({ step, loss }) => [step, loss]),
+    validation: metrics
+      .filter(({ validationLoss }) => validationLoss !== undefined)
+      .map(({ step, validationLoss }) => [step, validationLoss]),
+    unit: stage.unigramEntropy === undefined ? "loss" : "loss (nats a token)",
+    unigramEntropy: stage.unigramEntropy,
+  });
+  return chartFile(chart);
+}
