@@ -7,6 +7,8 @@ import { parseYaml } from "./text/yaml.ts";
 import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
 import { readRecipe, type Recipe, recipePath } from "./recipe.ts";
+import { messageOf } from "./text/error-message.ts";
+import { shardShape } from "./tokenize.ts";
 
 /** The settings that a settings file holds. */
 export type PrepareFile = Pick<
@@ -105,13 +107,17 @@ export async function readPrepareSettings(path: string, output?: string): Promis
   }
   const twice = sources.find(({ name }, i) => sources.findIndex((s) => s.name === name) !== i);
   if (twice !== undefined) throw new UserError(`${path}: two sources are named "${twice.name}"`);
-  return {
-    sources,
+  const packing = {
     sequence: file.count("sequence"),
     format: file.value("format", isShardFormat, "steel or litpkds"),
     blocksPerShard: file.count("blocksPerShard"),
-    tokenizer: file.path("tokenizer"),
   };
+  try {
+    shardShape(packing); // now, not after hours of cleaning
+  } catch (error) {
+    throw new UserError(`${path}: ${messageOf(error)}`);
+  }
+  return { sources, ...packing, tokenizer: file.path("tokenizer") };
 }
 
 async function readSource(section: Section): Promise<PrepareSource> {

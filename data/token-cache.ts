@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { makeFolderOf } from "./files/make-folder.ts";
+import { isMissing, readError } from "./files/file-errors.ts";
 import { WholeFile } from "./files/whole-file.ts";
 import type { TokenCorpus } from "./token-corpus.ts";
 
@@ -12,6 +13,7 @@ import type { TokenCorpus } from "./token-corpus.ts";
  * two processes wrote at once. A corpus that cannot be kept, as on a full disk, is still returned.
  *
  * @param key everything that the tokens depend on; JSON
+ * @throws UserError if a file that is there cannot be read
  */
 export async function cachedCorpus(
   dir: string,
@@ -56,8 +58,8 @@ async function write(path: string, { train, heldOut, tokensBySource }: TokenCorp
 
 async function read(path: string): Promise<TokenCorpus | undefined> {
   const bytes = await Deno.readFile(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return new Uint8Array();
-    throw error;
+    if (isMissing(error)) return new Uint8Array();
+    throw readError(error, path);
   });
   const body = bytes.subarray(DIGEST_BYTES);
   if (!sha256([body]).equals(bytes.subarray(0, DIGEST_BYTES))) return undefined;

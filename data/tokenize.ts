@@ -9,7 +9,12 @@ import { DEFAULT_READING } from "./readers/documents.ts";
 import { addProblems, firstProblems, noProblems, type ProblemReport } from "./readers/problems.ts";
 import type { Manifest } from "./shards/manifest.ts";
 import type { ShardFormat } from "./shards/shard-file.ts";
-import { earlierShards, PAPER_BLOCKS_PER_SHARD, ShardWriter } from "./shards/shard-writer.ts";
+import {
+  checkShardSize,
+  earlierShards,
+  PAPER_BLOCKS_PER_SHARD,
+  ShardWriter,
+} from "./shards/shard-writer.ts";
 import {
   type DocumentEncoder,
   loadDocumentEncoder,
@@ -83,7 +88,8 @@ export async function tokenize(settings: TokenizeSettings): Promise<TokenizeRepo
 
 /** The same for a caller that has locked the output. */
 export async function tokenizeInto(settings: TokenizeSettings): Promise<TokenizeReport> {
-  const { sources, output, format = "steel", sequence = 2048, strict = false } = settings;
+  const { sources, output, strict = false } = settings;
+  const shape = shardShape(settings);
   const { onProgress = () => {} } = settings;
   const started = performance.now();
   const encoder = await loadDocumentEncoder(settings.tokenizer);
@@ -104,10 +110,8 @@ export async function tokenizeInto(settings: TokenizeSettings): Promise<Tokenize
     throw new UserError(`there is no document to tokenize\n${firstProblems(problems)}`.trim());
   }
   await using writer = new ShardWriter(output, {
-    format,
+    ...shape,
     tokenizer: settings.tokenizer ?? "Qwen1.5",
-    blockLength: sequence + 1,
-    blocksPerShard: settings.blocksPerShard ?? PAPER_BLOCKS_PER_SHARD,
     endToken: encoder.endToken,
     paddingToken: encoder.paddingToken,
   });
@@ -145,6 +149,18 @@ export async function tokenizeInto(settings: TokenizeSettings): Promise<Tokenize
     problems,
     seconds: (performance.now() - started) / 1000,
   };
+}
+
+/** How shards are to be packed. @throws UserError if padding would fill them without end */
+export function shardShape(
+  { format = "steel", sequence = 2048, blocksPerShard = PAPER_BLOCKS_PER_SHARD }: Pick<
+    TokenizeSettings,
+    "format" | "sequence" | "blocksPerShard"
+  >,
+) {
+  const shape = { format, blockLength: sequence + 1, blocksPerShard };
+  checkShardSize(shape);
+  return shape;
 }
 
 /** To be raised when the same files give other tokens, or when work files change. */

@@ -25,6 +25,35 @@ export interface ShardSettings {
 /** The shards of the paper: 204,800 blocks of 2048 tokens and one more. */
 export const PAPER_BLOCKS_PER_SHARD = 204_800;
 
+/** More than any model reads at once. */
+const LONGEST_SEQUENCE = 2 ** 20;
+/** Tokens of a shard that is filled up: 17 GB. */
+const LARGEST_SHARD = 2 ** 32;
+
+/**
+ * Refuses blocks and shards that padding would fill without end.
+ *
+ * @throws UserError naming the setting
+ */
+export function checkShardSize(
+  { format, blockLength, blocksPerShard }: Pick<
+    ShardSettings,
+    "format" | "blockLength" | "blocksPerShard"
+  >,
+): void {
+  const sequence = blockLength - 1;
+  if (sequence > LONGEST_SEQUENCE) {
+    throw new UserError(`sequence is ${sequence}: expected at most ${LONGEST_SEQUENCE} tokens`);
+  }
+  const most = Math.floor(LARGEST_SHARD / blockLength);
+  if (format === "litpkds" && blocksPerShard > most) {
+    throw new UserError(
+      `blocksPerShard is ${blocksPerShard}: in litpkds every shard is filled up; expected at most ` +
+        `${most} blocks of ${blockLength} tokens`,
+    );
+  }
+}
+
 /**
  * The manifest and the shards of an earlier run in a folder. The manifest comes first: once it is
  * removed, the other files do not pass for a whole folder.

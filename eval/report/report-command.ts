@@ -38,7 +38,7 @@ export async function reportCommand(argv: string[]): Promise<void> {
     throw new UserError("Give the folder of a run, as in deno task report runs; see --help");
   }
   if (rest.length > 0) throw new UserError(`report: one folder at a time, not ${rest.join(" ")}`);
-  const page = report(await readReportData(folder));
+  const page = report(await readReportData(folder, console.log));
   const markdown = toMarkdown(page, CHARTS);
   await makeFolder(join(folder, CHARTS));
   for (const [path, picture] of markdown.pictures) {

@@ -74,13 +74,17 @@ const TASKS: readonly Task[] = ["pretrain", "sft", "dpo"];
  * Reads a run, or a folder of runs: every `metrics.jsonl` below it is a stage, every `results.json`
  * an evaluation.
  *
+ * @param say called with a line of text if lines of measurements are broken
  * @throws {UserError} when there is neither
  */
-export async function readReportData(folder: string): Promise<ReportData> {
+export async function readReportData(
+  folder: string,
+  say?: (text: string) => void,
+): Promise<ReportData> {
   const files = await listFiles(folder, MAX_DEPTH);
   const withName = (name: string) => files.filter((file) => basename(file) === name).sort();
   const stages = await Promise.all(
-    withName("metrics.jsonl").map((file) => readStage(dirname(file), folder)),
+    withName("metrics.jsonl").map((file) => readStage(dirname(file), folder, say)),
   );
   const evaluations = await Promise.all(
     withName(RESULTS_FILE).map(async (file) => ({
@@ -99,7 +103,11 @@ export async function readReportData(folder: string): Promise<ReportData> {
   return { folder: join(folder, "."), stages, evaluations };
 }
 
-async function readStage(folder: string, reported: string): Promise<Stage> {
+async function readStage(
+  folder: string,
+  reported: string,
+  say?: (text: string) => void,
+): Promise<Stage> {
   const [settings, samples] = await Promise.all([
     readSettings(join(folder, "settings.yaml")),
     readIfThere(join(folder, SAMPLES_FILE)),
@@ -113,7 +121,7 @@ async function readStage(folder: string, reported: string): Promise<Stage> {
     folder,
     task: taskOf(settings),
     settings,
-    metrics: readMetrics(join(folder, "metrics.jsonl")),
+    metrics: readMetrics(join(folder, "metrics.jsonl"), say),
     facts: factsOf(facts, factsPath),
     mixture: tokensBySource === undefined
       ? countsOf(tokens ?? {}, examplesPath)

@@ -135,6 +135,12 @@ Deno.test("corpus: it is tokenized once, and again if the file or the cache chan
     }
     assertEquals(await loadCounting(), corpus);
     assertEquals(calls, 60);
+    for await (const { name } of Deno.readDir(`${path}.cache`)) {
+      await Deno.remove(`${path}.cache/${name}`);
+      await Deno.mkdir(`${path}.cache/${name}`);
+    }
+    await assertRejects(loadCounting, UserError, ".bin: it is a folder; expected a file");
+    await Deno.remove(`${path}.cache`, { recursive: true });
 
     await Deno.writeTextFile(path, '{"text":"new"}\n', { append: true });
     await loadCounting();

@@ -326,6 +326,14 @@ Deno.test("settings that cannot be are refused with file and key", async () => {
       ["sources: [{ name: a, files: en.jsonl, recipe: steel-xx }]", "steel-text, steel-code or"],
       ["sources: [{ name: a, files: en.jsonl, perplexity: { arpa: a } }]", "expected either"],
       ["sources: [{ name: a, files: en.jsonl }, { name: a, files: zh }]", 'are named "a"'],
+      [
+        "sources: [{ name: a, files: en.jsonl }]\nsequence: 1e12",
+        "sequence is 1000000000000: expected at most 1048576",
+      ],
+      [
+        "sources: [{ name: a, files: en.jsonl }]\nformat: litpkds\nblocksPerShard: 1e12",
+        "expected at most 2096128 blocks of 2049 tokens",
+      ],
       ["sources: [{ name: a, files: en.jsonl }]\nsequence: many", '"sequence" must be a whole'],
       ["sources: [{ name: a, files: en.jsonl }]\nformat: bin", '"format" must be steel or'],
     ];

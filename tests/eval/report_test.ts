@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import { alwaysLetter } from "../../eval/answerer.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
+import { readReportData } from "../../eval/report/report-data.ts";
 import { readResults } from "../../eval/results.ts";
 import { runEvaluation } from "../../eval/run-evaluation.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
@@ -206,7 +207,13 @@ Deno.test("folders that hold no run, or a damaged one, are said to", async () =>
       UserError,
       "metrics.jsonl:1: not a measurement",
     );
-    await Deno.writeTextFile(`${run}/empty/metrics.jsonl`, '{"step": 1, "loss": null}\n');
+    await Deno.writeTextFile(`${run}/empty/metrics.jsonl`, '{"step": 1, "loss": null}\n\0\n');
+    const said: string[] = [];
+    await readReportData(`${run}/empty`, (text) => said.push(text));
+    assertStringIncludes(
+      said.join(),
+      "metrics.jsonl:2: not a measurement of this program; the line",
+    );
     await reportCommand([`${run}/empty`]);
     for (const settings of ["", "a: [", "train: 3\n", "- train\n", "a: &a\n  b: *a\n"]) {
       await Deno.writeTextFile(`${run}/empty/settings.yaml`, settings);

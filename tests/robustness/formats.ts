@@ -104,29 +104,41 @@ const TEXTS: Format[] = [
   },
 ];
 
-/** Conversations of a set, or pairs of answers. */
-const set = (file: string, content: Content, name = file, damaged = file): Format => ({
-  ...{ name: `set ${damaged}, ${name}`, folder: "sets", file: damaged, content },
-  read: async ({ input }) => {
-    const [found] = findSets([name === file ? `${input}/${file}` : name], [input]);
-    const problems = new Problems();
-    const identity = { name: "a", author: "b" };
-    const examples = found.format?.ranking
-      ? readPreferences(found, identity, problems)
-      : readConversations(found, { ...identity, exams: "both" }, problems);
-    return [await Array.fromAsync<unknown>(examples), problems.count];
-  },
+/** Conversations of sets, or pairs of answers. */
+async function examplesOf(names: string[], { input }: Places): Promise<unknown> {
+  const problems = new Problems();
+  const identity = { name: "a", author: "b" };
+  const examples = findSets(names, [input]).map((found) =>
+    Array.fromAsync<unknown>(
+      found.format?.ranking
+        ? readPreferences(found, identity, problems)
+        : readConversations(found, { ...identity, exams: "both" }, problems),
+    )
+  );
+  return [await Promise.all(examples), problems.count];
+}
+
+/** A set by its path, or by its name in the registry. */
+const set = (file: string, content: Content, name?: string): Format => ({
+  ...{ name: `set ${file}, ${name ?? file}`, folder: "sets", file, content },
+  read: (places) => examplesOf([name ?? `${places.input}/${file}`], places),
 });
 
 const SETS: Format[] = [
   set("alpaca.json", "json"),
-  set("alpaca.json", "json", "set", "dataset_info.json"),
   set("chats.jsonl", "lines", "chats"),
-  set("chats.jsonl", "json", "chats", "dataset_info.json"),
   set("messages.jsonl", "lines"),
   set("pairs.json", "json", "pairs"),
-  set("pairs.json", "json", "pairs", "dataset_info.json"),
   set("exam.csv", "text"),
+  {
+    ...{
+      name: "set dataset_info.json",
+      folder: "sets",
+      file: "dataset_info.json",
+      content: "json",
+    },
+    read: (places) => examplesOf(["set", "chats", "pairs"], places),
+  },
 ];
 
 const EXAM = ["--model=always:A", "--shots=1"];

@@ -109,6 +109,10 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     for (const { name } of Deno.readDirSync(taken)) {
       await Deno.copyFile(`${taken}/${name}`, `${gained}/${name}`);
     }
+    // What was kept of the reference, and is damaged since, is computed again.
+    const damaged = `${dir}/dpo-killed/reference-log-probabilities.json`;
+    const text = await Deno.readTextFile(damaged);
+    await Deno.writeTextFile(damaged, text.replace(/-(\d)/, (_, digit) => `-${9 - digit}`));
     await prefer("dpo-killed");
     assertEquals(await result(`${dir}/dpo-killed`, 8), await result(`${dir}/dpo`, 8));
 

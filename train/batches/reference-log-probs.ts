@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
-import { WholeFile } from "../../data/files/whole-file.ts";
+import { finishedResult, writeMark } from "../../data/files/finished-mark.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { each, type Items } from "./example-batches.ts";
 import { digestOf } from "./examples-digest.ts";
@@ -30,9 +30,10 @@ interface Reference {
 
 /**
  * Adds to the items each sequence's log-probability under the reference model. It is read from the
- * run's folder if it was computed there for the same model and data; else it is computed and kept.
+ * run's folder if it was computed there for the same model and data, and is as it was written; else
+ * it is computed and kept.
  *
- * @param say called with a line of text if it has to be computed
+ * @param say called with a line of text if it has to be computed, or if the file is damaged
  */
 export async function withReferences(
   items: Items,
@@ -41,12 +42,13 @@ export async function withReferences(
 ): Promise<Items> {
   const path = join(reference.dir, CACHE_FILE);
   const key = await keyOf(items, reference.model, reference.base);
-  let cache = await cached(path, key);
-  if (!cache) {
+  const kept = await finishedResult<Cache>(path, say);
+  let logProbs = kept?.key === key ? kept.logProbs : undefined;
+  if (!logProbs) {
     say(`Computing the reference model's log-probabilities of ${2 * items.length} answers.`);
-    cache = await keep(path, { key, logProbs: await computed(items, reference) });
+    logProbs = await computed(items, reference);
+    await writeMark(path, { key, logProbs } satisfies Cache, {});
   }
-  const { logProbs } = cache;
   return {
     length: items.length,
     at: (i) => items.at(i)?.map((sequence, j) => ({ ...sequence, reference: logProbs[i][j] })),
@@ -58,20 +60,6 @@ async function computed(items: Items, { model, room }: Reference): Promise<numbe
   const scores = await scorer.score(each(items));
   scorer.destroy();
   return scores.map((item) => item.map(({ logProb }) => logProb));
-}
-
-async function keep(path: string, cache: Cache): Promise<Cache> {
-  await WholeFile.write(path, JSON.stringify(cache));
-  return cache;
-}
-
-async function cached(path: string, key: string): Promise<Cache | undefined> {
-  try {
-    const cache: Cache = JSON.parse(await Deno.readTextFile(path));
-    return cache.key === key ? cache : undefined;
-  } catch {
-    return undefined; // none yet, or cut off while it was written: it is computed again
-  }
 }
 
 async function keyOf(
