@@ -38,17 +38,21 @@ export function storeInCache(
 }
 
 /**
- * Attention of one new row of each sequence to its rows in the cache, itself included.
+ * Attention of new rows, each of another sequence, to the rows of their sequences in the cache,
+ * themselves included.
  *
- * @param qkv [sequences, (heads + 2 · keyValueHeads) · headDim] f32 or f16, rope applied, already stored
+ * @param qkv [rows, (heads + 2 · keyValueHeads) · headDim] f32 or f16, rope applied, already stored
  * @param cache [sequences, capacity, 2 · keyValueHeads · headDim] f32
- * @param positions [sequences] u32: the new row's place; places up to that one are attended to
+ * @param sequence [rows] u32: which sequence a row belongs to; a row beyond the cache gets numbers
+ *   without meaning
+ * @param positions [rows] u32: the row's place there; places up to that one are attended to
  * @param window how many of these, the last ones; all of them when left out
- * @returns [sequences, heads · headDim]
+ * @returns [rows, heads · headDim]
  */
 export function attendToCache(
   qkv: Tensor,
   cache: Tensor,
+  sequence: Tensor,
   positions: Tensor,
   layout: HeadLayout,
   window?: number,
@@ -57,7 +61,8 @@ export function attendToCache(
   const { heads, keyValueHeads, headDim } = layout;
   const [sequences, capacity, width] = cache.shape;
   const firstPlace = window === undefined ? "0u" : `max(length, ${window}u) - ${window}u`;
-  const y = graph.tensor("cached attention", [sequences, heads * headDim], qkv.dtype);
+  const rows = positions.size;
+  const y = graph.tensor("cached attention", [rows, heads * headDim], qkv.dtype);
   const lanes = graph.capabilities.cpu ? 8 : 128;
   const vector = vectorOf(headDim);
   const columns = headDim / vector;
@@ -73,6 +78,7 @@ export function attendToCache(
     {
       qkv: read(qkv, vector),
       cache: read(cache, vector),
+      sequence: read(sequence),
       positions: read(positions),
       y: write(y, vector),
     },
@@ -84,11 +90,12 @@ var<workgroup> gathered: array<number, ${lanes}>;
 // The lanes score ${lanes} keys at a time; then each gathers its columns of every ${slices}th value.
 @compute @workgroup_size(${lanes})
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let sequence = group.x;
+  let row = group.x;
   let head = group.y;
+  let start = min(sequence[row], ${sequences - 1}u) * ${capacity}u;
   let key_head = head / ${heads / keyValueHeads}u;
-  let query = sequence * ${fusedWidth(layout) / vector}u + head * ${columns}u;
-  let length = positions[sequence] + 1u;
+  let query = row * ${fusedWidth(layout) / vector}u + head * ${columns}u;
+  let length = positions[row] + 1u;
   let slice = lane / ${side}u;
   let own = lane % ${side}u;
   var sums: array<number, ${parts}>;
@@ -98,7 +105,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     let place = base + lane;
     var score = -1e30f;
     if (place < length) {
-      let key = (sequence * ${capacity}u + place) * ${width / vector}u + key_head * ${columns}u;
+      let key = (start + place) * ${width / vector}u + key_head * ${columns}u;
       score = 0f;
       for (var c = 0u; c < ${columns}u; c++) { score += ${product}; }
       score *= ${1 / Math.sqrt(headDim)}f;
@@ -119,7 +126,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       let column = part * ${lanes}u + own;
       var sum = sums[part] * keep;
       if (column < ${columns}u && slice < ${slices}u) {
-        let first = (sequence * ${capacity}u + base) * ${width / vector}u +
+        let first = (start + base) * ${width / vector}u +
           (${keyValueHeads}u + key_head) * ${columns}u + column;
         ${
       unrolledLoop(
@@ -142,11 +149,11 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     if (column < ${columns}u && slice == 0u) {
       var sum = number();
       for (var i = own; i < ${slices * side}u; i += ${side}u) { sum += gathered[i]; }
-      y[sequence * ${heads * columns}u + head * ${columns}u + column] = y_type(sum / total);
+      y[row * ${heads * columns}u + head * ${columns}u + column] = y_type(sum / total);
     }
   }
 }`,
-    [sequences, heads],
+    [rows, heads],
   );
   return y;
 }

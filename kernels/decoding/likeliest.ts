@@ -82,9 +82,9 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
  *
  * @param logits [rows, vocabulary] f32
  * @param found [rows, {@linkcode FOUND_WORDS}] u32, written
- * @param temperature of the sum of exponentials
+ * @param coldness [rows] f32: of each row's sum of exponentials, by {@linkcode coldnessOf}
  */
-export function likeliestTokens(logits: Tensor, found: Tensor, temperature: number): void {
+export function likeliestTokens(logits: Tensor, found: Tensor, coldness: Tensor): void {
   const { graph, shape: [rows, vocabulary] } = logits;
   const vector = vectorOf(vocabulary);
   const columns = vocabulary / vector;
@@ -121,12 +121,15 @@ ${main}
 }`,
     [PARTS, rows],
   );
-  // Beyond these limits, another temperature makes no difference that f32 can hold.
-  const coldness = Math.min(1e30, Math.max(1e-30, 1 / temperature));
   const components = vector === 1 ? [""] : ["[0]", "[1]", "[2]", "[3]"];
   graph.dispatch(
     "likeliest tokens",
-    { logits: read(logits, vector), highest: read(highest), found: atomics },
+    {
+      logits: read(logits, vector),
+      highest: read(highest),
+      coldness: read(coldness),
+      found: atomics,
+    },
     `
 alias number = ${numberType(vector)};
 var<workgroup> lane_sums: array<f32, ${lanes}>;
@@ -153,7 +156,7 @@ ${main}
         "i",
         part,
         `let value = logits[start + i];
-    sum += ${total(`exp((value - top) * ${coldness}f)`, vector)};
+    sum += ${total(`exp((value - top) * coldness[row])`, vector)};
     if (any(value >= number(least))) {
       ${
           components.map((component, at) =>
@@ -171,6 +174,12 @@ ${main}
 }`,
     [PARTS, rows],
   );
+}
+
+/** What a row's logits are multiplied by for a temperature; 0 stands for the coldest. */
+export function coldnessOf(temperature: number): number {
+  // Beyond these limits, another temperature makes no difference that f32 can hold.
+  return Math.min(1e30, Math.max(1e-30, 1 / temperature));
 }
 
 /**

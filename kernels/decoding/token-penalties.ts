@@ -3,6 +3,23 @@ import type { Tensor } from "../runtime/graph.ts";
 import { SUPPRESSED } from "./likeliest.ts";
 
 /**
+ * Forgets what sequences held whose places new ones take.
+ *
+ * @param sequence [count] u32: which sequences; those beyond the last are left out
+ * @param seen [sequences, vocabulary] u32, set to 0
+ */
+export function forgetTokens(sequence: Tensor, seen: Tensor): void {
+  const [sequences, vocabulary] = seen.shape;
+  sequence.graph.elementwise(
+    "forget tokens",
+    sequence.size * vocabulary,
+    { sequence: read(sequence), seen: update(seen) },
+    `let place = sequence[i / ${vocabulary}u];
+    if (place < ${sequences}u) { seen[place * ${vocabulary}u + i % ${vocabulary}u] = 0u; }`,
+  );
+}
+
+/**
  * Marks the tokens that each sequence holds.
  *
  * @param ids [rows] u32
@@ -23,16 +40,31 @@ export function rememberTokens(ids: Tensor, sequence: Tensor, seen: Tensor): voi
  * Makes tokens that a sequence already holds less likely, in place: positive logits are divided by
  * the penalty, negative ones are multiplied by it (arXiv 1909.05858).
  *
- * @param logits [sequences, vocabulary] f32
+ * @param logits [rows, vocabulary] f32
  * @param seen of {@linkcode rememberTokens}
+ * @param sequence [rows] u32: which sequence a row continues; rows beyond the last are left out
+ * @param factors [rows, 2] f32: each row's penalty, and 1 / penalty
  */
-export function penalizeTokens(logits: Tensor, seen: Tensor, penalty: number): void {
+export function penalizeTokens(
+  logits: Tensor,
+  seen: Tensor,
+  sequence: Tensor,
+  factors: Tensor,
+): void {
+  const [sequences, vocabulary] = seen.shape;
   logits.graph.elementwise(
     "penalize tokens",
     logits.size,
-    { logits: update(logits), seen: read(seen) },
-    `if (seen[i] != 0u) {
-      logits[i] *= select(${Math.fround(penalty)}f, ${Math.fround(1 / penalty)}f, logits[i] > 0f);
+    {
+      logits: update(logits),
+      seen: read(seen),
+      sequence: read(sequence),
+      factors: read(factors, 2),
+    },
+    `let row = i / ${vocabulary}u;
+    let place = sequence[row];
+    if (place < ${sequences}u && seen[place * ${vocabulary}u + i % ${vocabulary}u] != 0u) {
+      logits[i] *= select(factors[row].x, factors[row].y, logits[i] > 0f);
     }`,
   );
 }

@@ -1,37 +1,65 @@
-import type { Random } from "../../data/random.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { gatherRows } from "../../kernels/decoding/gather-rows.ts";
 import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import { attendToCache, storeInCache } from "../../kernels/decoding/key-value-cache.ts";
+import { NO_SEQUENCE } from "../../kernels/layers/sequences.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 import { attendInside } from "../network/attention/attention.ts";
 import { type Batch, batchInputs, uploadBatch } from "../network/batch.ts";
-import { NextTokens } from "./next-tokens.ts";
-import type { Parameters } from "../network/parameters.ts";
-import { requireFinite } from "../finite.ts";
-import { roomForTokens } from "./plan-sizes.ts";
-import type { SamplingOptions } from "./sampling.ts";
 import { logitsOf, transformer } from "../network/transformer.ts";
+import {
+  type ChoiceNeeds,
+  type ChoosingRow,
+  needsOf,
+  NextTokens,
+  type RowSeats,
+} from "./next-tokens.ts";
+import type { Parameters } from "../network/parameters.ts";
+import { roomForSequences } from "./plan-sizes.ts";
+import { SizedPass } from "./sized-pass.ts";
 
-/** A planned pass over new tokens of each text; it computes the logits of the token after them. */
+/** A planned pass over new tokens of some texts; it computes the logits of the tokens after them. */
 interface Pass {
   readonly batch: Batch;
-  /** [texts] u32. */
+  readonly seats: RowSeats;
+  /** [rows] u32: of the pass's tokens, the last one of each text. */
   readonly lastRows: Tensor;
   readonly plan: Plan;
 }
+
+/** A text that a pass continues. */
+export interface DecoderRow extends ChoosingRow {
+  /** Its place in the cache. */
+  readonly seat: number;
+}
+
+/**
+ * Up to so many rows, every kernel adds a row's numbers in the same order, whatever their number:
+ * the matrix products of a GPU are then those for few rows.
+ */
+const ROWS_THAT_AGREE = 32;
+
+/** A pass over prompts with so many tokens takes too much memory to be kept for the next prompts. */
+const KEPT_TOKENS = 512;
 
 /**
  * Decoding with a cache of keys and values, as in Hugging Face's transformers: one forward pass reads
  * the prompts; then each new token passes the network alone, so that a Soft MoE's dispatch sees only
  * that token.
+ *
+ * Each text has a seat in the cache. Which texts a pass continues is said anew each time: they may
+ * leave, and others take their seats, between any two passes. What they are in one pass with changes
+ * no bit of a text's logits.
  */
 export class Decoder {
-  #lengths: number[] = [];
+  /** Tokens of each seat's text. */
+  readonly #lengths: number[];
+  readonly #reading = new SizedPass((tokens, texts) => this.#planReading(tokens, texts));
+  #adding?: Pass;
   /** The next step, encoded while the GPU computes the one before. */
-  #commands: GPUCommandBuffer;
+  #commands?: GPUCommandBuffer;
 
   private constructor(
     private readonly gpu: Gpu,
@@ -39,129 +67,171 @@ export class Decoder {
     /** One a layer: [texts, capacity, 2 · keyValueHeads · headDim]. */
     private readonly caches: readonly Tensor[],
     private readonly next: NextTokens,
-    private readonly pass: Pass,
   ) {
-    this.#commands = pass.plan.encode();
+    this.#lengths = Array(this.seats).fill(0);
   }
 
   /**
-   * Plans decoding of `texts` texts of at most `capacity` tokens each, prompt included.
+   * Allocates what decoding `texts` texts of at most `capacity` tokens each takes, prompts included.
    *
-   * @param sampling how the next tokens are chosen
+   * @param needs what the texts may ask for; nothing but likeliest tokens when left out
    */
   static async plan(
     gpu: Gpu,
     parameters: Parameters,
     texts: number,
     capacity: number,
-    sampling: SamplingOptions = {},
+    needs: ChoiceNeeds = needsOf({}),
   ): Promise<Decoder> {
     const { config } = parameters;
     const caches = config.layers.map(({ attention: { keyValueHeads, headDim } }, layer) =>
       persistent("cache", `cache ${layer}`, [texts, capacity, 2 * keyValueHeads * headDim])
     );
-    let next: NextTokens | undefined;
     try {
       await allocate(gpu, caches.map(({ storage }) => storage));
-      next = await NextTokens.allocate(gpu, texts, config.vocabSize, sampling);
-      const pass = await planPass(gpu, parameters, caches, next);
-      // Only ids and positions change from step to step.
-      uploadBatch(gpu, pass.batch, Array(texts).fill([0]));
-      upload(gpu, pass.lastRows, Uint32Array.from({ length: texts }, (_, text) => text));
-      return new Decoder(gpu, parameters, caches, next, pass);
+      const room = { seats: texts, rows: roomForSequences(texts) };
+      const next = await NextTokens.allocate(gpu, room, config.vocabSize, needs);
+      return new Decoder(gpu, parameters, caches, next);
     } catch (error) {
-      next?.destroy();
       free(caches);
       throw error;
     }
   }
 
-  /** Starts reading the prompts, one for each text. */
-  async prefill(prompts: readonly (readonly number[])[]): Promise<void> {
-    const { gpu, parameters, caches, next } = this;
-    const tokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
-    const { batch, lastRows, plan } = await planPass(
-      gpu,
-      parameters,
-      caches,
-      next,
-      roomForTokens(tokens),
-    );
+  /** How many texts there is room for. */
+  get seats(): number {
+    return this.caches[0].shape[0];
+  }
+
+  /** How many tokens a text may have, its prompt included. */
+  get capacity(): number {
+    return Math.min(this.caches[0].shape[1], this.parameters.config.maxPositions);
+  }
+
+  /**
+   * Starts reading prompts into the seats of their texts, which may have been others' before.
+   *
+   * @param rows the texts
+   * @param prompts one for each of them
+   */
+  async prefill(
+    rows: readonly DecoderRow[],
+    prompts: readonly (readonly number[])[],
+  ): Promise<void> {
+    const { gpu } = this;
+    const pass = await this.#reading.holding(gpu, prompts);
+    const ofTokens = new Uint32Array(pass.batch.ids.size).fill(NO_SEQUENCE);
     let end = 0;
-    uploadBatch(gpu, batch, prompts);
-    upload(gpu, lastRows, Uint32Array.from(prompts, ({ length }) => (end += length) - 1));
-    plan.run();
-    plan.destroy();
-    this.#lengths = prompts.map(({ length }) => length);
+    prompts.forEach(({ length }, i) => ofTokens.fill(rows[i].seat, end, end += length));
+    end = 0;
+    upload(gpu, pass.lastRows, Uint32Array.from(prompts, ({ length }) => (end += length) - 1));
+    upload(gpu, pass.seats.ofTokens, ofTokens);
+    upload(gpu, pass.seats.ofRows, seatsOf(rows, pass.lastRows.size));
+    this.next.prepare(rows);
+    pass.plan.run();
+    if (pass.batch.ids.size > KEPT_TOKENS) this.#reading.destroy();
+    rows.forEach(({ seat }, i) => this.#lengths[seat] = prompts[i].length);
   }
 
   /**
    * Starts adding a token to each text. In a text that is full, the last token is replaced.
    *
-   * @param ids the tokens, [texts]; those that were chosen when left out
+   * @param rows the texts
+   * @param ids their tokens; those that were chosen for the same rows when left out
    */
-  step(ids?: readonly number[]): void {
-    const { gpu, caches, pass, parameters: { config } } = this;
-    const last = Math.min(caches[0].shape[1], config.maxPositions) - 1;
+  async step(rows: readonly DecoderRow[], ids?: readonly number[]): Promise<void> {
+    const { gpu } = this;
+    const { batch, seats, plan } = await this.#passOf(rows.length);
+    const places = new Uint32Array(batch.ids.size);
+    rows.forEach(({ seat }, row) => {
+      places[row] = Math.min(this.#lengths[seat]++, this.capacity - 1);
+    });
     if (ids) upload(gpu, this.next.ids, Uint32Array.from(ids));
-    upload(
-      gpu,
-      pass.batch.positions,
-      Uint32Array.from(this.#lengths, (length) => Math.min(length, last)),
-    );
-    pass.plan.submit(this.#commands);
-    this.#commands = pass.plan.encode();
-    this.#lengths = this.#lengths.map((length) => length + 1);
+    upload(gpu, batch.positions, places);
+    upload(gpu, seats.ofRows, seatsOf(rows, batch.ids.size));
+    this.next.prepare(rows);
+    plan.submit(this.#commands ?? plan.encode());
+    this.#commands = plan.encode();
   }
 
-  /** Logits of each text's next token, [texts][vocabulary], with penalties applied. */
-  logits(): Promise<Float32Array[]> {
-    return this.next.logits();
+  /** The pass that adds a token to `texts` texts, with as few idle rows as may be. */
+  async #passOf(texts: number): Promise<Pass> {
+    const most = this.seats;
+    const rows = most > ROWS_THAT_AGREE ? most : Math.min(roomForSequences(texts), most);
+    if (this.#adding?.batch.ids.size === rows) return this.#adding;
+    this.#freeStep(); // before the next one takes memory
+    const pass = await this.#planStep(rows);
+    // Only ids, places and seats change from step to step.
+    uploadBatch(this.gpu, pass.batch, Array(rows).fill([0]));
+    upload(this.gpu, pass.lastRows, Uint32Array.from({ length: rows }, (_, row) => row));
+    return this.#adding = pass;
   }
 
-  /**
-   * Continues all prompts until the caller stops asking.
-   *
-   * @param randoms one for each text
-   * @param count the most steps
-   * @returns of each step, the texts' new ids, [texts]
-   */
-  async *generate(
-    prompts: readonly (readonly number[])[],
-    randoms: readonly Random[],
-    count: number,
-  ): AsyncGenerator<number[]> {
-    if (count < 1) return;
-    const { next } = this;
-    const choose = () => {
-      const ids = next.choose(randoms);
-      ids.catch(() => {}); // thrown where they are awaited, which may be much later
-      return ids;
+  #freeStep(): void {
+    this.#adding?.plan.destroy();
+    this.#adding = this.#commands = undefined;
+  }
+
+  /** Plans the reading of prompts: tokens attend to those of their own text. */
+  async #planReading(tokens: number, texts: number): Promise<Pass> {
+    const graph = this.#graph();
+    const batch = batchInputs(graph, tokens, texts);
+    const seats = {
+      ofTokens: graph.input("seats of tokens", [tokens], "u32"),
+      ofRows: graph.input("seats of rows", [texts], "u32"),
     };
-    await this.prefill(prompts);
-    // Read before the next step writes over them.
-    const checked = next.logits().then((rows) => rows.forEach(requireFinite));
-    checked.catch(() => {}); // thrown below
-    let chosen = choose();
-    try {
-      for (let step = 1; step < count; step++) {
-        // The next step can start before the host knows what the GPU has chosen.
-        const ids = next.chosenOnGpu ? chosen : await chosen;
-        this.step();
-        chosen = choose();
-        await checked;
-        yield await ids;
-      }
-      await checked;
-      yield await chosen;
-    } finally {
-      await Promise.allSettled([chosen, checked]); // nothing is being read once this is over
-    }
+    const hidden = transformer(batch, this.parameters, (queryKeyValue, attention, layer) => {
+      storeInCache(queryKeyValue, this.caches[layer], seats.ofTokens, batch.positions, attention);
+      return attendInside(batch.sequences, queryKeyValue, attention);
+    });
+    return await this.#planPass(hidden, batch, seats, { first: true });
+  }
+
+  /** Plans a step: one token of each text, which attends to what the cache holds. */
+  async #planStep(rows: number): Promise<Pass> {
+    const graph = this.#graph();
+    const batch = { ...batchInputs(graph, rows, rows, 1), ids: this.next.idsIn(graph, rows) };
+    const ofRows = graph.input("seats of rows", [rows], "u32");
+    const { positions } = batch;
+    const hidden = transformer(batch, this.parameters, (queryKeyValue, attention, layer) => {
+      const cache = this.caches[layer];
+      storeInCache(queryKeyValue, cache, ofRows, positions, attention);
+      return attendToCache(queryKeyValue, cache, ofRows, positions, attention, attention.window);
+    });
+    return await this.#planPass(hidden, batch, { ofTokens: ofRows, ofRows }, { first: false });
+  }
+
+  #graph(): Graph {
+    return new Graph(this.gpu.capabilities, { mixed: this.parameters.mixed });
+  }
+
+  async #planPass(
+    hidden: Tensor,
+    batch: Batch,
+    seats: RowSeats,
+    which: { first: boolean },
+  ): Promise<Pass> {
+    const { graph } = hidden;
+    const lastRows = graph.input("last rows", [seats.ofRows.size], "u32");
+    const logits = logitsOf(gatherRows(hidden, lastRows), this.parameters.head);
+    this.next.record(logits, graph.overwritten(batch.ids), seats, which);
+    return { batch, seats, lastRows, plan: await new Draft(graph).build(this.gpu) };
+  }
+
+  /** Chooses the next token of each text of the last pass; the next pass may begin before it is known. */
+  choose(rows: readonly DecoderRow[]): ReturnType<NextTokens["choose"]> {
+    return this.next.choose(rows);
+  }
+
+  /** Logits of the next tokens of the last pass's first `rows` texts, [rows][vocabulary]. */
+  logits(rows: number): Promise<Float32Array[]> {
+    return this.next.logits(rows);
   }
 
   /** Frees its memory. */
   destroy(): void {
-    this.pass.plan.destroy();
+    this.#freeStep();
+    this.#reading.destroy();
     this.next.destroy();
     free(this.caches);
   }
@@ -171,30 +241,9 @@ function free(caches: readonly Tensor[]): void {
   for (const { storage } of caches) storage.buffer?.destroy();
 }
 
-/**
- * @param room for how many tokens of prompts; when left out, the pass reads one new token of each
- *   text, which attends to what the cache holds
- */
-async function planPass(
-  gpu: Gpu,
-  parameters: Parameters,
-  caches: readonly Tensor[],
-  next: NextTokens,
-  room?: number,
-): Promise<Pass> {
-  const [texts] = caches[0].shape;
-  const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
-  const inputs = batchInputs(graph, room ?? texts, texts, room ?? 1);
-  const batch = room ? inputs : { ...inputs, ids: graph.overwritten(next.ids) };
-  const lastRows = graph.input("last rows", [texts], "u32");
-  const { positions, sequences } = batch;
-  const hidden = transformer(batch, parameters, (queryKeyValue, attention, layer) => {
-    storeInCache(queryKeyValue, caches[layer], sequences.index, positions, attention);
-    return room
-      ? attendInside(sequences, queryKeyValue, attention)
-      : attendToCache(queryKeyValue, caches[layer], positions, attention, attention.window);
-  });
-  const logits = logitsOf(gatherRows(hidden, lastRows), parameters.head);
-  next.record(logits, batch, { first: !!room });
-  return { batch, lastRows, plan: await new Draft(graph).build(gpu) };
+/** The seats of a pass's rows; idle rows have none. */
+function seatsOf(rows: readonly DecoderRow[], count: number): Uint32Array<ArrayBuffer> {
+  const seats = new Uint32Array(count).fill(NO_SEQUENCE);
+  rows.forEach(({ seat }, row) => seats[row] = seat);
+  return seats;
 }

@@ -19,8 +19,9 @@ import {
   checkSequences,
 } from "./check-inputs.ts";
 import { ChoiceScorer } from "./choice-scorer.ts";
-import { continueTexts, type Prompt } from "./continue-texts.ts";
+import { continueTexts } from "./continue-texts.ts";
 import { HeadPass, planForward, planScoring } from "./forward-pass.ts";
+import type { Prompt } from "./running-batch.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import { SizedPass } from "./sized-pass.ts";
 
@@ -264,7 +265,7 @@ export class LanguageModel {
     checkGeneration(options);
     const prompts = this.#prompts([prompt], options, [options.seed]);
     const text = this.#decodeStream(prompts[0]);
-    for await (const [id] of this.#continue(prompts, options)) {
+    for await (const [id] of this.#continue(prompts)) {
       if (id !== undefined) yield { id, text: text(id) };
     }
   }
@@ -294,7 +295,7 @@ export class LanguageModel {
       const generated: GeneratedText[] = [];
       for (const some of inBatches(texts, ({ ids }) => ids, limits)) {
         const added = some.map((): number[] => []);
-        for await (const step of this.#continue(some, shared)) {
+        for await (const step of this.#continue(some)) {
           for (const [i, id] of step.entries()) if (id !== undefined) added[i].push(id);
         }
         for (const [i, ids] of added.entries()) {
@@ -335,26 +336,28 @@ export class LanguageModel {
   /** Prompts with room for at least one more token each. */
   #prompts(
     prompts: readonly (string | readonly number[])[],
-    { maxTokens = 256 }: Omit<GenerateOptions, "seed">,
+    { maxTokens = 256, stopIds = this.stopIds, ...sampling }: Omit<GenerateOptions, "seed">,
     seeds: readonly (number | undefined)[],
   ): Prompt[] {
     const texts = prompts.map((prompt) =>
       typeof prompt === "string" ? this.tokenizer.encodePrompt(prompt) : prompt
     );
     checkPrompts(this.config, texts);
+    const shared = {
+      stopIds: new Set(stopIds),
+      sampling: { suppressIds: this.suppressIds, ...sampling },
+    };
     return texts.map((ids, text) => ({
       ids,
+      ...shared,
       maxTokens: Math.min(maxTokens, this.config.maxPositions - ids.length),
       random: new Random(seeds[text] ?? crypto.getRandomValues(new Uint32Array(1))[0]),
     }));
   }
 
-  #continue(
-    prompts: readonly Prompt[],
-    { stopIds = this.stopIds, ...sampling }: Omit<GenerateOptions, "seed">,
-  ): AsyncGenerator<(number | undefined)[]> {
-    const options = { suppressIds: this.suppressIds, ...sampling };
-    return continueTexts(this.gpu, this.parameters, prompts, stopIds, options);
+  async *#continue(prompts: readonly Prompt[]): AsyncGenerator<(number | undefined)[]> {
+    if (prompts.every(({ maxTokens }) => maxTokens === 0)) return;
+    yield* continueTexts(this.gpu, this.parameters, prompts);
   }
 
   /** Turns a text's ids, one after another, into what each completes; without tokenizer nothing. */

@@ -1,55 +1,112 @@
 import type { Random } from "../../data/random.ts";
-import type { Gpu } from "../../kernels/runtime/device.ts";
-import { read, write } from "../../kernels/runtime/dispatch.ts";
-import { persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import {
+  coldnessOf,
   FOUND_WORDS,
   likeliestOf,
   likeliestToken,
   likeliestTokens,
 } from "../../kernels/decoding/likeliest.ts";
-import { allocate } from "../../kernels/runtime/memory.ts";
 import {
+  forgetTokens,
   penalizeTokens,
   rememberTokens,
   suppressTokens,
 } from "../../kernels/decoding/token-penalties.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import { read, write } from "../../kernels/runtime/dispatch.ts";
+import { type Graph, persistent, Tensor } from "../../kernels/runtime/graph.ts";
+import { allocate } from "../../kernels/runtime/memory.ts";
 import { download, downloadWords, upload } from "../../kernels/runtime/transfer.ts";
-import type { Batch } from "../network/batch.ts";
 import { chooseAmong, chooseToken, needsWholeRow, type SamplingOptions } from "./sampling.ts";
+
+/** A row of logits from which a token is chosen. */
+export interface ChoosingRow {
+  /** How its token is chosen. */
+  readonly sampling: SamplingOptions;
+  /** What draws it. */
+  readonly random: Random;
+  /** Whether the logits are asked for too. */
+  readonly wantsLogits?: boolean;
+}
+
+/** A row's next token. */
+export interface NextToken {
+  readonly id: number;
+  /** [vocabulary], with penalties applied, where they were asked for. */
+  readonly logits?: Float32Array;
+}
+
+/** What the rows may ask for. What none of them does is neither planned nor allocated. */
+export interface ChoiceNeeds {
+  /** Whether tokens may be drawn, and not from whole rows alone. */
+  readonly drawn: boolean;
+  /** Whether tokens that are in a text may have a penalty. */
+  readonly penalized: boolean;
+  /** Ids that are never chosen. */
+  readonly suppressIds: readonly number[];
+}
+
+/** What these options ask for. */
+export function needsOf(sampling: SamplingOptions): ChoiceNeeds {
+  const { temperature = 0, repetitionPenalty = 1, suppressIds = [] } = sampling;
+  return {
+    drawn: temperature > 0 && !needsWholeRow(sampling),
+    penalized: repetitionPenalty !== 1,
+    suppressIds,
+  };
+}
+
+/** How many texts there are, and how many of them a pass continues at most. */
+export interface TextRoom {
+  readonly seats: number;
+  readonly rows: number;
+}
+
+/** Where the rows of a pass belong in the cache. A seat beyond the cache stands for none. */
+export interface RowSeats {
+  /** [tokens] u32: of each token that the pass reads. */
+  readonly ofTokens: Tensor;
+  /** [rows] u32: of each row of logits. */
+  readonly ofRows: Tensor;
+}
 
 /**
  * The logits of the next token of several texts, and the choice among them. The GPU applies the
- * penalties. It also chooses the tokens if these are the likeliest ones; if they are drawn, it finds
- * a few likely ones for the host to draw from. The host reads a whole row only if those are too few.
+ * penalties. It also chooses the tokens that are the likeliest ones; where they are drawn, it finds a
+ * few likely ones for the host to draw from. The host reads a whole row only if those are too few.
  */
 export class NextTokens {
-  /** [texts] u32: the ids that the next step reads. */
+  /** [rows] u32: the ids that the next step reads. */
   readonly ids: Tensor;
-  /** [texts, vocabulary] f32, with penalties applied. */
+  /** [rows, vocabulary] f32, with penalties applied. */
   readonly #logits: Tensor;
-  /** [texts, FOUND_WORDS] u32: the likeliest tokens. */
+  /** [rows, FOUND_WORDS] u32: the likeliest tokens. */
   readonly #found?: Tensor;
-  /** [texts, vocabulary] u32: 1 for the tokens that are in a text. */
+  /** [rows] f32. */
+  readonly #coldness?: Tensor;
+  /** [seats, vocabulary] u32: 1 for the tokens that are in a text. */
   readonly #seen?: Tensor;
+  /** [rows, 2] f32. */
+  readonly #penalties?: Tensor;
   /** [count] u32. */
   readonly #suppressed?: Tensor;
   readonly #suppressIds: Uint32Array<ArrayBuffer>;
 
   private constructor(
     private readonly gpu: Gpu,
-    private readonly sampling: SamplingOptions,
-    private readonly texts: number,
+    { seats, rows }: TextRoom,
     private readonly vocabulary: number,
+    { drawn, penalized, suppressIds }: ChoiceNeeds,
   ) {
-    const { repetitionPenalty = 1, suppressIds = [] } = sampling;
-    this.ids = persistent("inputs", "next ids", [texts], "u32");
-    this.#logits = persistent("outputs", "next logits", [texts, vocabulary]);
-    if (!this.chosenOnGpu && !needsWholeRow(sampling)) {
-      this.#found = persistent("outputs", "likeliest tokens", [texts, FOUND_WORDS], "u32");
+    this.ids = persistent("inputs", "next ids", [rows], "u32");
+    this.#logits = persistent("outputs", "next logits", [rows, vocabulary]);
+    if (drawn) {
+      this.#found = persistent("outputs", "likeliest tokens", [rows, FOUND_WORDS], "u32");
+      this.#coldness = persistent("inputs", "coldness", [rows]);
     }
-    if (repetitionPenalty !== 1) {
-      this.#seen = persistent("cache", "seen tokens", [texts, vocabulary], "u32");
+    if (penalized) {
+      this.#seen = persistent("cache", "seen tokens", [seats, vocabulary], "u32");
+      this.#penalties = persistent("inputs", "repetition penalties", [rows, 2]);
     }
     // The place of an id beyond the vocabulary would be in the next text's row.
     this.#suppressIds = Uint32Array.from(suppressIds.filter((id) => id >= 0 && id < vocabulary));
@@ -59,14 +116,14 @@ export class NextTokens {
     }
   }
 
-  /** Allocates memory for the next tokens of `texts` texts. */
+  /** Allocates memory for the next tokens of texts that ask for no more than `needs`. */
   static async allocate(
     gpu: Gpu,
-    texts: number,
+    room: TextRoom,
     vocabulary: number,
-    sampling: SamplingOptions,
+    needs: ChoiceNeeds,
   ): Promise<NextTokens> {
-    const next = new NextTokens(gpu, sampling, texts, vocabulary);
+    const next = new NextTokens(gpu, room, vocabulary, needs);
     try {
       await allocate(gpu, next.#tensors.map(({ storage }) => storage));
     } catch (error) {
@@ -77,75 +134,111 @@ export class NextTokens {
     return next;
   }
 
-  /** Whether the GPU chooses the tokens, so that the next step finds their ids there. */
-  get chosenOnGpu(): boolean {
-    return !this.sampling.temperature;
-  }
-
   get #tensors(): Tensor[] {
-    const all = [this.ids, this.#logits, this.#found, this.#seen, this.#suppressed];
+    const { ids } = this;
+    const all = [ids, this.#logits, this.#found, this.#coldness, this.#seen, this.#penalties]
+      .concat(this.#suppressed);
     return all.filter((tensor) => tensor !== undefined);
   }
 
   /**
    * Records what becomes of the logits of a pass.
    *
-   * @param computed [texts, vocabulary] f32 or f16
-   * @param batch the tokens that the pass has read
-   * @param first whether these are the first tokens of the texts
+   * @param computed [rows, vocabulary] f32 or f16: at most as many rows as there is room for
+   * @param ids [tokens] u32: the tokens that the pass reads
+   * @param first whether these are the first tokens of their texts
    */
-  record(computed: Tensor, batch: Batch, { first }: { first: boolean }): void {
-    const graph = computed.graph;
-    const logits = graph.overwritten(this.#logits);
+  record(computed: Tensor, ids: Tensor, seats: RowSeats, { first }: { first: boolean }): void {
+    const { graph, shape: [rows] } = computed;
+    const part = (tensor: Tensor) => firstRows(tensor, rows, graph);
+    const logits = part(this.#logits);
     graph.parallel(
       "next logits",
       { computed: read(computed), logits: write(logits) },
       "logits[i] = logits_type(computed[i]);",
     );
-    const { temperature = 0, repetitionPenalty = 1 } = this.sampling;
-    if (this.#seen) {
-      if (first) graph.parallel("forget", { seen: write(this.#seen) }, "seen[i] = seen_type();");
-      rememberTokens(graph.overwritten(batch.ids), batch.sequences.index, this.#seen);
-      penalizeTokens(logits, this.#seen, repetitionPenalty);
+    if (this.#seen && this.#penalties) {
+      if (first) forgetTokens(seats.ofRows, this.#seen);
+      rememberTokens(ids, seats.ofTokens, this.#seen);
+      penalizeTokens(logits, this.#seen, seats.ofRows, this.#penalties);
     }
     if (this.#suppressed) suppressTokens(logits, this.#suppressed);
-    if (this.chosenOnGpu) likeliestToken(logits, this.ids);
-    else if (this.#found) likeliestTokens(logits, this.#found, temperature);
+    likeliestToken(logits, part(this.ids));
+    if (this.#found && this.#coldness) {
+      likeliestTokens(logits, part(this.#found), this.#coldness);
+    }
+  }
+
+  /** The ids that the next pass reads, as a tensor of its graph, [rows] u32. */
+  idsIn(graph: Graph, rows: number): Tensor {
+    return firstRows(this.ids, rows, graph);
+  }
+
+  /** Tells the next pass how its rows' tokens are to be chosen. */
+  prepare(rows: readonly ChoosingRow[]): void {
+    if (this.#coldness) {
+      const values = rows.map(({ sampling: { temperature = 0 } }) => coldnessOf(temperature));
+      upload(this.gpu, this.#coldness, Float32Array.from(values));
+    }
+    if (this.#penalties) {
+      const factors = rows.flatMap(({ sampling: { repetitionPenalty = 1 } }) => [
+        repetitionPenalty,
+        1 / repetitionPenalty,
+      ]);
+      upload(this.gpu, this.#penalties, Float32Array.from(factors));
+    }
   }
 
   /**
-   * Chooses each text's next token, the same one that {@linkcode chooseToken} finds in its whole row.
-   *
-   * @param randoms one for each text
+   * Chooses each row's next token, the same one that {@linkcode chooseToken} finds in its whole row.
+   * What all rows' likeliest tokens are is known on the GPU at once: the next pass may begin before
+   * this has answered.
    */
-  async choose(randoms: readonly Random[]): Promise<number[]> {
-    if (this.chosenOnGpu) return Array.from(await downloadWords(this.gpu, this.ids));
-    const found = this.#found && await downloadWords(this.gpu, this.#found);
-    const ids = await Promise.all(randoms.map((random, text) => {
-      const likeliest = found &&
-        likeliestOf(found.subarray(text * FOUND_WORDS, (text + 1) * FOUND_WORDS));
-      const id = likeliest && chooseAmong(likeliest, random, this.sampling);
-      return id ?? this.#chooseFromAll(text, random);
+  async choose(rows: readonly ChoosingRow[]): Promise<NextToken[]> {
+    const { gpu } = this;
+    const isDrawn = rows.some(({ sampling }) => !isGreedy(sampling));
+    // All reads are in the queue before this waits: the next pass may write over what they read.
+    const [likeliest, found, ...logits] = await Promise.all([
+      downloadWords(gpu, this.ids),
+      isDrawn && this.#found ? downloadWords(gpu, this.#found) : undefined,
+      ...rows.map(({ sampling, wantsLogits }, row) =>
+        wantsLogits || needsWholeRow(sampling) ? this.#read(row) : undefined
+      ),
+    ]);
+    const ids = await Promise.all(rows.map(async ({ sampling, random }, row) => {
+      if (isGreedy(sampling)) return likeliest[row];
+      const few = found && !needsWholeRow(sampling)
+        ? likeliestOf(found.subarray(row * FOUND_WORDS, (row + 1) * FOUND_WORDS))
+        : undefined;
+      return (few && chooseAmong(few, random, sampling)) ??
+        chooseToken(logits[row] ?? await this.#read(row), random, sampling);
     }));
-    upload(this.gpu, this.ids, Uint32Array.from(ids));
-    return ids;
+    if (isDrawn) upload(gpu, this.ids, Uint32Array.from(ids));
+    return ids.map((id, row) => ({ id, logits: rows[row].wantsLogits ? logits[row] : undefined }));
   }
 
-  async #chooseFromAll(text: number, random: Random): Promise<number> {
-    return chooseToken(await this.#read(text), random, this.sampling);
+  /** Logits of the first rows, [rows][vocabulary], with penalties applied. */
+  logits(rows: number): Promise<Float32Array[]> {
+    return Promise.all(Array.from({ length: rows }, (_, row) => this.#read(row)));
   }
 
-  /** [texts][vocabulary], with penalties applied. */
-  logits(): Promise<Float32Array[]> {
-    return Promise.all(Array.from({ length: this.texts }, (_, text) => this.#read(text)));
-  }
-
-  #read(text: number): Promise<Float32Array> {
-    return download(this.gpu, this.#logits, text * this.vocabulary, this.vocabulary);
+  #read(row: number): Promise<Float32Array> {
+    return download(this.gpu, this.#logits, row * this.vocabulary, this.vocabulary);
   }
 
   /** Frees its memory. */
   destroy(): void {
     for (const { storage } of this.#tensors) storage.buffer?.destroy();
   }
+}
+
+/** The first rows of a tensor that has room for more, for an operator that overwrites them. */
+function firstRows(tensor: Tensor, rows: number, graph: Graph): Tensor {
+  const { storage, shape: [, ...widths], dtype } = tensor;
+  return new Tensor(storage, [rows, ...widths], dtype, graph);
+}
+
+/** Whether the likeliest token is taken: the GPU knows it before the host. */
+export function isGreedy({ temperature = 0 }: SamplingOptions): boolean {
+  return temperature === 0;
 }

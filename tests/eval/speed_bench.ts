@@ -18,14 +18,13 @@ import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { Decoder } from "../../model/inference/decoder.ts";
+import { continueTexts } from "../../model/inference/continue-texts.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
 import { exists } from "../../data/files/exists.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { numberFlag } from "../../model/command-line/number-flag.ts";
 import { atLeastOne } from "../../model/number-range.ts";
 import { Parameters } from "../../model/network/parameters.ts";
-import { roomForTokens } from "../../model/inference/plan-sizes.ts";
 import { isMixed } from "../../model/network/precision.ts";
 import type { SamplingOptions } from "../../model/inference/sampling.ts";
 import { samplingOptions } from "../../model/command-line/sampling-flags.ts";
@@ -176,22 +175,15 @@ async function benchWriting(
   );
   const { rate } = await benchmarkCopy(gpu, COPIED[device]);
   const count = WRITTEN[device] + WARM_UP;
-  const longest = Math.max(...prompts.map(({ length }) => length));
-  const decoder = await Decoder.plan(
-    gpu,
-    parameters,
-    texts,
-    roomForTokens(longest + count),
-    sampling,
-  );
-  const randoms = prompts.map((_, text) => new Random(text));
+  const continued = prompts.map((ids, text) => ({
+    ...{ ids, maxTokens: count, sampling, random: new Random(text), stopIds: new Set<number>() },
+  }));
   let written = 0;
   let began = 0;
-  for await (const _ of decoder.generate(prompts, randoms, count)) {
+  for await (const _ of continueTexts(gpu, parameters, continued)) {
     if (++written === WARM_UP) began = performance.now();
   }
   const milliseconds = (performance.now() - began) / WRITTEN[device];
-  decoder.destroy();
   const gigabytes = weightBytes(parameters) / 1e9;
   console.log(
     `writing ${texts} texts at once, ${how}: ${

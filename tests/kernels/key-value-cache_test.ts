@@ -16,6 +16,9 @@ import {
 const CAPACITY = 150;
 /** Places of the new rows: the first, some, and more than are scored at a time. */
 const POSITIONS = [0, 5, 149];
+const HELD = 4;
+/** Which sequences of the cache they belong to. */
+const SEQUENCES = [3, 0, 2];
 
 for (
   const [heads, keyValueHeads, headDim, window] of [
@@ -37,24 +40,24 @@ for (
     const random = randomNumbers(5);
     const exact = (length: number) => Float32Array.from(Float16Array.from(random(length)));
     const rows = exact(texts * fusedWidth(layout)).map((value) => 2 * value);
-    const held = exact(texts * CAPACITY * width);
+    const held = exact(HELD * CAPACITY * width);
     const expected = reference(layout, rows, held, window);
     for (const precision of precisions) {
       for (const cpu of [true, false]) {
         const graph = new Graph({ ...gpu.capabilities, cpu });
         const dtype = precision === "mixed" ? "f16" : "f32";
         const qkv = graph.input("qkv", [texts, fusedWidth(layout)], dtype);
-        const cache = graph.input("cache", [texts, CAPACITY, width]);
+        const cache = graph.input("cache", [HELD, CAPACITY, width]);
         const sequence = graph.input("sequence", [texts], "u32");
         const positions = graph.input("positions", [texts], "u32");
         storeInCache(qkv, cache, sequence, positions, layout);
         const y = graph.keep(
-          graph.convert(attendToCache(qkv, cache, positions, layout, window), "f32"),
+          graph.convert(attendToCache(qkv, cache, sequence, positions, layout, window), "f32"),
         );
         const plan = await new Draft(graph).build(gpu);
         upload(gpu, qkv, dtype === "f16" ? Float16Array.from(rows) : rows);
         upload(gpu, cache, held);
-        upload(gpu, sequence, Uint32Array.from(POSITIONS.keys()));
+        upload(gpu, sequence, Uint32Array.from(SEQUENCES));
         upload(gpu, positions, Uint32Array.from(POSITIONS));
         plan.run();
         const tolerance = precision === "mixed" ? HALF_TOLERANCE : TOLERANCE;
@@ -76,7 +79,7 @@ function reference(
   const y = new Float64Array(POSITIONS.length * heads * headDim);
   POSITIONS.forEach((position, text) => {
     const row = rows.subarray(text * fusedWidth(layout), (text + 1) * fusedWidth(layout));
-    const at = (place: number) => (text * CAPACITY + place) * width;
+    const at = (place: number) => (SEQUENCES[text] * CAPACITY + place) * width;
     held.set(row.subarray(heads * headDim), at(position));
     for (let head = 0; head < heads; head++) {
       const key = Math.floor(head * keyValueHeads / heads) * headDim;

@@ -1,12 +1,18 @@
 /** Cached decoding against its definition, computed in float64 without a cache. */
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
-import { Decoder } from "../../model/inference/decoder.ts";
-import { chooseToken } from "../../model/inference/sampling.ts";
+import { Decoder, type DecoderRow } from "../../model/inference/decoder.ts";
+import { chooseToken, type SamplingOptions } from "../../model/inference/sampling.ts";
 import { relativeError } from "../kernels/harness.ts";
+import { LanguageModel } from "../../model/inference/language-model.ts";
 import { goldenModel, gpu } from "./golden-model.ts";
 import { networkInFloat64 } from "./network-in-float64.ts";
 import { penalized } from "./penalized.ts";
+
+/** Texts in these seats of a cache. */
+function rowsIn(seats: number[], sampling: SamplingOptions = {}): DecoderRow[] {
+  return seats.map((seat, i) => ({ seat, sampling, random: new Random(i + 1) }));
+}
 
 for (const name of ["steel-tiny", "steel-gqa", "dense-swiglu"] as const) {
   Deno.test(`${name}: the prompt is one pass, then each token passes the network alone`, async () => {
@@ -19,15 +25,17 @@ for (const name of ["steel-tiny", "steel-gqa", "dense-swiglu"] as const) {
       networkInFloat64(config, weights, text, [promptLengths[i], ...Array(steps).fill(1)])
     );
 
-    const decoder = await Decoder.plan(gpu, parameters, 2, 64);
-    await decoder.prefill(texts.map((text, i) => text.slice(0, promptLengths[i])));
+    const decoder = await Decoder.plan(gpu, parameters, 3, 64);
+    const rows = rowsIn([2, 0]);
+    await decoder.prefill(rows, texts.map((text, i) => text.slice(0, promptLengths[i])));
     let worst = 0;
     for (let step = 0; step <= steps; step++) {
-      const logits = await decoder.logits();
+      const logits = await decoder.logits(2);
       for (const [i, length] of promptLengths.entries()) {
         worst = Math.max(worst, relativeError(logits[i], expected[i][length - 1 + step]));
       }
-      if (step < steps) decoder.step(texts.map((text, i) => text[promptLengths[i] + step]));
+      const ids = texts.map((text, i) => text[promptLengths[i] + step]);
+      if (step < steps) await decoder.step(rows, ids);
     }
     decoder.destroy();
     console.log(`${name}: cached logits are off by ${worst.toExponential(1)} of their norm`);
@@ -40,9 +48,9 @@ Deno.test("with raw, decoding gives the logits of a pass over the whole text; wi
     const { model, parameters, config: { vocabSize }, inputIds: [ids] } = await goldenModel(name);
     const whole = (await model.logits([ids])).subarray((ids.length - 1) * vocabSize);
     const decoder = await Decoder.plan(gpu, parameters, 1, 64);
-    await decoder.prefill([ids.slice(0, 3)]);
-    for (const id of ids.slice(3)) decoder.step([id]);
-    const [logits] = await decoder.logits();
+    await decoder.prefill(rowsIn([0]), [ids.slice(0, 3)]);
+    for (const id of ids.slice(3)) await decoder.step(rowsIn([0]), [id]);
+    const [logits] = await decoder.logits(1);
     decoder.destroy();
     assertEquals(relativeError(logits, whole) < 1e-5, name === "dense-swiglu");
   }
@@ -54,25 +62,24 @@ Deno.test("texts go on as if each step's logits were read and a token chosen fro
   const steps = 8;
   const drawn = { temperature: 0.9, topP: 0.8, repetitionPenalty: 1.3, suppressIds: [4] };
   for (const sampling of [{}, { repetitionPenalty: 1.3 }, drawn]) {
-    const decoder = await Decoder.plan(gpu, parameters, 2, 64, sampling);
-    const randoms = () => [new Random(1), new Random(2)];
-    const written = await Array.fromAsync(decoder.generate(prompts, randoms(), steps));
-    decoder.destroy();
+    const model = new LanguageModel(gpu, parameters);
+    const options = { ...sampling, maxTokens: steps, seed: [1, 2], stopIds: [] };
+    const written = (await model.generateMany(prompts, options)).map(({ ids }) => ids);
 
     const expected: number[][] = [];
     const reader = await Decoder.plan(gpu, parameters, 2, 64);
-    const draws = randoms();
-    await reader.prefill(prompts);
+    const rows = rowsIn([0, 1]);
+    await reader.prefill(rows, prompts);
     while (expected.length < steps) {
-      const logits = await reader.logits();
+      const logits = await reader.logits(2);
       expected.push(prompts.map((prompt, i) => {
         const history = [...prompt, ...expected.map((ids) => ids[i])];
-        return chooseToken(penalized(logits[i], history, sampling), draws[i], sampling);
+        return chooseToken(penalized(logits[i], history, sampling), rows[i].random, sampling);
       }));
-      reader.step(expected.at(-1)!);
+      await reader.step(rows, expected.at(-1)!);
     }
     reader.destroy();
-    assertEquals(written, expected);
+    assertEquals(written, prompts.map((_, i) => expected.map((ids) => ids[i])));
   }
 });
 
@@ -80,10 +87,16 @@ Deno.test("a text that is full leaves the others alone", async () => {
   const { parameters, config, inputIds: [ids] } = await goldenModel("steel-tiny");
   const capacity = 16;
   const steps = 12;
+  /** The ids that are chosen for each text. */
   const write = async (prompts: number[][]) => {
     const decoder = await Decoder.plan(gpu, parameters, prompts.length, capacity);
-    const randoms = prompts.map(() => new Random(1));
-    const written = await Array.fromAsync(decoder.generate(prompts, randoms, steps));
+    const rows = rowsIn([...prompts.keys()]);
+    await decoder.prefill(rows, prompts);
+    const written: number[][] = [];
+    for (let step = 0; step < steps; step++) {
+      written.push((await decoder.choose(rows)).map(({ id }) => id));
+      await decoder.step(rows);
+    }
     decoder.destroy();
     return written;
   };

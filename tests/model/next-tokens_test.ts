@@ -5,7 +5,7 @@ import { Graph } from "../../kernels/runtime/graph.ts";
 import { Draft } from "../../kernels/runtime/plan.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 import { batchInputs, uploadBatch } from "../../model/network/batch.ts";
-import { NextTokens } from "../../model/inference/next-tokens.ts";
+import { needsOf, NextTokens } from "../../model/inference/next-tokens.ts";
 import { chooseAmong, chooseToken, type SamplingOptions } from "../../model/inference/sampling.ts";
 import { penalized } from "./penalized.ts";
 import { openTestGpu } from "../open-gpu.ts";
@@ -49,17 +49,26 @@ async function nextTokensOf(
   options: SamplingOptions,
 ): Promise<NextTokens> {
   const [texts, vocabulary] = [rows.length, rows[0].length];
-  const next = await NextTokens.allocate(gpu, texts, vocabulary, options);
+  const room = { seats: texts, rows: texts };
+  const next = await NextTokens.allocate(gpu, room, vocabulary, needsOf(options));
   const graph = new Graph(gpu.capabilities);
   const computed = graph.input("computed", [texts, vocabulary]);
   const batch = batchInputs(graph, 64, texts);
-  next.record(computed, batch, { first: true });
+  const { ids, sequences: { index } } = batch;
+  const ofRows = graph.input("seats of rows", [texts], "u32");
+  next.record(computed, ids, { ofTokens: index, ofRows }, { first: true });
   const plan = await new Draft(graph).build(gpu);
   uploadBatch(gpu, batch, histories);
+  upload(gpu, ofRows, Uint32Array.from(histories.keys()));
+  next.prepare(rowsWith(options, 0).slice(0, texts));
   rows.forEach((row, text) => upload(gpu, computed, row, text * vocabulary));
   plan.run();
   plan.destroy();
   return next;
+}
+
+function rowsWith(sampling: SamplingOptions, seed: number) {
+  return ROWS.map(() => ({ sampling, random: new Random(seed) }));
 }
 
 for (const options of SETTINGS) {
@@ -67,8 +76,9 @@ for (const options of SETTINGS) {
     const next = await nextTokensOf(ROWS, HISTORIES, options);
     const seeds = options.temperature ? 5 : 1;
     for (let seed = 0; seed < seeds; seed++) {
+      const chosen = await next.choose(rowsWith(options, seed));
       assertEquals(
-        await next.choose(ROWS.map(() => new Random(seed))),
+        chosen.map(({ id }) => id),
         ROWS.map((row, text) =>
           chooseToken(penalized(row, HISTORIES[text], options), new Random(seed), options)
         ),
@@ -81,7 +91,7 @@ for (const options of SETTINGS) {
 Deno.test("logits of what a text holds are divided by the penalty, negative ones multiplied", async () => {
   const options = { repetitionPenalty: 2, suppressIds: [3] };
   const next = await nextTokensOf([Float32Array.of(3, -2, 1, 5)], [[0, 1, 1]], options);
-  const [[...logits]] = await next.logits();
+  const [[...logits]] = await next.logits(1);
   assertEquals(logits.slice(0, 3), [1.5, -4, 1]);
   assert(logits[3] < -1e38, "suppressed");
   next.destroy();
