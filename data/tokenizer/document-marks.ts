@@ -17,7 +17,8 @@ export interface DocumentMarks {
 }
 
 /**
- * The marks of a tokenizer, of which `tokenizer.json` says what is put around a text.
+ * The marks of a tokenizer. What is put before a text, its `post_processor` says alone, as in
+ * `@huggingface/tokenizers` and transformers 5: `add_bos_token` of `tokenizer_config.json` repeats it.
  *
  * @throws UserError if it has no token that could end a document
  */
@@ -26,22 +27,21 @@ export function documentMarks(
   tokens: TokenTable,
 ): DocumentMarks {
   const before = idsBefore(tokenizer.post_processor, tokens);
-  const named = (key: string) => {
-    const token = specialToken(config, key);
-    return token === undefined ? undefined : tokens.idOf(token);
-  };
   const [imEnd, endOfText] = ["<|im_end|>", "<|endoftext|>"].map((token) => tokens.find(token));
   if (imEnd !== undefined && endOfText !== undefined) {
     return { before, endOfDocument: imEnd, padding: endOfText };
   }
-  const endOfDocument = named("eos_token");
-  if (endOfDocument === undefined) {
+  const [end, padding] = ["eos_token", "pad_token"].map((key) => specialToken(config, key));
+  if (end === undefined) {
     throw new UserError(
       `${name}: the tokenizer has neither <|im_end|> and <|endoftext|>, nor an "eos_token" in ` +
         `tokenizer_config.json: no token could end a document`,
     );
   }
-  return { before, endOfDocument, padding: named("pad_token") ?? endOfDocument };
+  const endOfDocument = tokens.idOf(end);
+  // Some configs name a token for padding that the vocabulary lacks; any other does as well.
+  const found = padding === undefined ? undefined : tokens.find(padding);
+  return { before, endOfDocument, padding: found ?? endOfDocument };
 }
 
 /** A token that `tokenizer_config.json` names for a purpose: a text, or a record with its content. */

@@ -17,13 +17,17 @@ export class TokenTable {
   /** By id; made when first asked for. */
   #tokens?: readonly string[];
 
-  /** @throws UserError if it has no vocabulary of ids by token, as a Unigram model has not */
+  /** @throws UserError if the tokenizer is no BPE */
   constructor({ name, tokenizer }: Pick<TokenizerFiles, "name" | "tokenizer">) {
     this.#name = name;
     const { model, added_tokens: added } = tokenizer;
-    if (!isRecord(model) || !isRecord(model.vocab)) {
+    if (!isRecord(model) || !isRecord(model.vocab) || !Array.isArray(model.merges)) {
+      const type = isRecord(model) ? model.type : undefined;
       throw new UserError(
-        `${name}: the tokenizer cannot be used: its "vocab" must map tokens to ids, as BPE's does`,
+        `${name}: the tokenizer cannot be used: its model is ${
+          JSON.stringify(type)
+        }; expected "BPE", ` +
+          `with "vocab" and "merges"`,
       );
     }
     const addedTokens = Array.isArray(added) ? added as AddedToken[] : [];

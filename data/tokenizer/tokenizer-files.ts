@@ -29,13 +29,20 @@ const FILE_NAMES = [
   "chat_template.jinja",
 ];
 
+/** Files of tokenizers in other formats: SentencePiece's, Qwen 1's and Mistral's. */
+const OTHER_FORMATS = ["tokenizer.model", "qwen.tiktoken", "tekken.json"];
+
+/** What to do about a tokenizer that cannot be read. */
+const LET_TRANSFORMERS_SAVE = "Let transformers save it as tokenizer.json: " +
+  "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
+
 /**
  * Reads the tokenizer of a folder: `tokenizer.json`, or the older `vocab.json` and `merges.txt` of a
  * byte-level BPE.
  *
- * @returns undefined if the folder has neither
+ * @returns undefined if the folder has no tokenizer
  * @throws UserError if a file is not a JSON object, has a line that is no merge, or is of an older
- *   tokenizer of another kind
+ *   tokenizer of another kind; or if there is one in another format alone, such as `tokenizer.model`
  */
 export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerFiles | undefined> {
   const texts: Record<string, string> = {};
@@ -46,6 +53,7 @@ export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerF
   const parse = (name: string) => parseObject(texts[name] ?? "{}", pathIn(folder, name));
   const isOlder = texts["tokenizer.json"] === undefined;
   if (isOlder && (texts["vocab.json"] === undefined || texts["merges.txt"] === undefined)) {
+    await refuseOtherFormats(folder);
     return undefined;
   }
   const config = parse("tokenizer_config.json");
@@ -62,6 +70,17 @@ export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerF
     : parse("tokenizer.json");
   const chatTemplate = texts["chat_template.jinja"];
   return { name: folder.dir, tokenizer, config, chatTemplate, texts: () => texts };
+}
+
+/** @throws UserError if the folder has a tokenizer in a format that cannot be read */
+async function refuseOtherFormats(folder: TextFolder): Promise<void> {
+  for (const name of OTHER_FORMATS) {
+    if (await folder.text(name) === undefined) continue;
+    const path = pathIn(folder, name);
+    throw new UserError(
+      `${path}: a tokenizer in this format cannot be read. ${LET_TRANSFORMERS_SAVE}`,
+    );
+  }
 }
 
 /** What the older files hold. */
@@ -84,10 +103,7 @@ function fromVocabularyAndMerges(
   if (!Object.hasOwn(OLDER_STEPS, name)) {
     throw new UserError(
       `${path}: "tokenizer_class" is "${name}", of which no vocab.json and merges.txt can be read; ` +
-        `known are ${
-          Object.keys(OLDER_STEPS).join(", ")
-        }. Let transformers save it as tokenizer.json: ` +
-        `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)`,
+        `known are ${Object.keys(OLDER_STEPS).join(", ")}. ${LET_TRANSFORMERS_SAVE}`,
     );
   }
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, use_regex: false };

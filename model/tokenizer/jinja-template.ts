@@ -14,6 +14,8 @@ import type { ChatMessage, ChatTemplate } from "./chat-template.ts";
 interface Span {
   readonly start: number;
   readonly end: number;
+  /** Whether the template writes a special token behind it. */
+  readonly isMarked: boolean;
 }
 
 /** The text of a checkpoint's own template, if it has one. */
@@ -37,6 +39,8 @@ export class JinjaTemplate implements ChatTemplate {
   /** What transformers gives templates beside the messages: special tokens by name. */
   readonly #names: Record<string, unknown>;
   readonly #special: readonly string[];
+  /** The id of the `eos_token`. */
+  readonly #end?: number;
 
   /** @throws UserError for a template that is not Jinja */
   constructor(text: string, private readonly files: TokenizerFiles, tokens: TokenTable) {
@@ -47,6 +51,8 @@ export class JinjaTemplate implements ChatTemplate {
     }
     const keys = ["bos_token", "eos_token", "pad_token", "unk_token"];
     this.#names = Object.fromEntries(keys.map((key) => [key, specialToken(files.config, key)]));
+    const end = specialToken(files.config, "eos_token");
+    this.#end = end === undefined ? undefined : tokens.find(end);
     const added = [...tokens.added.values()];
     this.#special = added.filter(({ special }) => special).map(({ content }) => content);
     const mark = this.#markOfAnswers();
@@ -75,7 +81,9 @@ export class JinjaTemplate implements ChatTemplate {
 
   /**
    * The text of the whole conversation is tokenized once, as transformers would, and cut where its
-   * answers lie. Where a token reaches over such a border, the pieces are tokenized apart.
+   * answers lie. Where a token reaches over such a border, the pieces are tokenized apart. If the
+   * template writes no mark behind answers, as MiniCPM's, the `eos_token` closes the last one: a model
+   * that never saw it would not stop.
    */
   encodeTurns({ system, turns }: Conversation, encoder: Encoder): EncodedTurn[] {
     const messages: ChatMessage[] = system === undefined
@@ -93,6 +101,7 @@ export class JinjaTemplate implements ChatTemplate {
     );
     const borders = answers.flatMap(({ start, end }) => [start, end]);
     const pieces = cutAtBorders(text, borders, encoder);
+    if (!answers.at(-1)!.isMarked && this.#end !== undefined) pieces.at(-1)!.push(this.#end);
     return turns.map((_, turn) => ({ prompt: pieces[2 * turn], answer: pieces[2 * turn + 1] }));
   }
 
@@ -107,7 +116,7 @@ export class JinjaTemplate implements ChatTemplate {
     }
     const behind = content + answer.trim().length;
     const mark = this.#firstSpecial(text, behind, next.length);
-    return { start: prompt.length, end: mark?.end ?? behind };
+    return { start: prompt.length, end: mark?.end ?? behind, isMarked: mark !== undefined };
   }
 
   #firstSpecial(
