@@ -22,12 +22,10 @@ export class TokenTable {
     this.#name = name;
     const { model, added_tokens: added } = tokenizer;
     if (!isRecord(model) || !isRecord(model.vocab) || !Array.isArray(model.merges)) {
-      const type = isRecord(model) ? model.type : undefined;
+      const kind = isRecord(model) ? shown(model.type) : "missing";
       throw new UserError(
-        `${name}: the tokenizer cannot be used: its model is ${
-          JSON.stringify(type)
-        }; expected "BPE", ` +
-          `with "vocab" and "merges"`,
+        `${name}: the tokenizer cannot be used: its model is ${kind}; expected "BPE", with "vocab" ` +
+          `and "merges"`,
       );
     }
     const addedTokens = Array.isArray(added) ? added as AddedToken[] : [];
