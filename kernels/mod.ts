@@ -112,6 +112,8 @@ export { clip } from "./layers/clip.ts";
 export { normalizeHeads } from "./layers/head-norm.ts";
 export { layerNorm, type LayerNormWeights } from "./layers/layer-norm.ts";
 export { linear } from "./layers/linear.ts";
+export { AdaptedWeight, type LowRankPart, type LowRankUpdate } from "./layers/low-rank.ts";
+export type { Dropout } from "./layers/dropout.ts";
 export { rmsNorm } from "./layers/rms-norm.ts";
 export { scale } from "./layers/scale.ts";
 export { type HeadLayout, rope, ropeFrequencies, ropeTable } from "./layers/rope.ts";

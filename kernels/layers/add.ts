@@ -7,15 +7,15 @@ import type { Tensor } from "../runtime/graph.ts";
  *
  * @param a any shape, f32 or f16
  * @param b the same shape
- * @returns f32
+ * @param dtype type of the sum
  */
-export function add(a: Tensor, b: Tensor): Tensor {
+export function add(a: Tensor, b: Tensor, dtype: "f32" | "f16" = "f32"): Tensor {
   const graph = a.graph;
-  const y = graph.tensor("sum", a.shape);
+  const y = graph.tensor("sum", a.shape, dtype);
   graph.parallel(
     "add",
     { a: read(a), b: read(b), y: write(y) },
-    "y[i] = number(a[i]) + number(b[i]);",
+    "y[i] = y_type(number(a[i]) + number(b[i]));",
   );
   graph.onBackward(y, (dy) => {
     graph.passGradient(dy, a);

@@ -33,6 +33,8 @@ export function embedding(ids: Tensor, table: Tensor, order?: TokenOrder): Tenso
     { ids: read(ids), table: read(table), y: write(y) },
     `y[i] = table[ids[i / ${width}u] * ${width}u + i % ${width}u];`,
   );
+  // Where the table is frozen, no operator above computes a gradient of y.
+  if (!table.gradient) return y;
   graph.onBackward(y, (dy) => {
     const target = graph.gradientTarget(table);
     if (!target || !order) return;

@@ -20,17 +20,19 @@ interface SavedNorm {
 }
 
 /**
- * Both gradients of y = x · inverse · (offset + weight) in one pass over x and dy:
+ * Both gradients of y = x · inverse · (offset + weight), or one of them, in one pass over x and dy:
  * with w = offset + weight, dx = inverse · (dy · w − x · mean(dy · w · x) · inverse²), dweight += Σ
  * over rows of dy · x · inverse, in a fixed order.
  *
  * @param dy [rows, width] f32 or f16
+ * @param dx left out where nothing below is trained
+ * @param dweight left out where the weight is frozen
  */
 export function rmsNormGradients(
   { x, weight, offset: added, inverse }: SavedNorm,
   dy: Tensor,
-  dx: GradientTarget,
-  dweight: Tensor,
+  dx?: GradientTarget,
+  dweight?: Tensor,
 ): void {
   const graph = x.graph;
   const { cpu } = graph.capabilities;
@@ -43,7 +45,8 @@ export function rmsNormGradients(
   // Rows that a workgroup has in hand at a time, one for each line of lanes.
   const lines = cpu ? 1 : Math.floor(INVOCATIONS / lanes);
   const groups = Math.ceil(rows / (lines * ROWS));
-  const partial = graph.tensor(`${weight.name}.gradient.partial`, [groups * lines, width]);
+  const partial = dweight &&
+    graph.tensor(`${weight.name}.gradient.partial`, [groups * lines, width]);
   const parts = range(Math.ceil(steps / lanes)).map((part) => {
     const offset = `${part * lanes}u`;
     const guard = (part + 1) * lanes > steps ? `if (lane + ${offset} < ${steps}u) ` : "";
@@ -58,8 +61,8 @@ export function rmsNormGradients(
       weight: read(weight, vector),
       inverse: read(inverse),
       dy: read(dy, vector),
-      dx: (dx.accumulate ? update : write)(dx.tensor, vector),
-      partial: write(partial, vector),
+      ...dx && { dx: (dx.accumulate ? update : write)(dx.tensor, vector) },
+      ...partial && { partial: write(partial, vector) },
     },
     `
 alias number = ${numberType(vector)};
@@ -93,22 +96,30 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     };
     ${foldPartials(["projection[local.y]"], lanes)}
     let along = projection[local.y][0] * scale * scale / ${width}f;
-    if (row < ${rows}u) {
+    ${
+      dx
+        ? `if (row < ${rows}u) {
       ${
-      each(({ part, offset, guard }) =>
-        `${guard}{ dx[first + ${offset}] ${dx.accumulate ? "+=" : "="} scale * ` +
-        `(slope${part} - x${part} * along); }`
-      )
-    }
+          each(({ part, offset, guard }) =>
+            `${guard}{ dx[first + ${offset}] ${dx.accumulate ? "+=" : "="} scale * ` +
+            `(slope${part} - x${part} * along); }`
+          )
+        }
+    }`
+        : ""
     }
     workgroupBarrier();
   }
-  let line = (group.x * ${lines}u + local.y) * ${steps}u + lane;
-  ${each(({ part, offset, guard }) => `${guard}{ partial[line + ${offset}] = dweight${part}; }`)}
+  ${
+      partial
+        ? `let line = (group.x * ${lines}u + local.y) * ${steps}u + lane;
+  ${each(({ part, offset, guard }) => `${guard}{ partial[line + ${offset}] = dweight${part}; }`)}`
+        : ""
+    }
 }`,
     [groups],
   );
-  addPartialSums(partial, dweight);
+  if (partial) addPartialSums(partial, dweight);
 }
 
 /** WGSL of a number, or of a vector, plus a constant. */

@@ -50,11 +50,7 @@ export function rmsNorm(
   graph.onBackward(y, (dy) => {
     const dx = graph.gradientTarget(x);
     const dweight = graph.gradientTarget(weight);
-    if (!dx && !dweight) return;
-    if (!dx || !dweight) {
-      throw new Error("rms-norm needs a gradient of both x and weight, or of none");
-    }
-    rmsNormGradients({ x, weight, offset, inverse }, dy, dx, dweight.tensor);
+    if (dx || dweight) rmsNormGradients({ x, weight, offset, inverse }, dy, dx, dweight?.tensor);
   });
   return y;
 }

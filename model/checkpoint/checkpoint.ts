@@ -2,14 +2,14 @@
 import { closest } from "fastest-levenshtein";
 import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
-import { firstNotFinite } from "../finite.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type ModelConfig, parseConfig, refuseAbsurdCounts } from "../network/config.ts";
 import { parameterShapes } from "../network/parameter-shapes.ts";
+import { ADAPTER_CONFIG_FILE } from "./adapter-config.ts";
 import type { CheckpointFiles } from "./checkpoint-files.ts";
 import type { SafetensorsFile } from "./safetensors.ts";
 import type { TensorInfo } from "./safetensors-header.ts";
-import { openWeights } from "./weight-files.ts";
+import { openWeights, readWeights } from "./weight-files.ts";
 
 /** The file that describes the model. */
 export const CONFIG_FILE = "config.json";
@@ -33,6 +33,12 @@ export class Checkpoint implements Disposable {
    */
   static async read(files: CheckpointFiles): Promise<Checkpoint> {
     const text = await files.text(CONFIG_FILE);
+    if (text === undefined && await files.text(ADAPTER_CONFIG_FILE) !== undefined) {
+      throw new UserError(
+        `${files.dir}: this is an adapter, not a model. Fold it into its base model first, by ` +
+          `deno task export --merge --model ${files.dir} --output FOLDER, and give FOLDER instead`,
+      );
+    }
     if (text === undefined) {
       throw new UserError(
         `${files.dir}: there is no checkpoint; expected ${CONFIG_FILE}, or the folder of a ` +
@@ -67,13 +73,7 @@ export class Checkpoint implements Disposable {
   async readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
     const file = this.weights.find(({ tensors }) => tensors.has(name));
     if (file === undefined) throw new UserError(`${this.dir}: there is no tensor "${name}"`);
-    const values = await file.readFloat32(name);
-    const broken = firstNotFinite(values);
-    if (broken < 0) return values;
-    throw new UserError(
-      `${file.path}: "${name}" holds ${values[broken]}, its value ${broken + 1} of ` +
-        `${values.length}: the weights are broken, by an overflow or in a merge; use others`,
-    );
+    return await readWeights(file, name);
   }
 
   /** Closes the checkpoint's files. */

@@ -3,6 +3,7 @@ import { isFileName } from "../../data/text/file-name.ts";
 import { isRecord } from "../../data/files/is-record.ts";
 import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
+import { firstNotFinite } from "../finite.ts";
 import { shown } from "../../data/text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { CheckpointFiles } from "./checkpoint-files.ts";
@@ -30,6 +31,24 @@ export async function openWeights(files: CheckpointFiles): Promise<SafetensorsFi
     shards.push(await SafetensorsFile.open(files, name));
   }
   return shards;
+}
+
+/**
+ * The values of a weight, row-major.
+ *
+ * @throws UserError if the file cannot be read, or if a value is NaN or infinite
+ */
+export async function readWeights(
+  file: SafetensorsFile,
+  name: string,
+): Promise<Float32Array<ArrayBuffer>> {
+  const values = await file.readFloat32(name);
+  const broken = firstNotFinite(values);
+  if (broken < 0) return values;
+  throw new UserError(
+    `${file.path}: "${name}" holds ${values[broken]}, its value ${broken + 1} of ` +
+      `${values.length}: the weights are broken, by an overflow or in a merge; use others`,
+  );
 }
 
 /** The names of the files that an index maps tensors to, each once. */

@@ -14,6 +14,10 @@ export function initialValues(
 ): Float32Array<ArrayBuffer> {
   const values = new Float32Array(sizeOf(shape));
   if ("constant" in initial) return values.fill(initial.constant);
-  new Random(seed, index).fillNormal(values, initial.deviation);
+  const random = new Random(seed, index);
+  if ("deviation" in initial) random.fillNormal(values, initial.deviation);
+  else {for (let i = 0; i < values.length; i++) {
+      values[i] = initial.bound * (2 * random.uniform() - 1);
+    }}
   return values;
 }

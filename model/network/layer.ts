@@ -7,8 +7,14 @@
  */
 import type { Tensor } from "../../kernels/runtime/graph.ts";
 
-/** Values at the start of training: all equal, or normal with mean 0 and this standard deviation. */
-export type InitialValues = { readonly constant: number } | { readonly deviation: number };
+/**
+ * Values at the start of training: all equal, normal with mean 0 and this standard deviation, or
+ * uniform between −bound and bound.
+ */
+export type InitialValues =
+  | { readonly constant: number }
+  | { readonly deviation: number }
+  | { readonly bound: number };
 
 /** One trainable parameter as checkpoints publish it. */
 export interface Parameter {
@@ -28,6 +34,8 @@ export interface StackedParameters {
   readonly parameters: readonly Parameter[];
   /** Whether it is an operand of a matrix product, which mixed precision reads from an f16 copy. */
   readonly operand: boolean;
+  /** Whether `linear` multiplies rows with it, and nothing else reads it: it may have an adapter. */
+  readonly linear?: boolean;
 }
 
 /** A tensor of fixed numbers, in no checkpoint. Layers that hold the same object share one tensor. */
@@ -86,6 +94,11 @@ export function operand(
   ...parameters: readonly Parameter[]
 ): StackedParameters {
   return { shape, parameters, operand: true };
+}
+
+/** The same tensor as the weight of a linear layer. */
+export function ofLinear(tensor: StackedParameters): StackedParameters {
+  return { ...tensor, linear: true };
 }
 
 /** The same parameters under a prefix. */

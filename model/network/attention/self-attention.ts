@@ -3,7 +3,15 @@ import { clip } from "../../../kernels/layers/clip.ts";
 import { normalizeHeads } from "../../../kernels/layers/head-norm.ts";
 import { linear } from "../../../kernels/layers/linear.ts";
 import { fusedWidth, type HeadLayout, rope } from "../../../kernels/layers/rope.ts";
-import { bias, type Constant, operand, type Parameter, stacked, weight } from "../layer.ts";
+import {
+  bias,
+  type Constant,
+  ofLinear,
+  operand,
+  type Parameter,
+  stacked,
+  weight,
+} from "../layer.ts";
 import type { Attention } from "./attention.ts";
 
 /** What an attention layer is made of; see {@linkcode selfAttention}. */
@@ -54,11 +62,13 @@ export function selfAttention(options: SelfAttention): Attention {
 
   const tensors = {
     // Queries, keys and values are one matrix product.
-    queryKeyValue: operand([width, hiddenSize], ...projections.map(({ weight }) => weight)),
+    queryKeyValue: ofLinear(
+      operand([width, hiddenSize], ...projections.map(({ weight }) => weight)),
+    ),
     ...biases.queryKeyValue && {
       queryKeyValueBias: stacked([width], ...projections.map(({ bias }) => bias)),
     },
-    output: operand(output.shape, output),
+    output: ofLinear(operand(output.shape, output)),
     ...biases.output && { outputBias: stacked(outputBias.shape, outputBias) },
     ...headNorms && {
       queryNorm: stacked(norms[0].shape, norms[0]),

@@ -10,6 +10,7 @@ import type { Tensor } from "../../../kernels/runtime/graph.ts";
 import { atLeastOne } from "../../number-range.ts";
 import type { ConfigReader } from "../config-reader.ts";
 import {
+  ofLinear,
   operand,
   type Parameter,
   stacked,
@@ -112,13 +113,18 @@ export class Expert {
    *
    * @param experts the parameters of each
    * @param inputType what the experts compute in
+   * @param areGrouped whether rows find their expert by `groupedLinear`, not by `linear`
    */
   tensors(
     experts: readonly (readonly Parameter[])[],
     inputType: "f32" | "operand",
+    { areGrouped = false } = {},
   ): Record<"up" | "down", StackedParameters> {
     const { kind: { up, down }, hiddenSize, innerSize } = this;
-    const stack = inputType === "operand" ? operand : stacked;
+    const stack: typeof operand = (shape, ...parameters) => {
+      const tensor = (inputType === "operand" ? operand : stacked)(shape, ...parameters);
+      return areGrouped ? tensor : ofLinear(tensor);
+    };
     return {
       up: stack(
         [experts.length, up.length * innerSize, hiddenSize],

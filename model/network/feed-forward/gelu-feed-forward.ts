@@ -1,7 +1,7 @@
 import { add } from "../../../kernels/layers/add.ts";
 import { gelu } from "../../../kernels/layers/activations.ts";
 import { linear } from "../../../kernels/layers/linear.ts";
-import { bias, operand, stacked, weight } from "../layer.ts";
+import { bias, ofLinear, operand, stacked, weight } from "../layer.ts";
 import type { FeedForward } from "./feed-forward.ts";
 
 /** y = W_2 gelu(W_1 x + b_1) + b_2, with gelu by its tanh formula: GPT-2's layer, which Phi has. */
@@ -18,9 +18,9 @@ export function geluFeedForward(
     inputType: "operand",
     parameters: [up, upBias, down, downBias],
     tensors: {
-      up: operand(up.shape, up),
+      up: ofLinear(operand(up.shape, up)),
       upBias: stacked(upBias.shape, upBias),
-      down: operand(down.shape, down),
+      down: ofLinear(operand(down.shape, down)),
       downBias: stacked(downBias.shape, downBias),
     },
     flopsPerToken: () => 2 * 2 * hiddenSize * innerSize,

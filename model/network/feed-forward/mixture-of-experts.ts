@@ -9,7 +9,7 @@ import { groupedLinear } from "../../../kernels/mixture-of-experts/grouped-linea
 import { add } from "../../../kernels/layers/add.ts";
 import { cast } from "../../../kernels/layers/cast.ts";
 import { linear } from "../../../kernels/layers/linear.ts";
-import { stacked, weight } from "../layer.ts";
+import { ofLinear, stacked, weight } from "../layer.ts";
 import type { Expert } from "./expert.ts";
 import type { ExpertRouting, FeedForward } from "./feed-forward.ts";
 
@@ -51,11 +51,11 @@ export function mixtureOfExperts(
     tensors: {
       // The choice is made in f32: f16 would round nearly equal experts to the same probability.
       gate: stacked(gate.shape, gate),
-      ...expert.tensors(ofExperts, "operand"),
+      ...expert.tensors(ofExperts, "operand", { areGrouped: true }),
       ...ofShared && {
         sharedUp: ofShared.up,
         sharedDown: ofShared.down,
-        sharedGate: stacked(sharedGate.shape, sharedGate),
+        sharedGate: ofLinear(stacked(sharedGate.shape, sharedGate)),
       },
     },
     flopsPerToken: () =>
