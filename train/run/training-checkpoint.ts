@@ -5,6 +5,7 @@ import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import { Adapter } from "../../model/checkpoint/adapter.ts";
 import { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
 import { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
 import { hasChecksums, withoutChecksums, writeChecksums } from "../../model/host/checksums.ts";
@@ -15,6 +16,7 @@ import {
   checkpointsOf,
   newestCheckpoint,
 } from "../../model/host/run-folder.ts";
+import { writeAdapterFiles } from "../../model/host/write-adapter.ts";
 import { writeCheckpointFiles } from "../../model/host/write-checkpoint.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import type { LossScaleState } from "../step/loss-scale.ts";
@@ -48,9 +50,10 @@ const FORMAT = 2;
 
 /**
  * Writes a checkpoint from which training continues bit for bit: the model in Hugging Face's layout,
- * AdamW's moments, the state of the run, and a checksum of each file. If the process is killed, earlier checkpoints stay whole.
+ * or what is trained of it in PEFT's; AdamW's moments, the state of the run, and a checksum of each
+ * file. If the process is killed, earlier checkpoints stay whole.
  *
- * @param files the tokenizer's files, by name
+ * @param files the tokenizer's files by name, and those that describe an adapter
  * @returns its folder, RUN/checkpoints/step-NNNNNNN
  */
 export async function saveTraining(
@@ -64,14 +67,17 @@ export async function saveTraining(
   const saved: SavedState = { format: FORMAT, ...state, lossScale: training.lossScale.state };
   const folder = join(checkpointFolder(run), checkpointName(state.step));
   await writeFolderAtomically(folder, async (aside) => {
-    const sums = await writeCheckpointFiles(aside, {
-      config: parameters.config,
+    const contents = {
       dtype: "F32",
-      tensors: (name) => parameters.read(gpu, name),
+      tensors: (name: string) => parameters.read(gpu, name),
       files: { ...files, [STATE_FILE]: JSON.stringify(saved) },
-    });
+    } as const;
+    const { config, adaptation, trainedParts } = parameters;
+    const sums = adaptation
+      ? await writeAdapterFiles(aside, { ...contents, parts: trainedParts })
+      : await writeCheckpointFiles(aside, { ...contents, config });
     const path = join(aside, OPTIMIZER_FILE);
-    const moments = await writeOptimizerState(path, gpu, parameters.parts, training.trained);
+    const moments = await writeOptimizerState(path, gpu, trainedParts, training.trained);
     await writeChecksums(aside, { ...sums, [OPTIMIZER_FILE]: moments });
   });
   return folder;
@@ -97,7 +103,8 @@ export async function findRun(dir: string): Promise<BegunRun | undefined> {
 }
 
 /**
- * Loads a checkpoint's weights, AdamW's moments and loss scale.
+ * Loads what a checkpoint holds of the parameters, AdamW's moments and loss scale. The model under
+ * an adapter must be loaded already.
  *
  * @param say called with a line of text if there are no checksums
  * @returns the state of the run
@@ -113,10 +120,15 @@ export async function restoreTraining(
   const { format, lossScale, ...state } = saved;
   using folder = await DiskFolder.open(checkpoint);
   if (!await hasChecksums(folder)) say(withoutChecksums(checkpoint));
-  const weights = await Checkpoint.read(folder);
-  await parameters.load(gpu, ({ name }) => weights.readFloat32(name));
+  if (parameters.adaptation) {
+    const adapter = await Adapter.read(folder);
+    await parameters.loadUpdates(gpu, ({ name }) => adapter.readFloat32(name));
+  } else {
+    const weights = await Checkpoint.read(folder);
+    await parameters.load(gpu, ({ name }) => weights.readFloat32(name));
+  }
   const moments = await SafetensorsFile.open(folder, OPTIMIZER_FILE);
-  await readOptimizerState(moments, gpu, parameters.parts, training.trained, format === 1);
+  await readOptimizerState(moments, gpu, parameters.trainedParts, training.trained, format === 1);
   await folder.verify();
   training.lossScale.restore(lossScale);
   return state;

@@ -46,3 +46,15 @@ export function uploadMicroBatch(
   uploadBatch(gpu, batch, microBatch.inputs);
   uploadLabels(gpu, labels, microBatch.labels);
 }
+
+/**
+ * A seed that only this micro-batch has in a step, whichever rank computes it: FNV-1a over its tokens
+ * and the step.
+ */
+export function seedOf({ inputs }: MicroBatch, step: number): number {
+  let hash = 0x811c9dc5 ^ step;
+  for (const ids of inputs) {
+    for (let i = 0; i < ids.length; i++) hash = Math.imul(hash ^ ids[i], 0x01000193);
+  }
+  return hash >>> 0;
+}

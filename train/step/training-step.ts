@@ -26,6 +26,7 @@ import {
   type MicroBatchInputs,
   microBatchInputs,
   type Room,
+  seedOf,
   uploadMicroBatch,
 } from "./micro-batch.ts";
 import { NextTokenObjective, type Objective } from "./objective.ts";
@@ -69,7 +70,10 @@ export class TrainingStep {
     private readonly gpu: Gpu,
     private readonly options: StepOptions,
     private readonly objectives: { objective: Objective; balance?: BalanceObjective },
-    private readonly inputs: MicroBatchInputs & { readonly rates: Tensor },
+    private readonly inputs: MicroBatchInputs & {
+      readonly rates: Tensor;
+      readonly dropoutSeed?: Tensor;
+    },
     private readonly report: Tensor,
     /** The plan that runs for each micro-batch, and the one that runs once per step. */
     readonly plans: { microBatch: Plan; update: Plan },
@@ -129,7 +133,7 @@ export class TrainingStep {
     unfinished.defer(() => microBatch.destroy());
     const plans = { microBatch, update: await drafts.update.build(gpu) };
     unfinished.move();
-    const all = { ...inputs, rates };
+    const all = { ...inputs, rates, dropoutSeed: parameters.dropoutSeed };
     const objectives = { objective, balance };
     const scale = new LossScale(parameters.mixed);
     return new TrainingStep(gpu, options, objectives, all, report, plans, scale, trained, memory);
@@ -144,10 +148,16 @@ export class TrainingStep {
     this.#staged = { microBatch, commands: this.plans.microBatch.encode() };
   }
 
-  /** Accumulates a micro-batch's gradients, with `weight` as the weight of each target. */
-  accumulate(microBatch: MicroBatch, weight: number): void {
+  /**
+   * Accumulates a micro-batch's gradients, with `weight` as the weight of each target.
+   *
+   * @param step for dropout, which drops other inputs in every step
+   */
+  accumulate(microBatch: MicroBatch, weight: number, step = 0): void {
     if (this.#staged?.microBatch !== microBatch) this.stage(microBatch);
     const { objective, balance } = this.objectives;
+    const { dropoutSeed } = this.inputs;
+    if (dropoutSeed) upload(this.gpu, dropoutSeed, Uint32Array.of(seedOf(microBatch, step)));
     objective.upload(this.gpu, microBatch, weight * this.lossScale.value);
     balance?.upload(this.gpu, weight * objective.targets(microBatch), this.lossScale.value);
     this.plans.microBatch.submit(this.#staged!.commands);
@@ -191,7 +201,7 @@ export class TrainingStep {
       (sum, batch) => sum + this.objectives.objective.targets(batch),
       0,
     );
-    for (const batch of microBatches) this.accumulate(batch, 1 / Math.max(1, targets));
+    for (const batch of microBatches) this.accumulate(batch, 1 / Math.max(1, targets), step);
     return this.update(learningRate, step);
   }
 
