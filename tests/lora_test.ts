@@ -2,10 +2,9 @@
  * Adapters of low rank against PEFT's own numbers, computed in float64: an adapter that PEFT wrote for
  * the small Qwen2 among the peers.
  */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { sizeOf } from "../kernels/runtime/storage.ts";
 import { download } from "../kernels/runtime/transfer.ts";
-import { UserError } from "../kernels/runtime/user-error.ts";
 import { loadModel } from "../model/host/load-model.ts";
 import { openSafetensors } from "../model/host/open-checkpoint.ts";
 import { openModel } from "../model/host/open-model.ts";
