@@ -123,6 +123,7 @@ export {
   type SequenceRows,
   type Sequences,
   slidingWindow,
+  type Spans,
 } from "./layers/sequences.ts";
 export { geglu, gelu, swiglu } from "./layers/activations.ts";
 export { attention } from "./attention/attention.ts";
@@ -140,6 +141,14 @@ export { type BalancedExperts, ExpertBalance } from "./mixture-of-experts/expert
 export { type ExpertGroups, groupByExpert } from "./mixture-of-experts/groups.ts";
 export { groupedLinear } from "./mixture-of-experts/grouped-linear.ts";
 export { combineSlots, dispatchToSlots, type Routing } from "./soft-moe/soft-moe.ts";
+export {
+  type CausalRouting,
+  continueSegments,
+  dispatchToLaterSegments,
+  type SegmentRouting,
+  type SlotMemory,
+  slotMemoryShape,
+} from "./soft-moe/causal-soft-moe.ts";
 export { addLoss, head, type HeadWeights, IGNORED } from "./loss/head.ts";
 
 // The optimizer.

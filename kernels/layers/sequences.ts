@@ -24,6 +24,12 @@ export interface Sequences {
   readonly ends: Tensor;
 }
 
+/** Stretches of rows that operators treat apart: whole sequences, or parts of them. */
+export interface Spans extends Pick<Sequences, "count" | "longest" | "bounds" | "index"> {
+  /** In how many parts a sum over a span may be cut; as many as keep a GPU busy when left out. */
+  readonly parts?: number;
+}
+
 /** Declares the inputs that describe up to `count` sequences in `tokens` rows. */
 export function sequenceInputs(
   graph: Graph,

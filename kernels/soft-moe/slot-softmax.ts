@@ -1,7 +1,7 @@
 import { read, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import { foldPartials } from "../wgsl/row-reduction.ts";
-import type { Sequences } from "../layers/sequences.ts";
+import type { Spans } from "../layers/sequences.ts";
 import type { SlotLayout } from "./slots.ts";
 
 /*
@@ -15,7 +15,7 @@ import type { SlotLayout } from "./slots.ts";
  *
  * @returns [tokens, S] f32; rows of padding are not written, and nothing reads them
  */
-export function softmaxOverTokens(logits: Tensor, { bounds, count }: Sequences): Tensor {
+export function softmaxOverTokens(logits: Tensor, { bounds, count }: Spans): Tensor {
   const graph = logits.graph;
   const [, total] = logits.shape;
   const dispatch = graph.tensor("dispatch", logits.shape);
@@ -86,7 +86,7 @@ export function softmaxGradients(
     Tensor
   >,
   { dunscaled, dcombine, slotDots }: Record<"dunscaled" | "dcombine" | "slotDots", Tensor>,
-  { index, count }: Sequences,
+  { index, count }: Spans,
   { slotsPerExpert }: SlotLayout,
 ): { dlogits: Tensor; projection: Tensor } {
   const graph = dispatch.graph;

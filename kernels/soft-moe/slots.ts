@@ -2,12 +2,12 @@ import { type Binding, read, update, vectorOf, write } from "../runtime/dispatch
 import type { Tensor } from "../runtime/graph.ts";
 import { range } from "../wgsl/range.ts";
 import { reduceRows } from "../wgsl/row-reduction.ts";
-import type { Sequences } from "../layers/sequences.ts";
+import type { Spans } from "../layers/sequences.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /*
  * The three products between the tokens of a sequence and its slots. Soft MoE needs no others,
- * forward or backward.
+ * forward or backward. Where slots are of parts of sequences, `sequences` are these parts.
  *
  * Slots are laid out [experts, sequences, slotsPerExpert, width], so that the rows of one expert lie
  * together for a batched matrix product. Slots that all sequences share have 1 for `sequences`.
@@ -37,7 +37,7 @@ const SPLITS = 32;
 export function tokenSlotScores(
   x: Tensor,
   slots: Tensor,
-  { index, count }: Sequences,
+  { index, count }: Spans,
   norm?: { inverse: Tensor; smallest: number },
 ): Tensor {
   const graph = x.graph;
@@ -94,7 +94,7 @@ export function tokenSlotScores(
 export function gatherTokens(
   weights: Tensor,
   x: Tensor,
-  { bounds, count, longest }: Sequences,
+  { bounds, count, longest, parts = SPLITS }: Spans,
   { experts, slotsPerExpert }: SlotLayout,
   scale?: Tensor,
 ): Tensor {
@@ -103,7 +103,7 @@ export function gatherTokens(
   const vector = vectorOf(width);
   const columns = width / vector;
   const total = experts * slotsPerExpert;
-  const splits = graph.capabilities.cpu ? 1 : Math.min(SPLITS, longest);
+  const splits = graph.capabilities.cpu ? 1 : Math.min(parts, longest);
   const partial = graph.tensor("partial slots", [count, splits, total, width]);
   for (const [number, chunk] of slotChunks(total).entries()) {
     const add = [
@@ -187,7 +187,7 @@ export interface WeightedSlots {
  */
 export function scatterSlots(
   terms: readonly WeightedSlots[],
-  { index, count }: Sequences,
+  { index, count }: Spans,
   y: Binding,
   finish: string,
   further: Record<string, Binding>,

@@ -66,6 +66,8 @@ export class Decoder {
     private readonly parameters: Parameters,
     /** One a layer: [texts, capacity, 2 · keyValueHeads · headDim]. */
     private readonly caches: readonly Tensor[],
+    /** What feed-forward layers keep of each text, [texts, ...], of those that do. */
+    private readonly memories: readonly (Tensor | undefined)[],
     private readonly next: NextTokens,
   ) {
     this.#lengths = Array(this.seats).fill(0);
@@ -87,13 +89,17 @@ export class Decoder {
     const caches = config.layers.map(({ attention: { keyValueHeads, headDim } }, layer) =>
       persistent("cache", `cache ${layer}`, [texts, capacity, 2 * keyValueHeads * headDim])
     );
+    const memories = config.layers.map(({ feedForward: { memory } }, layer) =>
+      memory && persistent("cache", `memory ${layer}`, [texts, ...memory])
+    );
+    const kept = [...caches, ...memories.filter((memory) => memory !== undefined)];
     try {
-      await allocate(gpu, caches.map(({ storage }) => storage));
+      await allocate(gpu, kept.map(({ storage }) => storage));
       const room = { seats: texts, rows: roomForSequences(texts) };
       const next = await NextTokens.allocate(gpu, room, config.vocabSize, needs);
-      return new Decoder(gpu, parameters, caches, next);
+      return new Decoder(gpu, parameters, caches, memories, next);
     } catch (error) {
-      free(caches);
+      free(kept);
       throw error;
     }
   }
@@ -175,11 +181,12 @@ export class Decoder {
   /** Plans the reading of prompts: tokens attend to those of their own text. */
   async #planReading(tokens: number, texts: number): Promise<Pass> {
     const graph = this.#graph();
-    const batch = batchInputs(graph, tokens, texts);
     const seats = {
       ofTokens: graph.input("seats of tokens", [tokens], "u32"),
       ofRows: graph.input("seats of rows", [texts], "u32"),
     };
+    const memories = this.#memoriesOf(seats, { continues: false });
+    const batch = { ...batchInputs(graph, tokens, texts), memories };
     const hidden = transformer(batch, this.parameters, (queryKeyValue, attention, layer) => {
       storeInCache(queryKeyValue, this.caches[layer], seats.ofTokens, batch.positions, attention);
       return attendInside(batch.sequences, queryKeyValue, attention);
@@ -190,8 +197,10 @@ export class Decoder {
   /** Plans a step: one token of each text, which attends to what the cache holds. */
   async #planStep(rows: number): Promise<Pass> {
     const graph = this.#graph();
-    const batch = { ...batchInputs(graph, rows, rows, 1), ids: this.next.idsIn(graph, rows) };
     const ofRows = graph.input("seats of rows", [rows], "u32");
+    const memories = this.#memoriesOf({ ofRows }, { continues: true });
+    const ids = this.next.idsIn(graph, rows);
+    const batch = { ...batchInputs(graph, rows, rows, 1), ids, memories };
     const { positions } = batch;
     const hidden = transformer(batch, this.parameters, (queryKeyValue, attention, layer) => {
       const cache = this.caches[layer];
@@ -199,6 +208,11 @@ export class Decoder {
       return attendToCache(queryKeyValue, cache, ofRows, positions, attention, attention.window);
     });
     return await this.#planPass(hidden, batch, { ofTokens: ofRows, ofRows }, { first: false });
+  }
+
+  /** What each layer keeps, for a pass that goes on with texts or begins them. */
+  #memoriesOf({ ofRows }: Pick<RowSeats, "ofRows">, which: { continues: boolean }) {
+    return this.memories.map((sums) => sums && { sums, seats: ofRows, ...which });
   }
 
   #graph(): Graph {
@@ -233,12 +247,12 @@ export class Decoder {
     this.#freeStep();
     this.#reading.destroy();
     this.next.destroy();
-    free(this.caches);
+    free([...this.caches, ...this.memories]);
   }
 }
 
-function free(caches: readonly Tensor[]): void {
-  for (const { storage } of caches) storage.buffer?.destroy();
+function free(tensors: readonly (Tensor | undefined)[]): void {
+  for (const tensor of tensors) tensor?.storage.buffer?.destroy();
 }
 
 /** The seats of a pass's rows; idle rows have none. */

@@ -136,7 +136,9 @@ export class LanguageModel {
   /** Whether a beginning that several sequences share can be computed once for all of them. */
   get sharesPrefixes(): boolean {
     return isCausal(this.config) &&
-      this.config.layers.every(({ attention }) => attention.window === undefined);
+      this.config.layers.every(({ attention, feedForward }) =>
+        attention.window === undefined && feedForward.memory === undefined
+      );
   }
 
   /** How many tokens of prompts suit the device at once. */

@@ -1,5 +1,6 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { ExpertBalance } from "../../kernels/mixture-of-experts/expert-balance.ts";
+import type { SlotMemory } from "../../kernels/soft-moe/causal-soft-moe.ts";
 import { orderTokens, type TokenOrder } from "../../kernels/layers/embedding.ts";
 import type { Graph, Tensor } from "../../kernels/runtime/graph.ts";
 import { layOutSequences, sequenceInputs, type Sequences } from "../../kernels/layers/sequences.ts";
@@ -17,6 +18,10 @@ export interface Batch {
   readonly order: TokenOrder;
   /** In training, the loss that keeps the choice of experts even, if the network chooses any. */
   readonly balance?: ExpertBalance;
+  /** In generation, what each layer that keeps something of a text has kept; others have none. */
+  readonly memories?: readonly (SlotMemory | undefined)[];
+  /** That of the layer that reads the batch. */
+  readonly memory?: SlotMemory;
 }
 
 /** Declares a batch of `tokens` rows holding at most `sequences` sequences, none over `longest`. */

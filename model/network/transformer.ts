@@ -39,9 +39,10 @@ export function transformer(
   if (embeddingScale !== 1) hidden = scale(hidden, embeddingScale);
   layers.forEach((block, index) => {
     const attendHere = (queryKeyValue: Tensor) => attend(queryKeyValue, block.attention, index);
+    const batchHere = { ...batch, memory: batch.memories?.[index] };
     hidden = hidden.graph.segment(
       hidden,
-      (x) => block.forward(x, parameters.layers[index], batch, attendHere),
+      (x) => block.forward(x, parameters.layers[index], batchHere, attendHere),
     );
   });
   return norm.forward(hidden, parameters.norm);

@@ -1,5 +1,6 @@
 import { linear } from "../../kernels/layers/linear.ts";
 import { layOutSequences } from "../../kernels/layers/sequences.ts";
+import { dispatchToLaterSegments } from "../../kernels/soft-moe/causal-soft-moe.ts";
 import { combineSlots, dispatchToSlots } from "../../kernels/soft-moe/soft-moe.ts";
 import { type Arrays, checkOperator, randomNumbers } from "./harness.ts";
 
@@ -67,6 +68,80 @@ Deno.test("soft moe: a token and a slot of zeros are divided by the smallest nor
     reference: (inputs) => softMoeReference(inputs, { experts, slotsPerExpert, width, lengths }),
   });
 });
+
+{
+  // An empty sequence, one that ends with a segment, one of a single segment, and padding.
+  const [lengths, tokens, length] = [[7, 0, 4, 2], 15, 2];
+  const [experts, slotsPerExpert, width] = [2, 2, 4];
+  const rows = layOutSequences(lengths, tokens, lengths.length);
+  Deno.test(`causal soft moe, lengths ${lengths} in segments of ${length}`, () =>
+    checkOperator({
+      inputs: {
+        x: { shape: [tokens, width] },
+        residual: { shape: [tokens, width] },
+        phi: { shape: [width, experts, slotsPerExpert], parameter: true },
+        scale: { shape: [1], data: new Float32Array([1.7]), parameter: true },
+        expert: { shape: [experts, width, width], parameter: true },
+        bounds: { shape: [lengths.length, 2], data: rows.bounds },
+        index: { shape: [tokens], data: rows.index },
+        starts: { shape: [tokens], data: rows.starts },
+        ends: { shape: [tokens], data: rows.ends },
+      },
+      record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
+        const sequences = { count: lengths.length, longest: tokens, bounds, index, starts, ends };
+        const routing = dispatchToLaterSegments(x, phi, scale, sequences, length);
+        return combineSlots(linear(routing.slots, expert), routing, routing.spans, residual);
+      },
+      reference: (inputs) => {
+        const y = Float64Array.from(inputs.residual);
+        let start = 0;
+        for (const count of lengths) {
+          for (let first = 0; first < count; first += length) {
+            const seen = start + Math.min(count, first + length);
+            causalReference(inputs, y, [start, start + first, seen], slotsPerExpert);
+          }
+          start += count;
+        }
+        return y;
+      },
+    }));
+}
+
+/** Adds to y what tokens `first` to `end` receive from slots of the tokens `start` to `first`. */
+function causalReference(
+  { x, phi, scale, expert }: Arrays,
+  y: Float64Array,
+  [start, first, end]: readonly number[],
+  slotsPerExpert: number,
+): void {
+  const total = 4;
+  const width = phi.length / total;
+  const columns = Array.from({ length: width }, (_, d) => d);
+  const unit = (numbers: number[]) => numbers.map((n) => n / Math.hypot(...numbers));
+  const row = (token: number) => unit(columns.map((d) => x[token * width + d]));
+  const keys = Array.from(
+    { length: total },
+    (_, slot) => unit(columns.map((d) => phi[d * total + slot])).map((n) => n * scale[0]),
+  );
+  const dot = (a: number[], b: number[]) => a.reduce((sum, n, d) => sum + n * b[d], 0);
+  const before = Array.from({ length: first - start }, (_, t) => row(start + t));
+  const outputs = keys.map((key, slot) => {
+    const weights = before.map((token) => Math.exp(dot(token, key)));
+    const mass = weights.reduce((sum, weight) => sum + weight, 1);
+    const slots = columns.map((d) =>
+      before.reduce((sum, token, t) => sum + weights[t] * token[d], key[d]) / mass
+    );
+    const at = Math.floor(slot / slotsPerExpert) * width * width;
+    return columns.map((out) => dot(slots, columns.map((d) => expert[at + out * width + d])));
+  });
+  for (let token = first; token < end; token++) {
+    const weights = keys.map((key) => Math.exp(dot(row(token), key)));
+    const mass = weights.reduce((sum, weight) => sum + weight);
+    for (const d of columns) {
+      y[token * width + d] += outputs.reduce((sum, out, s) => sum + weights[s] / mass * out[d], 0);
+    }
+  }
+}
 
 /** Each expert is one matrix here; what an expert is does not matter to the router. */
 function softMoeReference(

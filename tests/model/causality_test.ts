@@ -14,8 +14,8 @@ function differences(a: Float32Array, b: Float32Array, vocabulary: number): numb
 }
 
 /** How far logits before the last token move when that token is another one. */
-async function reachBack(name: GoldenName): Promise<number[]> {
-  const { model, config, inputIds: [ids] } = await goldenModel(name);
+async function reachBack(name: GoldenName, changes = {}): Promise<number[]> {
+  const { model, config, inputIds: [ids] } = await goldenModel(name, changes);
   const changed = ids.with(-1, (ids.at(-1)! + 1) % config.vocabSize);
   const [before, after] = [await model.logits([ids]), await model.logits([changed])];
   return differences(before, after, config.vocabSize).slice(0, -1);
@@ -27,8 +27,10 @@ Deno.test("with softmoe_v3 a changed last token moves every earlier logit: it is
   console.log(`softmoe_v3: earlier logits moved by up to ${Math.max(...moved).toExponential(1)}`);
 });
 
-Deno.test("with raw it moves none", async () => {
+Deno.test("with raw and with softmoe_causal it moves none", async () => {
   assertEquals(Math.max(...await reachBack("dense-swiglu")), 0);
+  const causal = { FFN_type: "softmoe_causal", segment_length: 4 };
+  assertEquals(Math.max(...await reachBack("steel-gqa", causal)), 0);
 });
 
 for (const name of ["steel-tiny", "steel-gqa", "dense-swiglu"] as const) {

@@ -56,6 +56,36 @@ Deno.test("with raw, decoding gives the logits of a pass over the whole text; wi
   }
 });
 
+Deno.test("with softmoe_causal, every step gives the logits of a pass over the text so far", async () => {
+  const changes = { FFN_type: "softmoe_causal", segment_length: 4 };
+  const { model, parameters, config: { vocabSize }, inputIds } = await goldenModel(
+    "steel-gqa",
+    changes,
+  );
+  // Prompts that end within a segment, at its end, and in the first one.
+  const lengths = [7, 8, 2];
+  const texts = [inputIds[0], inputIds[1], inputIds[0].toReversed()];
+  const whole = await model.logits(texts);
+  const longest = Math.max(...texts.map(({ length }) => length));
+  const decoder = await Decoder.plan(gpu, parameters, 4, 64);
+  // The seats had other texts before.
+  await decoder.prefill(rowsIn([0, 3]), [inputIds[1], inputIds[0]]);
+  const rows = rowsIn([3, 0, 2]);
+  await decoder.prefill(rows, texts.map((ids, i) => ids.slice(0, lengths[i])));
+  let worst = 0;
+  for (let step = 0; step < 6; step++) {
+    if (step > 0) await decoder.step(rows, texts.map((ids, i) => ids[lengths[i] + step - 1]));
+    for (const [i, logits] of (await decoder.logits(3)).entries()) {
+      const first = (i * longest + lengths[i] + step - 1) * vocabSize;
+      worst = Math.max(worst, relativeError(logits, whole.subarray(first, first + vocabSize)));
+    }
+  }
+  decoder.destroy();
+  console.log(`softmoe_causal: cached logits are off by ${worst.toExponential(1)} of their norm`);
+  assert(worst < 1e-5);
+  assertEquals(model.sharesPrefixes, false);
+});
+
 Deno.test("texts go on as if each step's logits were read and a token chosen from them", async () => {
   const { parameters, inputIds } = await goldenModel("steel-tiny");
   const prompts = [inputIds[0].slice(0, 7), inputIds[1].slice(0, 5)];

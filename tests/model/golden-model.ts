@@ -17,12 +17,16 @@ const EXPERT_SCALE = 16;
 /** The device that all tests of a file share. */
 export const gpu: Gpu = await openTestGpu();
 
-/** A small model on the GPU with stronger experts, its weights by name, and tokens to give it. */
-export async function goldenModel(name: GoldenName) {
+/**
+ * A small model on the GPU with stronger experts, its weights by name, and tokens to give it.
+ *
+ * @param changes keys of its `config.json` that are to be others
+ */
+export async function goldenModel(name: GoldenName, changes: Record<string, unknown> = {}) {
   const path = new URL(`../golden/${name}`, import.meta.url).pathname;
   const golden = JSON.parse(await Deno.readTextFile(`${path}.json`));
   const inputIds: number[][] = golden.input_ids;
-  const config = parseConfig(golden.config, `${path}.json`);
+  const config = parseConfig({ ...golden.config, ...changes }, `${path}.json`);
   const file = await openSafetensors(`${path}-weights.safetensors`);
   const weights = new Map<string, Float32Array<ArrayBuffer>>();
   for (const tensor of file.tensors.keys()) {

@@ -17,6 +17,8 @@ export interface ExpertRouting {
 export interface FeedForward<Name extends string = string> extends Layer<Name> {
   /** False if a token's output depends on later tokens of its sequence. */
   readonly causal: boolean;
+  /** The shape of what it keeps of each text that is being written; absent if tokens pass alone. */
+  readonly memory?: readonly number[];
   /** Where it sends each token to some of several experts. */
   readonly routing?: ExpertRouting;
   /** What its input is computed in: always f32, or what matrix products take. */

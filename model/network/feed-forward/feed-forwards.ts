@@ -2,12 +2,15 @@ import type { ConfigKey, ConfigReader } from "../config-reader.ts";
 import type { SharedSizes } from "../layer.ts";
 import { dense } from "./dense.ts";
 import type { FeedForward, FeedForwardKind } from "./feed-forward.ts";
-import { softMoE } from "./soft-moe.ts";
+import { causalSoftMoE, softMoE } from "./soft-moe.ts";
+import { sparseMoE } from "./sparse-moe.ts";
 
 /** Every feed-forward layer that a config can choose. A new one is a file and a line here. */
 export const FEED_FORWARDS: readonly FeedForwardKind[] = [
   softMoE,
+  causalSoftMoE,
   dense,
+  sparseMoE,
 ];
 
 /** The feed-forward layer of a config; a config that names none has a dense one. */

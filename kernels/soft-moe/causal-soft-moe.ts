@@ -1,0 +1,331 @@
+import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
+import type { Sequences, Spans } from "../layers/sequences.ts";
+import { addRoutingGradients, rowDots, scoreSlots, type SlotScores } from "./routing.ts";
+import { type Segments, segmentsOf } from "./segments.ts";
+import { gatherTokens } from "./slots.ts";
+import type { Routing } from "./soft-moe.ts";
+
+/*
+ * A router of Soft MoE that is causal. A sequence is cut into segments, as in Lory (Zhong et al.,
+ * arXiv 2405.03133), and the slots that the tokens of a segment combine are means of the segments
+ * before it: with w[t, s] = exp(x̂[t] · key[s]) and sums over the tokens of all earlier segments,
+ *
+ *   slot[s] = (key[s] + Σ w[t, s] x̂[t]) / (1 + Σ w[t, s]).
+ *
+ * The key counts as a token of weight 1: in the first segment, a slot is its key. Sums can be
+ * continued token by token, so that a cache holds them instead of the tokens.
+ */
+
+/** Slots of segments, and how the tokens of each segment will combine what the experts return. */
+export interface CausalRouting extends Routing {
+  /** What the slots are of: segments, or in a step of decoding the texts. */
+  readonly spans: Spans;
+}
+
+/** The same of a pass over whole texts. */
+export interface SegmentRouting extends CausalRouting {
+  /** Leaves what {@linkcode continueSegments} needs to go on. */
+  keepSums(memory: SlotMemory): void;
+}
+
+/** The sums over the tokens of each text so far. */
+export interface SlotMemory {
+  /**
+   * [seats, 2, S, width + 1] f32: of whole segments, then of the segment that is being written; behind
+   * each sum of tokens that of their weights.
+   */
+  readonly sums: Tensor;
+  /** [sequences] u32: the seat of each; those beyond the sums have none. */
+  readonly seats: Tensor;
+  /** Whether each row goes on with a text; if not, sequences begin texts and leave their sums. */
+  readonly continues: boolean;
+}
+
+/** The shape of a text's sums. */
+export function slotMemoryShape(slots: number, width: number): readonly number[] {
+  return [2, slots, width + 1];
+}
+
+/**
+ * Computes the slots that the tokens of each segment see, from those of the segments before.
+ *
+ * @param x [tokens, width] f32
+ * @param phi [width, experts, slotsPerExpert] f32
+ * @param scale [1] f32
+ * @param length tokens of a segment
+ */
+export function dispatchToLaterSegments(
+  x: Tensor,
+  phi: Tensor,
+  scale: Tensor,
+  sequences: Sequences,
+  length: number,
+): SegmentRouting {
+  const { graph } = x;
+  const segments = segmentsOf(sequences, length);
+  const scores = scoreSlots(x, phi, scale, segments);
+  const weights = tokenWeights(scores);
+  const sums = gatherTokens(weights, x, segments, scores.layout, scores.inverseNorm);
+  const masses = gatherWeights(weights, segments, scores);
+  const { slots, totals } = slotsBefore(scores, sums, masses, segments, sequences);
+
+  graph.onBackward(slots, (dslots) => {
+    const { dsums, slotDots, dkeys } = sumGradients(slots, dslots, totals, segments, sequences);
+    const dstart = { dkeys, spans: sequences };
+    addRoutingGradients(x, scores, segments, { weights, dsums, slotDots, dstart });
+  });
+  return {
+    slots,
+    combine: scores.combine,
+    spans: segments,
+    keepSums: (memory) => keepSums(memory, sums, masses, segments, sequences),
+  };
+}
+
+/**
+ * The slots of one new token of each text, which is then added to the text's sums.
+ *
+ * @param x [texts, width] f32
+ * @param positions [texts] u32: each token's place in its text
+ * @param length tokens of a segment
+ */
+export function continueSegments(
+  x: Tensor,
+  phi: Tensor,
+  scale: Tensor,
+  texts: Sequences,
+  memory: SlotMemory,
+  positions: Tensor,
+  length: number,
+): CausalRouting {
+  const { graph } = x;
+  const scores = scoreSlots(x, phi, scale, texts);
+  const { keys, combine, inverseNorm, layout: { experts, slotsPerExpert } } = scores;
+  const [rows, width] = x.shape;
+  const [, total] = combine.shape;
+  const [seats] = memory.sums.shape;
+  const numbers = width + 1;
+  const half = total * numbers;
+  graph.elementwise(
+    "add token to segment",
+    rows * half,
+    {
+      x: read(x),
+      weights: read(tokenWeights(scores)),
+      inverse_norm: read(inverseNorm),
+      positions: read(positions),
+      seats: read(memory.seats),
+      sums: update(memory.sums),
+    },
+    `let row = i / ${half}u;
+    if (seats[row] >= ${seats}u) { continue; }
+    let whole = 2u * seats[row] * ${half}u + i % ${half}u;
+    let open = whole + ${half}u;
+    var begun = sums[open];
+    if (positions[row] % ${length}u == 0u) {
+      sums[whole] += begun;
+      begun = 0f;
+    }
+    let column = i % ${numbers}u;
+    var value = 1f;
+    if (column < ${width}u) { value = x[row * ${width}u + column] * inverse_norm[row]; }
+    sums[open] = begun + weights[i / ${numbers}u] * value;`,
+  );
+  const slots = graph.tensor("slots", [experts, rows, slotsPerExpert, width]);
+  graph.elementwise(
+    "slots of texts",
+    slots.size,
+    { keys: read(keys), sums: read(memory.sums), seats: read(memory.seats), slots: write(slots) },
+    `let at = i / ${width}u;
+    let seat = min(seats[at / ${slotsPerExpert}u % ${rows}u], ${seats - 1}u);
+    let slot = at / ${slotsPerExpert * rows}u * ${slotsPerExpert}u + at % ${slotsPerExpert}u;
+    let first = 2u * seat * ${half}u + slot * ${numbers}u;
+    slots[i] = (keys[slot * ${width}u + i % ${width}u] + sums[first + i % ${width}u]) /
+      (1f + sums[first + ${width}u]);`,
+  );
+  return { slots, combine, spans: texts };
+}
+
+/** exp(logits): [tokens, S] f32. Unit vectors keep them between exp(-scale) and exp(scale). */
+function tokenWeights({ logits }: SlotScores): Tensor {
+  const weights = logits.graph.tensor("token weights", logits.shape);
+  logits.graph.parallel(
+    "token weights",
+    { logits: read(logits), weights: write(weights) },
+    "weights[i] = exp(logits[i]);",
+  );
+  return weights;
+}
+
+/** The weights of each segment's tokens, added up: [experts, segments, slotsPerExpert] f32. */
+function gatherWeights(
+  weights: Tensor,
+  { bounds, count }: Segments,
+  { layout: { experts, slotsPerExpert } }: SlotScores,
+): Tensor {
+  const { graph } = weights;
+  const [, total] = weights.shape;
+  const masses = graph.tensor("segment weights", [experts, count, slotsPerExpert]);
+  graph.elementwise(
+    "gather weights",
+    masses.size,
+    { weights: read(weights), bounds: read(bounds, 2), masses: write(masses) },
+    `let limits = bounds[i / ${slotsPerExpert}u % ${count}u];
+    let slot = i / ${slotsPerExpert * count}u * ${slotsPerExpert}u + i % ${slotsPerExpert}u;
+    var sum = 0f;
+    for (var token = limits.x; token < limits.y; token++) { sum += weights[token * ${total}u + slot]; }
+    masses[i] = sum;`,
+  );
+  return masses;
+}
+
+/**
+ * The slots that each segment sees, and what they were divided by. Segments that no sequence has are
+ * zeros: experts compute them too, and their weights' gradients sum over them.
+ */
+function slotsBefore(
+  { keys }: SlotScores,
+  sums: Tensor,
+  masses: Tensor,
+  { ofSequences }: Segments,
+  { count: sequences }: Sequences,
+): { slots: Tensor; totals: Tensor } {
+  const { graph } = sums;
+  const [, segments, , width] = sums.shape;
+  const vector = vectorOf(width);
+  const columns = width / vector;
+  const slots = graph.tensor("slots", sums.shape);
+  const totals = graph.tensor("slot weights", masses.shape);
+  graph.elementwise(
+    "slots before segments",
+    keys.size / vector * sequences,
+    {
+      keys: read(keys, vector),
+      sums: read(sums, vector),
+      masses: read(masses),
+      of_sequences: read(ofSequences, 2),
+      slots: write(slots, vector),
+      totals: write(totals),
+    },
+    `${placeOf(sums, columns, sequences)}
+    var sum = number(keys[slot * ${columns}u + column]);
+    var mass = 1f;
+    for (var segment = own.x; segment < own.y; segment++) {
+      let row = first + segment * per;
+      slots[row * ${columns}u + column] = sum / mass;
+      if (column == 0u) { totals[row] = mass; }
+      sum += sums[row * ${columns}u + column];
+      mass += masses[row];
+    }
+    if (sequence > 0u) { continue; }
+    for (var segment = of_sequences[${sequences - 1}u].y; segment < ${segments}u; segment++) {
+      slots[(first + segment * per) * ${columns}u + column] = number();
+    }`,
+    vector,
+  );
+  return { slots, totals };
+}
+
+/**
+ * The gradients of the sums over segments: each is a part of the slots of all later segments.
+ *
+ * @returns dsums as the slots; slotDots, minus the gradient of a segment's weights; dkeys [experts,
+ *   sequences, slotsPerExpert, width] f32, of the keys as a part of the slots
+ */
+function sumGradients(
+  slots: Tensor,
+  dslots: Tensor,
+  totals: Tensor,
+  { ofSequences }: Segments,
+  { count: sequences }: Sequences,
+): Record<"dsums" | "slotDots" | "dkeys", Tensor> {
+  const { graph } = slots;
+  const [experts, , slotsPerExpert, width] = slots.shape;
+  const vector = vectorOf(width);
+  const columns = width / vector;
+  const dsums = graph.tensor("segment sums.gradient", slots.shape);
+  const slotDots = graph.tensor("segment weights.gradient", totals.shape);
+  const dkeys = graph.tensor("slot keys.start", [experts, sequences, slotsPerExpert, width]);
+  graph.elementwise(
+    "slots before segments dX",
+    dkeys.size / vector,
+    {
+      dslots: read(dslots, vector),
+      dots: read(rowDots(slots, dslots)),
+      totals: read(totals),
+      of_sequences: read(ofSequences, 2),
+      dsums: write(dsums, vector),
+      slot_dots: write(slotDots),
+      dkeys: write(dkeys, vector),
+    },
+    `${placeOf(slots, columns, sequences)}
+    var sum = number();
+    var dot = 0f;
+    for (var segment = own.y; segment > own.x; segment--) {
+      let row = first + (segment - 1u) * per;
+      dsums[row * ${columns}u + column] = sum;
+      if (column == 0u) { slot_dots[row] = dot; }
+      sum += dslots[row * ${columns}u + column] / totals[row];
+      dot += dots[row] / totals[row];
+    }
+    dkeys[((slot / per * ${sequences}u + sequence) * per + slot % per) * ${columns}u + column] = sum;`,
+    vector,
+  );
+  return { dsums, slotDots, dkeys };
+}
+
+/** Leaves each sequence's sums at its seat: those of all segments but the last, and of the last. */
+function keepSums(
+  memory: SlotMemory,
+  sums: Tensor,
+  masses: Tensor,
+  { ofSequences }: Segments,
+  { count }: Sequences,
+): void {
+  const { graph } = sums;
+  const [experts, , slotsPerExpert, width] = sums.shape;
+  const half = experts * slotsPerExpert * (width + 1);
+  graph.elementwise(
+    "keep sums of segments",
+    half * count,
+    {
+      sums: read(sums),
+      masses: read(masses),
+      of_sequences: read(ofSequences, 2),
+      seats: read(memory.seats),
+      memory: update(memory.sums),
+    },
+    `${placeOf(sums, width + 1, count)}
+    if (seats[sequence] >= ${memory.sums.shape[0]}u) { continue; }
+    var whole = 0f;
+    var open = 0f;
+    for (var segment = own.x; segment < own.y; segment++) {
+      let row = first + segment * per;
+      whole += open;
+      open = masses[row];
+      if (column < ${width}u) { open = sums[row * ${width}u + column]; }
+    }
+    let at = 2u * seats[sequence] * ${half}u + slot * ${width + 1}u + column;
+    memory[at] = whole;
+    memory[at + ${half}u] = open;`,
+  );
+}
+
+/**
+ * WGSL for the place of an invocation `i` that goes through the segments of one sequence: its column,
+ * slot and sequence, the segments that are the sequence's own, and the slot's first row, which is
+ * `per` rows before that of the next segment.
+ */
+function placeOf(
+  { shape: [, segments, slotsPerExpert] }: Tensor,
+  columns: number,
+  sequences: number,
+): string {
+  return `let column = i % ${columns}u;
+    let sequence = i / ${columns}u % ${sequences}u;
+    let slot = i / ${columns * sequences}u;
+    let per = ${slotsPerExpert}u;
+    let own = of_sequences[sequence];
+    let first = slot / per * ${segments}u * per + slot % per;`;
+}
