@@ -45,7 +45,8 @@ Deno.test("a benchmark is scored, written, and set beside published models", () 
       table[3].replace(/ +/g, " "),
       "always:B, official, 5 shots 23.15 ± 10.23 (22 of val)",
     );
-    assertEquals(table[4].replace(/ +/g, " "), "Steel-LLM chat (paper) 41.90 36.08 30.82");
+    assertEquals(table[4].replace(/ +/g, " "), "Tiny-Llama-1.1B (paper) 25.02 24.03");
+    assertEquals(table[16].replace(/ +/g, " "), "Steel-LLM-1B-Chat (paper) 41.90 36.08 30.82");
 
     const other = `${folder}/some`;
     await printed("ceval", "--model=always:A", ...asks, "--limit=6", "--out", other);
@@ -55,8 +56,20 @@ Deno.test("a benchmark is scored, written, and set beside published models", () 
     assertEquals(compared.split("\n").slice(2, 5).map((row) => row.replace(/ +/g, " ")), [
       "always:A, official, 5 shots 27.56 ± 10.73 (22 of val) 37.50 (6 of test)",
       "always:A, official, 5 shots 37.50 (6 of val)",
-      "Steel-LLM chat (paper) 41.90 36.08 30.82",
+      "Tiny-Llama-1.1B (paper) 25.02 24.03",
     ]);
+
+    // A model of the paper, in a folder with the hub's name, stands above the paper's figures.
+    const named = ["models/Qwen1.5-1.8B-Chat", "models/Llama-2-7b-chat-hf", "models/phi-2-old"];
+    const files = named.map((model, i) => ({ model, file: `${folder}/named-${i}.json` }));
+    for (const { model, file } of files) {
+      await Deno.writeTextFile(file, JSON.stringify({ ...await readResults(other), model }));
+    }
+    const rows = (await printed("compare", ...files.map(({ file }) => file))).split("\n");
+    const below = (model: string) => rows[rows.findIndex((row) => row.startsWith(model)) + 1];
+    assert(below(named[0]).startsWith("Qwen1.5-1.8B-Chat (paper)"));
+    assert(below(named[1]).startsWith("Llama2-7B (paper)"));
+    assert(below(named[2]).startsWith("Tiny-Llama-1.1B (paper)"));
   }));
 
 Deno.test("a model is the same however its folder is written", () =>

@@ -117,7 +117,7 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
         "> 春\\<b\\>眠  \n> 不觉晓",
         "> **user:** 你是\\<谁\\>？\n>\n> **model:** 我是  \n> 小钢。",
         "| all | 4 | 22 | 27.56 ± 10.73 | 27.27 ± 9.72 |",
-        "| Steel-LLM chat (paper) | 41.90 | 36.08 | 30.82 |",
+        "| Steel-LLM-1B-Chat (paper) | 41.90 | 36.08 | 30.82 |",
       ]
     ) assertStringIncludes(markdown, text);
     const pictures = [...markdown.matchAll(/!\[.*\]\((.*)\)/g)].map(([, path]) => path);
