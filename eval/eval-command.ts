@@ -276,4 +276,8 @@ function slug(path: string): string {
   return name.replace(/[^\p{L}\p{N}.]+/gu, "-").replace(/-$/, "");
 }
 
+// The task grants the network for this alone: nothing that reads other people's files has it.
+if (import.meta.main && !Deno.args.includes("--download")) {
+  await Deno.permissions.revoke({ name: "net" });
+}
 if (import.meta.main) await runCommand(() => evalCommand(commandArguments()));

@@ -1,8 +1,9 @@
 /** What the command lines say to a mistake: one line, status 1, no stack trace. */
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotMatch, assertThrows } from "@std/assert";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { samplingOptions } from "../model/command-line/sampling-flags.ts";
 import { writePruned } from "./model/pruned-model.ts";
+import { commandOf, ended, start } from "./robustness/commands.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
 import { tinyRun } from "./train/tiny-run.ts";
 
@@ -56,6 +57,44 @@ Deno.test("-h is --help", async () => {
   assertEquals(code, 0);
   assertMatch(new TextDecoder().decode(stdout), /^Usage:$/m);
 });
+
+Deno.test("a command that lacks a permission says which; eval has the network only to download", () =>
+  inTemporaryFolder(async (dir) => {
+    const shown = `--preload=${dir}/probe.ts`;
+    await Deno.writeTextFile(
+      `${dir}/probe.ts`,
+      `addEventListener("unload", () => console.error(
+        "net", Deno.permissions.querySync({ name: "net", host: "huggingface.co" }).state));`,
+    );
+    await Deno.mkdir(`${dir}/run`);
+    await Deno.writeTextFile(`${dir}/run/metrics.jsonl`, '{"step":1,"loss":2}\n');
+    /** The task's own permissions, but for one. */
+    const told = async (task: string, without: string, ...args: string[]) => {
+      const command = await commandOf(task, args);
+      const kept = command.filter((word) => word.split("=")[0] !== without);
+      kept.splice(2, 0, shown);
+      return (await ended(start(kept, dir), 60)).stderr;
+    };
+    const [read, write, given, dropped] = await Promise.all([
+      told("report", "--allow-read", "run"),
+      told("report", "--allow-write", "run"),
+      told("eval", "", "compare", "run", "--download"),
+      told("eval", "", "compare", "run"),
+    ]);
+    assertMatch(read, /^error: run: reading is not permitted: Requires read access/m);
+    assertMatch(write, /^error: run.*: writing is not permitted: Requires write access/m);
+    assertMatch(given, /^net granted$/m);
+    assertMatch(dropped, /^net prompt$/m);
+    const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+    for (const [name, { command }] of Object.entries<{ command: string }>(tasks)) {
+      if (name.startsWith("test")) continue;
+      assert(!/--allow-(all|net|run|env|sys)( |$)|-A /.test(command), `${name}: ${command}`);
+      if (["data", "export", "report"].includes(name)) {
+        assertNotMatch(command, /allow-(ffi|net|run)/);
+      }
+      if (["generate", "bench", "profile"].includes(name)) assertNotMatch(command, /allow-write/);
+    }
+  }));
 
 Deno.test("every command that may install a driver takes --no-install", async () => {
   const commands = ["train/pretrain", "train/sft", "train/dpo", "model/generate", "model/chat"];
