@@ -7,6 +7,7 @@ import {
 } from "../runtime/device.ts";
 import { UserError } from "../runtime/user-error.ts";
 import { openDawn } from "./dawn.ts";
+import { isGranted } from "./permissions.ts";
 
 /** Which WebGPU implementation to use; `auto` takes the faster one that the machine allows. */
 export type Implementation = "auto" | "dawn" | "deno";
@@ -75,8 +76,4 @@ async function silenceWayland(): Promise<void> {
   if (Deno.build.os !== "linux") return;
   if (!await isGranted({ name: "env", variable: "XDG_RUNTIME_DIR" })) return;
   if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/nonexistent");
-}
-
-async function isGranted(permission: Deno.PermissionDescriptor): Promise<boolean> {
-  return (await Deno.permissions.query(permission)).state === "granted";
 }

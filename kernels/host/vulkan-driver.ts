@@ -1,9 +1,5 @@
-import { UserError } from "../runtime/user-error.ts";
-import { NO_INSTALL } from "./command-arguments.ts";
-import { type AptGetResult, byHand, installPackages } from "./install-packages.ts";
-
-const PACKAGES = ["libvulkan1", "mesa-vulkan-drivers"];
-const APT_GET = "/usr/bin/apt-get";
+import { installMissing, isThere, mayInstall } from "./install-packages.ts";
+import { isGranted } from "./permissions.ts";
 
 /** Where drivers register themselves with the Vulkan loader. */
 const DRIVER_FOLDERS = [
@@ -27,21 +23,23 @@ const DRIVER_FOLDERS = [
  *   packages that are there
  */
 export async function installMissingDriver(): Promise<void> {
-  if (Deno.build.os !== "linux") return;
-  if (await mayInstall() && !hasDriver()) await installMesa();
+  if (!await mayInstall() || !await mayLook() || hasDriver()) return;
+  const added = await installMissing({
+    name: "The Vulkan driver that WebGPU needs",
+    missing: "No Vulkan driver was found",
+    packages: ["libvulkan1", "mesa-vulkan-drivers"],
+  });
+  if (added.length > 0) return;
+  console.error("Both are there already: they have registered no driver with the Vulkan loader.");
 }
 
-async function mayInstall(): Promise<boolean> {
+async function mayLook(): Promise<boolean> {
   const needed: Deno.PermissionDescriptor[] = [
     { name: "env", variable: "VK_DRIVER_FILES" },
     { name: "env", variable: "VK_ICD_FILENAMES" },
     { name: "read", path: "/etc" },
-    { name: "read", path: "/usr" },
-    { name: "sys", kind: "uid" },
-    { name: "run", command: APT_GET },
   ];
-  const granted = await Promise.all(needed.map(isGranted));
-  return granted.every(Boolean) && Deno.uid() === 0 && exists(APT_GET);
+  return (await Promise.all(needed.map(isGranted))).every(Boolean);
 }
 
 function hasDriver(): boolean {
@@ -49,54 +47,13 @@ function hasDriver(): boolean {
   if (Deno.env.has("VK_DRIVER_FILES") || Deno.env.has("VK_ICD_FILENAMES")) return true;
   return hasLoader() &&
     DRIVER_FOLDERS.some((folder) =>
-      exists(folder) && [...Deno.readDirSync(folder)].some(({ name }) => name.endsWith(".json"))
+      isThere(folder) && [...Deno.readDirSync(folder)].some(({ name }) => name.endsWith(".json"))
     );
 }
 
 /** Whether the dynamic linker knows the Vulkan loader: its cache holds the names as plain text. */
 function hasLoader(): boolean {
   const cache = "/etc/ld.so.cache";
-  return exists(cache) &&
+  return isThere(cache) &&
     new TextDecoder("latin1").decode(Deno.readFileSync(cache)).includes("libvulkan.so.1");
-}
-
-async function installMesa(): Promise<void> {
-  if (Deno.args.includes(NO_INSTALL)) {
-    throw new UserError(
-      `No Vulkan driver was found, and ${NO_INSTALL} forbids to install one. Install it by hand: ` +
-        byHand(PACKAGES),
-    );
-  }
-  console.error(`No Vulkan driver found: installing ${PACKAGES.join(" and ")} by apt-get ...`);
-  const added = await installPackages(PACKAGES, aptGet);
-  console.error(
-    added.length === 0
-      ? "Both are there already: they have registered no driver with the Vulkan loader."
-      : `Installed by apt-get: ${added.join(", ")}. No other package of this machine was changed.`,
-  );
-}
-
-async function aptGet(...args: string[]): Promise<AptGetResult> {
-  const { success, stdout, stderr } = await new Deno.Command(APT_GET, {
-    args: ["-qq", "-y", "-o", "DPkg::Lock::Timeout=120", ...args],
-    env: { DEBIAN_FRONTEND: "noninteractive" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  return { success, output: new TextDecoder().decode(success ? stdout : stderr).trim() };
-}
-
-async function isGranted(permission: Deno.PermissionDescriptor): Promise<boolean> {
-  return (await Deno.permissions.query(permission)).state === "granted";
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -5,7 +5,8 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 
 /** Installs two packages where apt-get's simulation prints `simulation`; the calls that were made. */
 async function installing(simulation: string, calls: string[][]): Promise<string[]> {
-  return await installPackages(["libvulkan1", "mesa-vulkan-drivers"], (...args) => {
+  const needed = { name: "The driver", packages: ["libvulkan1", "mesa-vulkan-drivers"] };
+  return await installPackages(needed, (...args) => {
     calls.push(args);
     return Promise.resolve({ success: true, output: args[0] === "-s" ? simulation : "" });
   });
@@ -32,7 +33,7 @@ Deno.test("nothing is installed where apt-get would upgrade or remove a package"
     await assertRejects(
       () => installing(`Inst mesa-vulkan-drivers (25.0.7 Debian:12 [amd64])\n${change}`, calls),
       UserError,
-      "would upgrade or remove packages of this machine: libgbm1. Install it by hand: apt-get update",
+      "The driver was not installed, as apt-get would upgrade or remove packages of this machine: libgbm1. Install it by hand: apt-get update",
     );
     assertEquals(calls.map(([first]) => first), ["update", "-s"]);
   }
