@@ -40,6 +40,7 @@ export class Stopped extends Error {
  * and does not tell of a parent's end; that of `npx` is seen on Linux with `--allow-ffi`.
  */
 export class StopSignals implements Disposable {
+  static #listening = 0;
   readonly #controller = new AbortController();
   readonly #listeners = new Map<Signal, () => void>();
   #parentTimer: ReturnType<typeof setInterval> | undefined;
@@ -62,6 +63,11 @@ export class StopSignals implements Disposable {
     return this.#controller.signal;
   }
 
+  /** Whether signals are heeded at this moment: they do then not end the process by themselves. */
+  static get isListening(): boolean {
+    return StopSignals.#listening > 0;
+  }
+
   /** The exit status of the command: 0 unless it was stopped. */
   get status(): number {
     return this.signal.aborted ? (this.signal.reason as Stopped).status : 0;
@@ -69,6 +75,7 @@ export class StopSignals implements Disposable {
 
   /** Listens until it is disposed of. */
   listen(): void {
+    StopSignals.#listening++;
     const staysWithout = isBelowNohup();
     for (const signal of signalsOf(Deno.build.os)) {
       // Unheard, it would end the process all the same: Deno does not know of nohup.
@@ -87,6 +94,7 @@ export class StopSignals implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#parentTimer);
+    if (this.#listeners.size > 0) StopSignals.#listening--;
     for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
     this.#listeners.clear();
   }

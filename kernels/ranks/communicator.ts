@@ -78,10 +78,10 @@ export interface ConnectOptions {
   /** Tells the person at the terminal why the ranks failed; called on one rank; else stderr. */
   onFailure?: (message: string) => void;
   /**
-   * Whether the program listens to SIGTERM itself, to stop in order; if not given, the signal ends it
-   * as ever, unless mpirun sent it because a rank failed.
+   * Whether the program listens to SIGTERM itself at that moment, to stop in order; if not given or
+   * if it does not, the signal ends it as ever, unless mpirun sent it because a rank failed.
    */
-  handlesTermination?: boolean;
+  handlesTermination?: () => boolean;
   /** For tests: the ranks of this machine act as hosts of so many ranks, and use MPI between them. */
   ranksPerHost?: number;
 }

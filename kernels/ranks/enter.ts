@@ -1,4 +1,5 @@
 import { UserError } from "../runtime/user-error.ts";
+import type { Communicator } from "./communicator.ts";
 import { LAUNCHER_VARIABLES, type StartedRank } from "./environment.ts";
 import { ownCommandLine } from "./launch.ts";
 import { canOpen, cString, libc, listSystemFolder, redirect } from "./libc.ts";
@@ -35,6 +36,24 @@ export function enterRank(started: StartedRank): void {
     );
   }
   startWithout(gpus.filter((_, i) => i !== started.hostRank));
+}
+
+/**
+ * Refuses two ranks of a host that see the same GPU, as they would share its memory and its time. All
+ * ranks call it, after {@linkcode enterRank}.
+ *
+ * @throws UserError naming ranks and device
+ */
+export async function requireOwnGpu(started: StartedRank, ranks: Communicator): Promise<void> {
+  const visible = visibleGpus();
+  // Those that are hidden are still there, as /dev/null.
+  const own = visible[Deno.env.has(HIDDEN_VARIABLE) ? started.hostRank : 0];
+  const gpus = await ranks.allGatherText(own ?? "");
+  const sharing = ranks.hostRanks.filter((rank) => gpus[rank] === own);
+  if (own === undefined || sharing.length === 1) return;
+  throw new UserError(
+    `ranks ${sharing.join(" and ")} of this host share one GPU, ${own}: start one rank a GPU.`,
+  );
 }
 
 /**

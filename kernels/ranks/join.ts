@@ -78,7 +78,7 @@ export async function joinRanks(
       patience,
       onFailure: options.onFailure ?? ((message) => console.error(`error: ${message}`)),
       launcher: started.launcher,
-      handlesTermination: options.handlesTermination ?? false,
+      handlesTermination: options.handlesTermination ?? (() => false),
     });
   } finally {
     // All have mapped it, or something went wrong: from here on nothing can be left behind.

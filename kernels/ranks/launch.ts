@@ -6,8 +6,8 @@ import { descendants } from "./processes.ts";
 /** Debian's package of `mpirun` and the library that ranks load. */
 export const MPI_PACKAGE = "openmpi-bin";
 
-/** Signals that the ranks get in the launcher's place, by their numbers. */
-const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** Shells count the exit status of a program that a signal ended from here. */
+const STATUS_OF_SIGNALS = 128;
 
 /** Helpers of launchers, which a signal would make kill the ranks. */
 const HELPERS = ["orted", "prted", "hydra_pmi_proxy"];
@@ -37,32 +37,36 @@ export const MPIRUN_SETTINGS: Readonly<Record<string, string>> = {
   OMPI_MCA_btl_tcp_if_include: "lo",
 };
 
+/** There is no `mpirun` on PATH; the message is the command that installs it. */
+export class NoMpirun extends UserError {}
+
+/** Says that the ranks are to stop, and with which exit status: 128 and the number of a signal. */
+export interface StopReason {
+  /** Such as 130 for SIGINT. */
+  readonly status: number;
+}
+
 /**
  * Starts this program again as several ranks of this machine, with the same arguments, through
- * `mpirun`, and waits for their end. Rank 0 writes to this process's terminal (see `enterRank`).
+ * `mpirun`, and waits for their end. Rank 0 writes to this process's terminal (see `enterRank`). If
+ * this process is killed, the ranks see that it is gone and end too.
  *
- * SIGINT, SIGTERM and SIGHUP go to the ranks, which are expected to end in order. If this process is
- * killed, the ranks see that it is gone and end too.
+ * Needs `--allow-run=/usr/bin/mpirun` and `--allow-ffi`.
  *
- * Needs `--allow-run=mpirun` and `--allow-ffi`.
- *
+ * @param stop aborted when the ranks are to stop, with a {@linkcode StopReason}: they get its signal
+ *   and are expected to end in order
  * @returns the status to end with: that of the ranks, of the first that failed if one did
- * @throws UserError with the command that installs MPI, if there is no `mpirun`; or if that is killed
+ * @throws NoMpirun with the command that installs MPI, if there is no `mpirun`
+ * @throws UserError if it is killed, or is another than these permissions are for
  */
-export async function launchRanks(ranks: number): Promise<number> {
+export async function launchRanks(ranks: number, stop: AbortSignal): Promise<number> {
   const mpirun = start(ranks);
-  let forwarded = false;
-  const listeners = Object.entries(FORWARDED).map(([name, signal]) => {
-    const listener = () => {
-      forwarded = true;
-      forward(mpirun.pid, signal);
-    };
-    Deno.addSignalListener(name as Deno.Signal, listener);
-    return [name as Deno.Signal, listener] as const;
-  });
+  const onStop = () => forward(mpirun.pid, (stop.reason as StopReason).status - STATUS_OF_SIGNALS);
+  stop.addEventListener("abort", onStop);
+  if (stop.aborted) onStop();
   const { code, signal } = await mpirun.status;
-  for (const [name, listener] of listeners) Deno.removeSignalListener(name, listener);
-  if (signal !== null && !forwarded) {
+  stop.removeEventListener("abort", onStop);
+  if (signal !== null && !stop.aborted) {
     throw new UserError(`mpirun was ended by ${signal}, and the ranks with it.`);
   }
   return code;
@@ -88,12 +92,20 @@ function start(ranks: number): Deno.ChildProcess {
       detached: true,
     }).spawn();
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UserError(
-      `${ranks} ranks are started by mpirun, which is not on PATH. Install it: as root, apt-get ` +
-        `update && apt-get install -y --no-install-recommends ${MPI_PACKAGE}. Without it one GPU ` +
-        `can be used.`,
-    );
+    if (error instanceof Deno.errors.NotFound) {
+      throw new NoMpirun(
+        `${ranks} ranks are started by mpirun, which is not on PATH. Install it: as root, apt-get ` +
+          `update && apt-get install -y --no-install-recommends ${MPI_PACKAGE}. Without it one GPU ` +
+          `can be used.`,
+      );
+    }
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new UserError(
+        `The mpirun on PATH is not /usr/bin/mpirun, which is the one that this command may start: ` +
+          `start the ranks yourself, by mpirun -np ${ranks} and this command.`,
+      );
+    }
+    throw error;
   }
 }
 

@@ -45,7 +45,7 @@ export interface WatchOptions {
   /** The process whose end ends all ranks, if there is one besides the parent. */
   readonly launcher: number | undefined;
   /** Whether the program itself does what SIGTERM asks for. */
-  readonly handlesTermination: boolean;
+  readonly handlesTermination: () => boolean;
 }
 
 /**
@@ -155,7 +155,7 @@ export class Watch {
    */
   readonly #terminate = () => {
     this.#tick();
-    if (this.options.handlesTermination) return;
+    if (this.options.handlesTermination()) return;
     setTimeout(() => {
       if (this.#failure) return;
       this.stop();

@@ -25,7 +25,10 @@ const started = startedRank();
 if (started) {
   enterRank(started);
   await measure();
-} else for (const ranks of args.ranks.split(",").map(Number)) await launchRanks(ranks);
+} else {
+  const { signal } = new AbortController();
+  for (const ranks of args.ranks.split(",").map(Number)) await launchRanks(ranks, signal);
+}
 
 async function measure(): Promise<void> {
   const ranks = await connectRanks({

@@ -22,7 +22,13 @@ export interface Line {
 }
 
 /** Options of `rank-program.ts`. */
-export type ProgramOptions = ConnectOptions & { launch?: number; enter?: boolean };
+export interface ProgramOptions extends Omit<ConnectOptions, "handlesTermination" | "onFailure"> {
+  /** Whether the program is its own launcher, of so many ranks. */
+  launch?: number;
+  /** Whether ranks redirect their output and hide GPUs from each other. */
+  enter?: boolean;
+  handlesTermination?: boolean;
+}
 
 /** A run of several ranks. */
 export class Run {

@@ -2,16 +2,14 @@
  * What the tests of ranks run under mpirun: `rank-program.ts MODE OPTIONS`. Prints one line of JSON
  * for each thing that a test wants to know.
  */
-import {
-  type Communicator,
-  type ConnectOptions,
-  RanksFailed,
-} from "../../../kernels/ranks/communicator.ts";
+import { StopSignals } from "../../../kernels/host/stop-signals.ts";
+import { type Communicator, RanksFailed } from "../../../kernels/ranks/communicator.ts";
 import { connectRanks } from "../../../kernels/ranks/connect.ts";
 import { enterRank } from "../../../kernels/ranks/enter.ts";
 import { startedRank } from "../../../kernels/ranks/environment.ts";
 import { launchRanks } from "../../../kernels/ranks/launch.ts";
 import { UserError } from "../../../kernels/runtime/user-error.ts";
+import type { ProgramOptions } from "./mpirun.ts";
 
 const ROUNDS = 1000;
 /** Bytes that fit no piece, message or queue: none, one, and around the sizes used in the tests. */
@@ -160,12 +158,19 @@ function sleep(milliseconds: number): Promise<void> {
 }
 
 const [mode, json] = Deno.args;
-const { launch, enter, ...options }: ConnectOptions & { launch?: number; enter?: boolean } = JSON
-  .parse(json);
+const { launch, enter, handlesTermination, ...options }: ProgramOptions = JSON.parse(json);
 const started = startedRank();
-if (launch && !started) Deno.exit(await launchRanks(launch));
+if (launch && !started) {
+  using stop = new StopSignals(() => {}, () => {});
+  stop.listen();
+  Deno.exit(await launchRanks(launch, stop.signal));
+}
 if (enter && started) enterRank(started);
-const ranks = await connectRanks({ ...options, onFailure: (message) => say({ told: message }) });
+const ranks = await connectRanks({
+  ...options,
+  handlesTermination: () => handlesTermination ?? false,
+  onFailure: (message) => say({ told: message }),
+});
 say({
   rank: ranks.rank,
   size: ranks.size,
