@@ -67,7 +67,7 @@ export class AnswerLog implements Disposable {
   }
 
   /** Writes answers to the disk. @throws {UserError} when it is full */
-  add(answers: Answer[]): void {
+  add(answers: readonly Answer[]): void {
     const logged = answers.map((answer) => ({ ...answer, asked: this.hashes.get(keyOf(answer)) }));
     this.file.append(linesOf(logged.map((answer) => JSON.stringify(answer))));
     this.answers.push(...answers);

@@ -21,6 +21,8 @@ export interface Answerer {
   contextLength: number;
   /** The precision it computes in, where it computes. */
   precision?: "f32" | "mixed";
+  /** The device that it computes on, where it computes. */
+  device?: string;
   /** Tells models of the same name apart, such as those before and after more training. */
   fingerprint?(): Promise<string>;
   /** Tokens of prompts that it reads at once best. */

@@ -1,15 +1,25 @@
 /** `deno task eval`: benchmarks, comparison of their results, and perplexity. */
 
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
-import { runCommand } from "../kernels/host/run-command.ts";
+import { StopSignals } from "../kernels/host/stop-signals.ts";
+import type { Communicator } from "../kernels/ranks/communicator.ts";
+import { requireSame } from "../kernels/ranks/agree.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
+import {
+  type CommandRanks,
+  GPUS_MEANING,
+  onOneProcess,
+  runOnGpus,
+} from "../model/command-line/run-on-gpus.ts";
+import { programVersion } from "../model/host/program-version.ts";
 import { isCausal } from "../model/network/config.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
 import { StoppableDisplay } from "../data/progress/stoppable-display.ts";
@@ -21,12 +31,12 @@ import { comparisonTable } from "./compare.ts";
 import { writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
 import { readExam } from "./exam.ts";
-import { modelAnswerer } from "./model-answerer.ts";
+import { fingerprint, modelAnswerer } from "./model-answerer.ts";
 import { perplexity, readTexts } from "./perplexity.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
 import { categoryTable, subjectTable } from "./result-tables.ts";
-import { readResults } from "./results.ts";
-import { type EvaluationSettings, runEvaluation } from "./run-evaluation.ts";
+import { readResults, type Results } from "./results.ts";
+import { type EvaluationSettings, helpEvaluation, runEvaluation } from "./run-evaluation.ts";
 import { textTable } from "../data/page/table.ts";
 import { loadModel } from "../model/host/load-model.ts";
 
@@ -75,11 +85,12 @@ How it is computed:
                            [as many as suit the device; ppl: 8]
   --window N               ppl: longest text in one forward pass, in tokens
                            [max_position_embeddings of the model, at most 1024]
+  --gpus N                 ${GPUS_MEANING}: they share the questions [1]
   --seed N                 seed for sampling, and for guesses in protocols that guess [0]
 
 ${DEVICE_HELP}`;
 
-const MODEL_OPTIONS = ["model", "batch", "gpu", "precision"];
+const MODEL_OPTIONS = ["model", "batch", "gpu", "gpus", "precision"];
 const EXAM_OPTIONS = [
   ...[...MODEL_OPTIONS, "protocol", "split", "shots", "subjects", "limit", "cot", "seed"],
   ...["keep-going", "out"],
@@ -94,7 +105,10 @@ const OPTIONS = new Map([
 const BENCHMARK_OPTIONS = [...EXAM_OPTIONS, "data", "download"];
 
 /** Runs the command line. @throws {UserError} with a message for the person who typed it */
-export async function evalCommand(argv: string[]): Promise<void> {
+export async function evalCommand(
+  argv: string[],
+  ranks: CommandRanks = onOneProcess,
+): Promise<void> {
   const { values, positionals } = parse(argv);
   const [what, ...rest] = positionals;
   if (values.help) return console.log(HELP);
@@ -106,14 +120,14 @@ export async function evalCommand(argv: string[]): Promise<void> {
     if (rest.length === 0) throw new UserError("compare: give folders of results; see --help");
     console.log(textTable(comparisonTable(await Promise.all(rest.map(readResults)))));
   } else if (what === "ppl") {
-    await showPerplexity(rest, values);
+    await showPerplexity(rest, values, ranks);
   } else if (what === "demo") {
     const { model = await newestRun("fine-tuned"), protocol = "sft" } = values;
     if (values.model === undefined) console.error(`The model: ${await modelInWords(model)}`);
-    await writeDemoExam(DEMO_DATA);
-    await showEvaluation("exam", rest, { ...values, model, protocol, data: DEMO_DATA });
+    await ranks.once(() => writeDemoExam(DEMO_DATA));
+    await showEvaluation("exam", rest, { ...values, model, protocol, data: DEMO_DATA }, ranks);
   } else {
-    await showEvaluation(what, rest, values);
+    await showEvaluation(what, rest, values, ranks);
   }
 }
 
@@ -130,7 +144,7 @@ function parse(argv: string[]) {
         ...{ model: text, data: text, protocol: text, split: text, shots: text },
         subjects: { ...text, multiple: true },
         ...{ limit: text, cot: flag, batch: text, seed: text, "keep-going": flag, out: text },
-        ...{ gpu: text, precision: text, window: text, download: flag, help: flag },
+        ...{ gpu: text, gpus: text, precision: text, window: text, download: flag, help: flag },
       },
     });
   } catch (error) {
@@ -150,7 +164,12 @@ function checkOptions(what: string, values: Values): void {
   }
 }
 
-async function showEvaluation(benchmark: string, rest: string[], values: Values): Promise<void> {
+async function showEvaluation(
+  benchmark: string,
+  rest: string[],
+  values: Values,
+  commandRanks: CommandRanks,
+): Promise<void> {
   if (rest.length > 0) throw new UserError(`${rest[0]}: one benchmark at a time; see --help`);
   if (!BENCHMARK_NAMES.includes(benchmark)) {
     throw new UserError(
@@ -163,24 +182,42 @@ async function showEvaluation(benchmark: string, rest: string[], values: Values)
   }
   const name = await newestCheckpoint(model) ?? join(model).replace(/\/$/, "");
   const letter = letterOf(name, values);
-  const settings = await settingsOf(benchmark, protocol, name, values);
+  const settings = await settingsOf(benchmark, protocol, name, values, commandRanks);
   await readExam(settings); // reports mistakes in settings and files before a model is loaded
-  const evaluate = async (answerer: Answerer) => {
-    using display = new StoppableDisplay();
-    return await runEvaluation(
-      settings,
-      answerer,
-      (progress) => display.show(progress),
-      (text) => display.line(text),
-    );
-  };
-  const results = letter
-    ? await evaluate(alwaysLetter(letter))
-    : await withModel(name, values, (model) => evaluate(modelAnswerer(model, name)));
+  const results = letter ? await evaluate(settings, alwaysLetter(letter)) : await withModel(
+    name,
+    values,
+    commandRanks,
+    (model, ranks) => evaluate(settings, modelAnswerer(model, name), ranks),
+  );
+  if (!results) return;
   if (results.scores) console.log(textTable(subjectTable(results)) + "\n");
   console.log(textTable(categoryTable(results)));
   console.log(`written to ${settings.out}`);
   console.log(next("report", "runs"));
+}
+
+/** Evaluates, alone or as one of several ranks. Returns the results; undefined on all but rank 0. */
+async function evaluate(
+  settings: EvaluationSettings,
+  answerer: Answerer,
+  ranks?: Communicator,
+): Promise<Results | undefined> {
+  if (ranks && ranks.rank > 0) {
+    // Rank 0 tells what happens.
+    using stop = new StopSignals(() => {}, () => {});
+    stop.listen();
+    await helpEvaluation(settings, answerer, { ranks, signal: stop.signal });
+    return undefined;
+  }
+  using display = new StoppableDisplay();
+  return await runEvaluation(
+    settings,
+    answerer,
+    (progress) => display.show(progress),
+    (text) => display.line(text),
+    ranks && ranks.size > 1 ? { ranks, signal: display.signal } : undefined,
+  );
 }
 
 async function settingsOf(
@@ -188,11 +225,12 @@ async function settingsOf(
   protocol: string,
   model: string,
   values: Values,
+  ranks: CommandRanks,
 ): Promise<EvaluationSettings> {
   return {
     benchmark,
     protocol,
-    data: values.data ?? await cached(benchmark, values.download ?? false),
+    data: values.data ?? await cached(benchmark, values.download ?? false, ranks),
     out: values.out ?? `runs/eval/${slug(model)}/${benchmark}-${protocol}`,
     split: splitOf(values.split),
     shots: numberFlag("shots", values.shots, count),
@@ -206,25 +244,34 @@ async function settingsOf(
 }
 
 /** The path of a benchmark in the cache; it is downloaded first if asked. */
-async function cached(benchmark: string, download: boolean): Promise<string> {
+async function cached(
+  benchmark: string,
+  download: boolean,
+  ranks: CommandRanks,
+): Promise<string> {
   const path = `cache/${benchmark}`;
   if (!download) return path;
   const published = publishedBenchmark(benchmark);
   console.log(`${published.title} from ${published.published.url}`);
-  await downloadBenchmark(published, path);
+  await ranks.once(() => downloadBenchmark(published, path));
   return path;
 }
 
-async function showPerplexity([file, ...rest]: string[], values: Values): Promise<void> {
+async function showPerplexity(
+  [file, ...rest]: string[],
+  values: Values,
+  commandRanks: CommandRanks,
+): Promise<void> {
   if (file === undefined || rest.length > 0) throw new UserError("ppl: give one FILE; see --help");
   if (values.model === undefined) throw new UserError("--model: give a checkpoint folder");
   const documents = await readTexts(file);
-  await withModel(values.model, values, async (model) => {
+  await withModel(values.model, values, commandRanks, async (model, ranks) => {
     const { maxPositions } = model.config;
     const window = numberFlag("window", values.window, { ...atLeastOne, most: maxPositions }) ??
       Math.min(maxPositions, 1024);
     const batch = numberFlag("batch", values.batch, atLeastOne) ?? 8;
-    const found = await perplexity(model, documents, window, batch);
+    if (ranks.size > 1) await agreeOnText(model, { documents, window, batch }, ranks);
+    const found = await perplexity(model, documents, window, batch, ranks);
     const [bits, measure] = [found.bitsPerByte.toFixed(4), found.perplexity.toFixed(3)];
     console.log(
       `${file}: ${bits} bits per byte, perplexity ${measure} (${found.tokens} tokens, ` +
@@ -239,13 +286,30 @@ async function showPerplexity([file, ...rest]: string[], values: Values): Promis
   });
 }
 
+/** Refuses ranks that would not read the same text with the same model. */
+async function agreeOnText(
+  model: LanguageModel,
+  { documents, window, batch }: { documents: string[]; window: number; batch: number },
+  ranks: Communicator,
+): Promise<void> {
+  const text = createHash("sha256").update(JSON.stringify(documents)).digest("hex");
+  const facts = {
+    program: await programVersion(),
+    ...{ text: text.slice(0, 16), window, batch, weights: await fingerprint(model) },
+  };
+  const { name: device } = model.gpu.capabilities;
+  await requireSame(ranks, facts, { device }, console.error);
+}
+
 /** The letter of `always:A`; none where a model is named. */
 function letterOf(name: string, values: Values): Letter | undefined {
   const letter = /^always:(.*)$/.exec(name)?.[1];
   if (letter === undefined) return undefined;
   if (!isLetter(letter)) throw new UserError(`--model=${name}: expected always:A, B, C or D`);
-  if (values.gpu ?? values.precision) {
-    throw new UserError(`--model=${name} computes nothing; leave --gpu and --precision out`);
+  if (values.gpu ?? values.gpus ?? values.precision) {
+    throw new UserError(
+      `--model=${name} computes nothing; leave --gpu, --gpus and --precision out`,
+    );
   }
   return letter;
 }
@@ -253,13 +317,16 @@ function letterOf(name: string, values: Values): Letter | undefined {
 async function withModel<T>(
   folder: string,
   values: Values,
-  use: (model: LanguageModel) => Promise<T>,
+  commandRanks: CommandRanks,
+  use: (model: LanguageModel, ranks: Communicator) => Promise<T>,
 ): Promise<T> {
   const device = deviceOptions(values);
   await installMissingDriver();
-  const model = await loadModel(folder, { ...device, onMessage: console.error });
+  const ranks = await commandRanks.start(values.gpus);
+  const onMessage = ranks.rank === 0 ? console.error : undefined;
+  const model = await loadModel(folder, { ...device, onMessage });
   try {
-    return await use(model);
+    return await use(model, ranks);
   } finally {
     model.close();
   }
@@ -280,4 +347,4 @@ function slug(path: string): string {
 if (import.meta.main && !Deno.args.includes("--download")) {
   await Deno.permissions.revoke({ name: "net" });
 }
-if (import.meta.main) await runCommand(() => evalCommand(commandArguments()));
+if (import.meta.main) await runOnGpus((ranks) => evalCommand(commandArguments(), ranks));

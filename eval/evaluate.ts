@@ -33,15 +33,19 @@ interface Asked {
  * Asks a model questions and yields the answers, a batch at a time. Neither the batch nor the order
  * changes an answer.
  *
+ * @param share of `size` equal shares of the batches, the one to ask; all if not given
  * @throws {UserError} when the model cannot answer in the prompt format
  */
 export async function* evaluate(
   evaluation: Evaluation,
   answerer: Answerer,
+  { rank, size }: { rank: number; size: number } = { rank: 0, size: 1 },
 ): AsyncGenerator<Answer[]> {
   const answer = answererOf(evaluation, answerer);
   let before: Promise<Answer[]> | undefined;
+  let number = 0;
   for (const batch of batches(evaluation, answerer)) {
+    if (number++ % size !== rank) continue;
     const answers = answer(batch);
     // Until its turn to be awaited, in which it will be thrown
     answers.catch(() => {});

@@ -35,7 +35,9 @@
 export { UserError } from "../kernels/runtime/user-error.ts";
 
 // Evaluations: questions are asked, answers are logged and scored, results are written.
-export { type EvaluationSettings, runEvaluation } from "./run-evaluation.ts";
+export { type EvaluationSettings, helpEvaluation, runEvaluation } from "./run-evaluation.ts";
+export type { Together } from "./ask-together.ts";
+export type { Communicator } from "../kernels/ranks/communicator.ts";
 export { type Exam, type ExamSettings, readExam } from "./exam.ts";
 export { evaluate, type Evaluation } from "./evaluate.ts";
 export type { Answer } from "./answer-log.ts";

@@ -19,6 +19,7 @@ export function modelAnswerer(
     encoder: tokenizer,
     contextLength: model.config.maxPositions,
     precision: model.parameters.mixed ? "mixed" : "f32",
+    device: model.gpu.capabilities.name,
     fingerprint: () => fingerprint(model),
     tokensAtOnce: model.tokensAtOnce,
     textsAtOnce: model.textsAtOnce,
@@ -34,7 +35,7 @@ export function modelAnswerer(
 }
 
 /** A hash of weights that every step of training changes: the last layer's queries. */
-async function fingerprint({ gpu, parameters, config }: LanguageModel): Promise<string> {
+export async function fingerprint({ gpu, parameters, config }: LanguageModel): Promise<string> {
   const name = `model.layers.${config.layers.length - 1}.self_attn.q_proj.weight`;
   const hash = await crypto.subtle.digest("SHA-256", await parameters.read(gpu, name));
   return new Uint8Array(hash).toHex().slice(0, 16);

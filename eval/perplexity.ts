@@ -1,3 +1,4 @@
+import type { Communicator } from "../kernels/ranks/communicator.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { filesOf } from "../data/files/input-files.ts";
 import { readAllDocuments } from "../data/readers/read-file.ts";
@@ -37,12 +38,14 @@ export interface Predictor {
  *
  * @param window tokens of a window
  * @param batch windows that are computed at once
+ * @param ranks that share the batches, all of which call it; the result is that of one, to the bit
  */
 export async function perplexity(
   model: Predictor,
   documents: string[],
   window: number,
   batch: number,
+  ranks?: Communicator,
 ): Promise<Perplexity> {
   const windows = documents.flatMap((document) => {
     const ids = [model.tokenizer.documentStart, ...model.tokenizer.encode(document)];
@@ -52,16 +55,20 @@ export async function perplexity(
     );
     return starts.map((start) => ids.slice(start, start + window + 1));
   });
-  let [nats, tokens] = [0, 0];
-  for (let i = 0; i < windows.length; i += batch) {
+  const { rank = 0, size = 1 } = ranks ?? {};
+  const own: number[] = [];
+  for (let i = rank * batch; i < windows.length; i += size * batch) {
     const some = windows.slice(i, i + batch);
     const logProbs = await model.logProbs(
       some.map((ids) => ids.slice(0, -1)),
       some.map((ids) => ids.slice(1)),
     );
-    nats -= logProbs.flat().reduce((sum, logProb) => sum + logProb, 0);
-    tokens += logProbs.flat().length;
+    own.push(logProbs.flat().reduce((sum, logProb) => sum + logProb, 0));
   }
+  const shares = await ranks?.allGather(own) ?? [own];
+  let nats = 0;
+  for (let i = 0; i * batch < windows.length; i++) nats -= shares[i % size][Math.floor(i / size)];
+  const tokens = windows.reduce((sum, ids) => sum + ids.length - 1, 0);
   const bytes = documents.reduce((sum, text) => sum + new TextEncoder().encode(text).length, 0);
   return {
     tokens,

@@ -55,6 +55,8 @@ export interface Results {
   problems: string[];
   /** Speed of the last run that asked a question. */
   speed?: { questionsPerSecond: number; tokensPerSecond: number };
+  /** Number of GPUs that answered in that run, where there were several. */
+  ranks?: number;
   /** When that run began, as ISO 8601 has it. */
   began?: string;
   /** The commit of this program in that run. */
@@ -121,6 +123,7 @@ function areResults({ scores, speed, subjects, limit, average, ...rest }: Record
   return [shots, seed, questions, withoutLetter, fewerShots, cut].every(isNumber) &&
     typeof chainOfThought === "boolean" && (average === "macro" || average === "micro") &&
     (subjects === undefined || areTexts(subjects)) && (limit === undefined || isNumber(limit)) &&
+    (rest.ranks === undefined || isNumber(rest.ranks)) &&
     (speed === undefined ||
       isRecord(speed) && isNumber(speed.questionsPerSecond) && isNumber(speed.tokensPerSecond)) &&
     (scores === undefined || areScores(scores));

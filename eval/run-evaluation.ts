@@ -5,9 +5,13 @@ import { parseObject } from "../data/text/json.ts";
 import { readIfThere } from "../data/files/text-file.ts";
 import { Lock } from "../data/files/lock.ts";
 import type { OnProgress } from "../data/progress/progress.ts";
-import { AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
+import { requireSame } from "../kernels/ranks/agree.ts";
+import { programVersion } from "../model/host/program-version.ts";
+import { type Answer, AnswerLog, keyOf, type LogSettings } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
-import { evaluate } from "./evaluate.ts";
+import { askTogether, type Together } from "./ask-together.ts";
+import type { Question } from "./benchmarks/benchmark.ts";
+import { evaluate, type Evaluation } from "./evaluate.ts";
 import { type Exam, type ExamSettings, readExam } from "./exam.ts";
 import { promptText } from "./prompt.ts";
 import { type Answered, type Results, RESULTS_FILE, writeResults } from "./results.ts";
@@ -31,6 +35,8 @@ export interface EvaluationSettings extends ExamSettings {
  *
  * @param onProgress called before the first question and after every batch
  * @param onMessage called with a line of text if answers of an earlier run are damaged
+ * @param together the ranks that answer the questions together, of which this one is rank 0; the
+ *   others call {@linkcode helpEvaluation}
  * @throws {UserError} for settings, files or a model that do not fit together, or if another process
  *   writes the results
  */
@@ -39,16 +45,20 @@ export async function runEvaluation(
   answerer: Answerer,
   onProgress: OnProgress = () => {},
   onMessage: (text: string) => void = () => {},
+  together?: Together,
 ): Promise<Results> {
   const exam = await readExam(settings);
   await using _ = await Lock.ofFolder(settings.out);
+  const logged = await logSettings(settings, exam, answerer);
+  const hashes = questionHashes(exam);
   using log = await AnswerLog.open(
     join(settings.out, "answers.jsonl"),
-    await logSettings(settings, exam, answerer),
-    questionHashes(exam),
+    logged,
+    hashes,
     onMessage,
   );
-  const asking = await askMissing(settings, exam, answerer, log, onProgress) ??
+  if (together) await agree(settings, answerer, logged, hashes, together, onMessage);
+  const asking = await askMissing(settings, exam, answerer, log, onProgress, together) ??
     await askedBefore(settings.out);
   const answers = new Map(log.answers.map((answer) => [keyOf(answer), answer]));
   const answered = exam.questions.map((question) => ({
@@ -61,26 +71,65 @@ export async function runEvaluation(
   return results;
 }
 
+/**
+ * Answers a share of the questions that rank 0 asks by {@linkcode runEvaluation}; for all other
+ * ranks. Writes nothing.
+ *
+ * @throws {UserError} for settings, files or a model that do not fit together, or are not rank 0's
+ */
+export async function helpEvaluation(
+  settings: EvaluationSettings,
+  answerer: Answerer,
+  together: Together,
+): Promise<void> {
+  const exam = await readExam(settings);
+  const logged = await logSettings(settings, exam, answerer);
+  await agree(settings, answerer, logged, questionHashes(exam), together, () => {});
+  const [missing] = await together.ranks.allGatherText("");
+  const questions = (JSON.parse(missing) as number[]).map((index) => exam.questions[index]);
+  await askTogether(evaluationOf(settings, exam, questions), answerer, together, () => {});
+}
+
+/** Refuses ranks that would not ask the same questions of the same model. */
+async function agree(
+  { batch }: EvaluationSettings,
+  { tokensAtOnce, textsAtOnce, device }: Answerer,
+  logged: LogSettings,
+  hashes: ReadonlyMap<string, string>,
+  { ranks }: Together,
+  say: (text: string) => void,
+): Promise<void> {
+  const questions = createHash("sha256").update(JSON.stringify([...hashes])).digest("hex");
+  const facts = {
+    program: await programVersion(),
+    ...Object.fromEntries(Object.entries(logged).map(([key, value]) => [key, String(value)])),
+    ...{ batch, tokensAtOnce, textsAtOnce, questions: questions.slice(0, 16) },
+  };
+  await requireSame(ranks, facts, { device }, say);
+}
+
 /** What results tell of the last run that asked a question. */
-type Asking = Pick<Results, "speed" | "began" | "commit">;
+type Asking = Pick<Results, "speed" | "ranks" | "began" | "commit">;
 
 /** Asks the questions that the log has no answer to. Returns undefined if there was none. */
 async function askMissing(
-  { batch, seed = 0 }: EvaluationSettings,
-  { benchmark, format, questions, examples }: Exam,
+  settings: EvaluationSettings,
+  exam: Exam,
   answerer: Answerer,
   log: AnswerLog,
   onProgress: OnProgress,
+  together: Together | undefined,
 ): Promise<Asking | undefined> {
+  const { benchmark, questions } = exam;
   const known = new Set(log.answers.map(keyOf));
   const start = new Date();
-  const missing = questions.filter((question) => !known.has(keyOf(question)));
+  const indices = questions.keys().filter((i) => !known.has(keyOf(questions[i]))).toArray();
+  const missing = indices.map((index) => questions[index]);
   const began = performance.now();
   let [asked, tokens, seconds] = [0, 0, 0];
   const progress = { task: benchmark.key, total: questions.length, unit: "questions" };
   onProgress({ ...progress, done: questions.length - missing.length, status: "" });
-  const evaluation = { benchmark, format, questions: missing, shots: examples, batch, seed };
-  for await (const answers of evaluate(evaluation, answerer)) {
+  const take = (answers: readonly Answer[]) => {
     log.add(answers);
     asked += answers.length;
     tokens += answers.reduce((sum, answer) => sum + answer.tokens, 0);
@@ -88,23 +137,37 @@ async function askMissing(
     const done = questions.length - missing.length + asked;
     const status = `${Math.round(tokens / seconds).toLocaleString("en")} tokens/s`;
     onProgress({ ...progress, done, status });
-  }
+  };
+  const evaluation = evaluationOf(settings, exam, missing);
+  if (together) {
+    await together.ranks.allGatherText(JSON.stringify(indices));
+    await askTogether(evaluation, answerer, together, take);
+  } else for await (const answers of evaluate(evaluation, answerer)) take(answers);
   if (asked === 0) return undefined;
   return {
     speed: { questionsPerSecond: asked / seconds, tokensPerSecond: tokens / seconds },
+    ...(together && { ranks: together.ranks.size }),
     began: start.toISOString(),
     commit: await currentCommit(),
   };
+}
+
+function evaluationOf(
+  { batch, seed = 0 }: EvaluationSettings,
+  { benchmark, format, examples }: Exam,
+  questions: Question[],
+): Evaluation {
+  return { benchmark, format, questions, shots: examples, batch, seed };
 }
 
 /** The same of an earlier run, where this run had no question to ask. */
 async function askedBefore(out: string): Promise<Asking> {
   const path = join(out, RESULTS_FILE);
   const text = await readIfThere(path);
-  const { speed, began, commit }: Partial<Results> = text === undefined
+  const { speed, ranks, began, commit }: Partial<Results> = text === undefined
     ? {}
     : parseObject(text, path);
-  return { speed, began, commit };
+  return { speed, ranks, began, commit };
 }
 
 function summary(

@@ -18,6 +18,11 @@ export class StoppableDisplay implements Disposable {
     this.#stop.listen();
   }
 
+  /** Aborted, with a {@linkcode Stopped} as the reason, when the command is to stop. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
   /** @throws {Stopped} if the command is to stop */
   show(progress: Progress): void {
     this.#stop.signal.throwIfAborted();

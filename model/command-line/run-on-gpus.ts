@@ -41,9 +41,12 @@ export async function runOnGpus(command: (ranks: CommandRanks) => Promise<void>)
   await runCommand(async () => {
     const started = startedRank();
     if (started) return await runAsRank(started, command);
-    await command({ start: startRanks, once: (work) => work() });
+    await command(onOneProcess);
   });
 }
+
+/** What a command gets that nobody started as a rank. */
+export const onOneProcess: CommandRanks = { start: startRanks, once: (work) => work() };
 
 /** Takes `--gpus=N` or `--gpus N` out of arguments, for commands that read the others differently. */
 export function takeGpus(args: readonly string[]): { args: string[]; gpus: string | undefined } {
