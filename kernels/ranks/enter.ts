@@ -27,8 +27,8 @@ export function enterRank(started: StartedRank): void {
       if (terminal !== undefined) redirect(i + 1, terminal);
     });
   }
-  const gpus = visibleGpus();
-  if (gpus.length <= 1 || Deno.env.has(HIDDEN_VARIABLE)) return;
+  const gpus = gpusToShareOut();
+  if (gpus.length <= 1) return;
   if (started.hostRank >= gpus.length) {
     throw new UserError(
       `Rank ${started.rank} is number ${started.hostRank + 1} on this host, which has ` +
@@ -57,10 +57,15 @@ export async function requireOwnGpu(started: StartedRank, ranks: Communicator): 
 }
 
 /**
- * Device files of NVIDIA's GPUs that this process may open, in the order of their numbers; none of
- * them on a machine without. Needs `--allow-ffi`.
+ * Device files of the GPUs of which each rank of this host is to see one; none on a machine without,
+ * and none where they are hidden already. Needs `--allow-ffi` and `--allow-env=STEEL_GPUS_HIDDEN`.
  */
-export function visibleGpus(): string[] {
+export function gpusToShareOut(): string[] {
+  return Deno.env.has(HIDDEN_VARIABLE) ? [] : visibleGpus();
+}
+
+/** Device files of NVIDIA's GPUs that this process may open, in the order of their numbers. */
+function visibleGpus(): string[] {
   return listSystemFolder("/dev")
     .filter((name) => /^nvidia\d+$/.test(name))
     .sort((a, b) => Number(a.slice(6)) - Number(b.slice(6)))

@@ -84,8 +84,8 @@ async function startRanks(gpus: string | undefined): Promise<Communicator> {
 async function ranksFor(gpus: string | undefined): Promise<number> {
   const asked = askedFor(gpus);
   if (asked === 1) return 1;
-  const { visibleGpus } = await import("../../kernels/ranks/enter.ts");
-  const there = visibleGpus().length;
+  const { gpusToShareOut } = await import("../../kernels/ranks/enter.ts");
+  const there = gpusToShareOut().length;
   if (asked === "all") return Math.max(1, there);
   // Without any, the ranks compute on the CPU.
   if (there === 0 || asked <= there) return asked;
