@@ -85,7 +85,7 @@ How it is computed:
                            [as many as suit the device; ppl: 8]
   --window N               ppl: longest text in one forward pass, in tokens
                            [max_position_embeddings of the model, at most 1024]
-  --gpus N                 ${GPUS_MEANING}: they share the questions [1]
+  --gpus N                 ${GPUS_MEANING} [1]
   --seed N                 seed for sampling, and for guesses in protocols that guess [0]
 
 ${DEVICE_HELP}`;

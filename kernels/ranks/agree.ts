@@ -2,7 +2,7 @@ import { UserError } from "../runtime/user-error.ts";
 import type { Communicator } from "./communicator.ts";
 
 /** What a rank is about to do, by name; what is undefined is like what is left out. */
-export type Facts = Readonly<Record<string, string | number | boolean | undefined>>;
+export type RankFacts = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /**
  * Compares what the ranks are about to do, before they do it: ranks that do not compute the same
@@ -14,8 +14,8 @@ export type Facts = Readonly<Record<string, string | number | boolean | undefine
  */
 export async function requireSame(
   ranks: Communicator,
-  facts: Facts,
-  devices: Facts,
+  facts: RankFacts,
+  devices: RankFacts,
   say: (text: string) => void,
 ): Promise<void> {
   if (ranks.size === 1) return;
@@ -39,12 +39,12 @@ export async function requireSame(
 
 interface Told {
   readonly host: string;
-  readonly facts: Facts;
-  readonly devices: Facts;
+  readonly facts: RankFacts;
+  readonly devices: RankFacts;
 }
 
 /** Such as `train.steps is 200, and 100 on rank 0`. */
-function differences(first: Facts, other: Facts): string[] {
+function differences(first: RankFacts, other: RankFacts): string[] {
   const names = [...new Set([...Object.keys(first), ...Object.keys(other)])];
   return names.filter((name) => first[name] !== other[name])
     .map((name) => `${name} is ${other[name] ?? "not set"}, and ${first[name] ?? "not set"} there`);
