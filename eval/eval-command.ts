@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { commandArguments } from "../kernels/host/command-arguments.ts";
+import { commandArguments, GPUS_MEANING } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { StopSignals } from "../kernels/host/stop-signals.ts";
@@ -13,12 +13,7 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../model/command-line/device-flags.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
 import { numberFlag } from "../model/command-line/number-flag.ts";
-import {
-  type CommandRanks,
-  GPUS_MEANING,
-  onOneProcess,
-  runOnGpus,
-} from "../model/command-line/run-on-gpus.ts";
+import { type CommandRanks, onOneProcess, runOnGpus } from "../model/command-line/run-on-gpus.ts";
 import { programVersion } from "../model/host/program-version.ts";
 import { isCausal } from "../model/network/config.ts";
 import { atLeastOne, count } from "../model/number-range.ts";

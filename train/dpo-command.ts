@@ -2,7 +2,7 @@
 import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
-import { runCommand } from "../kernels/host/run-command.ts";
+import { runOnGpus, takeGpus } from "../model/command-line/run-on-gpus.ts";
 import { terminalReport } from "./run/terminal-report.ts";
 import { optimizePreferences } from "./dpo.ts";
 import { dpoHelp, loadDpoSettings } from "./settings/dpo-settings.ts";
@@ -19,15 +19,17 @@ Examples:
   deno task dpo --model.path=runs/identity --data.dir=DIR --data.sets=dpo_zh_demo
   deno task dpo --loss.kind=simpo --loss.beta=2`;
 
-await runCommand(async () => {
-  if (commandArguments().includes("--help")) {
+await runOnGpus(async (commandRanks) => {
+  const { args, gpus } = takeGpus(commandArguments());
+  if (args.includes("--help")) {
     console.log(`${ABOUT}\n\n${await dpoHelp()}`);
     return;
   }
-  const settings = await loadDpoSettings(commandArguments());
+  const settings = await loadDpoSettings(args);
   await installMissingDriver();
+  const ranks = await commandRanks.start(gpus);
   using report = terminalReport();
-  const model = await optimizePreferences(settings, report);
+  const model = await optimizePreferences(settings, { ...report, ranks });
   if (!model) {
     report.onMessage?.("To go on from there: the same command");
     Deno.exitCode = report.status;

@@ -2,7 +2,7 @@
 import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
-import { runCommand } from "../kernels/host/run-command.ts";
+import { runOnGpus, takeGpus } from "../model/command-line/run-on-gpus.ts";
 import { pretrain } from "./pretrain.ts";
 import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings.ts";
 import { writeSamples } from "./run/samples.ts";
@@ -17,17 +17,19 @@ Usage:
 Examples:
   deno task pretrain
   deno task pretrain --data.source=novels.jsonl --data.tokens=0 --run.dir=runs/novels
-  deno task pretrain --config train/steel-1b.yaml --train.steps=500`;
+  deno task pretrain --config train/steel-1b.yaml --train.steps=500 --gpus=8`;
 
-await runCommand(async () => {
-  if (commandArguments().includes("--help")) {
+await runOnGpus(async (commandRanks) => {
+  const { args, gpus } = takeGpus(commandArguments());
+  if (args.includes("--help")) {
     console.log(`${ABOUT}\n\n${await pretrainHelp()}`);
     return;
   }
-  const settings = await loadPretrainSettings(commandArguments());
+  const settings = await loadPretrainSettings(args);
   await installMissingDriver();
+  const ranks = await commandRanks.start(gpus);
   using report = terminalReport();
-  const model = await pretrain(settings, report);
+  const model = await pretrain(settings, { ...report, ranks });
   if (!model) {
     const isAppending = settings.data.append.length > 0;
     report.onMessage?.(
@@ -36,6 +38,8 @@ await runCommand(async () => {
     Deno.exitCode = report.status;
     return;
   }
+  // The model of the other ranks writes nothing.
+  if (ranks.rank > 0) return model.close();
   const samples = await writeSamples(model, settings.sample, settings.run.dir);
   for (const text of samples) console.log(`\n${text}`);
   model.close();

@@ -2,7 +2,7 @@
 import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next, taskCommand } from "../kernels/host/next-command.ts";
-import { runCommand } from "../kernels/host/run-command.ts";
+import { runOnGpus, takeGpus } from "../model/command-line/run-on-gpus.ts";
 import { terminalReport } from "./run/terminal-report.ts";
 import { superviseFineTuning } from "./sft.ts";
 import { loadSftSettings, sftHelp } from "./settings/sft-settings.ts";
@@ -18,15 +18,17 @@ Examples:
   deno task sft --data.dir=DIR --data.sets=alpaca_zh --data.sets="alpaca_en: 0.2"
   deno task sft --config train/sft-steel-1b.yaml --config train/mixtures/fifth-english.yaml`;
 
-await runCommand(async () => {
-  if (commandArguments().includes("--help")) {
+await runOnGpus(async (commandRanks) => {
+  const { args, gpus } = takeGpus(commandArguments());
+  if (args.includes("--help")) {
     console.log(`${ABOUT}\n\n${await sftHelp()}`);
     return;
   }
-  const settings = await loadSftSettings(commandArguments());
+  const settings = await loadSftSettings(args);
   await installMissingDriver();
+  const ranks = await commandRanks.start(gpus);
   using report = terminalReport();
-  const model = await superviseFineTuning(settings, report);
+  const model = await superviseFineTuning(settings, { ...report, ranks });
   if (!model) {
     report.onMessage?.("To go on from there: the same command");
     Deno.exitCode = report.status;

@@ -4,6 +4,12 @@ export const NO_INSTALL = "--no-install";
 /** What it means, for a help text. */
 export const NO_INSTALL_MEANING = "do not install a missing Vulkan driver, but say how to";
 
+/** The argument that says on how many GPUs a command computes. */
+export const GPUS = "--gpus";
+
+/** What it means, for a help text. */
+export const GPUS_MEANING = "number of this machine's GPUs to compute on, or all";
+
 /**
  * The command line as commands read it: `-h` is `--help`, and `--no-install` is left out, which only
  * `installMissingDriver` reads.

@@ -1,3 +1,4 @@
+import { GPUS } from "../../kernels/host/command-arguments.ts";
 import { installMissing, mayInstall } from "../../kernels/host/install-packages.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { Stopped, StopSignals } from "../../kernels/host/stop-signals.ts";
@@ -7,12 +8,6 @@ import { type StartedRank, startedRank } from "../../kernels/ranks/environment.t
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { numberFlag } from "./number-flag.ts";
 import { atLeastOne } from "../number-range.ts";
-
-/** The argument that says on how many GPUs a command computes. */
-export const GPUS = "--gpus";
-
-/** What it means, for a help text. */
-export const GPUS_MEANING = "number of this machine's GPUs to compute on, or all";
 
 /** How a command that can compute on several GPUs gets the ranks that do it together. */
 export interface CommandRanks {

@@ -5,7 +5,12 @@ import { fileText } from "../../data/files/text-file.ts";
 import { shown } from "../../data/text/shown.ts";
 import { parseYamlFile } from "../../data/text/yaml.ts";
 import { isRecord } from "../../data/files/is-record.ts";
-import { NO_INSTALL, NO_INSTALL_MEANING } from "../../kernels/host/command-arguments.ts";
+import {
+  GPUS,
+  GPUS_MEANING,
+  NO_INSTALL,
+  NO_INSTALL_MEANING,
+} from "../../kernels/host/command-arguments.ts";
 import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Field, Given, Schema, SettingsOf } from "./settings-schema.ts";
@@ -78,6 +83,7 @@ export async function settingsHelp(schema: Schema, defaults: URL): Promise<strin
   return [
     `Options, with defaults in brackets (from ${fileName(defaults)}):`,
     ...row("--config FILE.yaml", "settings that replace the defaults; may be repeated"),
+    ...row(`${GPUS} N`, `${GPUS_MEANING} [1]`),
     ...row(NO_INSTALL, NO_INSTALL_MEANING),
     ...row("--help", "show this text"),
     ...sections,

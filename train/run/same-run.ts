@@ -1,0 +1,42 @@
+import { createHash } from "node:crypto";
+import { type RankFacts, requireSame } from "../../kernels/ranks/agree.ts";
+import type { Communicator } from "../../kernels/ranks/communicator.ts";
+import { programVersion } from "../../model/host/program-version.ts";
+import type { TrainingStage } from "./stage.ts";
+
+/**
+ * Refuses ranks that would not train the same run: with another program, other settings, another
+ * model, other data or from another step. GPUs of another kind are told of. All ranks call it.
+ *
+ * @param say called with a line of text about GPUs
+ * @throws UserError naming the rank, what it has and what rank 0 has
+ */
+export async function requireSameRun(
+  ranks: Communicator,
+  { name, dir, begun, gpu, parameters, source, room, training, heldOut }: TrainingStage,
+  say: (text: string) => void,
+): Promise<void> {
+  if (ranks.size === 1) return;
+  const facts: RankFacts = {
+    program: await programVersion(),
+    stage: name,
+    "run.dir": dir,
+    ...Object.fromEntries(
+      Object.entries(training).map(([key, value]) => [`train.${key}`, String(value)]),
+    ),
+    precision: parameters.mixed ? "mixed" : "f32",
+    parameters: parameters.count,
+    model: digest(parameters.config),
+    room: JSON.stringify(room),
+    step: begun?.state.step ?? 0,
+    "training data": digest(source.position()),
+    "held-out data": digest(heldOut.map(({ inputs }) => inputs.map((ids) => Array.from(ids)))),
+  };
+  const { name: device, implementation } = gpu.capabilities;
+  await requireSame(ranks, facts, { GPU: `${device}, ${implementation}` }, say);
+}
+
+/** A short hash. */
+function digest(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
+}
