@@ -1,5 +1,5 @@
 /** `deno task data`: turns texts into what a model trains on. */
-import { basename } from "node:path";
+import { dirname, parse as parsePath } from "node:path";
 import { commandArguments } from "../kernels/host/command-arguments.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runCommand } from "../kernels/host/run-command.ts";
@@ -148,7 +148,12 @@ async function runClean(flags: Flags, recipe: Recipe, recipeFiles: string[]): Pr
   await writeReport(report, output);
   console.log(cleanSummary(report));
   console.log(["", ...written].join("\n"));
-  console.log(next("data", "tokenize", "--input", output, "--output", `${output}.shards`));
+  console.log(tokenizingOf(output));
+}
+
+/** The command that makes shards of cleaned documents, as the last line. */
+function tokenizingOf(cleaned: string): string {
+  return next("data", "tokenize", "--input", cleaned, "--output", `${cleaned}.shards`);
 }
 
 async function perplexityOf(flags: Flags): Promise<PerplexitySettings | undefined> {
@@ -243,9 +248,10 @@ async function prepareCommand(flags: Flags): Promise<void> {
   console.log(pretrainingOn(output));
 }
 
-/** The command that trains on shards, as the last line. */
-function pretrainingOn(shards: string): string {
-  return next("pretrain", `--data.source=${shards}`, `--run.dir=runs/${basename(shards)}`);
+/** The command that trains on shards or on files of text, as the last line. */
+function pretrainingOn(source: string, ...settings: string[]): string {
+  const run = `--run.dir=runs/${parsePath(source).name}`;
+  return next("pretrain", `--data.source=${source}`, ...settings, run);
 }
 
 async function inspectCommand(flags: Flags): Promise<void> {
@@ -263,10 +269,15 @@ async function inspectCommand(flags: Flags): Promise<void> {
       }
       await adoptShards(path, (numberOption(flags, "sequence") ?? 2048) + 1);
     }
-    if (isDirectory && await hasShards(path)) console.log(await inspectShards(path));
+    const isShards = isDirectory && await hasShards(path);
+    if (isShards) console.log(await inspectShards(path));
     else for (const file of await filesOf([path])) console.log(await inspectFile(file));
+    if (path === paths.at(-1)) console.log(pretrainingOn(path, ...isShards ? [] : ALL_TOKENS));
   }
 }
+
+/** Of files, pretraining would take a part only. */
+const ALL_TOKENS = ["--data.tokens=0"];
 
 async function reportCommand({ paths }: Flags): Promise<void> {
   if (paths.length === 0) throw new UserError("report needs the JSON file of a report; see --help");
@@ -279,5 +290,10 @@ async function reportCommand({ paths }: Flags): Promise<void> {
       toHtml(isPrepared ? prepareReportPage(report) : cleanReportPage(report)),
     );
     console.log(`${isPrepared ? prepareSummary(report) : cleanSummary(report)}\n\n${page}`);
+    if (path !== paths.at(-1)) continue;
+    const nextCommand = isPrepared
+      ? pretrainingOn(dirname(path))
+      : tokenizingOf(path.replace(/(\.report)?\.json$/, ""));
+    console.log(`Open it in a browser. ${nextCommand}`);
   }
 }

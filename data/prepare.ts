@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { clean, CLEANING_EDITION, judgingFilesOf } from "./clean.ts";
+import { UserError } from "../kernels/runtime/user-error.ts";
 import type { CleanReport } from "./cleaning/clean-report.ts";
 import { fileIdentity } from "./files/file-identity.ts";
 import { fileSum } from "./files/checksum.ts";
@@ -40,7 +41,14 @@ export async function prepare(settings: PrepareSettings): Promise<PrepareReport>
       continue;
     }
     const path = `${settings.output}/clean/${source.name}.jsonl`;
-    cleaned[source.name] = await cleanOnce(source, path, settings);
+    const report = await cleanOnce(source, path, settings);
+    if (source.weight !== undefined && report.kept.documents === 0) {
+      throw new UserError(
+        `the source "${source.name}" cannot make up its share of the mixture: ` +
+          `${source.recipe?.path ?? "cleaning"} keeps none of its documents`,
+      );
+    }
+    cleaned[source.name] = report;
     sources.push({ name: source.name, files: [path], weight: source.weight });
   }
   const { output, tokenizer, format, sequence, blocksPerShard, workers, strict } = settings;

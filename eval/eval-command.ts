@@ -114,6 +114,7 @@ export async function evalCommand(
   if (what === "compare") {
     if (rest.length === 0) throw new UserError("compare: give folders of results; see --help");
     console.log(textTable(comparisonTable(await Promise.all(rest.map(readResults)))));
+    console.log(next("report", "runs"));
   } else if (what === "ppl") {
     await showPerplexity(rest, values, ranks);
   } else if (what === "demo") {
@@ -279,6 +280,7 @@ async function showPerplexity(
       );
     }
   });
+  console.log(next("generate", "--model", values.model));
 }
 
 /** Refuses ranks that would not read the same text with the same model. */

@@ -15,9 +15,10 @@ import { modelInWords, newestRun } from "./host/run-folder.ts";
 const HELP = `Continues a text with a trained model and prints it as it is written.
 
 Usage:
-  deno task generate [--model DIR] --prompt TEXT [options]
+  deno task generate [--model DIR] [--prompt TEXT] [options]
 
 Examples:
+  deno task generate
   deno task generate --prompt "明月"
   deno task generate --model runs/pretrain --prompt "明月"
   deno task generate --model runs/pretrain --prompt "春日" --temperature=0 --max-tokens=64
@@ -25,7 +26,7 @@ Examples:
 Options, with defaults in brackets:
   --model DIR              folder of a checkpoint, or of a run for its newest one
                            [the newest run in runs/]
-  --prompt TEXT            text to continue; required
+  --prompt TEXT            text to continue [none: a document from its beginning]
   --help                   show this text
 
 ${SAMPLING_HELP}
@@ -42,7 +43,6 @@ await runCommand(async () => {
     },
   });
   if (flags.help) return console.log(HELP);
-  if (flags.prompt === undefined) throw new UserError("--prompt is needed; --help tells more.");
   if (flags.prompt === "") {
     throw new UserError('--prompt is empty; give the text to continue, as in --prompt "明月"');
   }
@@ -52,8 +52,12 @@ await runCommand(async () => {
   const dir = flags.model || await newestRun("any");
   if (!flags.model) console.error(`The model: ${await modelInWords(dir)}`);
   const model = await loadModel(dir, { ...device, onMessage: console.error });
-  print(flags.prompt);
-  for await (const { text } of model.generate(flags.prompt, sampling)) print(text);
+  if (flags.prompt === undefined) {
+    console.error('Without --prompt "TEXT", the model writes a document from its beginning.');
+  }
+  print(flags.prompt ?? "");
+  const prompt = flags.prompt ?? [model.tokenizer.documentStart];
+  for await (const { text } of model.generate(prompt, sampling)) print(text);
   print("\n");
   model.close();
   console.error(next("export", "--model", dir, "--output", `${basename(dir)}-model`));

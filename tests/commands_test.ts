@@ -105,6 +105,46 @@ Deno.test("every command that may install a driver takes --no-install", async ()
   }
 });
 
+Deno.test({
+  name: "a missing driver is not installed with --no-install: the command for it is said",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    // Where drivers register themselves, empty for this process alone.
+    const hide = "for d in /etc /usr/local/share /usr/share; do test ! -d $d/vulkan || " +
+      "mount -t tmpfs tmpfs $d/vulkan || exit 9; done; ";
+    const words = [
+      ...await commandOf("generate", ["--model=/nonexistent", "--prompt=a", "--no-install"]),
+    ];
+    const namespace = Deno.uid() === 0 ? "-m" : "-Urm";
+    const { code, stderr } = await new Deno.Command("unshare", {
+      args: [namespace, "sh", "-c", `${hide}exec "$@"`, "sh", ...words],
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    const text = new TextDecoder().decode(stderr);
+    assertEquals(code, 1, text);
+    assertMatch(text, /^error: No Vulkan driver was found, and --no-install forbids/);
+    assertMatch(text, /apt-get install -y --no-install-recommends libvulkan1 mesa-vulkan-drivers/);
+  },
+});
+
+Deno.test("generate without a prompt begins a document, and says so", () =>
+  inTemporaryFolder(async (dir) => {
+    await writePruned(`${dir}/pruned`, false);
+    const options = ["--model=pruned", "--max-tokens=3", "--temperature=0"];
+    const { status, stdout, stderr } = await ended(
+      start(await commandOf("generate", options), dir),
+      100,
+    );
+    assertEquals(status, 0, stderr);
+    assert(stdout.trim().length > 0);
+    assertMatch(
+      stderr,
+      /^Without --prompt "TEXT", the model writes a document from its beginning/m,
+    );
+    assertMatch(stderr, /^Next: .*task export --model pruned/m);
+  }));
+
 Deno.test("arguments of sampling that are out of range, and an empty prompt, before a model is read", async () => {
   const model = "--model=/nonexistent";
   assertEquals(

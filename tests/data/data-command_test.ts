@@ -267,7 +267,10 @@ Deno.test("prepare has one page over all its sources, which report makes again",
 
     await Deno.remove(`${dir}/out/report.html`);
     const again = await data("report", `${dir}/out/report.json`);
-    assert(again.stdout.endsWith(`${dir}/out/report.html\n`), again.stderr);
+    assertStringIncludes(again.stdout, `${dir}/out/report.html\nOpen it in a browser. Next: `);
+    const trains = `task pretrain --data.source=${dir}/out --run.dir=runs/out\n`;
+    assert(again.stdout.endsWith(trains), again.stderr);
+    assert((await data("inspect", `${dir}/out`)).stdout.endsWith(trains));
     assertEquals(await Deno.readTextFile(`${dir}/out/report.html`), page);
     const report = JSON.parse(await Deno.readTextFile(`${dir}/out/report.json`));
     report.tokenized.manifest.sources.plain.tokens = "many";

@@ -54,6 +54,11 @@ Deno.test("published files become shards: cleaned, mixed by weight, tokenized, p
     const settings = await readPrepareSettings(await writeSources(dir));
     const { cleaned, tokenized } = await prepare({ ...settings, output: `${dir}/out` });
     assertEquals(cleaned.chinese.kept.documents, 120);
+    const [zh, en] = settings.sources;
+    const drops = { steps: [{ name: "text_length_filter", arguments: { min_len: 1e6 } }] };
+    const recipe = { textKey: "text", ignored: [], path: "long.yaml", ...drops };
+    const none = { ...settings, sources: [{ ...zh, recipe }, en], output: `${dir}/none` };
+    await assertRejects(() => prepare(none), UserError, "long.yaml keeps none of its documents");
     const { chinese, english } = tokenized.manifest.sources;
     assert(Math.abs(chinese.tokens / (chinese.tokens + english.tokens) - 0.75) < 0.02);
     assertEquals(english.documents, 40);

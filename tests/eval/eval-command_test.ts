@@ -37,6 +37,7 @@ Deno.test("a benchmark is scored, written, and set beside published models", () 
       assert(text.includes(`written to ${out}\nNext: `) && text.endsWith(" task report runs"));
     }
     const table = (await printed("compare", `${folder}/A`, `${folder}/B`)).split("\n");
+    assertMatch(table.at(-1)!, /^Next: .* task report runs$/);
     assertEquals(
       table[2].replace(/ +/g, " "),
       "always:A, official, 5 shots 27.56 ± 10.73 (22 of val)",
@@ -96,7 +97,8 @@ Deno.test("a text's perplexity is printed, with what a Soft MoE makes of it", ()
     await writePruned(dir, false);
     await Deno.writeTextFile(`${dir}/poem.txt`, TEXT);
     const asks = ["ppl", `${dir}/poem.txt`, "--model", dir];
-    const [figures, caution] = (await printed(...asks, "--window=8")).split("\n");
+    const [figures, caution, next] = (await printed(...asks, "--window=8")).split("\n");
+    assertMatch(next, /^Next: .* task generate --model /);
     assertMatch(figures, /poem\.txt: \d+\.\d{4} bits per byte, perplexity .* windows of 8\)$/);
     assertMatch(caution, /later tokens leak/);
     await assertRejects(

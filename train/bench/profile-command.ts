@@ -3,6 +3,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
+import { next } from "../../kernels/host/next-command.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
@@ -54,4 +55,5 @@ await runCommand(async () => {
   ];
   for (const line of lines) console.log(line);
   gpu.close();
+  console.log(`\n${next("bench")}`);
 });
