@@ -1,14 +1,17 @@
 import { type Letter, LETTERS } from "./benchmarks/benchmark.ts";
+import type { TurnEncoder } from "../data/instructions/encode.ts";
 import type { Encoder } from "../data/tokenizer/encoder.ts";
 import type { ChatMessage } from "../model/tokenizer/chat-template.ts";
 import type { Decoding } from "./protocols/protocol.ts";
 
 /** Gives the ids of what a model is asked. */
-export interface PromptEncoder extends Encoder {
+export interface PromptEncoder extends Encoder, TurnEncoder {
   /** The ids of a text that is to be continued, with what the tokenizer puts before it. */
   encodePrompt(text: string): number[];
   /** The ids of a chat up to the answer, by the model's own template. */
   encodeChat(messages: readonly ChatMessage[]): number[];
+  /** Whether the template takes a system message. */
+  readonly takesSystem: boolean;
 }
 
 /** What an evaluation needs of a model. */
@@ -67,6 +70,12 @@ export function alwaysLetter(letter: Letter): Answerer {
       encode: lastLetterApart,
       encodePrompt: lastLetterApart,
       encodeChat: (messages) => lastLetterApart(messages.at(-1)!.content),
+      encodeTurns: ({ turns }) =>
+        turns.map(({ question, answer }) => ({
+          prompt: lastLetterApart(question),
+          answer: lastLetterApart(answer),
+        })),
+      takesSystem: true,
     },
     contextLength: Infinity,
     tokensAtOnce: Infinity,

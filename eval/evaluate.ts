@@ -4,8 +4,8 @@ import { inBatches } from "../model/inference/batches.ts";
 import type { Answer } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
 import { type Benchmark, type Letter, LETTERS, type Question } from "./benchmarks/benchmark.ts";
-import { buildPrompt, letterIds, type QuestionPrompt } from "./prompt.ts";
-import type { PromptFormat } from "./protocols/protocol.ts";
+import { buildPrompt, letterChoices, type QuestionPrompt } from "./prompt.ts";
+import type { GeneratedAnswer, PromptFormat } from "./protocols/protocol.ts";
 
 /** The questions of an evaluation, and how they are asked. */
 export interface Evaluation {
@@ -41,10 +41,19 @@ export async function* evaluate(
   answerer: Answerer,
   { rank, size }: { rank: number; size: number } = { rank: 0, size: 1 },
 ): AsyncGenerator<Answer[]> {
-  const answer = answererOf(evaluation, answerer);
+  const { format, seed } = evaluation;
+  let answer: AnswerBatch;
+  let opening: readonly number[] = [];
+  if (format.answer.kind === "generated") {
+    answer = writerOf(format.answer, seed, answerer);
+  } else {
+    const letters = letterChoices(format.answer, answerer.encoder);
+    answer = chooserOf(letters.ids, answerer);
+    opening = letters.opening;
+  }
   let before: Promise<Answer[]> | undefined;
   let number = 0;
-  for (const batch of batches(evaluation, answerer)) {
+  for (const batch of batches(evaluation, answerer, opening)) {
     if (number++ % size !== rank) continue;
     const answers = answer(batch);
     // Until its turn to be awaited, in which it will be thrown
@@ -57,10 +66,14 @@ export async function* evaluate(
 }
 
 /** The questions in order, as many at a time as are asked for or suit the model. */
-function* batches(evaluation: Evaluation, answerer: Answerer): Generator<Asked[]> {
+function* batches(
+  evaluation: Evaluation,
+  answerer: Answerer,
+  opening: readonly number[],
+): Generator<Asked[]> {
   const { format, questions, batch } = evaluation;
   const { tokensAtOnce, textsAtOnce } = answerer;
-  const scoresLetters = format.answer.kind === "letters";
+  const scoresLetters = format.answer.kind !== "generated";
   const sharesPrefixes = scoresLetters && answerer.sharesPrefixes;
   const limits = {
     sequences: batch ?? (scoresLetters ? Infinity : textsAtOnce),
@@ -69,7 +82,7 @@ function* batches(evaluation: Evaluation, answerer: Answerer): Generator<Asked[]
   };
   // Only questions of one subject have the same shots before them.
   for (const run of sharesPrefixes ? bySubject(questions) : [questions]) {
-    const asked = run.values().map((question) => ask(evaluation, question, answerer));
+    const asked = run.values().map((question) => ask(evaluation, question, answerer, opening));
     yield* inBatches(asked, ({ prompt }) => prompt.ids, limits);
   }
 }
@@ -88,36 +101,48 @@ function ask(
   { benchmark, format, shots }: Evaluation,
   question: Question,
   answerer: Answerer,
+  opening: readonly number[],
 ): Asked {
   const subject = benchmark.subjects.find(({ handle }) => handle === question.subject)!;
   const examples = shots.get(question.subject) ?? [];
   const { encoder, contextLength } = answerer;
-  const prompt = buildPrompt(format, subject, examples, question, encoder, contextLength);
+  const prompt = buildPrompt(
+    format,
+    subject,
+    examples,
+    question,
+    encoder,
+    contextLength,
+    opening,
+  );
   return { question, prompt };
 }
 
-/** How one batch is answered in the evaluation's prompt format. */
-function answererOf(
-  { format: { answer }, seed }: Evaluation,
+/** How one batch is answered. */
+type AnswerBatch = (asked: Asked[]) => Promise<Answer[]>;
+
+/** Answers with the letter of the highest score. */
+function chooserOf(letterIds: readonly number[], answerer: Answerer): AnswerBatch {
+  return async (asked) => {
+    const prompts = asked.map(({ prompt }) => prompt.ids);
+    const scores = await answerer.letterScores(prompts, [...letterIds]);
+    return asked.map((each, i) => ({ ...outcome(each), ...fromScores(scores[i], each.question) }));
+  };
+}
+
+/** Answers with the letter that is found in what the model writes. */
+function writerOf(
+  { decoding, extract }: GeneratedAnswer,
+  seed: number,
   answerer: Answerer,
-): (asked: Asked[]) => Promise<Answer[]> {
-  if (answer.kind === "letters") {
-    const ids = letterIds(answer, answerer.encoder);
-    return async (asked) => {
-      const scores = await answerer.letterScores(asked.map(({ prompt }) => prompt.ids), ids);
-      return asked.map((each, i) => ({
-        ...outcome(each),
-        ...fromScores(scores[i], each.question),
-      }));
-    };
-  }
+): AnswerBatch {
   return async (asked) => {
     const seeds = asked.map(({ question }) => questionSeed(seed, question));
     const prompts = asked.map(({ prompt }) => prompt.ids);
-    const written = await answerer.generate(prompts, answer.decoding, seeds);
+    const written = await answerer.generate(prompts, decoding, seeds);
     return asked.map((each, i) => {
       const guess = () => LETTERS[new Random(seeds[i]).below(LETTERS.length)];
-      const prediction = answer.extract(written[i], each.question, each.prompt.text, guess);
+      const prediction = extract(written[i], each.question, each.prompt.text, guess);
       return { ...outcome(each), ...(prediction && { prediction }), written: written[i] };
     });
   };

@@ -72,7 +72,7 @@ export type {
   TooLong,
 } from "./protocols/protocol.ts";
 export { PROTOCOL_NAMES, protocolNamed } from "./protocols/protocols.ts";
-export { buildPrompt, letterIds, promptText, type QuestionPrompt } from "./prompt.ts";
+export { buildPrompt, letterChoices, promptText, type QuestionPrompt } from "./prompt.ts";
 
 // Scores and tables.
 export {

@@ -4,7 +4,9 @@ import type { Encoder } from "../data/tokenizer/encoder.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import type { PromptEncoder } from "./answerer.ts";
 import { LETTERS, type Question, type Subject } from "./benchmarks/benchmark.ts";
-import type { LetterAnswer, PromptFormat } from "./protocols/protocol.ts";
+import type { LetterAnswer, LetterTurn, PromptFormat } from "./protocols/protocol.ts";
+import { type AnswerChoices, answerChoices } from "../model/tokenizer/answer-choices.ts";
+import type { ChatMessage } from "../model/tokenizer/chat-template.ts";
 
 /** A question as the model gets it. */
 export interface QuestionPrompt {
@@ -22,6 +24,7 @@ export interface QuestionPrompt {
  * The prompt of one question.
  *
  * @param shots examples in order; as many are used as fit
+ * @param opening what is before every answer: see {@linkcode letterChoices}
  * @param contextLength the most tokens of the prompt and its answer together
  */
 export function buildPrompt(
@@ -31,15 +34,16 @@ export function buildPrompt(
   question: Question,
   encoder: PromptEncoder,
   contextLength: number,
+  opening: readonly number[] = [],
 ): QuestionPrompt {
   // A generated answer gets what the prompt leaves, at least one token.
-  const room = format.answer.kind === "generated" ? contextLength - 1 : contextLength;
+  const room = contextLength - (format.answer.kind === "generated" ? 1 : opening.length);
   const most = Math.min(format.tooLong.most, room);
   const draft = format.tooLong.how === "dropLongest"
     ? withoutLongestShots(format, subject, shots, question, encoder, most)
     : withoutLastShots(format, subject, shots, question, encoder, most);
   const cut = Math.max(0, draft.ids.length - room);
-  return { ...draft, ids: draft.ids.slice(cut), cut };
+  return { ...draft, ids: [...draft.ids.slice(cut), ...opening], cut };
 }
 
 /** The words of a prompt: the subject's header, the examples and the question. */
@@ -53,11 +57,20 @@ export function promptText(
 }
 
 /**
- * The token ids of the four letters [4], as the next token after a prompt.
+ * The tokens of the four letters, as the next token after a prompt.
  *
  * @throws {UserError} when a letter is not exactly one token
  */
-export function letterIds(answer: LetterAnswer, encoder: Encoder): number[] {
+export function letterChoices(
+  answer: LetterAnswer | LetterTurn,
+  encoder: PromptEncoder,
+): AnswerChoices {
+  return answer.kind === "letterTurn"
+    ? answerChoices(encoder, LETTERS)
+    : { opening: [], ids: letterIds(answer, encoder) };
+}
+
+function letterIds(answer: LetterAnswer, encoder: Encoder): number[] {
   const cue = encoder.encode(answer.cue);
   return LETTERS.map((letter) => {
     const whole = encoder.encode(answer.cue + answer.before + letter);
@@ -107,7 +120,7 @@ function withoutLongestShots(
   encoder: PromptEncoder,
   most: number,
 ): Draft {
-  const count = (text: string) => encoder.encode(text).length;
+  const count = (text: string) => encoder.encodePrompt(text).length;
   const [header, end] = [format.header(subject), format.question(question)];
   const room = most - count(header) - count(end);
   const write = (kept: string[]): Draft => {
@@ -126,5 +139,8 @@ function withoutLongestShots(
 
 function encodePrompt(format: PromptFormat, text: string, encoder: PromptEncoder): number[] {
   if (!format.chat) return encoder.encodePrompt(text);
-  return encoder.encodeChat([{ role: "user", content: text }]);
+  const messages: ChatMessage[] = [{ role: "user", content: text }];
+  const { system } = format;
+  if (system === undefined || !encoder.takesSystem) return encoder.encodeChat(messages);
+  return encoder.encodeChat([{ role: "system", content: system }, ...messages]);
 }

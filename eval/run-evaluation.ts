@@ -65,8 +65,11 @@ export async function runEvaluation(
     question,
     answer: answers.get(keyOf(question))!,
   }));
-  const { name: model, precision } = answerer;
+  const { name: model, precision, encoder } = answerer;
   const results: Results = { ...summary(settings, exam, answered), model, precision, ...asking };
+  if (exam.format.system !== undefined && !encoder.takesSystem) {
+    results.problems.push("the system message, which the model's chat template does not take");
+  }
   await writeResults(settings.out, results, exam.benchmark, answered);
   return results;
 }

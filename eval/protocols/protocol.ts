@@ -22,10 +22,12 @@ export interface PromptFormat {
   question(question: Question): string;
   /** Whether all of it is one user turn of a chat. */
   chat: boolean;
+  /** The system message of the chat, where the source gives one. */
+  system?: string;
   /** What is left out when the prompt is too long. */
   tooLong: TooLong;
   /** How the answer is given. */
-  answer: LetterAnswer | GeneratedAnswer;
+  answer: LetterAnswer | LetterTurn | GeneratedAnswer;
 }
 
 /**
@@ -38,7 +40,7 @@ export type TooLong = { most: number; how: "dropLast" | "dropLongest" | "cut" };
 
 /** The answer is the letter with the highest score as the next token. */
 export interface LetterAnswer {
-  /** Tells this way from the other. */
+  /** Tells this way from the others. */
   kind: "letters";
   /**
    * The end of the prompt; a letter's token is the one that `cue + before + letter` adds to `cue`.
@@ -48,9 +50,15 @@ export interface LetterAnswer {
   before: "" | " ";
 }
 
+/** The answer is the letter with the highest score as the assistant's turn of a chat. */
+export interface LetterTurn {
+  /** Tells this way from the others. */
+  kind: "letterTurn";
+}
+
 /** The answer is a letter in the text that the model writes. */
 export interface GeneratedAnswer {
-  /** Tells this way from the other. */
+  /** Tells this way from the others. */
   kind: "generated";
   /** How the model writes. */
   decoding: Decoding;
@@ -78,6 +86,9 @@ export interface Decoding {
   /** Hugging Face's penalty of tokens that are in the text already; 1 is none. */
   repetitionPenalty: number;
 }
+
+/** The system message that Steel-LLM's scripts give. */
+export const STEEL_SYSTEM = "You are a helpful assistant.";
 
 export const GREEDY = { temperature: 0, topP: 1, repetitionPenalty: 1 };
 

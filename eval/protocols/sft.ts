@@ -1,7 +1,7 @@
 /**
  * Exam questions as supervised fine-tuning puts them (`data/instructions/exam.ts`, after the exams
  * in Steel-LLM's own mixture): no shots, one chat turn that asks for the answer alone, and the
- * letter with the highest logit as the answer's first token.
+ * letter with the highest logit where the chat template has the answer.
  */
 
 import { examPrompt } from "../../data/instructions/exam.ts";
@@ -23,5 +23,5 @@ const format: PromptFormat = {
     examPrompt({ kind: "单选题", question: text, options: Object.values(options) }, "answer"),
   chat: true,
   tooLong: { most: Infinity, how: "cut" },
-  answer: { kind: "letters", cue: "<|im_start|>assistant\n", before: "" },
+  answer: { kind: "letterTurn" },
 };

@@ -9,7 +9,7 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Benchmark, isLetter } from "../benchmarks/benchmark.ts";
 import { official } from "./official.ts";
-import { optionLines, type PromptFormat } from "./protocol.ts";
+import { optionLines, type PromptFormat, STEEL_SYSTEM } from "./protocol.ts";
 import { PUBLISHED_SAMPLING } from "./steel-chat.ts";
 
 export function steelBase(benchmark: Benchmark, chainOfThought: boolean): PromptFormat {
@@ -35,6 +35,7 @@ const ceval: PromptFormat = {
   question: (question) =>
     `以下是一道单项选择题，请直接给出答案。${question.text}${optionLines(question)}\n答案：`,
   chat: true,
+  system: STEEL_SYSTEM,
   tooLong: { most: Infinity, how: "cut" },
   answer: {
     kind: "generated",

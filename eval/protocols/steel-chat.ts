@@ -12,7 +12,7 @@ import type { Benchmark, Question } from "../benchmarks/benchmark.ts";
 import { letterOfCevalAnswer } from "../extraction/ceval-answer.ts";
 import { letterOfCmmluAnswer } from "../extraction/cmmlu-answer.ts";
 import { letterOfMmluAnswer } from "../extraction/mmlu-answer.ts";
-import { GREEDY, optionLines, type PromptFormat } from "./protocol.ts";
+import { GREEDY, optionLines, type PromptFormat, STEEL_SYSTEM } from "./protocol.ts";
 
 /** The checkpoint's `generation_config.json`, at the scripts' temperature: greedy but for ties. */
 export const PUBLISHED_SAMPLING = { temperature: 0.001, topP: 0.8, repetitionPenalty: 1.1 };
@@ -36,6 +36,7 @@ const ceval: PromptFormat = {
   shot: () => "",
   question: (question) => framed(questionAndOptions(question).replaceAll("____。", "( )")),
   chat: true,
+  system: STEEL_SYSTEM,
   tooLong: { most: Infinity, how: "cut" },
   answer: {
     kind: "generated",

@@ -37,6 +37,7 @@ function renderMessage({ role, content }: { role: string; content: string }): st
  * the model stops at the mark and never has to write it.
  */
 export const chatMl: ChatTemplate = {
+  takesSystem: true,
   render: renderChat,
   encodeTurns: ({ system, turns }, encoder) =>
     turns.map(({ question, answer }: Turn, turn) => ({

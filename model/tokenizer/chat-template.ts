@@ -14,6 +14,8 @@ export interface ChatMessage {
 export interface ChatTemplate {
   /** The id of the token that ends an answer, if one does. */
   readonly endOfTurn?: number;
+  /** Whether a chat may begin with a system message. */
+  readonly takesSystem: boolean;
   /**
    * A chat as text.
    *

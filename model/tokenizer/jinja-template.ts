@@ -35,6 +35,7 @@ export function templateText({ config, chatTemplate }: TokenizerFiles): string |
  */
 export class JinjaTemplate implements ChatTemplate {
   readonly endOfTurn?: number;
+  readonly takesSystem: boolean;
   readonly #template: Template;
   /** What transformers gives templates beside the messages: special tokens by name. */
   readonly #names: Record<string, unknown>;
@@ -55,7 +56,13 @@ export class JinjaTemplate implements ChatTemplate {
     this.#end = end === undefined ? undefined : tokens.find(end);
     const added = [...tokens.added.values()];
     this.#special = added.filter(({ special }) => special).map(({ content }) => content);
-    const mark = this.#markOfAnswers();
+    const [system, question, answer]: ChatMessage[] = [
+      { role: "system", content: "system" },
+      { role: "user", content: "question" },
+      { role: "assistant", content: "answer" },
+    ];
+    this.takesSystem = this.#rendered([system, question]) !== undefined;
+    const mark = this.#markBehind(answer.content, this.#rendered([question, answer]));
     this.endOfTurn = mark === undefined ? undefined : tokens.find(mark);
   }
 
@@ -131,20 +138,19 @@ export class JinjaTemplate implements ChatTemplate {
     return found[0] && { token: found[0].token, end: found[0].at + found[0].token.length };
   }
 
-  /** The special token that ends answers. */
-  #markOfAnswers(): string | undefined {
-    const [question, answer] = ["question", "answer"];
-    let text: string;
+  /** The first special token behind an answer in a text. */
+  #markBehind(answer: string, text: string | undefined): string | undefined {
+    if (text === undefined) return undefined; // what the template refuses is said to the one who chats
+    return this.#firstSpecial(text, text.lastIndexOf(answer) + answer.length, text.length)?.token;
+  }
+
+  /** A chat as text; undefined if the template does not take it. */
+  #rendered(messages: readonly ChatMessage[]): string | undefined {
     try {
-      text = this.render([{ role: "user", content: question }, {
-        role: "assistant",
-        content: answer,
-      }]);
+      return this.render(messages);
     } catch {
-      return undefined; // said to the one who chats
+      return undefined;
     }
-    const behind = text.indexOf(answer, text.indexOf(question)) + answer.length;
-    return this.#firstSpecial(text, behind, text.length)?.token;
   }
 }
 

@@ -157,6 +157,11 @@ export class Tokenizer implements Encoder, TurnEncoder {
     return this.encode(this.#chatTemplate.render(messages, { addGenerationPrompt: true }));
   }
 
+  /** Whether the chat template takes a system message. @throws UserError if there is no template */
+  get takesSystem(): boolean {
+    return this.#chatTemplate.takesSystem;
+  }
+
   /**
    * The prompts and answers of a conversation, by the checkpoint's own template.
    *

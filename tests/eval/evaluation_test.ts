@@ -32,6 +32,9 @@ function fakeModel(options: { failAfter?: number } = {}) {
       encode,
       encodePrompt: encode,
       encodeChat: (messages) => encode(messages.map(({ content }) => content).join("\n")),
+      encodeTurns: ({ turns }) =>
+        turns.map(({ question, answer }) => ({ prompt: encode(question), answer: encode(answer) })),
+      takesSystem: true,
     },
     contextLength: 4096,
     tokensAtOnce: 4096,

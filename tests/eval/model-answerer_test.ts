@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
 import { modelAnswerer } from "../../eval/model-answerer.ts";
-import { letterIds } from "../../eval/prompt.ts";
+import { letterChoices } from "../../eval/prompt.ts";
+import type { LetterAnswer } from "../../eval/protocols/protocol.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";
@@ -48,7 +49,8 @@ for (const feedForward of ["softmoe_v3", "raw"] as const) {
   Deno.test(`${feedForward}: a batch answers as each prompt would alone`, async () => {
     const answerer = modelAnswerer(await randomModel(feedForward), "random");
     const prompts = PROMPTS.map((prompt) => answerer.encoder.encode(prompt));
-    const letters = letterIds({ kind: "letters", cue: "答案：", before: "" }, answerer.encoder);
+    const answer: LetterAnswer = { kind: "letters", cue: "答案：", before: "" };
+    const letters = [...letterChoices(answer, answerer.encoder).ids];
     const scores = await answerer.letterScores(prompts, letters);
     const decoding = { maxNewTokens: 3, temperature: 1, topP: 0.9, repetitionPenalty: 1.1 };
     const seeds = [1, 2, 3, 4, 5];

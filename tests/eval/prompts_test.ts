@@ -6,13 +6,12 @@ import { ceval } from "../../eval/benchmarks/ceval.ts";
 import { cmmlu } from "../../eval/benchmarks/cmmlu.ts";
 import { mmlu } from "../../eval/benchmarks/mmlu.ts";
 import type { PromptEncoder } from "../../eval/answerer.ts";
-import { buildPrompt, letterIds } from "../../eval/prompt.ts";
-import type { LetterAnswer } from "../../eval/protocols/protocol.ts";
+import { buildPrompt, letterChoices } from "../../eval/prompt.ts";
+import type { LetterAnswer, LetterTurn } from "../../eval/protocols/protocol.ts";
 import { protocolNamed } from "../../eval/protocols/protocols.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
-import { renderChat } from "../../model/tokenizer/chat-ml.ts";
-import type { Encoder } from "../../data/tokenizer/encoder.ts";
+import { chatMl, renderChat } from "../../model/tokenizer/chat-ml.ts";
 
 const tokenizer = await qwenTokenizer();
 
@@ -374,7 +373,10 @@ Deno.test("token ids of headers, cues and letters", () => {
   for (const [text, ids] of fixtures) assertEquals(tokenizer.encode(text), ids, text);
 
   const ids = (benchmark: Benchmark, protocol: string) =>
-    letterIds(protocolNamed(protocol)(benchmark, false).answer as LetterAnswer, tokenizer);
+    letterChoices(
+      protocolNamed(protocol)(benchmark, false).answer as LetterAnswer | LetterTurn,
+      tokenizer,
+    ).ids;
   const [bare, spaced] = [[32, 33, 34, 35], [362, 425, 356, 422]];
   assertEquals([ceval, cmmlu, mmlu].map((b) => ids(b, "official")), [bare, bare, spaced]);
   assertEquals([ceval, cmmlu, mmlu].map((b) => ids(b, "harness")), [spaced, spaced, spaced]);
@@ -387,6 +389,8 @@ const characters: PromptEncoder = {
   encode,
   encodePrompt: encode,
   encodeChat: (messages) => encode(renderChat(messages, { addGenerationPrompt: true })),
+  encodeTurns: (conversation) => chatMl.encodeTurns(conversation, { encode }),
+  takesSystem: true,
 };
 
 Deno.test("shots give way as each source drops them", () => {
@@ -456,19 +460,27 @@ Deno.test("shots give way as each source drops them", () => {
 });
 
 Deno.test("letters that are more than one token are refused", () => {
-  const bytes: Encoder = { encode: (text) => [...new TextEncoder().encode(text)] };
+  const bytes: PromptEncoder = {
+    ...characters,
+    encode: (text) => [...new TextEncoder().encode(text)],
+  };
   const answer: LetterAnswer = { kind: "letters", cue: "\nAnswer:", before: " " };
-  assertEquals(letterIds({ ...answer, before: "" }, bytes), [65, 66, 67, 68]);
+  assertEquals(letterChoices({ ...answer, before: "" }, bytes).ids, [65, 66, 67, 68]);
   assertThrows(
-    () => letterIds(answer, bytes),
+    () => letterChoices(answer, bytes),
     UserError,
     'writes " A" after "\\nAnswer:" as 2 tokens',
   );
   // Beside a letter, the cue's own last character becomes another token.
-  const merging: Encoder = {
+  const merging: PromptEncoder = {
+    ...characters,
     encode: (text) => bytes.encode(text.replace(/:([A-D])$/, ";$1")),
   };
-  assertThrows(() => letterIds({ ...answer, before: "" }, merging), UserError, "as a part of it");
+  assertThrows(
+    () => letterChoices({ ...answer, before: "" }, merging),
+    UserError,
+    "as a part of it",
+  );
 });
 
 Deno.test("text is drawn as each script draws it", () => {

@@ -1,5 +1,6 @@
 import type { PoemQuestion } from "../../data/exam/poem-questions.ts";
 import { examPrompt } from "../../data/instructions/exam.ts";
+import { answerChoices } from "../../model/tokenizer/answer-choices.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 
 /** How a model did in an exam. */
@@ -16,11 +17,12 @@ export async function examAccuracy(
   questions: readonly PoemQuestion[],
 ): Promise<ExamAccuracy> {
   const { tokenizer } = model;
-  const letters = ["A", "B", "C", "D"].map((letter) => tokenizer.encode(letter).at(-1)!);
-  const prompts = questions.map(({ exam }) =>
-    tokenizer.encodeChat([{ role: "user", content: examPrompt(exam, "answer") }])
-  );
-  const logits = await model.choiceLogits(prompts, letters);
+  const { opening, ids } = answerChoices(tokenizer, ["A", "B", "C", "D"]);
+  const prompts = questions.map(({ exam }) => [
+    ...tokenizer.encodeChat([{ role: "user", content: examPrompt(exam, "answer") }]),
+    ...opening,
+  ]);
+  const logits = await model.choiceLogits(prompts, ids);
   const results = questions.map(({ kind, exam }, i) => {
     const best = logits[i].indexOf(Math.max(...logits[i]));
     return { kind, right: "ABCD"[best] === exam.answer };
