@@ -8,7 +8,7 @@ import { stageDamaged } from "./stage.ts";
 import { copyFolder, filesBelow } from "./tree.ts";
 
 /** Seconds of waiting for a process that computes nothing: those of computing are counted by itself. */
-const LONGEST_WAIT = 120;
+const LONGEST_WAIT = 600;
 
 /** Of so many tries, one is put to the command line too. */
 const SAMPLED = 25;
