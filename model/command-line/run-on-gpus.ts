@@ -34,6 +34,10 @@ export interface CommandRanks {
  */
 export async function runOnGpus(command: (ranks: CommandRanks) => Promise<void>): Promise<void> {
   await runCommand(async () => {
+    // mpirun starts any program: nothing may start it that was not asked to.
+    if (takeGpus(Deno.args).gpus === undefined) {
+      await Deno.permissions.revoke({ name: "run", command: "/usr/bin/mpirun" });
+    }
     const started = startedRank();
     if (started) return await runAsRank(started, command);
     await command(onOneProcess);
