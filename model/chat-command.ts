@@ -25,8 +25,9 @@ Examples:
   deno task chat --model runs/dpo --temperature=0 --system "You answer in one sentence."
 
 Options, with defaults in brackets:
-  --model DIR              folder of a checkpoint, or of a run for its newest one
+  --model DIR              folder of a checkpoint or of an adapter, or of a run for its newest one
                            [the newest fine-tuned run in runs/]
+  --adapter DIR            folder of an adapter (LoRA) for that checkpoint
   --system TEXT            system message [You are a helpful assistant.]
   --help                   show this text
 
@@ -43,7 +44,7 @@ In the chat:
 
 await runCommand(async () => {
   const flags = parseArgs(commandArguments(), {
-    string: ["model", "system", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
+    string: ["model", "adapter", "system", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
     boolean: ["help"],
     unknown: (name: string) => {
       throw new UserError(`Unknown argument ${JSON.stringify(name)}; --help lists all.`);
@@ -54,7 +55,8 @@ await runCommand(async () => {
   const device = deviceOptions(flags);
   await installMissingDriver();
   const dir = flags.model || await newestRun("fine-tuned");
-  const model = await loadModel(dir, { ...device, onMessage: console.error });
+  const { adapter } = flags;
+  const model = await loadModel(dir, { ...device, adapter, onMessage: console.error });
   console.error(`This is ${await modelInWords(dir)}. ${TALK_COMMANDS}`);
   const prompt = process.stdin.isTTY ? "> " : "";
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt });

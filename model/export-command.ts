@@ -19,11 +19,14 @@ Usage:
 Examples:
   deno task export
   deno task export --model runs/pretrain --output steel-tang --dtype bf16
+  deno task export --model runs/sft --merge --output steel-chat
   deno task export --model runs/pretrain --check
 
 Options, with defaults in brackets:
-  --model DIR              folder of a checkpoint, or of a run for its newest one
+  --model DIR              folder of a checkpoint or of an adapter, or of a run for its newest one
                            [the newest run in runs/]
+  --adapter DIR            folder of an adapter (LoRA) for that checkpoint
+  --merge                  fold the adapter into the weights of its model
   --output DIR             folder to write; it must not exist yet [NAME-model, of the run NAME]
   --check                  write nothing: read every file of the checkpoint and compare it with its
                            checksum
@@ -34,8 +37,8 @@ const DTYPES = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
 await runCommand(async () => {
   const flags = parseArgs(commandArguments(), {
-    string: ["model", "output", "dtype"],
-    boolean: ["help", "check"],
+    string: ["model", "adapter", "output", "dtype"],
+    boolean: ["help", "check", "merge"],
     default: { dtype: "f32" },
     unknown: (name: string) => {
       throw new UserError(`Unknown argument ${JSON.stringify(name)}; --help lists all.`);
@@ -43,7 +46,9 @@ await runCommand(async () => {
   });
   if (flags.help) return console.log(HELP);
   if (flags.check) {
-    if (flags.output) throw new UserError("--check writes nothing: leave --output out");
+    for (const name of ["output", "adapter", "merge"] as const) {
+      if (flags[name]) throw new UserError(`--check writes nothing: leave --${name} out`);
+    }
     return await checkFiles(flags.model || await newestRun("any"));
   }
   if (!Object.hasOwn(DTYPES, flags.dtype)) {
@@ -51,7 +56,8 @@ await runCommand(async () => {
   }
   const dir = flags.model || await newestRun("any");
   const output = flags.output || `${basename(dir)}-model`;
-  await exportModel(dir, output, DTYPES[flags.dtype as keyof typeof DTYPES]);
+  const dtype = DTYPES[flags.dtype as keyof typeof DTYPES];
+  await exportModel(dir, output, { dtype, adapter: flags.adapter, merge: flags.merge });
   console.log(`${await modelInWords(dir)}: written to ${output}`);
   console.log(next("generate", "--model", output, "--prompt", "明月"));
 });

@@ -24,8 +24,9 @@ Examples:
   deno task generate --model runs/pretrain --prompt "春日" --temperature=0 --max-tokens=64
 
 Options, with defaults in brackets:
-  --model DIR              folder of a checkpoint, or of a run for its newest one
+  --model DIR              folder of a checkpoint or of an adapter, or of a run for its newest one
                            [the newest run in runs/]
+  --adapter DIR            folder of an adapter (LoRA) for that checkpoint
   --prompt TEXT            text to continue [none: a document from its beginning]
   --help                   show this text
 
@@ -35,7 +36,7 @@ ${DEVICE_HELP}`;
 
 await runCommand(async () => {
   const flags = parseArgs(commandArguments(), {
-    string: ["model", "prompt", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
+    string: ["model", "adapter", "prompt", ...SAMPLING_FLAGS, ...DEVICE_FLAGS],
     boolean: ["help"],
     unknown: (name: string) => {
       if (name === "") return; // the text of --prompt ""
@@ -51,7 +52,8 @@ await runCommand(async () => {
   await installMissingDriver();
   const dir = flags.model || await newestRun("any");
   if (!flags.model) console.error(`The model: ${await modelInWords(dir)}`);
-  const model = await loadModel(dir, { ...device, onMessage: console.error });
+  const { adapter } = flags;
+  const model = await loadModel(dir, { ...device, adapter, onMessage: console.error });
   if (flags.prompt === undefined) {
     console.error('Without --prompt "TEXT", the model writes a document from its beginning.');
   }

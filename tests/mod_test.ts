@@ -46,7 +46,7 @@ Deno.test("train, load, ask, export and load again, through mod.ts", () =>
       (await Array.fromAsync(model.generate(model.tokenizer.encode(chat), options))).length > 0,
     );
 
-    await exportModel(checkpoint, `${dir}/exported`, "BF16");
+    await exportModel(checkpoint, `${dir}/exported`, { dtype: "BF16" });
     using exported = await openCheckpoint(`${dir}/exported`);
     assertEquals(exported.config.vocabSize, 151936);
     trained!.close();

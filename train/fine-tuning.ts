@@ -10,6 +10,7 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { hasChecksums, withoutChecksums } from "../model/host/checksums.ts";
 import { EXAMPLES_FILE } from "../model/host/run-folder.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
+import { initialValues } from "../model/network/initialization.ts";
 import { Parameters } from "../model/network/parameters.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
 import {
@@ -23,6 +24,7 @@ import {
 } from "./batches/example-batches.ts";
 import { digestOf } from "./batches/examples-digest.ts";
 import { roomFor } from "./batches/micro-batch-room.ts";
+import { newAdapter } from "./lora.ts";
 import { type Base, openBase } from "./run/base.ts";
 import { type ExamAccuracy, examAccuracy } from "./run/exam-accuracy.ts";
 import { addFacts } from "./run/run-facts.ts";
@@ -100,6 +102,7 @@ async function runOn(
   const { checkpoint, tokenizer } = base;
   const say = (text: string) => options.onMessage?.(text);
   if (!await hasChecksums(checkpoint.files)) say(withoutChecksums(checkpoint.dir));
+  const adapter = newAdapter(checkpoint.config, settings.lora, base.path);
   await keepSettings(run.dir, settings, begun !== undefined);
   const examples = await stage.read(base, say);
   const digest = digestOf(examples.items);
@@ -107,11 +110,16 @@ async function runOn(
   say(describeExamples(examples, stage.unit));
   await keepShares(run.dir, examples);
 
-  const parameters = new Parameters(checkpoint.config, train.precision === "mixed");
+  const mixed = train.precision === "mixed";
+  const parameters = new Parameters(checkpoint.config, mixed, adapter?.adaptation);
   const model = new LanguageModel(gpu, parameters, { tokenizer, ownsGpu: !options.gpu });
   using unfinished = new DisposableStack();
   unfinished.defer(() => model.close());
   await parameters.load(gpu, ({ name }) => checkpoint.readFloat32(name));
+  if (adapter) {
+    // Without effect yet: the model as it starts is the base, which is also DPO's reference.
+    await parameters.loadUpdates(gpu, (part, index) => initialValues(part, data.seed, index));
+  }
   const before = learnsEmbedded(data) ? await embeddedAccuracy(model) : undefined;
   if (before) say(`Held-out exam before: ${before.text}`);
   const room = roomFor(examples.items, train, data.seed);
@@ -139,7 +147,7 @@ async function runOn(
     room,
     training: { ...train, steps, warmupSteps: Math.round(train.warmupShare * steps) },
     heldOut: packed([...each(heldOut)], room),
-    files: await filesToKeep(base),
+    files: { ...await filesToKeep(base), ...adapter?.files },
     examBefore: before?.share,
     pictures: stage.pictures,
   }, options);

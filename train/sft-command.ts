@@ -36,6 +36,13 @@ await runOnGpus(async (commandRanks) => {
   }
   model.close();
   const { dir } = settings.run;
+  if (settings.lora.rank > 0) {
+    console.log(
+      `\nThe adapter is in ${dir}. ${next("chat", "--model", dir)}` +
+        `, or ${taskCommand(["export", "--merge", "--model", dir])}`,
+    );
+    return;
+  }
   console.log(
     `\nThe model is in ${dir}. ` +
       next("dpo", ...(dir === "runs/sft" ? [] : [`--model.path=${dir}`, `--run.dir=${dir}-dpo`])) +

@@ -4,18 +4,28 @@ import { exists } from "../../data/files/exists.ts";
 import { formatJson } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { GENERATION_CONFIG_FILE } from "../checkpoint/generation-config.ts";
 import type { FloatDtype } from "../checkpoint/safetensors-header.ts";
+import { modelTokenizer } from "../inference/load-checkpoint.ts";
 import { configToJson } from "../network/config.ts";
-import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Vocabulary, VOCABULARY_FILE } from "../tokenizer/vocabulary.ts";
 import { qwenTokenizer } from "./load-tokenizer.ts";
-import { openCheckpoint } from "./open-checkpoint.ts";
+import { folded, type ReadParameter } from "./fold.ts";
+import { type OpenModel, openModel } from "./open-model.ts";
 import { type CheckpointContents, writeCheckpoint } from "./write-checkpoint.ts";
 
 const EMBEDDING = "model.embed_tokens.weight";
 const HEAD = "lm_head.weight";
+
+/** How a model is written. */
+export interface ExportOptions {
+  /** The type of its weights; F32 when left out. */
+  readonly dtype?: FloatDtype;
+  /** Folder of an adapter for the checkpoint. */
+  readonly adapter?: string;
+  /** Add the updates of an adapter to the weights; without this, an adapter is refused. */
+  readonly merge?: boolean;
+}
 
 /**
  * Writes a checkpoint for other programs: in Hugging Face's layout, in the type wanted, and with
@@ -24,36 +34,56 @@ const HEAD = "lm_head.weight";
  * A pruned model's rows return to their places in Qwen's vocabulary. The tokens it never saw get
  * rows that are never the likeliest, and `suppress_tokens` of `generation_config.json` lists them.
  *
- * @param dir folder of a checkpoint, or of a training run for its newest one
+ * @param dir folder of a checkpoint or of an adapter, or of a training run for its newest one
  * @param output a folder that does not exist yet
- * @throws UserError if `output` exists or is being written by another process, the disk is full or something is wrong with `dir`
+ * @throws UserError if `output` exists or is being written by another process, the disk is full,
+ *   something is wrong with `dir`, or `merge` is set without an adapter or missing with one
  */
 export async function exportModel(
   dir: string,
   output: string,
-  dtype: FloatDtype = "F32",
+  { dtype = "F32", adapter: adapterDir, merge = false }: ExportOptions = {},
 ): Promise<void> {
   await using _ = await Lock.beside(output);
   if (await exists(await currentFolder(output))) {
     throw new UserError(`${output}: this exists already; choose another folder or remove it`);
   }
-  using checkpoint = await openCheckpoint(dir);
+  using model = await openModel(dir, adapterDir);
+  requireMerge(model, merge);
+  const { checkpoint, adapter } = model;
+  const read: ReadParameter = adapter
+    ? folded(checkpoint, adapter)
+    : (name) => checkpoint.readFloat32(name);
   const text = await checkpoint.files.text(VOCABULARY_FILE);
-  const contents = text === undefined
-    ? await asItIs(checkpoint)
-    : await unpruned(checkpoint, Vocabulary.fromJson(text, pathIn(checkpoint, VOCABULARY_FILE)));
+  const contents = text === undefined ? await asItIs(model, read) : await unpruned(
+    model,
+    read,
+    Vocabulary.fromJson(text, pathIn(checkpoint, VOCABULARY_FILE)),
+  );
   await writeCheckpoint(output, { ...contents, dtype });
+}
+
+function requireMerge({ checkpoint, adapter }: OpenModel, merge: boolean): void {
+  if (merge && !adapter) {
+    throw new UserError(`${checkpoint.dir} is a whole model: there is no adapter to fold in`);
+  }
+  if (adapter && !merge) {
+    throw new UserError(
+      `${adapter.files.dir} is an adapter, which is in PEFT's format as it is; give --merge to write ` +
+        `its base model with the adapter folded in`,
+    );
+  }
 }
 
 type Contents = Omit<CheckpointContents, "dtype">;
 
-async function asItIs(checkpoint: Checkpoint): Promise<Contents> {
-  const { files, config } = checkpoint;
-  const tokenizer = await Tokenizer.read(files);
+async function asItIs(model: OpenModel, read: ReadParameter): Promise<Contents> {
+  const { files, config } = model.checkpoint;
+  const tokenizer = await modelTokenizer(model);
   const generation = await files.text(GENERATION_CONFIG_FILE);
   return {
     config,
-    tensors: (name) => checkpoint.readFloat32(name),
+    tensors: read,
     files: {
       ...tokenizer?.files(),
       ...generation !== undefined && { [GENERATION_CONFIG_FILE]: generation },
@@ -61,9 +91,13 @@ async function asItIs(checkpoint: Checkpoint): Promise<Contents> {
   };
 }
 
-async function unpruned(checkpoint: Checkpoint, vocabulary: Vocabulary): Promise<Contents> {
-  const { files, dir, config } = checkpoint;
-  const [pruned, qwen] = await Promise.all([Tokenizer.read(files), qwenTokenizer()]);
+async function unpruned(
+  model: OpenModel,
+  read: ReadParameter,
+  vocabulary: Vocabulary,
+): Promise<Contents> {
+  const { dir, config } = model.checkpoint;
+  const [pruned, qwen] = await Promise.all([modelTokenizer(model), qwenTokenizer()]);
   const expected = qwen.withVocabulary(vocabulary).files()["tokenizer.json"];
   if (pruned?.files()["tokenizer.json"] !== expected) {
     throw new UserError(
@@ -82,7 +116,7 @@ async function unpruned(checkpoint: Checkpoint, vocabulary: Vocabulary): Promise
   return {
     config: full,
     tensors: async (name) => {
-      const values = await checkpoint.readFloat32(name);
+      const values = await read(name);
       if (name !== EMBEDDING && name !== HEAD) return values;
       // Training adds rows that stand for no token, to fill whole vectors.
       const rows = values.subarray(0, vocabulary.size * width);

@@ -25,8 +25,7 @@ export async function loadCheckpoint(
     ownsGpu?: boolean;
   } = {},
 ): Promise<LanguageModel> {
-  const tokenizer = adapter && await Tokenizer.read(adapter.files) ||
-    await Tokenizer.read(checkpoint.files);
+  const tokenizer = await modelTokenizer({ checkpoint, adapter });
   const generation = await readGenerationConfig(checkpoint.files);
   const { config } = checkpoint;
   const mixed = isMixed(precision, gpu.capabilities);
@@ -39,4 +38,11 @@ export async function loadCheckpoint(
     throw error;
   }
   return new LanguageModel(gpu, parameters, { tokenizer, generation, ownsGpu });
+}
+
+/** The tokenizer of a model: that of its adapter, if the adapter's folder holds one. */
+export async function modelTokenizer(
+  { checkpoint, adapter }: { checkpoint: Checkpoint; adapter?: Adapter },
+): Promise<Tokenizer | undefined> {
+  return adapter && await Tokenizer.read(adapter.files) || await Tokenizer.read(checkpoint.files);
 }

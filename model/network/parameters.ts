@@ -81,6 +81,14 @@ export class Parameters {
     return this.tensors.reduce((sum, tensor) => sum + tensor.size, 0);
   }
 
+  /** Such as `1,382,020 parameters`, or `8,192 trained parameters beside 1,382,020 frozen ones`. */
+  get summary(): string {
+    const count = this.count.toLocaleString("en");
+    if (!this.adaptation) return `${count} parameters`;
+    const frozen = this.#tensors.reduce((sum, tensor) => sum + tensor.size, 0);
+    return `${count} trained parameters beside ${frozen.toLocaleString("en")} frozen ones`;
+  }
+
   /** Every published parameter, in Hugging Face's order. */
   get parts(): Part[] {
     return parameterShapes(this.config).map(({ name }) => this.#parts.get(name)!);

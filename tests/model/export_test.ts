@@ -57,8 +57,8 @@ Deno.test("where a file is in the way, an export says so", () =>
 Deno.test("an export in bf16 says so and holds the rounded weights", () =>
   inTemporaryFolder(async (dir) => {
     await writePruned(`${dir}/pruned`, false);
-    await exportModel(`${dir}/pruned`, `${dir}/bf16`, "BF16");
-    await exportModel(`${dir}/bf16`, `${dir}/again`, "F32");
+    await exportModel(`${dir}/pruned`, `${dir}/bf16`, { dtype: "BF16" });
+    await exportModel(`${dir}/bf16`, `${dir}/again`, { dtype: "F32" });
     using original = await openCheckpoint(`${dir}/pruned`);
     using rounded = await openCheckpoint(`${dir}/again`);
     const name = "model.layers.0.mlp.experts.1.gate_up_proj.weight";

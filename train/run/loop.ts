@@ -55,7 +55,8 @@ async function trainSteps(
   keeper: RunKeeper,
   options: RunOptions,
 ): Promise<TrainingState> {
-  const { gpu, parameters: { config, mixed }, step, source, training } = stage;
+  const { gpu, parameters: { config, mixed, adaptation }, step, source, training } = stage;
+  const isFrozen = adaptation !== undefined;
   const { steps } = training;
   const state = { ...start };
   let peak: number | undefined;
@@ -106,7 +107,7 @@ async function trainSteps(
       skipped: state.skipped,
       tokens: state.tokens,
       tokensPerSecond,
-      shareOfPeak: peak && tokensPerSecond * flopsPerToken(config, length) / peak,
+      shareOfPeak: peak && tokensPerSecond * flopsPerToken(config, length, isFrozen) / peak,
     };
     options.onStep?.(trained);
 

@@ -22,7 +22,7 @@ export async function keepFacts(stage: TrainingStage, memory: MemoryReport): Pro
       : { began: new Date().toISOString(), commit: await currentCommit() }),
     device: `${name}, ${implementation === "dawn" ? "Dawn" : "Deno's own WebGPU"}`,
     precision: parameters.mixed ? "mixed (f16 and f32)" : "f32",
-    parameters: parameters.count.toLocaleString("en"),
+    parameters: parameters.adaptation ? parameters.summary : parameters.count.toLocaleString("en"),
     memory: describeMemory(memory),
     machine: describeMachine(),
     versions:

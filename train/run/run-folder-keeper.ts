@@ -56,7 +56,7 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
 
 function lossPicture(stage: TrainingStage, metrics: readonly StepMetrics[]): string {
   const chart = lossChart({
-    title: `${stage.name}: ${stage.parameters.count.toLocaleString("en")} parameters`,
+    title: `${stage.name}: ${stage.parameters.summary}`,
     training: metrics.map(({ step, loss }) => [step, loss]),
     validation: metrics
       .filter(({ validationLoss }) => validationLoss !== undefined)

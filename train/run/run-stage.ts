@@ -43,7 +43,7 @@ export async function runStage(
     { ...training, ...stage.room, objective: stage.objective() },
     (memory) =>
       options.onMessage?.(
-        `${parameters.count.toLocaleString("en")} parameters on ${gpu.capabilities.name}; ` +
+        `${parameters.summary} on ${gpu.capabilities.name}; ` +
           describeMemory(memory),
       ),
   );

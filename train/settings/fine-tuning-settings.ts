@@ -1,4 +1,4 @@
-import { anySeed, atLeastOne, share } from "../../model/number-range.ts";
+import { anySeed, atLeastOne, notNegative, share } from "../../model/number-range.ts";
 import {
   choiceSetting,
   type Field,
@@ -67,6 +67,17 @@ export const fineTuningSchema = {
     validateEvery: wholeNumberSetting("steps between validations", atLeastOne),
     checkpointEvery: wholeNumberSetting("steps between checkpoints", atLeastOne),
     keepCheckpoints: wholeNumberSetting("number of newest checkpoints to keep", atLeastOne),
+  },
+  lora: {
+    rank: wholeNumberSetting(
+      "rank of updates to train while the model's own weights stay as they are (LoRA); 0: train all " +
+        "weights",
+    ),
+    alpha: numberSetting("updates are multiplied by alpha / rank; 0: twice the rank", notNegative),
+    dropout: numberSetting("share of the inputs of updates that is dropped in training", share),
+    targets: textsSetting(
+      "linear layers to update: ends of their names, such as q_proj, or all-linear",
+    ),
   },
   run: {
     dir: textSetting("folder of the run: settings, checkpoints, metrics, curves"),

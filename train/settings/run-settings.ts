@@ -27,6 +27,11 @@ const FREE = new Set([
   "train.keepCheckpoints",
 ]);
 
+/** Sections that runs of earlier versions have not, as if they had been given like this. */
+const EARLIER: Record<string, Record<string, unknown>> = {
+  lora: { rank: 0, alpha: 0, dropout: 0, targets: ["all-linear"] },
+};
+
 /**
  * Writes the resolved settings into the run's folder, `settings.yaml`.
  *
@@ -39,7 +44,7 @@ export async function keepSettings(
   isBegun: boolean,
 ): Promise<void> {
   const path = join(dir, "settings.yaml");
-  const before = isBegun && await readRunSettings(dir);
+  const before = isBegun && { ...EARLIER, ...await readRunSettings(dir) };
   if (before) {
     const changed = Object.entries(settings).flatMap(([section, values]) =>
       Object.keys({ ...before[section], ...values })

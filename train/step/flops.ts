@@ -9,15 +9,17 @@ import type { ModelConfig } from "../../model/network/config.ts";
  * them; recomputation is left out.
  *
  * @param sequence tokens of a sequence, of which a token attends to half on average
+ * @param isFrozen whether weights have no gradients; those of an adapter are few, and left out
  */
 export function flopsPerToken(
   { layers, vocabSize, hiddenSize }: ModelConfig,
   sequence: number,
+  isFrozen = false,
 ): number {
   const head = 2 * vocabSize * hiddenSize;
   const forward = layers.reduce((sum, block) => sum + blockFlopsPerToken(block, sequence), head);
   // The backward makes two matrix products of each one: the gradients of its two operands.
-  return 3 * forward;
+  return (isFrozen ? 2 : 3) * forward;
 }
 
 /**
