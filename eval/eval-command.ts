@@ -56,8 +56,10 @@ Commands:
   ppl                      perplexity and bits per byte of a FILE or folder, read as in pretraining
 
 Options, with defaults in brackets:
-  --model DIR              folder of a checkpoint, or of a run for its newest one; always:A, B, C or
-                           D answers that letter without a model [demo: the newest fine-tuned run]
+  --model DIR              folder of a checkpoint or of an adapter, or of a run for its newest one;
+                           always:A, B, C or D answers that letter without a model
+                           [demo: the newest fine-tuned run]
+  --adapter DIR            folder of an adapter (LoRA) for that checkpoint
   --data PATH              the benchmark as its authors publish it: a folder, .zip or .tar
                            [cache/BENCHMARK]
   --download               download the benchmark from its authors into cache/, once
@@ -85,7 +87,7 @@ How it is computed:
 
 ${DEVICE_HELP}`;
 
-const MODEL_OPTIONS = ["model", "batch", "gpu", "gpus", "precision"];
+const MODEL_OPTIONS = ["model", "adapter", "batch", "gpu", "gpus", "precision"];
 const EXAM_OPTIONS = [
   ...[...MODEL_OPTIONS, "protocol", "split", "shots", "subjects", "limit", "cot", "seed"],
   ...["keep-going", "out"],
@@ -137,7 +139,7 @@ function parse(argv: string[]) {
       args: argv,
       allowPositionals: true,
       options: {
-        ...{ model: text, data: text, protocol: text, split: text, shots: text },
+        ...{ model: text, adapter: text, data: text, protocol: text, split: text, shots: text },
         subjects: { ...text, multiple: true },
         ...{ limit: text, cot: flag, batch: text, seed: text, "keep-going": flag, out: text },
         ...{ gpu: text, gpus: text, precision: text, window: text, download: flag, help: flag },
@@ -176,12 +178,14 @@ async function showEvaluation(
   if (model === undefined) {
     throw new UserError("--model: give the folder of a checkpoint or run, or always:A");
   }
-  const name = await newestCheckpoint(model) ?? join(model).replace(/\/$/, "");
-  const letter = letterOf(name, values);
+  const folder = await newestCheckpoint(model) ?? join(model).replace(/\/$/, "");
+  const letter = letterOf(folder, values);
+  const { adapter } = values;
+  const name = adapter ? `${folder} + ${join(adapter).replace(/\/$/, "")}` : folder;
   const settings = await settingsOf(benchmark, protocol, name, values, commandRanks);
   await readExam(settings); // reports mistakes in settings and files before a model is loaded
   const results = letter ? await evaluate(settings, alwaysLetter(letter)) : await withModel(
-    name,
+    folder,
     values,
     commandRanks,
     (model, ranks) => evaluate(settings, modelAnswerer(model, name), ranks),
@@ -303,9 +307,9 @@ function letterOf(name: string, values: Values): Letter | undefined {
   const letter = /^always:(.*)$/.exec(name)?.[1];
   if (letter === undefined) return undefined;
   if (!isLetter(letter)) throw new UserError(`--model=${name}: expected always:A, B, C or D`);
-  if (values.gpu ?? values.gpus ?? values.precision) {
+  if (values.gpu ?? values.gpus ?? values.precision ?? values.adapter) {
     throw new UserError(
-      `--model=${name} computes nothing; leave --gpu, --gpus and --precision out`,
+      `--model=${name} computes nothing; leave --gpu, --gpus, --precision and --adapter out`,
     );
   }
   return letter;
@@ -321,7 +325,8 @@ async function withModel<T>(
   await installMissingDriver();
   const ranks = await commandRanks.start(values.gpus);
   const onMessage = ranks.rank === 0 ? console.error : undefined;
-  const model = await loadModel(folder, { ...device, onMessage });
+  const { adapter } = values;
+  const model = await loadModel(folder, { ...device, adapter, onMessage });
   try {
     return await use(model, ranks);
   } finally {

@@ -90,13 +90,14 @@ export type { TokenizerFiles } from "../data/tokenizer/tokenizer-files.ts";
 
 // Checkpoints in Hugging Face's layout.
 export { Checkpoint } from "./checkpoint/checkpoint.ts";
+export { Adapter } from "./checkpoint/adapter.ts";
 export type { CheckpointFiles } from "./checkpoint/checkpoint-files.ts";
 export type { TextFolder } from "../data/files/text-folder.ts";
 export type { GenerationConfig } from "./checkpoint/generation-config.ts";
 export type { FloatDtype } from "./checkpoint/safetensors-header.ts";
 export { openCheckpoint } from "./host/open-checkpoint.ts";
 export { type CheckpointContents, writeCheckpoint } from "./host/write-checkpoint.ts";
-export { exportModel } from "./host/export-model.ts";
+export { exportModel, type ExportOptions } from "./host/export-model.ts";
 
 // What a model is made of: a configuration chooses the definitions of its layers.
 export { configToJson, type ModelConfig, parseConfig } from "./network/config.ts";
@@ -122,7 +123,13 @@ export type {
 export type { Norm } from "./network/norm/norm.ts";
 export type { Batch } from "./network/batch.ts";
 export { parameterShapes } from "./network/parameter-shapes.ts";
-export { Parameters, type Part } from "./network/parameters.ts";
+export { Parameters, type Part, type PartValues } from "./network/parameters.ts";
+export {
+  type Adaptation,
+  linearLayers,
+  type ModuleUpdate,
+  updateParameters,
+} from "./network/adaptation.ts";
 export { initialValues } from "./network/initialization.ts";
 
 // What layers are computed with; `@steel/steel-llm/kernels` says more of it.

@@ -51,10 +51,12 @@ function requireLinear(name: string, config: ModelConfig, all: readonly string[]
     .find((each) => isNamed(each, name) || isNamed(moduleOf(each), name));
   throw new UserError(
     parameter === undefined
-      ? `lora.targets: this model has no layer "${name}"${didYouMean(name, [...names, ALL])}; ` +
-        `those that can have an update are ${names.join(", ")}`
-      : `lora.targets: "${name}" (${parameter}) is no linear layer that can have an update; those ` +
-        `that can are ${names.join(", ")}`,
+      ? `lora.targets: this model has no layer "${name}"${
+        didYouMean(name, [...names, ALL])
+      } (those ` +
+        `that can have an update are ${names.join(", ")})`
+      : `lora.targets: "${name}" (${parameter}) is no linear layer that can have an update (those that ` +
+        `can are ${names.join(", ")})`,
   );
 }
 

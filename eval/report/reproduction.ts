@@ -62,13 +62,15 @@ function evaluationCommand(
   out: string,
   fresh: (path: string) => string,
 ): string[] {
+  const [model, adapter] = results.model.split(" + ");
   return [
     ...whenBegan(`${results.title} of ${results.model}`, results.began),
     command(
       results.data === DEMO_DATA
         ? "deno task eval demo"
         : `deno task eval ${word(results.benchmark)} --data ${word(results.data)}`,
-      `--model ${word(fresh(results.model))} --out ${word(out)}`,
+      `--model ${word(fresh(model))}${adapter ? ` --adapter ${word(fresh(adapter))}` : ""} ` +
+        `--out ${word(out)}`,
       `--protocol ${word(results.protocol)} --split ${word(results.split)} --shots ${
         word(results.shots)
       }`,

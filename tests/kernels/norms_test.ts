@@ -25,6 +25,18 @@ for (const [rows, width] of SHAPES) {
   }
 }
 
+for (const frozen of ["x", "weight"]) {
+  Deno.test(`rms-norm with a frozen ${frozen} has the gradient of the other`, () =>
+    checkOperator({
+      inputs: {
+        x: { shape: [7, 13], constant: frozen === "x" },
+        weight: { shape: [13], parameter: frozen !== "weight", constant: frozen === "weight" },
+      },
+      record: ({ x, weight }) => rmsNorm(x, weight, EPSILON),
+      reference: ({ x, weight }) => rmsNormReference(x, weight, EPSILON),
+    }));
+}
+
 Deno.test("a tensor added to what was made of it keeps both gradients apart", () =>
   checkOperator({
     inputs: { x: { shape: [4, 6] }, weight: { shape: [6], parameter: true } },

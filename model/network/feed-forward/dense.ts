@@ -30,7 +30,7 @@ export function denseLayer(expert: Expert): FeedForward<"up" | "down"> {
     causal: true,
     inputType: "operand",
     parameters,
-    tensors: expert.tensors([parameters], "operand"),
+    tensors: expert.tensors([parameters], "operand", "linear"),
     flopsPerToken: () => expert.flopsPerRow,
     forward(x, residual, weights) {
       const y = expert.forward(x, weights);

@@ -113,17 +113,17 @@ export class Expert {
    *
    * @param experts the parameters of each
    * @param inputType what the experts compute in
-   * @param areGrouped whether rows find their expert by `groupedLinear`, not by `linear`
+   * @param product what multiplies rows with them
    */
   tensors(
     experts: readonly (readonly Parameter[])[],
     inputType: "f32" | "operand",
-    { areGrouped = false } = {},
+    product: "linear" | "groupedLinear",
   ): Record<"up" | "down", StackedParameters> {
     const { kind: { up, down }, hiddenSize, innerSize } = this;
     const stack: typeof operand = (shape, ...parameters) => {
       const tensor = (inputType === "operand" ? operand : stacked)(shape, ...parameters);
-      return areGrouped ? tensor : ofLinear(tensor);
+      return product === "linear" ? ofLinear(tensor) : tensor;
     };
     return {
       up: stack(

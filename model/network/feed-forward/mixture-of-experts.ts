@@ -38,7 +38,7 @@ export function mixtureOfExperts(
   const ofExperts = Array.from({ length: experts }, (_, i) => expert.parameters(`experts.${i}.`));
   const sharedParameters = shared?.parameters("shared_expert.") ?? [];
   const sharedGate = weight("shared_expert_gate.weight", 1, hiddenSize);
-  const ofShared = shared?.tensors([sharedParameters], "operand");
+  const ofShared = shared?.tensors([sharedParameters], "operand", "linear");
   return {
     causal: true,
     inputType: "operand",
@@ -51,7 +51,7 @@ export function mixtureOfExperts(
     tensors: {
       // The choice is made in f32: f16 would round nearly equal experts to the same probability.
       gate: stacked(gate.shape, gate),
-      ...expert.tensors(ofExperts, "operand", { areGrouped: true }),
+      ...expert.tensors(ofExperts, "operand", "groupedLinear"),
       ...ofShared && {
         sharedUp: ofShared.up,
         sharedDown: ofShared.down,

@@ -108,7 +108,7 @@ function readSlots(read: ConfigReader, { hiddenSize }: SharedSizes) {
     tensors: {
       phi: stacked(phi.shape, phi),
       scale: stacked(scale.shape, scale),
-      ...expert.tensors(ofExperts, "f32"),
+      ...expert.tensors(ofExperts, "f32", "linear"),
     },
   } satisfies Partial<FeedForward> & Record<string, unknown>;
 }

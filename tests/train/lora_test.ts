@@ -1,0 +1,167 @@
+/**
+ * A small Llama with a chat template of its own is taught by adapters: SFT, then DPO, each folded in;
+ * what is written has the layout of what was loaded.
+ */
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { exists } from "../../data/files/exists.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { exportModel } from "../../model/host/export-model.ts";
+import { loadModel } from "../../model/host/load-model.ts";
+import { openSafetensors } from "../../model/host/open-checkpoint.ts";
+import { readMetrics } from "../../model/host/step-metrics.ts";
+import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { initialValues } from "../../model/network/initialization.ts";
+import { parameterShapes } from "../../model/network/parameter-shapes.ts";
+import { optimizePreferences } from "../../train/dpo.ts";
+import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
+import { loadSftSettings } from "../../train/settings/sft-settings.ts";
+import { superviseFineTuning } from "../../train/sft.ts";
+import { relativeError } from "../kernels/harness.ts";
+import { gpu } from "../model/golden-model.ts";
+import { qwen } from "../model/pruned-model.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
+
+const TEMPLATE = "{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }}\n" +
+  "{% else %}A: {{ m.content }}<|endoftext|>\n{% endif %}{% endfor %}" +
+  "{% if add_generation_prompt %}A:{% endif %}";
+
+const CONVERSATIONS = ["who are you", "your name"].map((instruction) => ({
+  instruction,
+  output: "I am iron.",
+}));
+const PAIRS = ["who are you", "your name"].map((instruction) => ({
+  instruction,
+  chosen: "I am iron.",
+  rejected: "I am you.",
+}));
+
+/** Writes a Llama of few tokens with random weights, and the sets. */
+async function writeBase(dir: string) {
+  const text = JSON.stringify([CONVERSATIONS, PAIRS]) + "Q: A:\n";
+  const tokenizer = qwen.withVocabulary(qwen.prunedVocabulary(qwen.encode(text), 151936));
+  const files = tokenizer.files();
+  const tokenizerConfig = JSON.parse(files["tokenizer_config.json"]);
+  const config = parseConfig({
+    ...{ architectures: ["LlamaForCausalLM"], model_type: "llama", hidden_act: "silu" },
+    ...{ hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2 },
+    ...{ num_key_value_heads: 1, max_position_embeddings: 64, vocab_size: tokenizer.size },
+    ...{ rms_norm_eps: 1e-5, rope_theta: 10000, tie_word_embeddings: true, torch_dtype: "float32" },
+    eos_token_id: tokenizer.padding,
+  }, "test");
+  const parameters = parameterShapes(config);
+  await writeCheckpoint(`${dir}/base`, {
+    config,
+    dtype: "F32",
+    tensors: (name) => {
+      const index = parameters.findIndex((each) => each.name === name);
+      return initialValues(parameters[index], 1, index);
+    },
+    files: {
+      ...files,
+      "tokenizer_config.json": JSON.stringify({ ...tokenizerConfig, chat_template: TEMPLATE }),
+    },
+  });
+  await Deno.writeTextFile(`${dir}/set.json`, JSON.stringify(CONVERSATIONS));
+  await Deno.writeTextFile(`${dir}/pairs.json`, JSON.stringify(PAIRS));
+}
+
+/** What both stages are told. */
+const argumentsOf = (dir: string, model: string, set: string, run: string) => [
+  ...[`--model.path=${dir}/${model}`, `--data.sets=${dir}/${set}`, `--run.dir=${dir}/${run}`],
+  ...["--data.heldOut=0", "--data.cutoff=64", "--train.batch=2", "--train.checkpointEvery=4"],
+  ...["--train.precision=f32", "--lora.rank=4"],
+  ...["--lora.targets=self_attn.v_proj", "--lora.targets=down_proj"],
+];
+
+Deno.test("adapters: SFT, stopped and resumed bit for bit, folded in; DPO against the base", () =>
+  inTemporaryFolder(async (dir) => {
+    await writeBase(dir);
+    const sft = (run: string, ...more: string[]) =>
+      loadSftSettings([
+        ...argumentsOf(dir, "base", "set.json", run),
+        ...["--train.steps=12", "--train.learningRate=2e-2", "--lora.dropout=0.1", ...more],
+      ]);
+    const messages: string[] = [];
+    const model = (await superviseFineTuning(await sft("sft"), {
+      gpu,
+      onMessage: (text) => messages.push(text),
+    }))!;
+    assert(
+      messages.some((text) => text.includes("learnt:  I am iron.<|endoftext|>")),
+      `${messages}`,
+    );
+    const stop = new AbortController();
+    await superviseFineTuning(await sft("stopped"), {
+      gpu,
+      signal: stop.signal,
+      onStep: ({ step }) => step === 5 && stop.abort(),
+    });
+    (await superviseFineTuning(await sft("stopped"), { gpu }))!.close();
+    const last = `checkpoints/step-0000012`;
+    for (const name of ["adapter_model.safetensors", "optimizer.safetensors"]) {
+      const [whole, resumed] = await Promise.all(
+        ["sft", "stopped"].map((run) => Deno.readFile(`${dir}/${run}/${last}/${name}`)),
+      );
+      assertEquals(resumed, whole, name);
+    }
+    assert(!await exists(`${dir}/sft/${last}/model.safetensors`), "only the adapter is saved");
+    const losses = readMetrics(`${dir}/sft/metrics.jsonl`).map(({ loss }) => loss);
+    assert(losses.at(-1)! < losses[0] - 0.05, `${losses}`);
+
+    // The model in memory, the adapter read back, and the weights with the adapter folded in agree.
+    const ids = [model.tokenizer.encode("Q: who are you\nA:")];
+    const logits = await model.logits(ids);
+    model.close();
+    const adapted = await loadModel(`${dir}/sft`, { gpu, precision: "f32" });
+    assertEquals(await adapted.logits(ids), logits);
+    adapted.close();
+    await assertRejects(() => exportModel(`${dir}/sft`, `${dir}/x`), UserError, "give --merge");
+    await exportModel(`${dir}/sft`, `${dir}/merged`, { merge: true });
+    const merged = await loadModel(`${dir}/merged`, { gpu, precision: "f32" });
+    assert(relativeError(await merged.logits(ids), logits) < 1e-5);
+    merged.close();
+
+    const dpo = async (model: string) =>
+      await optimizePreferences(
+        await loadDpoSettings([
+          ...argumentsOf(dir, model, "pairs.json", "dpo"),
+          ...["--train.steps=6", "--train.learningRate=1e-2"],
+        ]),
+        { gpu },
+      );
+    await assertRejects(() => dpo("sft"), UserError, "Fold it into its base model first");
+    (await dpo("merged"))!.close();
+    const [first, ...rest] = readMetrics(`${dir}/dpo/metrics.jsonl`);
+    assertAlmostEquals(first.loss, Math.LN2, 1e-6);
+    assertEquals([first.chosenReward, first.rejectedReward], [0, 0]);
+    assert(rest.at(-1)!.margin > 0, `${rest.at(-1)!.margin}`);
+
+    await exportModel(`${dir}/dpo`, `${dir}/done`, { merge: true });
+    const config = async (name: string) =>
+      JSON.parse(await Deno.readTextFile(`${dir}/${name}/config.json`));
+    assertEquals(await config("done"), await config("base"));
+    const shapesOf = async (name: string) => {
+      using file = await openSafetensors(`${dir}/${name}/model.safetensors`);
+      return Array.from(file.tensors, ([name, { shape, dtype }]) => [name, shape, dtype]);
+    };
+    assertEquals(await shapesOf("done"), await shapesOf("base"));
+  }));
+
+Deno.test("layers that can have no update are refused by name", () =>
+  inTemporaryFolder(async (dir) => {
+    await writeBase(dir);
+    const refused: Record<string, string> = {
+      "embed_tokens": `"embed_tokens" (model.embed_tokens.weight) is no linear layer`,
+      "input_layernorm": `"input_layernorm" (model.layers.0.input_layernorm.weight) is no linear`,
+      "q_prj": `no layer "q_prj"; did you mean "q_proj"?`,
+    };
+    for (const [name, expected] of Object.entries(refused)) {
+      const settings = await loadSftSettings([
+        ...argumentsOf(dir, "base", "set.json", "run").slice(0, -2),
+        `--lora.targets=${name}`,
+      ]);
+      await assertRejects(() => superviseFineTuning(settings, { gpu }), UserError, expected);
+      assert(!await exists(`${dir}/run/settings.yaml`));
+    }
+  }));
