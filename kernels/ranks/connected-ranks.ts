@@ -4,6 +4,7 @@ import { Exchange } from "./exchange.ts";
 import { Gatherer } from "./gatherer.ts";
 import type { HostMemory } from "./host-memory.ts";
 import { HostLinks } from "./hosts.ts";
+import { Doorbell } from "./linux/doorbell.ts";
 import type { Mpi } from "./mpi.ts";
 import type { Topology } from "./topology.ts";
 import { Waits } from "./waits.ts";
@@ -11,6 +12,9 @@ import { describe, Watch, type WatchOptions } from "./watch.ts";
 
 /** Milliseconds that MPI has to end in when all ranks are done. */
 const FINALIZE = 10_000;
+
+/** Milliseconds that waits sleep at most: MPI does not ring, and must be asked to move on. */
+const SLEEP = { shared: 50, mpi: 1 };
 
 /** A rank among several: shared memory within a host, MPI between hosts. */
 export class ConnectedRanks implements Communicator {
@@ -42,14 +46,20 @@ export class ConnectedRanks implements Communicator {
     this.size = topology.size;
     this.host = topology.host;
     this.hostRanks = topology.hostRanks;
-    const waits: Waits = new Waits(() => watch.failure());
-    const watch = new Watch(memory, topology, mpi, watched, () => waits.longest());
+    const bell = new Doorbell(memory, topology.place);
+    const usesMpi = topology.leaders.length > 1;
+    const waits: Waits = new Waits(
+      () => watch.failure(),
+      bell,
+      usesMpi ? SLEEP.mpi : SLEEP.shared,
+    );
+    const watch = new Watch(memory, topology, mpi, watched, bell, () => waits.longest());
     this.#watch = watch;
-    if (topology.leaders.length > 1) {
+    if (usesMpi) {
       this.#links = watch.otherHosts = new HostLinks(mpi, topology, waits, watch);
     }
-    this.#gatherer = new Gatherer(memory, topology, waits, watch, this.#links);
-    this.#exchange = new Exchange(memory, topology, waits, watch, mpi, this.#links);
+    this.#gatherer = new Gatherer(memory, topology, waits, watch, bell, this.#links);
+    this.#exchange = new Exchange(memory, topology, waits, watch, bell, mpi, this.#links);
     watch.start();
   }
 

@@ -2,7 +2,7 @@ import { UserError } from "../runtime/user-error.ts";
 import type { Communicator } from "./communicator.ts";
 import { LAUNCHER_VARIABLES, type StartedRank } from "./environment.ts";
 import { ownCommandLine } from "./launch.ts";
-import { canOpen, cString, libc, listSystemFolder, redirect } from "./libc.ts";
+import { canOpen, cString, libc, listSystemFolder, redirect } from "./linux/libc.ts";
 
 /** Set in the life in which a process sees one GPU. */
 const HIDDEN_VARIABLE = "STEEL_GPUS_HIDDEN";

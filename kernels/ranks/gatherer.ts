@@ -1,6 +1,7 @@
 import { concatenate } from "./bytes.ts";
 import { type HostMemory, PART_BYTES, PART_HEADER } from "./host-memory.ts";
 import type { HostLinks } from "./hosts.ts";
+import type { Doorbell } from "./linux/doorbell.ts";
 import type { Topology } from "./topology.ts";
 import type { Waits } from "./waits.ts";
 import { describe, type Watch } from "./watch.ts";
@@ -36,6 +37,7 @@ export class Gatherer {
     private readonly topology: Topology,
     private readonly waits: Waits,
     private readonly watch: Watch,
+    private readonly bell: Doorbell,
     private readonly links: HostLinks | undefined,
   ) {}
 
@@ -73,8 +75,9 @@ export class Gatherer {
     const has = (word: number) => ((Atomics.load(words, word) - round) | 0) >= 0;
     encode(memory.part(topology.place, round), topology.rank, part);
     Atomics.store(words, memory.round(topology.place), round);
-
     const places = topology.hostRanks.keys().toArray();
+    const others = places.filter((place) => place !== topology.place);
+    this.bell.ring(others);
     const here = () => places.every((place) => has(memory.round(place)));
     if (links === undefined) {
       await waits.until(here);
@@ -85,6 +88,7 @@ export class Gatherer {
       const parts = places.map((place) => memory.part(place, round).slice());
       memory.allParts.set(await links.collect(concatenate(parts)));
       Atomics.store(words, memory.collected, round);
+      this.bell.ring(others);
     } else await waits.until(() => has(memory.collected));
     const stride = PART_HEADER + PART_BYTES;
     return decode(

@@ -19,6 +19,8 @@ export interface HostShape {
 
 /** Words of 4 bytes in a cache line: what one rank writes shares no line with what another does. */
 const LINE = 16;
+/** Lines of a rank: signs of life, rounds of gathers, its doorbell. */
+const STATUS_LINES = 3;
 const PAGE = 4096;
 
 /** Where one entry of a queue is: four words. */
@@ -34,7 +36,7 @@ export interface Entry {
 }
 
 /**
- * How the memory that a host's ranks share is laid out. Every word has one writer and is read and
+ * How the memory that a host's ranks share is laid out. Every word but the doorbells' has one writer and is read and
  * written by `Atomics`, whose order makes what was stored before it visible to who reads it.
  * Sequence numbers count in 32 bits and may wrap around. Ranks are counted within the host here
  * ("places").
@@ -86,6 +88,16 @@ export class HostMemory {
     return this.#status(place) + LINE;
   }
 
+  /** Counts how often others have rung for the rank. */
+  rings(place: number): number {
+    return this.#status(place) + 2 * LINE;
+  }
+
+  /** 1 while the rank sleeps, or is about to. */
+  asleep(place: number): number {
+    return this.rings(place) + 1;
+  }
+
   /** Number of the round of which the first rank of the host has put down all hosts' parts. */
   get collected(): number {
     return this.#status(0) + LINE + 1;
@@ -124,14 +136,14 @@ export class HostMemory {
   }
 
   #status(place: number): number {
-    return LINE + place * 2 * LINE;
+    return LINE + place * STATUS_LINES * LINE;
   }
 }
 
 function layOut({ ranks, allRanks, pieceBytes, pieces }: HostShape) {
   // A rank may fill its queues to all others at once, and each piece then finds a slot.
   const queueLength = ranks > 1 ? Math.floor(pieces / (ranks - 1)) : 0;
-  const queues = (LINE + 2 * LINE * ranks) +
+  const queues = (LINE + STATUS_LINES * LINE * ranks) +
     (2 * ranks * (PART_HEADER + PART_BYTES) + ranks * REASON_BYTES +
         allRanks * (PART_HEADER + PART_BYTES)) / 4;
   const controlBytes = 4 * (queues + 4 * ranks * ranks * queueLength);

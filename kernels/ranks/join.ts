@@ -4,9 +4,9 @@ import type { Communicator, ConnectOptions } from "./communicator.ts";
 import { ConnectedRanks } from "./connected-ranks.ts";
 import type { StartedRank } from "./environment.ts";
 import { HostMemory } from "./host-memory.ts";
-import { processExists, readSystemFile } from "./libc.ts";
+import { processExists, readSystemFile } from "./linux/libc.ts";
 import { Mpi } from "./mpi.ts";
-import { createSharedMemory, forgetSharedMemory, openSharedMemory } from "./shared-memory.ts";
+import { createSharedMemory, forgetSharedMemory, openSharedMemory } from "./linux/shared-memory.ts";
 import { groupByMachine, type Topology } from "./topology.ts";
 
 /** Seconds in which all ranks must have started. */

@@ -1,7 +1,7 @@
 import { UserError } from "../runtime/user-error.ts";
 import { LAUNCHER_VARIABLES } from "./environment.ts";
-import { libc, readSystemFile, terminalOf } from "./libc.ts";
-import { descendants } from "./processes.ts";
+import { libc, readSystemFile, terminalOf } from "./linux/libc.ts";
+import { descendants } from "./linux/processes.ts";
 
 /** Debian's package of `mpirun` and the library that ranks load. */
 export const MPI_PACKAGE = "openmpi-bin";

@@ -1,5 +1,5 @@
 import { UserError } from "../runtime/user-error.ts";
-import { cString, fromCString, libc } from "./libc.ts";
+import { cString, fromCString, libc } from "./linux/libc.ts";
 
 const SYMBOLS = {
   MPI_Init_thread: {

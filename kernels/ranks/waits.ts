@@ -1,9 +1,8 @@
 import { setImmediate } from "node:timers";
+import type { Doorbell } from "./linux/doorbell.ts";
 
 /** Milliseconds in which nothing came before a wait stops asking at full speed. */
 const SPIN = 1;
-/** Then it asks every so many milliseconds. */
-const PAUSE = 1;
 
 interface Wait {
   readonly ready: () => boolean;
@@ -15,7 +14,8 @@ interface Wait {
 
 /**
  * Waits for what other processes do, by asking: all waits of a rank share one loop, which asks as
- * fast as it can while things arrive, then by a timer; the event loop lives on in both.
+ * fast as it can while things arrive, then whenever another rank rings; the event loop lives on in
+ * both.
  *
  * `setImmediate` is node's own, as Dawn's binding is kept from the global one (`host/dawn.ts`).
  */
@@ -23,15 +23,21 @@ export class Waits {
   #waits: Wait[] = [];
   #asking = false;
   #lastArrival = 0;
-  /** Ends the pause that the loop is in. */
+  /** Ends the sleep that the loop is in. */
   #wake = () => {};
 
   /**
    * One for all waits of a rank.
    *
    * @param failure gives the reason why no wait has sense any more, asked at every turn
+   * @param bell rung by ranks of this host
+   * @param longestSleep milliseconds after which is asked for what nobody rings for
    */
-  constructor(private readonly failure: () => Error | undefined) {}
+  constructor(
+    private readonly failure: () => Error | undefined,
+    private readonly bell: Doorbell,
+    private readonly longestSleep: number,
+  ) {}
 
   /**
    * Resolves when `ready` says so.
@@ -57,21 +63,24 @@ export class Waits {
 
   async #ask(): Promise<void> {
     this.#asking = true;
-    do await this.#turn(); while (this.#askOnce());
+    do {
+      if (performance.now() - this.#lastArrival < SPIN) {
+        await new Promise<void>((turn) => setImmediate(turn));
+      } else await this.#sleep();
+    } while (this.#askOnce());
     this.#asking = false;
   }
 
-  async #turn(): Promise<void> {
-    if (performance.now() - this.#lastArrival < SPIN) {
-      await new Promise<void>((turn) => setImmediate(turn));
-      return;
+  async #sleep(): Promise<void> {
+    this.bell.listen();
+    const before = this.#waits.length;
+    // What was stored before it listened has not been rung for.
+    this.#askOnce();
+    if (this.#waits.length === before) {
+      const left = new Promise<void>((turn) => this.#wake = turn);
+      await Promise.race([left, this.bell.sleep(this.longestSleep)]);
     }
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((turn) => {
-      this.#wake = turn;
-      timer = setTimeout(turn, PAUSE);
-    });
-    clearTimeout(timer);
+    this.bell.wakeUp();
   }
 
   /** Whether there is something left to wait for. */

@@ -1,7 +1,8 @@
 import { readSizedText, writeSizedText } from "./bytes.ts";
 import { RanksFailed } from "./communicator.ts";
 import type { HostMemory } from "./host-memory.ts";
-import { libc, processExists, SIGKILL, SIGTERM } from "./libc.ts";
+import type { Doorbell } from "./linux/doorbell.ts";
+import { libc, processExists, SIGKILL, SIGTERM } from "./linux/libc.ts";
 import type { Mpi } from "./mpi.ts";
 import type { Topology } from "./topology.ts";
 
@@ -78,6 +79,7 @@ export class Watch {
     private readonly topology: Topology,
     private readonly mpi: Mpi,
     private readonly options: WatchOptions,
+    private readonly bell: Doorbell,
     private readonly longestWait: () => number,
   ) {
     this.#seen = topology.hostRanks.map(() => ({ beat: 0, missed: 0 }));
@@ -122,6 +124,7 @@ export class Watch {
     writeSizedText(memory.reason(topology.place), JSON.stringify(record));
     if (Atomics.compareExchange(words, failed, 0, topology.place + 1) !== 0) return;
     this.#failure = new RanksFailed(message);
+    this.bell.ring(topology.hostRanks.keys().filter((place) => place !== topology.place).toArray());
     if (tells && !failure.told) this.options.onFailure(message);
     if (!spread) return;
     this.#spreading = true;

@@ -2,8 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ConnectOptions } from "../../../kernels/ranks/communicator.ts";
 import { MPI_PACKAGE, MPIRUN_SETTINGS } from "../../../kernels/ranks/launch.ts";
-import { listSystemFolder, processExists } from "../../../kernels/ranks/libc.ts";
-import { descendants, type Process } from "../../../kernels/ranks/processes.ts";
+import { listSystemFolder, processExists } from "../../../kernels/ranks/linux/libc.ts";
+import { descendants, type Process } from "../../../kernels/ranks/linux/processes.ts";
 
 const PROGRAM = new URL("rank-program.ts", import.meta.url).pathname;
 /** Milliseconds after which a run is ended: it waits for ever, which is what must not be. */

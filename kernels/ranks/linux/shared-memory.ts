@@ -1,4 +1,4 @@
-import { UserError } from "../runtime/user-error.ts";
+import { UserError } from "../../runtime/user-error.ts";
 import { cString, ENOENT, ENOSPC, errno, libc } from "./libc.ts";
 
 const FOLDER = "/dev/shm";

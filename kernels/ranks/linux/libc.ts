@@ -1,4 +1,4 @@
-import { UserError } from "../runtime/user-error.ts";
+import { UserError } from "../../runtime/user-error.ts";
 
 /** The calls of Linux's C library that ranks use. `nonblocking` ones run on another thread. */
 export const LIBC_SYMBOLS = {
@@ -21,6 +21,17 @@ export const LIBC_SYMBOLS = {
   },
   unlink: { parameters: ["buffer"], result: "i32" },
   memcpy: { parameters: ["pointer", "pointer", "usize"], result: "pointer", nonblocking: true },
+  futexWait: {
+    name: "syscall",
+    parameters: ["i64", "pointer", "i32", "i32", "buffer", "pointer", "i32"],
+    result: "i64",
+    nonblocking: true,
+  },
+  futexWake: {
+    name: "syscall",
+    parameters: ["i64", "pointer", "i32", "i32", "pointer", "pointer", "i32"],
+    result: "i64",
+  },
   kill: { parameters: ["i32", "i32"], result: "i32" },
   getppid: { parameters: [], result: "i32" },
   getuid: { parameters: [], result: "u32" },
