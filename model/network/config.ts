@@ -1,5 +1,6 @@
 import { isRecord } from "../../data/files/is-record.ts";
 import type { BalancedExperts } from "../../kernels/mixture-of-experts/expert-balance.ts";
+import { shown } from "../../data/text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Network } from "./architectures/architecture.ts";
 import { ARCHITECTURES } from "./architectures/architectures.ts";
@@ -45,6 +46,13 @@ export function parseConfig(
   feedForwards: readonly FeedForwardKind[] = FEED_FORWARDS,
 ): ModelConfig {
   if (!isRecord(json)) throw new UserError(`${where}: expected a JSON object`);
+  if (isRecord(json.quantization_config)) {
+    const method = shown(json.quantization_config.quant_method);
+    throw new UserError(
+      `${where}: "quantization_config" says that the weights are quantised (${method}); they cannot ` +
+        `be read: use the checkpoint that they were made from`,
+    );
+  }
   refuseAbsurdCounts(json, where, MOST_LISTED, "more than any model has");
   const types = ARCHITECTURES.flatMap(({ modelTypes }) => modelTypes);
   const type = new ConfigReader(json, where).choice("model_type", types, DEFAULT_TYPE);
@@ -97,9 +105,9 @@ export function refuseAbsurdCounts(
 /** The contents of a `config.json`: what was read, with the model's own vocabulary and marks. */
 export function configToJson(config: ModelConfig): Record<string, unknown> {
   const { source } = config;
+  const isDefault = (source.model_type ?? DEFAULT_TYPE) === DEFAULT_TYPE;
   const json: Record<string, unknown> = {
-    architectures: ["Qwen2ForCausalLM"],
-    model_type: DEFAULT_TYPE,
+    ...isDefault && { architectures: ["Qwen2ForCausalLM"], model_type: DEFAULT_TYPE },
     ...source,
     vocab_size: config.vocabSize,
   };

@@ -190,6 +190,10 @@ Deno.test("what an architecture does not have is refused by its key", () => {
     [{ ...LLAMA3, rope_scaling: { rope_type: "llama3", factor: 8 } }, "expected low_freq_factor"],
     [{ ...TINYLLAMA, rope_scaling: { type: "yarn", factor: 8 } }, "are not supported"],
     [{ ...TINYLLAMA, rope_scaling: "yarn" }, `"rope_scaling" is "yarn"; expected a record`],
+    [
+      { ...TINYLLAMA, quantization_config: { quant_method: "awq", bits: 4 } },
+      `"quantization_config" says that the weights are quantised ("awq")`,
+    ],
     [{ ...TINYLLAMA, model_type: "gemma2" }, `"model_type" is "gemma2"; expected "qwen2" or`],
   ];
   for (const [json, expected] of refused) {

@@ -1,6 +1,8 @@
-import { readHeads } from "../attention/heads.ts";
-import { readRope } from "../attention/rope.ts";
-import { type SelfAttention, selfAttention } from "../attention/self-attention.ts";
+import {
+  readSelfAttention,
+  type SelfAttention,
+  selfAttention,
+} from "../attention/self-attention.ts";
 import { preNormBlock } from "../blocks/pre-norm-block.ts";
 import type { ConfigReader } from "../config-reader.ts";
 import { readSwiGlu } from "../feed-forward/dense.ts";
@@ -31,13 +33,9 @@ export function llamaAttention(
   sizes: SharedSizes,
   variation: Partial<SelfAttention> = {},
 ) {
-  read.only("attention_dropout", [0]);
-  const heads = readHeads(read, sizes);
   const biased = read.choice("attention_bias", [true, false], false);
   return selfAttention({
-    ...heads,
-    ...sizes,
-    rope: readRope(read, { ...sizes, ...heads }),
+    ...readSelfAttention(read, sizes),
     biases: { queryKeyValue: biased, output: biased },
     ...variation,
   });

@@ -1,6 +1,4 @@
-import { readHeads } from "../attention/heads.ts";
-import { readRope } from "../attention/rope.ts";
-import { selfAttention } from "../attention/self-attention.ts";
+import { readSelfAttention, selfAttention } from "../attention/self-attention.ts";
 import { parallelBlock } from "../blocks/parallel-block.ts";
 import { geluFeedForward } from "../feed-forward/gelu-feed-forward.ts";
 import { affineLayerNorm } from "../norm/layer-norm.ts";
@@ -8,8 +6,8 @@ import { type Architecture, readAlike } from "./architecture.ts";
 
 /**
  * Phi-1, 1.5 and 2 (arXiv 2306.11644, 2309.05463): both layers of a block read the same, LayerNorm,
- * biases everywhere, rope on a part of each head. Dropout, which Phi-2's config has, is for training
- * from nothing: it is left out here.
+ * biases everywhere, rope on a part of each head. The dropout of what layers add, which Phi-2's config
+ * has (`resid_pdrop`), is for training from nothing: it is left out here.
  */
 export const phi: Architecture = {
   modelTypes: ["phi"],
@@ -17,11 +15,8 @@ export const phi: Architecture = {
   read(read, sizes) {
     read.only("hidden_act", ["gelu_new", "gelu_pytorch_tanh"]);
     read.only("qk_layernorm", [false]);
-    const heads = readHeads(read, sizes);
     const attention = selfAttention({
-      ...heads,
-      ...sizes,
-      rope: readRope(read, { ...sizes, ...heads }),
+      ...readSelfAttention(read, sizes),
       biases: { queryKeyValue: true, output: true },
       outputName: "dense",
     });

@@ -1,6 +1,4 @@
-import { readHeads } from "../attention/heads.ts";
-import { readRope } from "../attention/rope.ts";
-import { selfAttention } from "../attention/self-attention.ts";
+import { readSelfAttention, selfAttention } from "../attention/self-attention.ts";
 import { readLayerWindows } from "../attention/windows.ts";
 import { preNormBlock } from "../blocks/pre-norm-block.ts";
 import type { ConfigReader } from "../config-reader.ts";
@@ -20,12 +18,8 @@ export const qwen2Moe: Architecture = {
   modelTypes: ["qwen2_moe"],
   defaults: { max_position_embeddings: 32768 },
   read(read, sizes) {
-    read.only("attention_dropout", [0]);
-    const heads = readHeads(read, sizes);
     const options = {
-      ...heads,
-      ...sizes,
-      rope: readRope(read, { ...sizes, ...heads }),
+      ...readSelfAttention(read, sizes),
       biases: { queryKeyValue: read.choice("qkv_bias", [true, false], true) },
     };
     const norm = readRmsNorm(read, sizes);

@@ -1,6 +1,4 @@
-import { readHeads } from "../attention/heads.ts";
-import { readRope } from "../attention/rope.ts";
-import { selfAttention } from "../attention/self-attention.ts";
+import { readSelfAttention, selfAttention } from "../attention/self-attention.ts";
 import { readLayerWindows } from "../attention/windows.ts";
 import { preNormBlock } from "../blocks/pre-norm-block.ts";
 import { readSwiGlu } from "../feed-forward/dense.ts";
@@ -12,15 +10,11 @@ export const qwen3: Architecture = {
   modelTypes: ["qwen3"],
   defaults: { max_position_embeddings: 32768, head_dim: 128 },
   read(read, sizes) {
-    read.only("attention_dropout", [0]);
-    const heads = readHeads(read, sizes);
     const biased = read.choice("attention_bias", [true, false], false);
     const norm = readRmsNorm(read, sizes);
     const feedForward = readSwiGlu(read, sizes);
     const options = {
-      ...heads,
-      ...sizes,
-      rope: readRope(read, { ...sizes, ...heads }),
+      ...readSelfAttention(read, sizes),
       biases: { queryKeyValue: biased, output: biased },
       headNorms: { of: "each head", epsilon: readEpsilon(read) },
     } as const;

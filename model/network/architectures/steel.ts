@@ -1,6 +1,4 @@
-import { readHeads } from "../attention/heads.ts";
-import { readRope } from "../attention/rope.ts";
-import { selfAttention } from "../attention/self-attention.ts";
+import { readSelfAttention, selfAttention } from "../attention/self-attention.ts";
 import { readLayerWindows } from "../attention/windows.ts";
 import { preNormBlock } from "../blocks/pre-norm-block.ts";
 import { readFeedForward } from "../feed-forward/feed-forwards.ts";
@@ -16,14 +14,7 @@ export const steel: Architecture = {
   modelTypes: ["qwen2", "steel"],
   defaults: { max_position_embeddings: 32768 },
   read(read, sizes, feedForwards) {
-    read.only("attention_dropout", [0]);
-    const heads = readHeads(read, sizes);
-    const options = {
-      ...heads,
-      ...sizes,
-      rope: readRope(read, { ...sizes, ...heads }),
-      biases: { queryKeyValue: true },
-    };
+    const options = { ...readSelfAttention(read, sizes), biases: { queryKeyValue: true } };
     const feedForward = readFeedForward(read, sizes, feedForwards);
     const norm = readRmsNorm(read, sizes);
     const windows = readLayerWindows(read, sizes, read.count("num_hidden_layers"));

@@ -9,10 +9,14 @@ import {
   ofLinear,
   operand,
   type Parameter,
+  type SharedSizes,
   stacked,
   weight,
 } from "../layer.ts";
+import type { ConfigReader } from "../config-reader.ts";
 import type { Attention } from "./attention.ts";
+import { readHeads } from "./heads.ts";
+import { readRope } from "./rope.ts";
 
 /** What an attention layer is made of; see {@linkcode selfAttention}. */
 export interface SelfAttention extends HeadLayout {
@@ -30,6 +34,21 @@ export interface SelfAttention extends HeadLayout {
   readonly clip?: number;
   /** How many tokens a token attends to, itself and those right before it; all when left out. */
   readonly window?: number;
+}
+
+/** What every attention layer has. */
+type SelfAttentionSizes = HeadLayout & Pick<SelfAttention, "hiddenSize" | "rope">;
+
+/**
+ * What configs say of attention alike: its heads and its rope.
+ *
+ * @throws UserError for numbers that do not fit together, and for dropout
+ */
+export function readSelfAttention(read: ConfigReader, sizes: SharedSizes): SelfAttentionSizes {
+  read.only("attention_dropout", [0]);
+  const heads = readHeads(read, sizes);
+  const { hiddenSize } = sizes;
+  return { ...heads, hiddenSize, rope: readRope(read, { ...sizes, ...heads }) };
 }
 
 /**
