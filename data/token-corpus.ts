@@ -51,7 +51,7 @@ export async function tokenizeCorpus(
     };
     const isFull = (side: keyof typeof sides) => sides[side].length >= full[side];
     for await (const { text, source } of documents) {
-      const side = unitHash(text) < heldOut ? "heldOut" : "train";
+      const side = isHeldOut(text, heldOut) ? "heldOut" : "train";
       if (!isFull(side)) {
         const ids = tokenizer.encode(text);
         sides[side].push(ids, endToken);
@@ -62,6 +62,11 @@ export async function tokenizeCorpus(
     }
   }
   return { train: sides.train.toArray(), heldOut: sides.heldOut.toArray(), tokensBySource };
+}
+
+/** Whether a document is among the share, from 0 to 1, of those that are held out. */
+export function isHeldOut(text: string, share: number): boolean {
+  return unitHash(text) < share;
 }
 
 /** A growing int32 array. */

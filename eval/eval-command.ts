@@ -27,7 +27,8 @@ import { writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
 import { readExam } from "./exam.ts";
 import { fingerprint, modelAnswerer } from "./model-answerer.ts";
-import { perplexity, readTexts } from "./perplexity.ts";
+import { perplexity, type Prediction, predictorBy, readSources } from "./perplexity.ts";
+import { type PerplexityResults, writePerplexity } from "./perplexity-results.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
 import { categoryTable, subjectTable } from "./result-tables.ts";
 import { readResults, type Results } from "./results.ts";
@@ -42,7 +43,7 @@ Usage:
   deno task eval demo [--model DIR] [options]
   deno task eval BENCHMARK --model DIR --data PATH [options]
   deno task eval compare RESULTS...
-  deno task eval ppl FILE --model DIR [--window N] [--batch N]
+  deno task eval ppl FILE --model DIR [--by WAYS] [--window N] [--batch N] [--out DIR]
 
 Examples:
   deno task eval demo
@@ -53,7 +54,8 @@ Commands:
   demo                     the exam about the embedded poems; needs no data
   BENCHMARK                ceval, cmmlu, mmlu, or exam for your own questions in C-Eval's layout
   compare                  one table from several folders of results
-  ppl                      perplexity and bits per byte of a FILE or folder, read as in pretraining
+  ppl                      perplexity and bits per byte of a FILE or folder, read as in pretraining;
+                           embedded: of what is held out of the embedded text, by source
 
 Options, with defaults in brackets:
   --model DIR              folder of a checkpoint or of an adapter, or of a run for its newest one;
@@ -64,7 +66,7 @@ Options, with defaults in brackets:
                            [cache/BENCHMARK]
   --download               download the benchmark from its authors into cache/, once
   --out DIR                folder for answers and results; a stopped evaluation goes on from there
-                           [runs/eval/MODEL/BENCHMARK-PROTOCOL]
+                           [runs/eval/MODEL/BENCHMARK-PROTOCOL; ppl: none]
   --keep-going             skip missing subjects, broken files and bad rows instead of stopping
   --help                   show this text
 
@@ -82,6 +84,8 @@ How it is computed:
                            [as many as suit the device; ppl: 8]
   --window N               ppl: longest text in one forward pass, in tokens
                            [max_position_embeddings of the model, at most 1024]
+  --by WAY,WAY             ppl: how tokens are predicted: whole (from a pass over the window),
+                           prefixes (over the tokens before), decoding (as generated) [whole]
   --gpus N                 ${GPUS_MEANING} [1]
   --seed N                 seed for sampling, and for guesses in protocols that guess [0]
 
@@ -97,7 +101,7 @@ const EXAM_OPTIONS = [
 const OPTIONS = new Map([
   ["demo", EXAM_OPTIONS],
   ["compare", []],
-  ["ppl", [...MODEL_OPTIONS, "window"]],
+  ["ppl", [...MODEL_OPTIONS, "window", "by", "out"]],
 ]);
 const BENCHMARK_OPTIONS = [...EXAM_OPTIONS, "data", "download"];
 
@@ -142,7 +146,15 @@ function parse(argv: string[]) {
         ...{ model: text, adapter: text, data: text, protocol: text, split: text, shots: text },
         subjects: { ...text, multiple: true },
         ...{ limit: text, cot: flag, batch: text, seed: text, "keep-going": flag, out: text },
-        ...{ gpu: text, gpus: text, precision: text, window: text, download: flag, help: flag },
+        ...{
+          gpu: text,
+          gpus: text,
+          precision: text,
+          window: text,
+          by: text,
+          download: flag,
+          help: flag,
+        },
       },
     });
   } catch (error) {
@@ -264,23 +276,38 @@ async function showPerplexity(
 ): Promise<void> {
   if (file === undefined || rest.length > 0) throw new UserError("ppl: give one FILE; see --help");
   if (values.model === undefined) throw new UserError("--model: give a checkpoint folder");
-  const documents = await readTexts(file);
+  const ways = waysOf(values.by ?? "whole");
+  const texts = await readSources(file);
+  const results: PerplexityResults = { model: values.model, window: 0, sources: {} };
   await withModel(values.model, values, commandRanks, async (model, ranks) => {
     const { maxPositions } = model.config;
     const window = numberFlag("window", values.window, { ...atLeastOne, most: maxPositions }) ??
       Math.min(maxPositions, 1024);
     const batch = numberFlag("batch", values.batch, atLeastOne) ?? 8;
+    const documents = [...texts.values()].flat();
     if (ranks.size > 1) await agreeOnText(model, { documents, window, batch }, ranks);
-    const found = await perplexity(model, documents, window, batch, ranks);
-    const [bits, measure] = [found.bitsPerByte.toFixed(4), found.perplexity.toFixed(3)];
-    console.log(
-      `${file}: ${bits} bits per byte, perplexity ${measure} (${found.tokens} tokens, ` +
-        `${found.bytes} bytes, windows of ${window})`,
-    );
-    if (!isCausal(model.config)) {
+    results.window = window;
+    for (const [source, documents] of texts) {
+      const ofSource = results.sources[source] = {} as typeof results.sources[string];
+      for (const way of ways) {
+        const predictor = predictorBy(way, model, batch);
+        const found = ofSource[way] = await perplexity(predictor, documents, window, batch, ranks);
+        const [bits, measure] = [found.bitsPerByte.toFixed(4), found.perplexity.toFixed(3)];
+        console.log(
+          `${source}: ${bits} bits per byte, perplexity ${measure} (${found.tokens} tokens, ` +
+            `${found.bytes} bytes, windows of ${window}${way === "whole" ? "" : `, by ${way}`})`,
+        );
+      }
+    }
+    if (values.out !== undefined && ranks.rank === 0) {
+      await writePerplexity(values.out, results);
+      console.log(`written to ${values.out}`);
+    }
+    if (ways.includes("whole") && !isCausal(model.config)) {
       console.log(
         "The model's feed-forward layers mix all tokens of a window, so that later tokens leak into " +
-          "the prediction of earlier ones: do not compare these figures with a causal model's.",
+          "the prediction of earlier ones: do not compare these figures with a causal model's. " +
+          "--by=decoding predicts from earlier tokens alone.",
       );
     }
   });
@@ -300,6 +327,14 @@ async function agreeOnText(
   };
   const { name: device } = model.gpu.capabilities;
   await requireSame(ranks, facts, { device }, console.error);
+}
+
+/** The ways that a list names. @throws {UserError} for any other */
+function waysOf(list: string): Prediction[] {
+  return list.split(",").map((way) => {
+    if (way === "whole" || way === "prefixes" || way === "decoding") return way;
+    throw new UserError(`--by=${list}: expected whole, prefixes or decoding`);
+  });
 }
 
 /** The letter of `always:A`; none where a model is named. */

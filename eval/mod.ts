@@ -88,7 +88,22 @@ export { comparisonTable } from "./compare.ts";
 export { markdownTable, type Table, textTable } from "../data/page/table.ts";
 
 // Perplexity of a text.
-export { type Perplexity, perplexity, type Predictor, readTexts } from "./perplexity.ts";
+export {
+  type Decodable,
+  type Perplexity,
+  perplexity,
+  type Prediction,
+  type Predictor,
+  predictorBy,
+  readSources,
+  readTexts,
+} from "./perplexity.ts";
+export {
+  type PerplexityResults,
+  readPerplexity,
+  totalBitsPerByte,
+  writePerplexity,
+} from "./perplexity-results.ts";
 
 // Reports on runs, as a page.
 export {

@@ -1,6 +1,8 @@
+import { IGNORED_LABEL } from "../data/instructions/encode.ts";
 import type { Communicator } from "../kernels/ranks/communicator.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { filesOf } from "../data/files/input-files.ts";
+import { embeddedHeldOut } from "../data/corpora/embedded.ts";
 import { readAllDocuments } from "../data/readers/read-file.ts";
 
 /** How well a model predicts a text. Bits per byte can be compared between tokenizers. */
@@ -76,6 +78,63 @@ export async function perplexity(
     perplexity: Math.exp(nats / tokens),
     bitsPerByte: nats / Math.LN2 / bytes,
   };
+}
+
+/** How each token is predicted. */
+export type Prediction = "whole" | "prefixes" | "decoding";
+
+/** What can be predicted by {@linkcode predictorBy}. */
+export interface Decodable extends Predictor {
+  /** The same log-probabilities as generation with a cache computes them. */
+  decodedLogProbs: Predictor["logProbs"];
+}
+
+/**
+ * A predictor that predicts a token from a pass over its whole window (`whole`), from a pass over the
+ * tokens before it (`prefixes`), or as generation does, with a cache (`decoding`). A model that is
+ * causal predicts alike in all three ways. For one that is not, `whole` has seen what it predicts.
+ *
+ * @param batch prefixes in one pass
+ */
+export function predictorBy(way: Prediction, model: Decodable, batch: number): Predictor {
+  const { tokenizer } = model;
+  if (way === "whole") return model;
+  if (way === "decoding") {
+    return { tokenizer, logProbs: (inputs, labels) => model.decodedLogProbs(inputs, labels) };
+  }
+  return {
+    tokenizer,
+    async logProbs(inputs, labels) {
+      const found: number[][] = [];
+      for (const [i, ids] of inputs.entries()) {
+        const prefixes = ids.map((_, place) => ids.slice(0, place + 1));
+        found.push([]);
+        for (let first = 0; first < prefixes.length; first += batch) {
+          const some = prefixes.slice(first, first + batch);
+          const ofLast = some.map((prefix) =>
+            prefix.map((_, at) => at === prefix.length - 1 ? labels[i][at] : IGNORED_LABEL)
+          );
+          const logProbs = await model.logProbs(some, ofLast);
+          found[i].push(...logProbs.map((values) => values.at(-1)!));
+        }
+      }
+      return found;
+    },
+  };
+}
+
+/** Bytes of each source of the embedded text that are read. */
+const EMBEDDED_BYTES = 16384;
+
+/**
+ * The documents to measure on, by source: those of a file or folder, or for `embedded` what runs on the
+ * embedded text hold out.
+ *
+ * @throws {UserError} for a file or record that cannot be read, or a file without text
+ */
+export async function readSources(path: string): Promise<Map<string, string[]>> {
+  if (path === "embedded") return await embeddedHeldOut(EMBEDDED_BYTES);
+  return new Map([[path, await readTexts(path)]]);
 }
 
 /**

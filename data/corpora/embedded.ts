@@ -1,6 +1,6 @@
 import type { Document } from "../document.ts";
 import { shuffled } from "../random.ts";
-import type { Ingredient } from "../token-corpus.ts";
+import { type Ingredient, isHeldOut } from "../token-corpus.ts";
 import { brown } from "./brown.ts";
 import { splitPoems } from "./poem-split.ts";
 import { documentOf, isRegulated, poems } from "./poetry.ts";
@@ -17,6 +17,32 @@ export function embedded(): Ingredient[] {
     { documents: poetry(), share: 0.8 },
     { documents: brown(), share: 0.2 },
   ];
+}
+
+/** The share of the documents that every run on the embedded text holds out, at least by default. */
+const HELD_OUT = 0.02;
+
+/**
+ * Documents that no run on the embedded text is trained on by default, by source, the first ones of
+ * each; the last is cut.
+ *
+ * @param bytes of each source, in UTF-8
+ */
+export async function embeddedHeldOut(bytes: number): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  for (const { documents } of embedded()) {
+    let left = bytes;
+    for await (const { text, source } of documents) {
+      if (!isHeldOut(text, HELD_OUT)) continue;
+      if (!found.has(source)) found.set(source, []);
+      const written = new Uint8Array(left);
+      const { read, written: used } = new TextEncoder().encodeInto(text, written);
+      found.get(source)!.push(text.slice(0, read));
+      left -= used;
+      if (read < text.length || left === 0) break;
+    }
+  }
+  return found;
 }
 
 /**

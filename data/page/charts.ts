@@ -48,7 +48,10 @@ export interface Bar {
   error?: number;
 }
 
-const LINE_COLORS = [COLORS.blue, COLORS.red, COLORS.green, COLORS.purple];
+const LINE_COLORS = [
+  ...[COLORS.blue, COLORS.red, COLORS.green, COLORS.purple],
+  ...[COLORS.orange, COLORS.teal, COLORS.brown, COLORS.pink],
+];
 const AXIS = {
   axisLine: { lineStyle: { color: COLORS.soft } },
   axisTick: { lineStyle: { color: COLORS.soft } },
@@ -151,6 +154,61 @@ export function barChart(bars: Bar[], axis: "percent" | "count", mark?: Mark): C
       {
         ...{ type: "custom", data: errors, renderItem: errorBar, silent: true },
         ...{ encode: { x: [0, 1], y: 2 }, z: 3 },
+      },
+    ],
+  }), {
+    wide: { width: 720, height: height("wide") },
+    narrow: { width: 340, height: height("narrow") },
+  });
+}
+
+/**
+ * Values as dots with their errors, one below another, on an axis that shows how they differ.
+ *
+ * @param unit what the values are
+ */
+export function intervalChart(bars: Bar[], unit: string): Chart {
+  const rows = bars.toReversed();
+  const ends = rows.flatMap(({ value, error = 0 }) => [value - error, value + error]);
+  const longest = Math.min(230, 7.2 * Math.max(0, ...rows.map(({ name }) => displayWidth(name))));
+  const rowHeight = { wide: 28, narrow: 44 };
+  const height = (size: "wide" | "narrow") => 56 + rowHeight[size] * rows.length;
+  return drawChart((size) => ({
+    grid: { left: size === "wide" ? 20 + longest : 14, right: 70, top: 10, bottom: 46 },
+    xAxis: {
+      ...{ ...AXIS, type: "value", name: unit, nameLocation: "middle", nameGap: 28 },
+      ...evenRange(Math.min(...ends), Math.max(...ends)),
+    },
+    yAxis: {
+      ...{ ...AXIS, type: "category", data: rows.map(({ name }) => name) },
+      axisTick: { show: false },
+      axisLabel: size === "wide"
+        ? { color: COLORS.ink, width: longest, overflow: "truncate" }
+        : { color: COLORS.ink, width: 300, overflow: "truncate", ...ABOVE_BAR },
+    },
+    series: [
+      {
+        ...{
+          type: "line",
+          silent: true,
+          symbol: "circle",
+          symbolSize: 8,
+          lineStyle: { opacity: 0 },
+        },
+        ...{ encode: { x: 0, y: 1 }, itemStyle: { color: COLORS.blue } },
+        data: rows.map(({ value }, row) => [value, row]),
+      },
+      {
+        ...{
+          type: "custom",
+          renderItem: errorBar,
+          silent: true,
+          encode: { x: [0, 1], y: 2 },
+          z: 3,
+        },
+        data: rows.flatMap(({ value, error }, row) =>
+          error === undefined ? [] : [[value - error, value + error, row]]
+        ),
       },
     ],
   }), {

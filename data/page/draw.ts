@@ -49,6 +49,10 @@ export const COLORS = {
   red: "#c23531",
   green: "#2f7d4f",
   purple: "#8a5ab0",
+  orange: "#c77414",
+  teal: "#1f8a8a",
+  brown: "#7a5230",
+  pink: "#c24f8f",
 } as const;
 
 /** The same where the reader prefers light text on a dark page. */
@@ -62,6 +66,10 @@ const DARK: Record<keyof typeof COLORS, string> = {
   red: "#ff7f73",
   green: "#62c48b",
   purple: "#c39be6",
+  orange: "#f0a352",
+  teal: "#5cc9c9",
+  brown: "#c29a75",
+  pink: "#ee8fc2",
 };
 
 /** A style sheet that gives the charts of a page, or a picture itself, their dark colours. */

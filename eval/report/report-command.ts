@@ -10,6 +10,10 @@ import { makeFolder } from "../../data/files/make-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { toHtml } from "../../data/page/html.ts";
 import { toMarkdown } from "../../data/page/markdown.ts";
+import type { Page } from "../../data/page/page.ts";
+import { experimentPage } from "../experiments/experiment-page.ts";
+import { readMeasurements } from "../experiments/measurements.ts";
+import { readState } from "../experiments/run-experiment.ts";
 import { report } from "./report.ts";
 import { readReportData } from "./report-data.ts";
 
@@ -27,7 +31,8 @@ Example:
 
 Options:
   RUN                      folder of one run or of several; each metrics.jsonl in it is a stage of
-                           training, each results.json an evaluation
+                           training, each results.json an evaluation; the folder of an experiment
+                           gives that experiment's page
   --help                   show this text`;
 
 /** Runs the command line. @throws {UserError} with a message for the person who typed it */
@@ -38,7 +43,7 @@ export async function reportCommand(argv: string[]): Promise<void> {
     throw new UserError("Give the folder of a run, as in deno task report runs; see --help");
   }
   if (rest.length > 0) throw new UserError(`report: one folder at a time, not ${rest.join(" ")}`);
-  const page = report(await readReportData(folder, console.log));
+  const page = await pageOf(folder);
   const markdown = toMarkdown(page, CHARTS);
   await makeFolder(join(folder, CHARTS));
   for (const [path, picture] of markdown.pictures) {
@@ -49,6 +54,13 @@ export async function reportCommand(argv: string[]): Promise<void> {
   await WholeFile.write(join(folder, "report.html"), toHtml(page));
   for (const name of ["report.html", "report.md"]) console.log(join(folder, name));
   console.log(`Open the first in a browser. ${next("export")}`);
+}
+
+/** The page of an experiment, where the folder is one's, or of the runs in it. */
+async function pageOf(folder: string): Promise<Page> {
+  const state = await readState(folder);
+  if (!state) return report(await readReportData(folder, console.log));
+  return experimentPage(state, folder, await readMeasurements(state.experiment, folder));
 }
 
 function parse(argv: string[]): { help: boolean; folders: string[] } {

@@ -113,7 +113,7 @@ async function readStage(
     readIfThere(join(folder, SAMPLES_FILE)),
   ]);
   const factsPath = join(folder, "facts.json");
-  const { tokensBySource, ...facts } = await readObject(factsPath);
+  const { tokensBySource, memoryBytes: _, ...facts } = await readObject(factsPath);
   const examplesPath = join(folder, "examples.json");
   const { tokens } = await readObject(examplesPath);
   return {

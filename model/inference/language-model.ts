@@ -20,6 +20,7 @@ import {
 } from "./check-inputs.ts";
 import { ChoiceScorer } from "./choice-scorer.ts";
 import { continueTexts } from "./continue-texts.ts";
+import { decodedLogProbs } from "./decoded-log-probs.ts";
 import { HeadPass, planForward, planScoring } from "./forward-pass.ts";
 import type { Prompt } from "./running-batch.ts";
 import type { SamplingOptions } from "./sampling.ts";
@@ -250,6 +251,27 @@ export class LanguageModel {
       requireFinite(values.subarray(0, inputIds.reduce((sum, ids) => sum + ids.length, 0)));
       let start = 0;
       return inputIds.map(({ length }) => Array.from(values.subarray(start, start += length)));
+    });
+  }
+
+  /**
+   * The same as generation computes them: the first token of each sequence is its prompt, and every
+   * later one passes the network alone, with the cache. A model that is causal gives what
+   * {@linkcode logProbs} gives; of one that is not, these are what a reader of its texts would find.
+   *
+   * @param inputIds sequences of token ids
+   * @param labels as long as they; -100 is ignored
+   * @returns [batch][sequence]: ln p, 0 where ignored
+   * @throws UserError for sequences or labels that the model cannot read
+   */
+  decodedLogProbs(
+    inputIds: readonly (readonly number[])[],
+    labels: readonly (readonly number[])[],
+  ): Promise<number[][]> {
+    return this.#inTurn(() => {
+      checkSequences(this.config, inputIds);
+      checkLabels(this.config, inputIds, labels);
+      return decodedLogProbs(this.gpu, this.parameters, inputIds, labels);
     });
   }
 

@@ -81,6 +81,14 @@ Deno.test("with softmoe_causal, every step gives the logits of a pass over the t
     }
   }
   decoder.destroy();
+  // The same log-probabilities for text that is there already, of texts of different lengths.
+  const some = texts.map((ids, i) => ids.slice(0, 9 - i));
+  const labels = some.map((ids) => ids.with(-1, -100));
+  const [passes, decoded] = [
+    await model.logProbs(some, labels),
+    await model.decodedLogProbs(some, labels),
+  ];
+  decoded.forEach((values, i) => worst = Math.max(worst, relativeError(values, passes[i])));
   console.log(`softmoe_causal: cached logits are off by ${worst.toExponential(1)} of their norm`);
   assert(worst < 1e-5);
   assertEquals(model.sharesPrefixes, false);

@@ -4,7 +4,12 @@ import { currentCommit } from "../../data/files/commit.ts";
 import { formatJson, parseObject } from "../../data/text/json.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
-import { describeMemory, formatBytes, type MemoryReport } from "../../kernels/runtime/memory.ts";
+import {
+  describeMemory,
+  formatBytes,
+  type MemoryReport,
+  totalBytes,
+} from "../../kernels/runtime/memory.ts";
 import type { TrainingStage } from "./stage.ts";
 
 /**
@@ -24,6 +29,7 @@ export async function keepFacts(stage: TrainingStage, memory: MemoryReport): Pro
     precision: parameters.mixed ? "mixed (f16 and f32)" : "f32",
     parameters: parameters.adaptation ? parameters.summary : parameters.count.toLocaleString("en"),
     memory: describeMemory(memory),
+    memoryBytes: totalBytes(memory),
     machine: describeMachine(),
     versions:
       `${project.name} ${project.version}, Deno ${deno}, V8 ${v8}, TypeScript ${typescript}`,

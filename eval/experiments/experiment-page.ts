@@ -1,0 +1,247 @@
+import { type Curve, intervalChart, lineChart, type Point } from "../../data/page/charts.ts";
+import type { Page, PageBlock } from "../../data/page/page.ts";
+import type { Table } from "../../data/page/table.ts";
+import { timeText } from "../../data/progress/time-text.ts";
+import type { Experiment } from "./experiment.ts";
+import {
+  type ArmMeasurements,
+  AS_GENERATED,
+  differenceOf,
+  type Mean,
+  meanOf,
+  QUANTITIES,
+  type Quantity,
+} from "./measurements.ts";
+import { changesOf } from "./plan.ts";
+import type { ExperimentState } from "./run-experiment.ts";
+
+/** The page of an experiment: its question, ours beside the paper's figures, curves, arms, commands. */
+export function experimentPage(
+  { experiment, began, lengths, commands }: ExperimentState,
+  folder: string,
+  arms: readonly ArmMeasurements[],
+): Page {
+  const { title, question, paper, scale, scaleName } = experiment;
+  const seeds = scale.seeds.length;
+  return {
+    title,
+    blocks: [
+      { kind: "text", text: question },
+      ...(paper === "" ? [] : [{ kind: "text" as const, text: `In the paper: ${paper}` }]),
+      {
+        kind: "text",
+        text: `Scale ${scaleName}, ${seeds === 1 ? "one seed" : `${seeds} seeds`}; begun ` +
+          `${began.slice(0, 16).replace("T", " ")} UTC.${
+            Object.entries(lengths).map(([stage, { steps, tokensPerStep }]) =>
+              ` Each run of ${stage} has ${steps.toLocaleString("en")} steps, ${
+                Math.round(steps * tokensPerStep).toLocaleString("en")
+              } tokens.`
+            ).join("")
+          }`,
+      },
+      { kind: "table", table: resultTable(experiment, arms) },
+      ...QUANTITIES.filter(({ isResult }) => isResult).flatMap((quantity) =>
+        intervalBlocks(quantity, arms)
+      ),
+      ...sourceBlocks(arms),
+      ...curveBlocks(arms, "validationLoss", "Validation loss"),
+      ...curveBlocks(arms, "loss", "Training loss"),
+      { kind: "heading", level: 2, text: "Arms" },
+      { kind: "table", table: armTable(experiment) },
+      { kind: "heading", level: 2, text: "Commands" },
+      {
+        kind: "code",
+        text: [
+          `deno task experiment ${experiment.name} --scale ${scaleName}`,
+          "",
+          "# which runs:",
+          ...Object.values(commands),
+        ].join("\n"),
+      },
+      {
+        kind: "text",
+        text: `Every run is an ordinary one: deno task report ${folder}/ARM/seed-N has its page.`,
+      },
+    ],
+  };
+}
+
+/** Means of all arms, with differences from the first one and the paper's figures. */
+export function resultTable(
+  { published, scale }: Experiment,
+  arms: readonly ArmMeasurements[],
+): Table {
+  const shown = QUANTITIES.filter((quantity) => arms.some(({ values }) => values.has(quantity)));
+  const [main] = shown.filter(({ isResult }) => isResult);
+  const ofPaper = shown.filter(({ measure }) =>
+    measure && Object.values(published).some((row) => row[measure] !== undefined)
+  );
+  const reference = main && meanOf(arms[0].values.get(main));
+  return {
+    title: "",
+    columns: [
+      "",
+      ...shown.flatMap((quantity) => [
+        quantity.title,
+        ...(quantity === main && arms.length > 1 ? [`less ${arms[0].arm}`] : []),
+        ...(ofPaper.includes(quantity) ? ["paper", "difference"] : []),
+      ]),
+    ],
+    rows: arms.map(({ arm, values }, index) => [
+      arm,
+      ...shown.flatMap((quantity) => {
+        const mean = meanOf(values.get(quantity));
+        const own = quantity.measure && published[arm]?.[quantity.measure];
+        return [
+          meanText(mean, quantity),
+          ...(quantity === main && arms.length > 1
+            ? [
+              index === 0 || !mean || !reference
+                ? ""
+                : signed(differenceOf(mean, reference), quantity),
+            ]
+            : []),
+          ...(ofPaper.includes(quantity)
+            ? [
+              own === undefined ? "" : own.toFixed(quantity.digits),
+              own === undefined || !mean ? "" : signed({ mean: mean.mean - own }, quantity),
+            ]
+            : []),
+        ];
+      }),
+    ]),
+    notes: [
+      scale.seeds.length > 1
+        ? "Mean over seeds ± its standard error; differences of less than two errors mean little."
+        : "One seed: another seed may move a figure as far as an arm does.",
+      ...(shown.includes(AS_GENERATED)
+        ? [
+          "As generated: each token is predicted from those before it, as when text is written. " +
+          "In a whole pass, a Soft MoE has seen the tokens that it predicts; that figure, the " +
+          "training loss and the validation loss of such an arm are not to be compared with a " +
+          "causal one's.",
+        ]
+        : []),
+    ],
+  };
+}
+
+function meanText(value: Mean | undefined, { digits, isResult }: Quantity): string {
+  if (!value) return "";
+  const number = value.mean.toLocaleString("en", {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  return isResult && value.error !== undefined
+    ? `${number} ± ${value.error.toFixed(digits)}`
+    : number;
+}
+
+function signed(value: Mean, quantity: Quantity): string {
+  return `${value.mean >= 0 ? "+" : ""}${meanText(value, quantity)}`;
+}
+
+/** Means with their errors, where there are at least two arms to compare. */
+function intervalBlocks(quantity: Quantity, arms: readonly ArmMeasurements[]): PageBlock[] {
+  const means = arms.flatMap(({ arm, values }) => {
+    const mean = meanOf(values.get(quantity));
+    if (!mean) return [];
+    const label = mean.mean.toFixed(quantity.digits);
+    return [{ name: arm, value: mean.mean, label, error: mean.error }];
+  });
+  if (means.length < 2) return [];
+  const caption = means.map(({ name, label }) => `${name} ${label}`).join(", ");
+  return [{
+    kind: "chart",
+    title: quantity.title,
+    chart: intervalChart(means, quantity.title),
+    caption: `${quantity.title}: ${caption}`,
+  }];
+}
+
+/** Bits a byte of each source of the text, where there is more than one. */
+function sourceBlocks(arms: readonly ArmMeasurements[]): PageBlock[] {
+  const sources = [...new Set(arms.flatMap(({ sources }) => [...sources.keys()]))];
+  if (sources.length < 2) return [];
+  const table = {
+    title: "",
+    columns: [AS_GENERATED.title, ...sources],
+    rows: arms.map(({ arm, sources: own }) => [
+      arm,
+      ...sources.map((source) => meanText(meanOf(own.get(source)), AS_GENERATED)),
+    ]),
+    notes: [],
+  };
+  return [{ kind: "heading", level: 3, text: "By source" }, { kind: "table", table }];
+}
+
+/** The same measurement of all arms on one axis, each the mean over its seeds. */
+function curveBlocks(
+  arms: readonly ArmMeasurements[],
+  key: string,
+  title: string,
+): PageBlock[] {
+  const curves = arms.map(({ arm, curves }): Curve => {
+    const bySteps = Map.groupBy(
+      curves.flat().filter(({ [key]: value }) => value !== undefined),
+      ({ step }) => step,
+    );
+    const points = [...bySteps].sort(([a], [b]) => a - b).map(([step, lines]): Point => [
+      step,
+      lines.reduce((sum, line) => sum + line[key], 0) / lines.length,
+    ]);
+    return { name: arm, points, look: key === "loss" ? "thin" : "dots" };
+  }).filter(({ points }) => points.length > 0);
+  if (curves.length === 0) return [];
+  const ends = curves.map(({ name, points }) => `${name} ${points.at(-1)![1].toFixed(3)}`);
+  return [{
+    kind: "chart",
+    title,
+    chart: lineChart({ curves, unit: title.toLowerCase() }),
+    caption: `${title}, at the end: ${ends.join(", ")}`,
+  }];
+}
+
+/** The settings in which each arm differs. */
+function armTable(experiment: Experiment): Table {
+  return {
+    title: "",
+    columns: ["arm", "differs in"],
+    rows: Object.keys(experiment.arms).map((arm) => [
+      arm,
+      [...changesOf(experiment, arm)].map(([name, value]) =>
+        value === true ? name : `${name}=${JSON.stringify(value)}`
+      ).join(", ") || "nothing",
+    ]),
+    notes: [],
+  };
+}
+
+/** What an experiment at its scale comes to, before it is run. */
+export function planText(experiment: Experiment, runs: readonly { stage: string }[]): string {
+  const { scale, scaleName, title } = experiment;
+  const counts = Object.entries(Object.groupBy(runs, ({ stage }) => stage));
+  return [
+    `${title}, scale ${scaleName}: ${Object.keys(experiment.arms).length} arms, ` +
+    `${scale.seeds.length} seeds`,
+    ...(scale.about ? [scale.about] : []),
+    ...counts.map(([stage, runs]) => {
+      const budget = scale.budget[stage as keyof typeof scale.budget];
+      const each = budget === undefined
+        ? "as long as its settings say"
+        : "tokens" in budget
+        ? `${budget.tokens.toLocaleString("en")} tokens each${
+          costText(budget.tokens * runs!.length, scale.tokensPerSecond)
+        }`
+        : `${budget.minutes} minutes together`;
+      return `${stage}: ${runs!.length} runs, ${each}`;
+    }),
+  ].join("\n");
+}
+
+function costText(tokens: number, tokensPerSecond: number | undefined): string {
+  if (tokensPerSecond === undefined) return "";
+  const seconds = tokens / tokensPerSecond;
+  const time = seconds > 48 * 3600 ? `${Math.round(seconds / 86400)} days` : timeText(seconds);
+  return `; ${time} together at ${tokensPerSecond.toLocaleString("en")} tokens a second`;
+}

@@ -1,0 +1,127 @@
+import { join } from "node:path";
+import { type Experiment, type Settings, type StageName, STAGES } from "./experiment.ts";
+
+/** A stage of training that an experiment needs, in a folder of its own. */
+export interface PlannedRun {
+  /** The command. */
+  readonly stage: StageName;
+  /** The arm, or undefined where all arms go on from it. */
+  readonly arm?: string;
+  /** The seed of weights and order. */
+  readonly seed: number;
+  /** The run's folder. */
+  readonly dir: string;
+  /** The folder of the run that it starts from. */
+  readonly base?: string;
+  /** Its settings, but for its length. */
+  readonly settings: Settings;
+}
+
+/** An arm from one seed. */
+export interface PlannedArm {
+  /** Its name. */
+  readonly arm: string;
+  /** The seed. */
+  readonly seed: number;
+  /** Its runs, first to last; the last one's model is measured. */
+  readonly runs: readonly PlannedRun[];
+  /** The folder of what is measured. */
+  readonly measures: string;
+}
+
+/** The settings that depend on the seed. */
+const SEEDED: Record<StageName, readonly (readonly [section: string, key: string])[]> = {
+  pretrain: [["train", "seed"], ["data", "seed"]],
+  sft: [["data", "seed"]],
+  dpo: [["data", "seed"]],
+};
+
+/**
+ * The arms of an experiment with their runs. What arms do not differ in, up to and with a stage, is run
+ * once for all of them.
+ *
+ * @param folder where the experiment is kept
+ */
+export function planArms(experiment: Experiment, folder: string): PlannedArm[] {
+  const { scale, stages, arms } = experiment;
+  const names = STAGES.filter((stage) => stages[stage] || scale.stages[stage]);
+  return scale.seeds.flatMap((seed) =>
+    Object.keys(arms).map((arm): PlannedArm => {
+      const ofArm = join(folder, folderName(arm), `seed-${seed}`);
+      const runs: PlannedRun[] = [];
+      let isOwn = false;
+      for (const stage of names) {
+        const changes = [arms[arm][stage], scale.arms[arm]?.[stage]];
+        if (changes.includes(false)) continue;
+        isOwn ||= changes.some((settings) => settings !== undefined);
+        runs.push({
+          stage,
+          arm: isOwn ? arm : undefined,
+          seed,
+          dir: isOwn ? join(ofArm, stage) : join(folder, "shared", `seed-${seed}`, stage),
+          base: runs.at(-1)?.dir,
+          settings: merged(stages[stage], scale.stages[stage], ...changes, seeded(stage, seed)),
+        });
+      }
+      return { arm, seed, runs, measures: join(ofArm, "measures") };
+    })
+  );
+}
+
+/** All runs of the arms, each once, those before that others start from. */
+export function runsOf(arms: readonly PlannedArm[]): PlannedRun[] {
+  return [...new Map(arms.flatMap(({ runs }) => runs).map((run) => [run.dir, run])).values()];
+}
+
+/** The settings in which an arm differs from what all share, as `stage section.key`. */
+export function changesOf(
+  { arms, scale }: Experiment,
+  arm: string,
+): Map<string, unknown> {
+  const changes = new Map<string, unknown>();
+  for (const stages of [arms[arm], scale.arms[arm] ?? {}]) {
+    for (const [stage, settings] of Object.entries(stages)) {
+      if (settings === false) changes.set(`no ${stage}`, true);
+      for (const [section, values] of Object.entries(settings || {})) {
+        for (const [key, value] of Object.entries(values ?? {})) {
+          changes.set(`${stage} ${section}.${key}`, value);
+        }
+      }
+    }
+  }
+  return changes;
+}
+
+/** Settings as arguments of a command. */
+export function argumentsOf(settings: Settings): string[] {
+  return Object.entries(settings).flatMap(([section, values]) =>
+    Object.entries(values).flatMap(([key, value]) =>
+      [value].flat().map((item) => `--${section}.${key}=${inText(item)}`)
+    )
+  );
+}
+
+/** `- NAME: 0.2` of a list is `NAME: 0.2`. */
+function inText(value: unknown): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  return Object.entries(value).map(([name, amount]) => `${name}: ${amount}`).join();
+}
+
+function seeded(stage: StageName, seed: number): Settings {
+  return merged(...SEEDED[stage].map(([section, key]) => ({ [section]: { [key]: seed } })));
+}
+
+/** Settings over settings: the later ones win. */
+export function merged(...all: (Settings | false | undefined)[]): Settings {
+  const result: Settings = {};
+  for (const settings of all) {
+    for (const [section, values] of Object.entries(settings || {})) {
+      result[section] = { ...result[section], ...values };
+    }
+  }
+  return result;
+}
+
+function folderName(arm: string): string {
+  return arm.replace(/[^\p{L}\p{N}._-]+/gu, "-");
+}

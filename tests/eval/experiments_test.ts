@@ -1,0 +1,153 @@
+/** An experiment from its file to its page, with runs of a second each. */
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { evalCommand } from "../../eval/eval-command.ts";
+import { readExperiment } from "../../eval/experiments/experiment.ts";
+import { planText } from "../../eval/experiments/experiment-page.ts";
+import { planArms, runsOf } from "../../eval/experiments/plan.ts";
+import { readState, runExperiment, type RunTask } from "../../eval/experiments/run-experiment.ts";
+import {
+  type PerplexityResults,
+  readPerplexity,
+  writePerplexity,
+} from "../../eval/perplexity-results.ts";
+import { reportCommand } from "../../eval/report/report-command.ts";
+import { UserError } from "../../kernels/runtime/user-error.ts";
+import { pretrain } from "../../train/pretrain.ts";
+import { loadPretrainSettings } from "../../train/settings/pretrain-settings.ts";
+import { openTestGpu } from "../open-gpu.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
+import { tinyRun } from "../train/tiny-run.ts";
+
+const HERE = new URL("../../eval/experiments/", import.meta.url).pathname;
+
+/** A small experiment: two arms from two seeds, on made-up text. */
+async function writeExperiment(dir: string): Promise<string> {
+  const settings: Record<string, Record<string, unknown>> = {};
+  for (const argument of await tinyRun(dir)) {
+    const [, section, key, value] = /^--(\w+)\.(\w+)=(.*)$/.exec(argument)!;
+    if (section !== "run" && key !== "steps") (settings[section] ??= {})[key] = value;
+  }
+  const path = `${dir}/tiny.yaml`;
+  await Deno.writeTextFile(
+    path,
+    `
+title: Tiny
+question: Which is better?
+paper: Table 9
+measures: [bits-per-byte]
+stages: { pretrain: ${JSON.stringify(settings)} }
+arms:
+  Soft MoE: {}
+  dense: { pretrain: { model: { FFN_type: raw, mlp_type: raw, mlp_div_ratio: 1 } } }
+published:
+  dense: { bits-per-byte: 3.5 }
+scales:
+  smallest:
+    seeds: [1, 2]
+    budget: { pretrain: { tokens: 512 } }
+    text: ${dir}/text.jsonl
+    window: 16
+`,
+  );
+  return path;
+}
+
+Deno.test("an experiment runs its arms, goes on where it was stopped, and has a page", () =>
+  inTemporaryFolder(async (dir) => {
+    const gpu = await openTestGpu();
+    const experiment = await readExperiment(await writeExperiment(dir));
+    const folder = `${dir}/experiment`;
+    const ran: string[] = [];
+    /** In this process: a process of its own takes seconds to start. */
+    const runTask: RunTask = async (task, args) => {
+      if (ran.length === 3) throw new UserError("stopped here");
+      ran.push(`${task} ${args.find((word) => /dir=|^--out/.test(word))}`);
+      if (task === "pretrain") await pretrain(await loadPretrainSettings(args), { gpu });
+      else await measure(args);
+    };
+    /** Really once; the other models' figures are made of that one's. */
+    let first: PerplexityResults | undefined;
+    const measure = async (args: string[]) => {
+      const out = args[args.indexOf("--out") + 1];
+      if (!first) {
+        await evalCommand(args);
+        first = await readPerplexity(out);
+        return;
+      }
+      const { sources, ...rest } = structuredClone(first);
+      for (const { decoding } of Object.values(sources)) decoding!.bitsPerByte += ran.length / 100;
+      await writePerplexity(out, { sources, ...rest });
+    };
+    const log = console.log;
+    console.log = () => {};
+    try {
+      const say = () => {};
+      await assertRejects(() => runExperiment(experiment, folder, runTask, say), UserError);
+      assertEquals(Object.keys((await readState(folder))!.commands).length, 2);
+      ran.push("the same command again");
+      await runExperiment(experiment, folder, runTask, say);
+      await reportCommand([folder]);
+    } finally {
+      console.log = log;
+      gpu.close();
+    }
+    // A run that tells how long the others are, the four of the arms, and what is measured of each.
+    assertEquals(ran.filter((line) => line.startsWith("pretrain")).length, 5);
+    assertEquals(ran.filter((line) => line.startsWith("eval")).length, 4);
+    const { lengths } = (await readState(folder))!;
+    assertEquals([lengths.pretrain!.steps, lengths.pretrain!.tokensPerStep], [8, 64]);
+    const page = await Deno.readTextFile(`${folder}/report.md`);
+    assertStringIncludes(page, "In the paper: Table 9");
+    assert(/\| dense \| \d\.\d{4} ± \d\.\d{4} \| [+-]\d\.\d{4} ± /.test(page), page);
+    assert(/\| 3\.5000 \| [+-]\d\.\d{4} \|/.test(page), page);
+    assertStringIncludes(page, 'pretrain model.FFN_type="raw"');
+    assertStringIncludes(page, " --model.hidden_size=16 ");
+    assertStringIncludes(await Deno.readTextFile(`${folder}/report.html`), "<svg");
+    await assertRejects(
+      () => runExperiment({ ...experiment, checkpoints: 2 }, folder, runTask, () => {}),
+      UserError,
+      "holds this experiment with other settings",
+    );
+  }));
+
+Deno.test("the experiments that are here can be read, and say what they cost", async () => {
+  const names = [];
+  for await (const { name } of Deno.readDir(HERE)) {
+    if (!name.endsWith(".yaml")) continue;
+    names.push(name);
+    const plan = async (scale?: string) => {
+      const experiment = await readExperiment(HERE + name, scale);
+      return planText(experiment, runsOf(planArms(experiment, "runs/x")));
+    };
+    assert(/minutes together|steps|as long as/.test(await plan()));
+    assert(/days together at 63,140 tokens a second/.test(await plan("paper")), name);
+  }
+  assert(names.length >= 2);
+});
+
+Deno.test("a mistake in an experiment's file is told with its place", () =>
+  inTemporaryFolder(async (dir) => {
+    const refused = async (text: string, scale?: string) => {
+      await Deno.writeTextFile(`${dir}/x.yaml`, text);
+      const { message } = await assertRejects(
+        () => readExperiment(`${dir}/x.yaml`, scale),
+        UserError,
+      );
+      return message.replace(`${dir}/`, "");
+    };
+    const head = "title: x\nquestion: y\n";
+    assertEquals(await refused("titel: x"), 'x.yaml: unknown key "titel"; did you mean "title"?');
+    assertEquals(
+      await refused(`${head}stages: { pretrain: }\narms: { a: { prtrain: {} } }\nscales: { s: }`),
+      'x.yaml: arms.a: unknown key "prtrain"; did you mean "pretrain"?',
+    );
+    const rest = `${head}stages: { pretrain: }\narms: { a: }\n`;
+    assertEquals(
+      await refused(`${rest}scales: { s: { budget: { pretrain: { hours: 2 } } } }`),
+      'x.yaml: scales.s: budget.pretrain: unknown key "hours".',
+    );
+    assertEquals(
+      await refused(`${rest}scales: { s: , m: }`, "large"),
+      "x.yaml: there is no scale large; expected s, m",
+    );
+  }));
