@@ -84,6 +84,20 @@ for (const name of NAMES) {
     }));
 }
 
+Deno.test("any of several ids of generation_config.json ends a text", () =>
+  inTemporaryFolder(async (folder) => {
+    const { dir, golden: { greedy, prompt_length: length } } = await open("tinyllama");
+    for (const file of ["config.json", "model.safetensors"]) {
+      await Deno.copyFile(`${dir}/${file}`, `${folder}/${file}`);
+    }
+    const eos_token_id = [2, greedy[length + 3]];
+    await Deno.writeTextFile(`${folder}/generation_config.json`, JSON.stringify({ eos_token_id }));
+    const model = await loadModel(folder, { gpu, precision: "f32" });
+    const tokens = await Array.fromAsync(model.generate(greedy.slice(0, length)));
+    assertEquals(tokens.map(({ id }) => id), greedy.slice(length, length + 3));
+    model.close();
+  }));
+
 async function compareWithGolden(name: string, precision: keyof typeof TOLERANCES) {
   const { dir, golden } = await open(name);
   const { input_ids: ids, labels, losses, grad_norms: norms, optimizer } = golden;

@@ -7,6 +7,7 @@ import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
+import { GENERATION_CONFIG_FILE } from "../model/checkpoint/generation-config.ts";
 import { hasChecksums, withoutChecksums } from "../model/host/checksums.ts";
 import { EXAMPLES_FILE } from "../model/host/run-folder.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
@@ -177,10 +178,14 @@ async function keepShares(dir: string, { items, tokens }: Examples): Promise<voi
   await WholeFile.write(join(dir, EXAMPLES_FILE), JSON.stringify(shares) + "\n");
 }
 
-/** The tokenizer's files, and what its vocabulary was pruned to where it was. */
+/** The tokenizer's files, what its vocabulary was pruned to where it was, and how texts end. */
 async function filesToKeep({ checkpoint, tokenizer }: Base): Promise<Record<string, string>> {
-  const vocabulary = await checkpoint.files.text(VOCABULARY_FILE);
-  return { ...tokenizer.files(), ...(vocabulary && { [VOCABULARY_FILE]: vocabulary }) };
+  const files = tokenizer.files();
+  for (const name of [VOCABULARY_FILE, GENERATION_CONFIG_FILE]) {
+    const text = await checkpoint.files.text(name);
+    if (text !== undefined) files[name] = text;
+  }
+  return files;
 }
 
 /** Splits items into those to train on and those held out: the last of a random order. */

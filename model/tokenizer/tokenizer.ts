@@ -201,7 +201,7 @@ export class Tokenizer implements Encoder, TurnEncoder {
 
   /** The files to store with a checkpoint, by name, so that it loads here and in transformers. */
   files(): Record<string, string> {
-    return this.#files.texts();
+    return { ...this.#files.texts() };
   }
 
   #isShown(id: number, { skipSpecial = false }: DecodeOptions): boolean {
