@@ -1,13 +1,13 @@
 /** What all campaigns share: tries that can be had again, a log to go on from, and a table at the end. */
 import { exists } from "../../data/files/exists.ts";
-import { type Expectation, EXPECTATIONS } from "./expectations.ts";
+import type { Expectation } from "./expectations.ts";
 
 /**
  * What came of a try: `refused` with a word for people; `equal` to what comes of undamaged input and
  * undisturbed runs; `changed`: damaged input was taken for something else, which nothing in its format
- * could tell; `pending`: an expectation was broken that is not met yet; `finding`: it must not happen.
+ * could tell; `finding`: it must not happen.
  */
-export const OUTCOMES = ["refused", "equal", "changed", "pending", "finding"] as const;
+export const OUTCOMES = ["refused", "equal", "changed", "finding"] as const;
 export type Outcome = typeof OUTCOMES[number];
 
 export interface Verdict {
@@ -16,10 +16,9 @@ export interface Verdict {
   words: string;
 }
 
-/** What has broken an expectation is a finding, or pending until it is met. */
+/** What has broken an expectation is a finding. */
 export function broken(expectation: Expectation, words: string): Verdict {
-  const outcome = EXPECTATIONS[expectation] ? "finding" : "pending";
-  return { outcome, words: `${words} [${expectation}]` };
+  return { outcome: "finding", words: `${words} [${expectation}]` };
 }
 
 /** With the seed, it tells all that is done. */
@@ -101,7 +100,7 @@ export class CampaignLog {
     return this.entries.filter(({ outcome }) => outcome === "finding");
   }
 
-  /** A table of the kinds, a line to have each finding again, and what is pending. */
+  /** A table of the kinds, and a line to have each finding again. */
   summary(): string {
     const kinds = Map.groupBy(this.entries, ({ campaign, kind }) => `${campaign}: ${kind}`);
     const width = Math.max(...[...kinds.keys()].map((kind) => kind.length));
@@ -112,17 +111,12 @@ export class CampaignLog {
       entries.length,
       ...OUTCOMES.map((outcome) => entries.filter((entry) => entry.outcome === outcome).length),
     ];
-    const pending = this.entries.filter(({ outcome }) => outcome === "pending");
-    const unmet = Object.entries(EXPECTATIONS).filter(([, isMet]) => !isMet).map(([name]) => name);
     return [
       row(["", "tried", ...OUTCOMES]),
       ...[...kinds].map(([kind, entries]) => row([kind, ...counts(entries)])),
       row(["all", ...counts(this.entries)]),
       "",
       ...this.findings.map((entry) => `finding: ${describe(entry)}`),
-      ...pending.map((entry) => `pending: ${describe(entry)}`),
-      "",
-      `not expected yet: ${unmet.join("; ") || "nothing"}`,
     ].join("\n");
   }
 }

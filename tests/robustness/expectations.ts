@@ -1,41 +1,32 @@
-/**
- * What is promised and when: an expectation that is not met yet is pending. Its failures are listed
- * and are never counted as passes; whoever meets it writes `true` here, and from then on each failure
- * is a finding.
- */
-export const EXPECTATIONS = {
+/** What is promised; whatever breaks one of these is a finding. */
+export type Expectation =
   // Damaged files.
-  "damaged files are refused in words, never by a stack trace": true,
-  "refusals are short and name the file": true,
-  "a small file takes little time": true,
-  "a small file takes little memory": true,
-  "nothing is written outside of the output": true,
-  "names inside a folder do not lead out of it": true,
-  "weights that are not finite are refused": true,
-  "pages escape what stands in files": true,
-
+  | "damaged files are refused in words, never by a stack trace"
+  | "refusals are short and name the file"
+  | "a small file takes little time"
+  | "a small file takes little memory"
+  | "nothing is written outside of the output"
+  | "names inside a folder do not lead out of it"
+  | "weights that are not finite are refused"
+  | "pages escape what stands in files"
   // Content that does not fit its checksum is refused, or comes out as it was.
-  "CRC-32 of gzip": true,
-  "content checksum of zstd": true,
-  "CRC-32 of zip": true,
-  "checksum of tar's headers": true,
-  "CRC of Parquet's pages": true,
-  "MD5 of shards": true,
-  "SHA-256 of cached tokens": true,
-  "checksums of a checkpoint": true,
-  "checksums of what prepare finished": true,
-
+  | "CRC-32 of gzip"
+  | "content checksum of zstd"
+  | "CRC-32 of zip"
+  | "checksum of tar's headers"
+  | "CRC of Parquet's pages"
+  | "MD5 of shards"
+  | "SHA-256 of cached tokens"
+  | "checksums of a checkpoint"
+  | "checksums of what prepare finished"
   // Processes.
-  "a command that was killed ends the same when it is given again": true,
-  "SIGINT saves, with status 130": true,
-  "SIGTERM and SIGHUP save, with status 143 and 129": true,
-  "a run whose parent was killed saves and ends": true,
-  "of two processes in one folder one is refused, or both are right": true,
-  "a full disk is told, and the command goes on when there is room": true,
-  "memory does not grow": true,
-};
-
-export type Expectation = keyof typeof EXPECTATIONS;
+  | "a command that was killed ends the same when it is given again"
+  | "SIGINT saves, with status 130"
+  | "SIGTERM and SIGHUP save, with status 143 and 129"
+  | "a run whose parent was killed saves and ends"
+  | "of two processes in one folder one is refused, or both are right"
+  | "a full disk is told, and the command goes on when there is room"
+  | "memory does not grow";
 
 /** Seconds of the processor that a small file may take, which other processes do not lengthen. */
 export const MOST_SECONDS = 20;

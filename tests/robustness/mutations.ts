@@ -88,7 +88,7 @@ function triesOf(tries: number): Try[] {
 }
 
 function isBroken({ outcome }: Verdict): boolean {
-  return outcome === "finding" || outcome === "pending";
+  return outcome === "finding";
 }
 
 function formatOf({ kind }: Try): Format {
