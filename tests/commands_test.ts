@@ -100,7 +100,14 @@ Deno.test("a command that lacks a permission says which; what is not asked for i
   }));
 
 Deno.test("every command that may install a driver takes --no-install", async () => {
-  const commands = ["train/pretrain", "train/sft", "train/dpo", "model/generate", "model/chat"];
+  const commands = [
+    "train/pretrain",
+    "train/sft",
+    "train/dpo",
+    "model/generate",
+    "model/chat",
+    "model/serve",
+  ];
   for (const command of [...commands, "eval/eval", "train/bench/bench", "train/bench/profile"]) {
     const message = await complaint(command, ["--no-install", "--x-y=1"]);
     assertMatch(message, /x-y/, command);

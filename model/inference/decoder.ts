@@ -17,8 +17,7 @@ import {
   type RowSeats,
 } from "./next-tokens.ts";
 import type { Parameters } from "../network/parameters.ts";
-import { roomForSequences } from "./plan-sizes.ts";
-import { SizedPass } from "./sized-pass.ts";
+import { roomForSequences, roomForTokens } from "./plan-sizes.ts";
 
 /** A planned pass over new tokens of some texts; it computes the logits of the tokens after them. */
 interface Pass {
@@ -41,7 +40,7 @@ export interface DecoderRow extends ChoosingRow {
  */
 const ROWS_THAT_AGREE = 32;
 
-/** A pass over prompts with so many tokens takes too much memory to be kept for the next prompts. */
+/** A pass over prompts with more tokens takes too much memory to be kept for the next prompts. */
 const KEPT_TOKENS = 512;
 
 /**
@@ -56,10 +55,12 @@ const KEPT_TOKENS = 512;
 export class Decoder {
   /** Tokens of each seat's text. */
   readonly #lengths: number[];
-  readonly #reading = new SizedPass((tokens, texts) => this.#planReading(tokens, texts));
-  #adding?: Pass;
-  /** The next step, encoded while the GPU computes the one before. */
-  #commands?: GPUCommandBuffer;
+  /** By their room for tokens and texts. */
+  readonly #reading = new Map<string, Pass>();
+  /** By their rows. */
+  readonly #adding = new Map<number, Pass>();
+  /** The next step, encoded while the GPU computes the one before, and its pass. */
+  #encoded?: { readonly pass: Pass; readonly commands: GPUCommandBuffer };
 
   private constructor(
     private readonly gpu: Gpu,
@@ -125,7 +126,12 @@ export class Decoder {
     prompts: readonly (readonly number[])[],
   ): Promise<void> {
     const { gpu } = this;
-    const pass = await this.#reading.holding(gpu, prompts);
+    const tokens = roomForTokens(prompts.reduce((sum, { length }) => sum + length, 0));
+    const texts = roomForSequences(prompts.length);
+    const isKept = tokens <= KEPT_TOKENS;
+    const pass = this.#reading.get(`${tokens} ${texts}`) ?? await this.#planReading(tokens, texts);
+    if (isKept) this.#reading.set(`${tokens} ${texts}`, pass);
+    uploadBatch(gpu, pass.batch, prompts);
     const ofTokens = new Uint32Array(pass.batch.ids.size).fill(NO_SEQUENCE);
     let end = 0;
     prompts.forEach(({ length }, i) => ofTokens.fill(rows[i].seat, end, end += length));
@@ -135,7 +141,7 @@ export class Decoder {
     upload(gpu, pass.seats.ofRows, seatsOf(rows, pass.lastRows.size));
     this.next.prepare(rows);
     pass.plan.run();
-    if (pass.batch.ids.size > KEPT_TOKENS) this.#reading.destroy();
+    if (!isKept) pass.plan.destroy();
     rows.forEach(({ seat }, i) => this.#lengths[seat] = prompts[i].length);
   }
 
@@ -147,7 +153,8 @@ export class Decoder {
    */
   async step(rows: readonly DecoderRow[], ids?: readonly number[]): Promise<void> {
     const { gpu } = this;
-    const { batch, seats, plan } = await this.#passOf(rows.length);
+    const pass = await this.#passOf(rows.length);
+    const { batch, seats, plan } = pass;
     const places = new Uint32Array(batch.ids.size);
     rows.forEach(({ seat }, row) => {
       places[row] = Math.min(this.#lengths[seat]++, this.capacity - 1);
@@ -156,26 +163,22 @@ export class Decoder {
     upload(gpu, batch.positions, places);
     upload(gpu, seats.ofRows, seatsOf(rows, batch.ids.size));
     this.next.prepare(rows);
-    plan.submit(this.#commands ?? plan.encode());
-    this.#commands = plan.encode();
+    plan.submit(this.#encoded?.pass === pass ? this.#encoded.commands : plan.encode());
+    this.#encoded = { pass, commands: plan.encode() };
   }
 
   /** The pass that adds a token to `texts` texts, with as few idle rows as may be. */
   async #passOf(texts: number): Promise<Pass> {
     const most = this.seats;
     const rows = most > ROWS_THAT_AGREE ? most : Math.min(roomForSequences(texts), most);
-    if (this.#adding?.batch.ids.size === rows) return this.#adding;
-    this.#freeStep(); // before the next one takes memory
+    const known = this.#adding.get(rows);
+    if (known) return known;
     const pass = await this.#planStep(rows);
     // Only ids, places and seats change from step to step.
     uploadBatch(this.gpu, pass.batch, Array(rows).fill([0]));
     upload(this.gpu, pass.lastRows, Uint32Array.from({ length: rows }, (_, row) => row));
-    return this.#adding = pass;
-  }
-
-  #freeStep(): void {
-    this.#adding?.plan.destroy();
-    this.#adding = this.#commands = undefined;
+    this.#adding.set(rows, pass);
+    return pass;
   }
 
   /** Plans the reading of prompts: tokens attend to those of their own text. */
@@ -244,8 +247,7 @@ export class Decoder {
 
   /** Frees its memory. */
   destroy(): void {
-    this.#freeStep();
-    this.#reading.destroy();
+    for (const { plan } of [...this.#adding.values(), ...this.#reading.values()]) plan.destroy();
     this.next.destroy();
     free([...this.caches, ...this.memories]);
   }

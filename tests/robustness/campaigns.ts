@@ -7,6 +7,7 @@ import { kills } from "./kills.ts";
 import { mutations } from "./mutations.ts";
 import { pairs } from "./pairs.ts";
 import { signals } from "./signals.ts";
+import { serving } from "./serving.ts";
 import { removeFolder } from "./tree.ts";
 import { undisturbedOnce, writingCommands } from "./writing-commands.ts";
 
@@ -20,6 +21,8 @@ export interface Sizes {
   "full disks"?: number;
   /** In seconds. */
   endurance?: number;
+  /** In seconds. */
+  serving?: number;
   /** Names of the commands that are disturbed; all of them if undefined. */
   commands?: string[];
 }
@@ -32,6 +35,7 @@ export const LONG: Sizes = {
   pairs: 20,
   "full disks": 60,
   endurance: 3600,
+  serving: 600,
 };
 
 /** Processes at once, where one does not measure another's time. */
@@ -85,6 +89,7 @@ export async function runCampaigns(
       pairs: (count) => pairs(shared, seed, commands, whole, count),
       "full disks": (count) => fullDisks(work, seed, commands, whole, count),
       endurance: (seconds) => endurance(`${work}/endurance`, seconds),
+      serving: (seconds) => serving(`${work}/serving`, seed, seconds),
     };
     const runs = Object.entries(campaigns).map(([name, campaignOf]) => async () => {
       const size = sizes[name as Name];

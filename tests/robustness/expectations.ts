@@ -26,7 +26,12 @@ export type Expectation =
   | "a run whose parent was killed saves and ends"
   | "of two processes in one folder one is refused, or both are right"
   | "a full disk is told, and the command goes on when there is room"
-  | "memory does not grow";
+  | "memory does not grow"
+  // Servers.
+  | "an answer is the same whoever else asks"
+  | "no request is lost, and no seat"
+  | "malformed requests are refused, and the server goes on"
+  | "OpenAI's client can talk to the server";
 
 /** Seconds of the processor that a small file may take, which other processes do not lengthen. */
 export const MOST_SECONDS = 20;

@@ -8,17 +8,17 @@ import { LONG, runCampaigns, type Sizes } from "./campaigns.ts";
 const HELP = `Damages and disturbs all that reads and writes, for hours.
 
 Files of every format are damaged, commands are killed, runs are told to end, two are started in
-one folder, disks are filled, and memory is watched for an hour. A log keeps what was tried, so that
-the same command goes on where it was stopped. Beside it are the inputs of what was found; the
-status is 1 if anything was.
+one folder, disks are filled, memory is watched for an hour, and many clients ask a server. A log
+keeps what was tried, so that the same command goes on where it was stopped. Beside it are the
+inputs of what was found; the status is 1 if anything was.
 
 Usage:
   deno task test:long [options]
 
 Options:
-  --only NAME    this campaign alone: ${Object.keys(LONG).join(", ")};
-                 may be repeated
-  --size N       so many tries instead of the usual number; of endurance, seconds
+  --only NAME    this campaign alone; may be repeated:
+                 ${Object.keys(LONG).join(", ")}
+  --size N       so many tries instead of the usual number; of endurance and serving, seconds
   --kind NAME    only tries of this format or command; may be repeated
   --index N      only the try of this number, again if the log has it
   --seed N       seed of all that is drawn [3407]
