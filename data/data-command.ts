@@ -272,12 +272,12 @@ async function inspectCommand(flags: Flags): Promise<void> {
     const isShards = isDirectory && await hasShards(path);
     if (isShards) console.log(await inspectShards(path));
     else for (const file of await filesOf([path])) console.log(await inspectFile(file));
-    if (path === paths.at(-1)) console.log(pretrainingOn(path, ...isShards ? [] : ALL_TOKENS));
+    if (path === paths.at(-1)) {
+      // Of files, pretraining would take a part only.
+      console.log(pretrainingOn(path, ...isShards ? [] : ["--data.tokens=0"]));
+    }
   }
 }
-
-/** Of files, pretraining would take a part only. */
-const ALL_TOKENS = ["--data.tokens=0"];
 
 async function reportCommand({ paths }: Flags): Promise<void> {
   if (paths.length === 0) throw new UserError("report needs the JSON file of a report; see --help");

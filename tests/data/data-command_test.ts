@@ -270,7 +270,10 @@ Deno.test("prepare has one page over all its sources, which report makes again",
     assertStringIncludes(again.stdout, `${dir}/out/report.html\nOpen it in a browser. Next: `);
     const trains = `task pretrain --data.source=${dir}/out --run.dir=runs/out\n`;
     assert(again.stdout.endsWith(trains), again.stderr);
-    assert((await data("inspect", `${dir}/out`)).stdout.endsWith(trains));
+    const inspected = await data("inspect", `${dir}/a.jsonl`, `${dir}/out`);
+    assert(inspected.stdout.endsWith(trains), inspected.stderr);
+    const { stdout } = await data("inspect", `${dir}/out`, `${dir}/a.jsonl`);
+    assert(stdout.endsWith(`--data.source=${dir}/a.jsonl --data.tokens=0 --run.dir=runs/a\n`));
     assertEquals(await Deno.readTextFile(`${dir}/out/report.html`), page);
     const report = JSON.parse(await Deno.readTextFile(`${dir}/out/report.json`));
     report.tokenized.manifest.sources.plain.tokens = "many";
