@@ -2,7 +2,8 @@ import { Stopped } from "../kernels/host/stop-signals.ts";
 import type { Communicator } from "../kernels/ranks/communicator.ts";
 import type { Answer } from "./answer-log.ts";
 import type { Answerer } from "./answerer.ts";
-import { evaluate, type Evaluation } from "./evaluate.ts";
+import type { Question } from "./benchmarks/benchmark.ts";
+import { bySubject, evaluate, type Evaluation } from "./evaluate.ts";
 
 /** Milliseconds after which ranks tell each other what they have. */
 const NEWS_INTERVAL = 100;
@@ -22,8 +23,8 @@ interface News {
 }
 
 /**
- * Asks the questions of an evaluation, of which every rank takes each so many-th batch: the batches
- * are those of one rank, and so are the answers, bit for bit. No rank waits for another before all
+ * Asks the questions of an evaluation, of which every rank takes its share. Neither the batch nor the
+ * order changes an answer, so that they are those of one rank. No rank waits for another before all
  * are at the end. All ranks call it, with the same evaluation.
  *
  * @param onAnswers called on every rank with the answers of all, in no certain order
@@ -38,8 +39,9 @@ export async function askTogether(
   const found: Answer[] = [];
   const end: { isDone: boolean; error?: unknown } = { isDone: false };
   let isLeft = false;
+  const questions = shareOf(evaluation.questions, answerer, ranks);
   const asking = (async () => {
-    for await (const answers of evaluate(evaluation, answerer, ranks)) {
+    for await (const answers of evaluate({ ...evaluation, questions }, answerer)) {
       found.push(...answers);
       if (isLeft) return;
     }
@@ -62,6 +64,24 @@ export async function askTogether(
   } finally {
     isLeft = true;
   }
+}
+
+/**
+ * A rank's share of the questions: every so many-th, or whole subjects where the examples before the
+ * questions of a subject are read only once.
+ */
+function shareOf(
+  questions: Question[],
+  { sharesPrefixes }: Answerer,
+  { rank, size }: Communicator,
+): Question[] {
+  if (!sharesPrefixes) return questions.filter((_, i) => i % size === rank);
+  const shares: Question[][] = Array.from({ length: size }, () => []);
+  for (const subject of bySubject(questions)) {
+    const least = Math.min(...shares.map(({ length }) => length));
+    shares.find(({ length }) => length === least)!.push(...subject);
+  }
+  return shares[rank];
 }
 
 async function gather(ranks: Communicator, news: News): Promise<News[]> {

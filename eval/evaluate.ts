@@ -33,13 +33,11 @@ interface Asked {
  * Asks a model questions and yields the answers, a batch at a time. Neither the batch nor the order
  * changes an answer.
  *
- * @param share of `size` equal shares of the batches, the one to ask; all if not given
  * @throws {UserError} when the model cannot answer in the prompt format
  */
 export async function* evaluate(
   evaluation: Evaluation,
   answerer: Answerer,
-  { rank, size }: { rank: number; size: number } = { rank: 0, size: 1 },
 ): AsyncGenerator<Answer[]> {
   const { format, seed } = evaluation;
   let answer: AnswerBatch;
@@ -88,7 +86,7 @@ function* batches(
 }
 
 /** Questions in their order, cut where the subject changes. */
-function bySubject(questions: Question[]): Question[][] {
+export function bySubject(questions: Question[]): Question[][] {
   const runs: Question[][] = [];
   for (const question of questions) {
     if (runs.at(-1)?.[0].subject === question.subject) runs.at(-1)!.push(question);
