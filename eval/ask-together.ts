@@ -39,7 +39,7 @@ export async function askTogether(
   const found: Answer[] = [];
   const end: { isDone: boolean; error?: unknown } = { isDone: false };
   let isLeft = false;
-  const questions = shareOf(evaluation.questions, answerer, ranks);
+  const questions = shareOf(evaluation, answerer, ranks);
   const asking = (async () => {
     for await (const answers of evaluate({ ...evaluation, questions }, answerer)) {
       found.push(...answers);
@@ -71,11 +71,13 @@ export async function askTogether(
  * questions of a subject are read only once.
  */
 function shareOf(
-  questions: Question[],
+  { questions, format }: Evaluation,
   { sharesPrefixes }: Answerer,
   { rank, size }: Communicator,
 ): Question[] {
-  if (!sharesPrefixes) return questions.filter((_, i) => i % size === rank);
+  if (format.answer.kind === "generated" || !sharesPrefixes) {
+    return questions.filter((_, i) => i % size === rank);
+  }
   const shares: Question[][] = Array.from({ length: size }, () => []);
   for (const subject of bySubject(questions)) {
     const least = Math.min(...shares.map(({ length }) => length));

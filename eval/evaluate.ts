@@ -50,9 +50,7 @@ export async function* evaluate(
     opening = letters.opening;
   }
   let before: Promise<Answer[]> | undefined;
-  let number = 0;
   for (const batch of batches(evaluation, answerer, opening)) {
-    if (number++ % size !== rank) continue;
     const answers = answer(batch);
     // Until its turn to be awaited, in which it will be thrown
     answers.catch(() => {});
