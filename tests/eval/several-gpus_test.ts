@@ -121,7 +121,7 @@ Deno.test("values of --gpus that make no sense are refused", async () => {
     assertRejects(() => evalCommand(argv), UserError, message);
   await refused("compare takes no --gpus", "compare", "--gpus=2", "results");
   const always = ["ceval", "--model=always:A"];
-  await refused("computes nothing; leave --gpu, --gpus and --precision out", ...always, "--gpus=2");
+  await refused("computes nothing; leave --gpu, --gpus", ...always, "--gpus=2");
   await inTemporaryFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/poem.txt`, TEXT);
     const text = ["ppl", `${dir}/poem.txt`, `--model=${dir}`];
