@@ -142,6 +142,7 @@ export type {
   ExpertBalance,
 } from "../kernels/mixture-of-experts/expert-balance.ts";
 export type { SlotMemory } from "../kernels/soft-moe/causal-soft-moe.ts";
+export type { LayerUse, RoutingUse } from "../kernels/soft-moe/routing-use.ts";
 export type { HeadLayout } from "../kernels/layers/rope.ts";
 export type { HeadWeights } from "../kernels/loss/head.ts";
 export type { SequenceRows, Sequences } from "../kernels/layers/sequences.ts";

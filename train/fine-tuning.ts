@@ -1,10 +1,13 @@
 import { join } from "node:path";
 import { embeddedExam } from "../data/exam/embedded-instructions.ts";
+import { isRecord } from "../data/files/is-record.ts";
 import { Lock } from "../data/files/lock.ts";
+import { readIfThere } from "../data/files/text-file.ts";
 import { WholeFile } from "../data/files/whole-file.ts";
 import { type LanguageShares, sharesInWords } from "../data/instructions/language-shares.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
+import { parseObject } from "../data/text/json.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { GENERATION_CONFIG_FILE } from "../model/checkpoint/generation-config.ts";
@@ -28,7 +31,7 @@ import { roomFor } from "./batches/micro-batch-room.ts";
 import { newAdapter } from "./lora.ts";
 import { type Base, openBase } from "./run/base.ts";
 import { type ExamAccuracy, examAccuracy } from "./run/exam-accuracy.ts";
-import { addFacts } from "./run/run-facts.ts";
+import { addFacts, FACTS_FILE } from "./run/run-facts.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
 import type { RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
@@ -150,6 +153,10 @@ async function runOn(
     heldOut: packed([...each(heldOut)], room),
     files: { ...await filesToKeep(base), ...adapter?.files },
     examBefore: before?.share,
+    // The losses of pairs of answers begin at what knows nothing, and need not fall by half.
+    signatures: stage.unit === "examples"
+      ? { plateauWithin: steps, languages: await languagesInWords(base.path, examples.tokens) }
+      : undefined,
     pictures: stage.pictures,
   }, options);
   if (!isComplete) return undefined;
@@ -170,6 +177,21 @@ function describeExamples({ items: { length }, tokens }: Examples, unit: string)
   const total = Object.values(tokens).reduce((sum, count) => sum + count);
   return `${length.toLocaleString("en")} ${unit} of ${total.toLocaleString("en")} tokens: ` +
     sharesInWords(tokens);
+}
+
+/** The languages of the examples, and of what their base was trained on where its run tells. */
+async function languagesInWords(base: string, tokens: LanguageShares): Promise<string> {
+  const own = `It is fine-tuned on ${sharesInWords(tokens)}`;
+  const path = join(base, "..", "..", FACTS_FILE);
+  const facts = await readIfThere(path);
+  const { tokensBySource } = facts === undefined ? {} : parseObject(facts, path);
+  if (!isRecord(tokensBySource)) return own;
+  const sources = Object.entries(tokensBySource).map(([name, count]) =>
+    [name, Number(count)] as const
+  );
+  const total = sources.reduce((sum, [, count]) => sum + count, 0);
+  const shares = sources.map(([name, count]) => `${name} ${(100 * count / total).toFixed(1)} %`);
+  return `${own}; it was pretrained on ${shares.join(", ")}`;
 }
 
 /** Keeps the shares of the languages in the run's folder as `examples.json`. */

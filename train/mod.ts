@@ -93,6 +93,11 @@ export { optimizePreferences } from "./dpo.ts";
 export type { RunOptions, TrainedStep } from "./run/run-options.ts";
 export { writeSamples } from "./run/samples.ts";
 export { readMetrics, type StepMetrics } from "../model/host/step-metrics.ts";
+export {
+  FailureSignatures,
+  type Signature,
+  type SignatureContext,
+} from "../model/host/failure-signatures.ts";
 
 // Their settings: an object over the defaults, or command-line arguments.
 export {

@@ -1,6 +1,7 @@
 import { type Curve, lineChart, type Point, shareChart } from "../../data/page/charts.ts";
 import { lossChart } from "../../data/page/loss-chart.ts";
 import type { PageBlock } from "../../data/page/page.ts";
+import { FailureSignatures } from "../../model/host/failure-signatures.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import type { Sample } from "../../model/host/samples-file.ts";
 import type { Stage } from "./report-data.ts";
@@ -28,6 +29,14 @@ const CHARTS: { title: string; unit: string; curves: Record<string, string> }[] 
   { title: "Speed", unit: "tokens/s", curves: { tokensPerSecond: "" } },
 ];
 
+/** What validations measure of each layer that divides tokens among slots or experts. */
+const LAYER_TITLES: Record<string, string> = {
+  combineEntropy: "Entropy of combine by layer (1: all slots alike)",
+  dispatchEntropy: "Entropy of dispatch by layer (1: all tokens alike)",
+  leastUse: "Use of the least used slot by layer (1: a fair share)",
+  mostUse: "Use of the most used slot by layer (above 1: it dominates)",
+};
+
 /** Measurements that are told elsewhere. */
 const SHOWN_APART = new Set(["step", "tokens", "seconds", "loss", "validationLoss"]);
 
@@ -37,6 +46,7 @@ export function stageBlocks(stage: Stage): PageBlock[] {
   return [
     { kind: "heading", level: 2, text: name },
     figuresBlock(stage),
+    ...signatureBlocks(stage),
     ...lossBlocks(stage),
     ...measurementBlocks(metrics),
     ...mixtureBlocks(stage.mixture),
@@ -65,6 +75,23 @@ function figuresBlock({ metrics, facts }: Stage): PageBlock {
     figures: Object.entries(figures).filter(([, value]) => value !== "")
       .map(([label, value]) => ({ label, value })),
   };
+}
+
+/** What the run told of its metrics while it trained: signatures of failures, if there were any. */
+function signatureBlocks({ task, metrics, settings, mixture }: Stage): PageBlock[] {
+  const steps = Number(settings.train?.steps) || metrics.at(-1)?.step;
+  const shares = sharesOf(mixture).join(", ");
+  const context = task === "sft"
+    ? { plateauWithin: steps, languages: shares && `It is fine-tuned on ${shares}` }
+    : {};
+  const signatures = new FailureSignatures(context);
+  const items = metrics.flatMap((line) => signatures.observe(line))
+    .map(({ step, text }) => `Step ${step}: ${text}`);
+  if (items.length === 0) return [];
+  return [
+    { kind: "heading", level: 3, text: "What the metrics show" },
+    { kind: "list", items },
+  ];
 }
 
 function lossBlocks({ metrics, facts: { unigramEntropy } }: Stage): PageBlock[] {
@@ -96,8 +123,13 @@ function fromTo(points: Point[]): string {
 function measurementBlocks(metrics: StepMetrics[]): PageBlock[] {
   const measured = new Set(metrics.flatMap((line) => Object.keys(line)));
   const known = new Set(CHARTS.flatMap(({ curves }) => Object.keys(curves)));
-  const others = [...measured].filter((key) => !SHOWN_APART.has(key) && !known.has(key))
-    .map((key) => ({ title: inWords(key), unit: "", curves: { [key]: "" } }));
+  const rest = [...measured].filter((key) => !SHOWN_APART.has(key) && !known.has(key));
+  // `leastUse.3` is what was measured of layer 3: all layers share a chart.
+  const others = [...Map.groupBy(rest, (key) => key.split(".")[0])].map(([name, keys]) => ({
+    title: LAYER_TITLES[name] ?? inWords(name),
+    unit: "",
+    curves: Object.fromEntries(keys.map((key) => [key, key.split(".")[1] ?? ""])),
+  }));
   return [...CHARTS, ...others].flatMap(({ title, unit, curves }) => {
     const shown = Object.entries(curves).map(([key, name]) => ({
       name,
@@ -132,11 +164,17 @@ function inWords(key: string): string {
   return words.slice(0, 1).toUpperCase() + words.slice(1);
 }
 
+/** Such as `poetry 80.0 %`, of each part that there is any of. */
+function sharesOf(tokens: Record<string, number>): string[] {
+  const parts = Object.entries(tokens).filter(([, count]) => count > 0);
+  const total = parts.reduce((sum, [, count]) => sum + count, 0);
+  return parts.map(([name, count]) => `${name} ${(100 * count / total).toFixed(1)} %`);
+}
+
 function mixtureBlocks(tokens: Record<string, number>): PageBlock[] {
   const parts = Object.entries(tokens).filter(([, count]) => count > 0);
   if (parts.length === 0) return [];
-  const total = parts.reduce((sum, [, count]) => sum + count, 0);
-  const shares = parts.map(([name, count]) => `${name} ${(100 * count / total).toFixed(1)} %`);
+  const shares = sharesOf(tokens);
   return [{
     kind: "chart",
     title: "Data",

@@ -1,6 +1,7 @@
 import { read, update, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import { NO_SEQUENCE, type Sequences } from "../layers/sequences.ts";
+import type { RoutingUse } from "../soft-moe/routing-use.ts";
 import type { ExpertBalance } from "./expert-balance.ts";
 
 /** Which experts each token goes to, and with which weights. */
@@ -17,8 +18,12 @@ export interface RouterOptions {
   readonly perToken: number;
   /** Divide the weights of a token by their sum. */
   readonly normalize: boolean;
-  /** The loss that keeps the choice even, with what tells this layer's router from the others. */
-  readonly balance?: { readonly loss: ExpertBalance; readonly router: Tensor };
+  /** A parameter by which this layer's router is told from the others. */
+  readonly router?: Tensor;
+  /** The loss that keeps the choice even. */
+  readonly balance?: ExpertBalance;
+  /** What takes down how the tokens are divided. */
+  readonly use?: RoutingUse;
 }
 
 /**
@@ -31,7 +36,7 @@ export interface RouterOptions {
 export function chooseExperts(
   logits: Tensor,
   sequences: Sequences,
-  { perToken, normalize, balance }: RouterOptions,
+  { perToken, normalize, router, balance, use }: RouterOptions,
 ): ExpertChoice {
   const graph = logits.graph;
   const [tokens, experts] = logits.shape;
@@ -79,7 +84,8 @@ export function chooseExperts(
         : ""
     }`,
   );
-  balance?.loss.count(balance.router, probabilities, chosen, sequences);
+  balance?.count(router!, probabilities, chosen, sequences);
+  use?.count(router!, probabilities, sequences);
 
   graph.onBackward(weights, (dweights) => {
     const target = graph.gradientTarget(logits);
@@ -94,7 +100,7 @@ export function chooseExperts(
         chosen: read(chosen),
         weights: read(weights),
         dweights: read(dweights),
-        ...balance && { slopes: read(balance.loss.slopes), sequence: read(sequences.index) },
+        ...balance && { slopes: read(balance.slopes), sequence: read(sequences.index) },
         dlogits: (accumulate ? update : write)(tensor),
       },
       `let start = i * ${experts}u;

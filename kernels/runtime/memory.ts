@@ -131,6 +131,11 @@ export async function allocate(gpu: Gpu, storages: Iterable<Storage>): Promise<v
   }
 }
 
+/** Bytes that a software driver may still take; undefined of a GPU, which does not tell. */
+export function freeMemory({ capabilities, host }: Gpu): number | undefined {
+  return capabilities.cpu ? host.freeMemory?.() : undefined;
+}
+
 /**
  * Makes sure that a software driver has room for so many bytes. It takes the machine's own memory
  * and gives out more than there is; the system then ends the process without a word. A GPU says
@@ -138,8 +143,9 @@ export async function allocate(gpu: Gpu, storages: Iterable<Storage>): Promise<v
  *
  * @throws UserError with both sizes
  */
-export function requireRoom({ capabilities, host }: Gpu, bytes: number): void {
-  const free = capabilities.cpu ? host.freeMemory?.() : undefined;
+export function requireRoom(gpu: Gpu, bytes: number): void {
+  const { capabilities } = gpu;
+  const free = freeMemory(gpu);
   if (free === undefined || bytes <= free) return;
   throw new UserError(
     `Too little memory: this takes ${formatBytes(bytes)}, but ${capabilities.name} runs in the ` +

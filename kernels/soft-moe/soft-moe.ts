@@ -20,6 +20,8 @@ export interface Routing {
   readonly slots: Tensor;
   /** [tokens, S] f32: softmax over the slots, token by token. */
   readonly combine: Tensor;
+  /** [tokens, S] f32: softmax over the tokens of a sequence, slot by slot, where slots are its means. */
+  readonly dispatch?: Tensor;
 }
 
 /**
@@ -45,7 +47,7 @@ export function dispatchToSlots(
     const slotDots = rowDots(slots, dslots);
     addRoutingGradients(x, scores, sequences, { weights: dispatch, dsums: dslots, slotDots });
   });
-  return { slots, combine };
+  return { slots, combine, dispatch };
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { ExpertBalance } from "../../kernels/mixture-of-experts/expert-balance.ts";
 import type { SlotMemory } from "../../kernels/soft-moe/causal-soft-moe.ts";
+import type { RoutingUse } from "../../kernels/soft-moe/routing-use.ts";
 import { orderTokens, type TokenOrder } from "../../kernels/layers/embedding.ts";
 import type { Graph, Tensor } from "../../kernels/runtime/graph.ts";
 import { layOutSequences, sequenceInputs, type Sequences } from "../../kernels/layers/sequences.ts";
@@ -18,6 +19,8 @@ export interface Batch {
   readonly order: TokenOrder;
   /** In training, the loss that keeps the choice of experts even, if the network chooses any. */
   readonly balance?: ExpertBalance;
+  /** In validation, what takes down how layers divide tokens among slots or experts. */
+  readonly use?: RoutingUse;
   /** In generation, what each layer that keeps something of a text has kept; others have none. */
   readonly memories?: readonly (SlotMemory | undefined)[];
   /** That of the layer that reads the batch. */

@@ -132,3 +132,11 @@ export function balancedExperts(
     .filter((routing) => routing !== undefined && routing.balanceWeight > 0);
   return routings[0] && { ...routings[0], layers: routings.length };
 }
+
+/** How many layers divide tokens among slots or experts, and among how many, if any does. */
+export function dividingLayers(
+  { layers }: ModelConfig,
+): { readonly layers: number; readonly ways: number } | undefined {
+  const ways = layers.map(({ feedForward }) => feedForward.ways ?? 1).filter((ways) => ways > 1);
+  return ways.length > 0 ? { layers: ways.length, ways: ways[0] } : undefined;
+}

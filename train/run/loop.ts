@@ -16,6 +16,8 @@ export interface PlannedStage
   readonly step: TrainingStep;
   /** Computes means over the held-out targets, `loss` and others by name; optional. */
   readonly validate?: () => Promise<Record<string, number>>;
+  /** How layers divided the tokens of the last validation, by name and layer. */
+  readonly routing?: () => Promise<Record<string, number>>;
 }
 
 /**
@@ -115,8 +117,10 @@ async function trainSteps(
     const heldOut = isLast || state.step % training.validateEvery === 0
       ? await stage.validate?.()
       : undefined;
+    const validated = heldOut &&
+      { ...await stage.routing?.(), validationLoss: heldOut.loss };
     const now = performance.now();
-    await keeper.keep(metricsOf(trained, mixed, (now - measured) / 1000, heldOut?.loss));
+    await keeper.keep(metricsOf(trained, mixed, (now - measured) / 1000, validated));
     measured = now;
     if (heldOut) options.onValidation?.(state.step, heldOut);
     if (state.step % training.checkpointEvery === 0) await save();
@@ -138,12 +142,13 @@ async function prepare(source: StepSource, step: TrainingStep): Promise<MicroBat
  * A step's line of `metrics.jsonl`.
  *
  * @param seconds time since the line before: the step, its validation, and a checkpoint before it
+ * @param validated what a validation after the step measured
  */
 function metricsOf(
   trained: TrainedStep,
   mixed: boolean,
   seconds: number,
-  validationLoss?: number,
+  validated: Record<string, number> = {},
 ): StepMetrics {
   const { step, loss, measures, gradientNorm, tokens, shareOfPeak, lossScale, skipped } = trained;
   return {
@@ -157,7 +162,7 @@ function metricsOf(
     seconds: Number(seconds.toPrecision(4)),
     ...(shareOfPeak !== undefined && { shareOfPeak: Number(shareOfPeak.toPrecision(3)) }),
     ...(mixed && { lossScale, skipped }),
-    ...(validationLoss !== undefined && { validationLoss }),
+    ...validated,
   };
 }
 

@@ -12,6 +12,9 @@ import {
 } from "../../kernels/runtime/memory.ts";
 import type { TrainingStage } from "./stage.ts";
 
+/** The file of a run's facts, in its folder. */
+export const FACTS_FILE = "facts.json";
+
 /**
  * Writes the facts of a run that its report shows, `facts.json`: when it began and with which commit
  * of this program, device, memory, machine, versions, and what is known of its data. A run that
@@ -49,7 +52,7 @@ async function readFacts(dir: string): Promise<Record<string, unknown>> {
 }
 
 function factsPath(dir: string): string {
-  return join(dir, "facts.json");
+  return join(dir, FACTS_FILE);
 }
 
 /** Such as `linux x86_64, 16 cores, 67.2 GB of memory`. */

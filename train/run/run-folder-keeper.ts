@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { chartFile } from "../../data/page/draw.ts";
 import { lossChart } from "../../data/page/loss-chart.ts";
+import { FailureSignatures } from "../../model/host/failure-signatures.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import type { TrainingStep } from "../step/training-step.ts";
 import { MetricsLog } from "./metrics-log.ts";
@@ -12,6 +13,7 @@ import { removeOldCheckpoints, saveTraining, type TrainingState } from "./traini
 /** Keeps a run in its folder: `metrics.jsonl`, checkpoints, and pictures of the run so far. */
 export class RunFolderKeeper implements RunKeeper, Disposable {
   readonly #log: MetricsLog;
+  readonly #signatures: FailureSignatures;
 
   /**
    * Opens the metrics of a run that continues after `done` steps.
@@ -23,13 +25,18 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
     private readonly stage: TrainingStage,
     private readonly step: TrainingStep,
     done: number,
-    say?: (text: string) => void,
+    private readonly say: (text: string) => void = () => {},
   ) {
     this.#log = new MetricsLog(this.#path("metrics.jsonl"), done, say);
+    this.#signatures = new FailureSignatures(stage.signatures);
+    for (const line of readMetrics(this.#path("metrics.jsonl"))) this.#signatures.observe(line);
   }
 
   keep(metrics: StepMetrics): void {
     this.#log.append(metrics);
+    for (const { step, text } of this.#signatures.observe(metrics)) {
+      this.say(`step ${step}: ${text}`);
+    }
   }
 
   /** Saves a checkpoint and draws the run so far. Returns the checkpoint's folder. */

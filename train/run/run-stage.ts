@@ -1,5 +1,6 @@
 import { makeFolder } from "../../data/files/make-folder.ts";
-import { describeMemory } from "../../kernels/runtime/memory.ts";
+import { describeMemory, freeMemory, totalBytes } from "../../kernels/runtime/memory.ts";
+import { tightMemory } from "../../model/host/failure-signatures.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { HeldOutLoss } from "../step/held-out-loss.ts";
 import { TrainingStep } from "../step/training-step.ts";
@@ -41,24 +42,29 @@ export async function runStage(
     gpu,
     parameters,
     { ...training, ...stage.room, objective: stage.objective() },
-    (memory) =>
+    (memory) => {
       options.onMessage?.(
         `${parameters.summary} on ${gpu.capabilities.name}; ` +
           describeMemory(memory),
-      ),
+      );
+      const tight = tightMemory(totalBytes(memory), freeMemory(gpu));
+      if (tight) options.onMessage?.(tight);
+    },
   );
   cleanup.defer(() => step.destroy());
   await keepFacts(stage, step.memory);
   const state = await startingState(stage, step, options);
   let measures: Record<string, number> | undefined;
   let validate: (() => Promise<Record<string, number>>) | undefined;
+  let routing: (() => Promise<Record<string, number>>) | undefined;
   if (heldOut.length > 0) {
     const loss = await HeldOutLoss.plan(gpu, parameters, stage.room, stage.objective());
     cleanup.defer(() => loss.destroy());
     validate = async () => measures = await loss.run(heldOut);
+    routing = () => loss.routing();
   }
   using keeper = new RunFolderKeeper(stage, step, state.step, options.onMessage);
-  const isComplete = await train({ ...stage, step, validate }, state, keeper, options);
+  const isComplete = await train({ ...stage, step, validate, routing }, state, keeper, options);
   if (!isComplete) return { isComplete };
   // A run that was complete already has not been validated by this call.
   return { isComplete, measures: measures ?? await validate?.() };

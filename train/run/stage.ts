@@ -1,5 +1,6 @@
 import type { AdamWOptions } from "../../kernels/optimizer/adamw.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
+import type { SignatureContext } from "../../model/host/failure-signatures.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import type { Parameters, Part } from "../../model/network/parameters.ts";
 import type { StepSource } from "../batches/step-source.ts";
@@ -57,6 +58,8 @@ export interface TrainingStage {
   readonly unigramEntropy?: number;
   /** The share of the exam's questions that the model answers rightly before training. */
   readonly examBefore?: number;
+  /** What is known of the run for the signatures of failures. */
+  readonly signatures?: SignatureContext;
   /** Further pictures of the metrics to draw at each checkpoint, by file name. */
   readonly pictures?: Record<string, (metrics: readonly StepMetrics[]) => string>;
 }

@@ -1,8 +1,10 @@
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
+import { RoutingUse } from "../../kernels/soft-moe/routing-use.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
+import { dividingLayers } from "../../model/network/config.ts";
 import { transformer } from "../../model/network/transformer.ts";
 import {
   type MicroBatch,
@@ -21,6 +23,7 @@ export class HeldOutLoss {
     private readonly inputs: MicroBatchInputs,
     private readonly loss: Tensor,
     private readonly plan: Plan,
+    private readonly use: RoutingUse | undefined,
   ) {}
 
   /**
@@ -38,9 +41,12 @@ export class HeldOutLoss {
     const graph = new Graph(gpu.capabilities, { mixed: parameters.mixed });
     const inputs = microBatchInputs(graph, room);
     const loss = graph.output("loss", [1]);
-    const hidden = transformer(inputs.batch, parameters);
+    const dividing = dividingLayers(parameters.config);
+    const use = dividing && new RoutingUse(graph, dividing.layers, dividing.ways);
+    const hidden = transformer({ ...inputs.batch, use }, parameters);
     objective.record({ ...inputs, hidden, head: parameters.head }, loss);
-    return new HeldOutLoss(gpu, objective, inputs, loss, await new Draft(graph).build(gpu));
+    const plan = await new Draft(graph).build(gpu);
+    return new HeldOutLoss(gpu, objective, inputs, loss, plan, use);
   }
 
   /** Means over the targets of the micro-batches, with the present values of the parameters. */
@@ -54,6 +60,28 @@ export class HeldOutLoss {
     }
     const [loss] = await download(this.gpu, this.loss);
     return { loss, ...await this.objective.measures(this.gpu) };
+  }
+
+  /**
+   * How the layers divided the tokens of the last run among slots or experts, by name and layer:
+   * entropies of combine and dispatch, from 0 to 1; how often the least used one was used, in parts of
+   * a fair share; and how often the most used one was, in parts of what is too often.
+   */
+  async routing(): Promise<Record<string, number>> {
+    const layers = await this.use?.read(this.gpu) ?? [];
+    return Object.fromEntries(
+      layers.flatMap(({ combineEntropy, dispatchEntropy, shares }, layer) => {
+        const tooMuch = (1 + 1 / shares.length) / 2;
+        const measured = {
+          combineEntropy,
+          dispatchEntropy,
+          leastUse: Math.min(...shares) * shares.length,
+          mostUse: Math.max(...shares) / tooMuch,
+        };
+        return Object.entries(measured).filter(([, value]) => Number.isFinite(value))
+          .map(([name, value]) => [`${name}.${layer}`, Number(value.toPrecision(4))]);
+      }),
+    );
   }
 
   /** Frees all but the parameters. */

@@ -19,6 +19,8 @@ export interface FeedForward<Name extends string = string> extends Layer<Name> {
   readonly causal: boolean;
   /** The shape of what it keeps of each text that is being written; absent if tokens pass alone. */
   readonly memory?: readonly number[];
+  /** Among how many slots, or experts, it divides each token; absent where there is one way. */
+  readonly ways?: number;
   /** Where it sends each token to some of several experts. */
   readonly routing?: ExpertRouting;
   /** What its input is computed in: always f32, or what matrix products take. */

@@ -43,6 +43,7 @@ export function mixtureOfExperts(
     causal: true,
     inputType: "operand",
     routing,
+    ways: experts,
     parameters: [
       gate,
       ...ofExperts.flat(),
@@ -62,12 +63,14 @@ export function mixtureOfExperts(
       2 * hiddenSize * experts + perToken * expert.flopsPerRow +
       (shared ? 2 * hiddenSize + shared.flopsPerRow : 0),
 
-    forward(x, residual, weights, { sequences, balance }) {
+    forward(x, residual, weights, { sequences, balance, use }) {
       const exact = cast(x, "f32");
       const choice = chooseExperts(linear(exact, weights.gate), sequences, {
         perToken,
         normalize,
-        balance: balance && { loss: balance, router: weights.gate },
+        router: weights.gate,
+        balance,
+        use,
       });
       const groups = groupByExpert(choice.chosen, experts);
       const outputs = expert.forward(

@@ -36,15 +36,16 @@ export const softMoE: FeedForwardKind = {
   meaning: "Soft MoE",
   keys: KEYS,
   read(read, sizes) {
-    const { expert, ...layer } = readSlots(read, sizes);
+    const { expert, slots: _, ...layer } = readSlots(read, sizes);
     return {
       ...layer,
       causal: false,
       // The experts' few slots stand for a whole sequence: they are left out.
       flopsPerToken: () => 0,
 
-      forward(x, residual, { phi, scale, up, down }, { sequences }) {
+      forward(x, residual, { phi, scale, up, down }, { sequences, use }) {
         const routing = dispatchToSlots(x, phi, scale, sequences);
+        use?.count(phi, routing.combine, sequences, routing.dispatch);
         const outputs = expert.forward(routing.slots, { up, down });
         return combineSlots(outputs, routing, sequences, residual);
       },
@@ -69,7 +70,7 @@ export const causalSoftMoE: FeedForwardKind = {
       memory: slotMemoryShape(slots, sizes.hiddenSize),
       flopsPerToken: () => slots * (expert.flopsPerRow / length + 2 * 2 * sizes.hiddenSize),
 
-      forward(x, residual, { phi, scale, up, down }, { sequences, positions, memory }) {
+      forward(x, residual, { phi, scale, up, down }, { sequences, positions, memory, use }) {
         let routing;
         if (memory?.continues) {
           routing = continueSegments(x, phi, scale, sequences, memory, positions, length);
@@ -77,6 +78,7 @@ export const causalSoftMoE: FeedForwardKind = {
           routing = dispatchToLaterSegments(x, phi, scale, sequences, length);
           if (memory) routing.keepSums(memory);
         }
+        use?.count(phi, routing.combine, sequences);
         const outputs = expert.forward(routing.slots, { up, down });
         return combineSlots(outputs, routing, routing.spans, residual);
       },
@@ -102,6 +104,7 @@ function readSlots(read: ConfigReader, { hiddenSize }: SharedSizes) {
   return {
     expert,
     slots: experts * slotsPerExpert,
+    ways: experts * slotsPerExpert,
     // The experts see only a few slots, with numbers that f16 does not reach.
     inputType: "f32",
     parameters: [phi, scale, ...ofExperts.flat()],
