@@ -10,6 +10,7 @@ const NEWS_INTERVAL = 100;
 
 /** Ranks that answer the questions of one evaluation together. */
 export interface Together {
+  /** By what they tell each other. */
   readonly ranks: Communicator;
   /** Stops all ranks, with a {@linkcode Stopped} as the reason. */
   readonly signal: AbortSignal;

@@ -67,6 +67,7 @@ export type {
   Decoding,
   GeneratedAnswer,
   LetterAnswer,
+  LetterTurn,
   PromptFormat,
   Protocol,
   TooLong,

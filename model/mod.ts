@@ -83,9 +83,11 @@ export type { DecodeStream } from "./tokenizer/decode-stream.ts";
 export { loadTokenizer, qwenTokenizer } from "./host/load-tokenizer.ts";
 export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export { renderChat } from "./tokenizer/chat-ml.ts";
+export { type AnswerChoices, answerChoices } from "./tokenizer/answer-choices.ts";
 export { Vocabulary, VOCABULARY_FILE } from "./tokenizer/vocabulary.ts";
 export type { Encoder } from "../data/tokenizer/encoder.ts";
 export type { EncodedTurn, TurnEncoder } from "../data/instructions/encode.ts";
+export type { Conversation, Turn } from "../data/instructions/conversation.ts";
 export type { TokenizerFiles } from "../data/tokenizer/tokenizer-files.ts";
 
 // Checkpoints in Hugging Face's layout.
