@@ -1,19 +1,13 @@
 /** Other people's models are asked in every protocol by their own tokenizers and chat templates. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";
 import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { runEvaluation } from "../../eval/run-evaluation.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { loadModel } from "../../model/host/load-model.ts";
-import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
-import { Random } from "../../data/random.ts";
-import { sizeOf } from "../../kernels/runtime/storage.ts";
-import { parseConfig } from "../../model/network/config.ts";
-import { parameterShapes } from "../../model/network/parameter-shapes.ts";
-import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { templates } from "../tokenizers/chat-templates.ts";
+import { writeTinyPeer } from "../tokenizers/tiny-peer.ts";
 import { sentencePieceTokenizer } from "../tokenizers/tiny-tokenizers.ts";
 import { writeMadeUpCeval } from "./made-up-ceval.ts";
 
@@ -46,35 +40,13 @@ const CHATS: Record<string, { chat(text: string, system?: string): string; lette
   },
 };
 
-async function writePeer(dir: string, files: TokenizerFiles, model_type: string) {
-  const tokenizer = new Tokenizer(files);
-  const config = parseConfig({
-    ...{ model_type, vocab_size: tokenizer.size, hidden_size: 16, intermediate_size: 16 },
-    ...{ num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 8 },
-    ...{ max_position_embeddings: 1024, eos_token_id: 2 },
-  }, "test");
-  const shapes = parameterShapes(config);
-  await writeCheckpoint(dir, {
-    config,
-    dtype: "F32",
-    tensors: (name) => {
-      const stream = shapes.findIndex((shape) => shape.name === name);
-      const values = new Float32Array(sizeOf(shapes[stream].shape));
-      new Random(3, stream).fillNormal(values, 0.5);
-      return values;
-    },
-    files: tokenizer.files(),
-  });
-}
-
 for (const [name, { chat, letter }] of Object.entries(CHATS)) {
   Deno.test(`a ${name} is asked in every protocol as its tokenizer and its template have it`, () =>
     inTemporaryFolder(async (dir) => {
       await writeMadeUpCeval(`${dir}/ceval`);
       const { template } = templates[name];
       const base = sentencePieceTokenizer(name === "llama2" ? "Llama 2" : "Gemma");
-      const texts = () => ({ ...base.texts(), "chat_template.jinja": template });
-      await writePeer(`${dir}/model`, { ...base, texts }, name === "llama2" ? "llama" : name);
+      await writeTinyPeer(`${dir}/model`, name === "llama2" ? "llama" : name, base, template);
       const model = await loadModel(`${dir}/model`, { gpu, precision: "f32" });
       const { tokenizer } = model;
       const [begin] = tokenizer.encodePrompt("");
@@ -127,7 +99,7 @@ for (const [name, { chat, letter }] of Object.entries(CHATS)) {
 Deno.test("a model without a chat template is asked in the other protocols alone", () =>
   inTemporaryFolder(async (dir) => {
     await writeMadeUpCeval(`${dir}/ceval`);
-    await writePeer(`${dir}/model`, sentencePieceTokenizer("Llama 2"), "llama");
+    await writeTinyPeer(`${dir}/model`, "llama", sentencePieceTokenizer("Llama 2"));
     const model = await loadModel(`${dir}/model`, { gpu, precision: "f32" });
     const ask = (protocol: string) =>
       runEvaluation(
