@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import { headline } from "./result-tables.ts";
-import type { Results } from "./results.ts";
+import type { Results } from "../model/host/evaluation-results.ts";
 import type { Table } from "../data/page/table.ts";
 
 /** The columns that every table has, in the order of the published figures. */

@@ -18,10 +18,16 @@ import { programVersion } from "../model/host/program-version.ts";
 import { isCausal } from "../model/network/config.ts";
 import { atLeastOne, count } from "../model/number-range.ts";
 import { StoppableDisplay } from "../data/progress/stoppable-display.ts";
+import {
+  evaluationsOf,
+  readResults,
+  type Results,
+  type Split,
+} from "../model/host/evaluation-results.ts";
 import { modelInWords, newestCheckpoint, newestRun } from "../model/host/run-folder.ts";
 import { alwaysLetter, type Answerer } from "./answerer.ts";
 import { BENCHMARK_NAMES, DEMO_DATA, publishedBenchmark } from "./benchmarks/benchmarks.ts";
-import { isLetter, type Letter, type Split } from "./benchmarks/benchmark.ts";
+import { isLetter, type Letter } from "./benchmarks/benchmark.ts";
 import { comparisonTable } from "./compare.ts";
 import { writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
@@ -31,7 +37,6 @@ import { perplexity, type Prediction, predictorBy, readSources } from "./perplex
 import { type PerplexityResults, writePerplexity } from "./perplexity-results.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
 import { categoryTable, subjectTable } from "./result-tables.ts";
-import { readResults, type Results } from "./results.ts";
 import { type EvaluationSettings, helpEvaluation, runEvaluation } from "./run-evaluation.ts";
 import { textTable } from "../data/page/table.ts";
 import { loadModel } from "../model/host/load-model.ts";
@@ -243,7 +248,7 @@ async function settingsOf(
     benchmark,
     protocol,
     data: values.data ?? await cached(benchmark, values.download ?? false, ranks),
-    out: values.out ?? `runs/eval/${slug(model)}/${benchmark}-${protocol}`,
+    out: values.out ?? `${evaluationsOf(model)}/${benchmark}-${protocol}`,
     split: splitOf(values.split),
     shots: numberFlag("shots", values.shots, count),
     subjects: values.subjects?.flatMap((list) => list.split(",")).map((handle) => handle.trim()),
@@ -372,12 +377,6 @@ async function withModel<T>(
 function splitOf(value: string | undefined): Split | undefined {
   if (value === undefined || value === "dev" || value === "val" || value === "test") return value;
   throw new UserError(`--split=${value}: expected dev, val or test`);
-}
-
-/** A path as the name of one folder: `runs/sft/checkpoints/step-100` is `sft-step-100`. */
-function slug(path: string): string {
-  const name = path.replace(/^(\.?\/)*(runs\/)?/, "").replace("/checkpoints/", "/");
-  return name.replace(/[^\p{L}\p{N}.]+/gu, "-").replace(/-$/, "");
 }
 
 // The task grants the network for this alone: nothing that reads other people's files has it.

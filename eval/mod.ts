@@ -41,7 +41,17 @@ export type { Communicator } from "../kernels/ranks/communicator.ts";
 export { type Exam, type ExamSettings, readExam } from "./exam.ts";
 export { evaluate, type Evaluation } from "./evaluate.ts";
 export type { Answer } from "./answer-log.ts";
-export { type Answered, readResults, type Results, RESULTS_FILE, writeResults } from "./results.ts";
+export { type Answered, writeResults } from "./results.ts";
+export {
+  type Accuracy,
+  type GroupScore,
+  readResults,
+  type Results,
+  RESULTS_FILE,
+  type Scores,
+  type Split,
+  type SubjectScore,
+} from "../model/host/evaluation-results.ts";
 
 // Who answers: a model, or a letter that is always the same.
 export { alwaysLetter, type Answerer, type PromptEncoder } from "./answerer.ts";
@@ -55,7 +65,6 @@ export {
   LETTERS,
   type Question,
   type QuestionColumn,
-  type Split,
   type Subject,
 } from "./benchmarks/benchmark.ts";
 export { BENCHMARK_NAMES, benchmarkNamed, publishedBenchmark } from "./benchmarks/benchmarks.ts";
@@ -76,14 +85,7 @@ export { PROTOCOL_NAMES, protocolNamed } from "./protocols/protocols.ts";
 export { buildPrompt, letterChoices, promptText, type QuestionPrompt } from "./prompt.ts";
 
 // Scores and tables.
-export {
-  type Accuracy,
-  type GroupScore,
-  type Outcome,
-  score,
-  type Scores,
-  type SubjectScore,
-} from "./scores.ts";
+export { type Outcome, score } from "./scores.ts";
 export { accuracyText, categoryTable, headline, subjectTable } from "./result-tables.ts";
 export { comparisonTable } from "./compare.ts";
 export { markdownTable, type Table, textTable } from "../data/page/table.ts";
@@ -107,8 +109,8 @@ export {
 } from "./perplexity-results.ts";
 
 // Reports on runs, as a page.
+export type { Facts } from "../model/host/run-facts.ts";
 export {
-  type Facts,
   readReportData,
   type ReportData,
   type ReportedResults,

@@ -1,6 +1,6 @@
 import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
-import type { Results } from "./results.ts";
-import { type Accuracy, type GroupScore, type Scores, subjectAccuracy } from "./scores.ts";
+import type { Accuracy, GroupScore, Results, Scores } from "../model/host/evaluation-results.ts";
+import { subjectAccuracy } from "./scores.ts";
 import type { Table } from "../data/page/table.ts";
 
 /** A table of the averages, overall and by category. */

@@ -14,7 +14,8 @@ import type { Question } from "./benchmarks/benchmark.ts";
 import { evaluate, type Evaluation } from "./evaluate.ts";
 import { type Exam, type ExamSettings, readExam } from "./exam.ts";
 import { promptText } from "./prompt.ts";
-import { type Answered, type Results, RESULTS_FILE, writeResults } from "./results.ts";
+import { type Results, RESULTS_FILE } from "../model/host/evaluation-results.ts";
+import { type Answered, writeResults } from "./results.ts";
 import { score } from "./scores.ts";
 
 /** What to ask, how, and where to write the results. */

@@ -1,3 +1,9 @@
+import type {
+  Accuracy,
+  GroupScore,
+  Scores,
+  SubjectScore,
+} from "../model/host/evaluation-results.ts";
 import type { Benchmark, Letter } from "./benchmarks/benchmark.ts";
 
 /** The outcome of a question, as far as scores need it. */
@@ -8,48 +14,6 @@ export interface Outcome {
   answer?: Letter;
   /** The model's letter; absent where its answer has none. */
   prediction?: Letter;
-}
-
-/** A subject's score. */
-export interface SubjectScore {
-  /** Handle of the subject. */
-  subject: string;
-  /** Number of questions. */
-  questions: number;
-  /** Number of right answers. */
-  correct: number;
-}
-
-/** A share of right answers and its standard error, both from 0 to 1. */
-export interface Accuracy {
-  /** The share. */
-  accuracy: number;
-  /** Absent where a subject has a single question. */
-  standardError?: number;
-}
-
-/** The score of a group of subjects. */
-export interface GroupScore {
-  /** Name of the group. */
-  name: string;
-  /** Number of subjects. */
-  subjects: number;
-  /** Number of questions. */
-  questions: number;
-  /** The mean of the subjects' accuracies. */
-  macro: Accuracy;
-  /** The accuracy over all questions. */
-  micro: Accuracy;
-}
-
-/** All scores of an evaluation. */
-export interface Scores {
-  /** All subjects together. */
-  overall: GroupScore;
-  /** The benchmark's ways of sorting subjects into categories, with the score of every category. */
-  maps: { name: string; categories: GroupScore[] }[];
-  /** Every subject. */
-  subjects: SubjectScore[];
 }
 
 /**

@@ -27,7 +27,12 @@ const KERNEL_FOLDERS: Record<string, readonly string[]> = {
 };
 
 /** What a browser would load, from a checkpoint to a generated token. */
-const INFERENCE_PATH = ["model/inference/load-checkpoint.ts", "model/inference/chat.ts"];
+const INFERENCE_PATH = [
+  "model/inference/load-checkpoint.ts",
+  "model/inference/chat.ts",
+  "model/web/chat-page.ts",
+  "model/web/service-worker.ts",
+];
 /** And from a text to a trained model. */
 const TRAINING_PATH = [
   "data/token-corpus.ts",
@@ -35,6 +40,7 @@ const TRAINING_PATH = [
   "train/pretraining-stage.ts",
   "train/run/loop.ts",
   "train/step/held-out-loss.ts",
+  "train/web/trainer-page.ts",
 ];
 
 /** Source files that a folder may hold beside its subfolders. */

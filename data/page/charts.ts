@@ -14,6 +14,27 @@ export interface Curve {
 /** A step and what was measured there. */
 export type Point = [step: number, value: number];
 
+/** What was measured at a step, by name. */
+interface Measured {
+  readonly step: number;
+  readonly [name: string]: number;
+}
+
+/** A measurement of each step that has it. */
+export function pointsOf(
+  metrics: readonly Measured[],
+  key: string,
+): Point[] {
+  return metrics.flatMap(({ step, [key]: value }): Point[] =>
+    value === undefined ? [] : [[step, value]]
+  );
+}
+
+/** The latest value of a measurement. */
+export function lastOf(metrics: readonly Measured[], key: string): number | undefined {
+  return metrics.findLast((line) => line[key] !== undefined)?.[key];
+}
+
 /** A dashed line across a chart, at a value to compare with. */
 export interface Mark {
   /** Where it is. */

@@ -1,3 +1,5 @@
+import type { Split } from "../../model/host/evaluation-results.ts";
+
 /** The letter of an option. */
 export type Letter = "A" | "B" | "C" | "D";
 
@@ -35,9 +37,6 @@ export interface CategoryMap {
   /** The handles of the subjects of every category, in the order of tables. */
   categories: Record<string, string[]>;
 }
-
-/** A part of a benchmark; dev has the examples that are put before questions. */
-export type Split = "dev" | "val" | "test";
 
 /** A benchmark: questions with four options in subjects, and the subjects in categories. */
 export interface Benchmark {

@@ -1,7 +1,8 @@
 import { type CsvRow, parseCsv } from "../../data/text/csv.ts";
 import { shown } from "../../data/text/shown.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { type Benchmark, isLetter, LETTERS, type Question, type Split } from "./benchmark.ts";
+import type { Split } from "../../model/host/evaluation-results.ts";
+import { type Benchmark, isLetter, LETTERS, type Question } from "./benchmark.ts";
 import { type BenchmarkFiles, findPath } from "./benchmark-files.ts";
 
 /** Called with what is wrong with a subject, file or row: it throws it to stop, or notes it. */

@@ -4,7 +4,7 @@ import { parseObject } from "../../data/text/json.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { readPerplexity, totalBitsPerByte } from "../perplexity-results.ts";
-import { readResults, RESULTS_FILE } from "../results.ts";
+import { readResults, RESULTS_FILE } from "../../model/host/evaluation-results.ts";
 import type { Experiment, Measure } from "./experiment.ts";
 import { planArms, type PlannedArm } from "./plan.ts";
 

@@ -10,7 +10,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { newestCheckpoint } from "../../model/host/run-folder.ts";
 import { readMetrics } from "../../model/host/step-metrics.ts";
 import { PERPLEXITY_FILE } from "../perplexity-results.ts";
-import { RESULTS_FILE } from "../results.ts";
+import { RESULTS_FILE } from "../../model/host/evaluation-results.ts";
 import type { Experiment, Measure, StageName } from "./experiment.ts";
 import { argumentsOf, merged, planArms, type PlannedArm, type PlannedRun, runsOf } from "./plan.ts";
 

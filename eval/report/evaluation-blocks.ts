@@ -3,7 +3,7 @@ import type { PageBlock } from "../../data/page/page.ts";
 import { isControl } from "../answerer.ts";
 import { comparisonTable } from "../compare.ts";
 import { accuracyText, categoryTable, heading, subjectTable } from "../result-tables.ts";
-import type { Results } from "../results.ts";
+import type { Results } from "../../model/host/evaluation-results.ts";
 
 /** Four answers stand to choose from. */
 const GUESSING = { value: 25, label: "guessing 25 %" };

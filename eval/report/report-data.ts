@@ -1,13 +1,13 @@
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
-import { parseObject } from "../../data/text/json.ts";
 import { isMissing, readError } from "../../data/files/file-errors.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import { parseYaml } from "../../data/text/yaml.ts";
 import { parseSamples, type Sample, SAMPLES_FILE } from "../../model/host/samples-file.ts";
+import { type Facts, readRunFacts } from "../../model/host/run-facts.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
-import { readResults, type Results, RESULTS_FILE } from "../results.ts";
+import { readResults, type Results, RESULTS_FILE } from "../../model/host/evaluation-results.ts";
 
 /** A stage of training: a folder with `metrics.jsonl`. */
 export interface Stage {
@@ -27,22 +27,6 @@ export interface Stage {
   mixture: Record<string, number>;
   /** `samples.txt`: texts that the model wrote at the end. */
   samples: Sample[];
-}
-
-/** What a run notes of itself in `facts.json`. */
-export interface Facts {
-  /** When it began, as ISO 8601 has it. */
-  began?: string;
-  /** The commit of this program with which it began. */
-  commit?: string;
-  /** The loss of a model that knows only how often each held-out token occurs, in nats. */
-  unigramEntropy?: number;
-  /** The share of the held-out exam's questions that the model answers rightly before training. */
-  examBefore?: number;
-  /** The same after it. */
-  examAfter?: number;
-  /** Device, memory, machine and versions, in words. */
-  others: Record<string, string>;
 }
 
 /** The command that trained a stage. */
@@ -112,49 +96,17 @@ async function readStage(
     readSettings(join(folder, "settings.yaml")),
     readIfThere(join(folder, SAMPLES_FILE)),
   ]);
-  const factsPath = join(folder, "facts.json");
-  const { tokensBySource, memoryBytes: _, ...facts } = await readObject(factsPath);
-  const examplesPath = join(folder, "examples.json");
-  const { tokens } = await readObject(examplesPath);
+  const { facts, mixture } = await readRunFacts(folder);
   return {
     name: relative(reported, folder) || basename(resolve(folder)),
     folder,
     task: taskOf(settings),
     settings,
     metrics: readMetrics(join(folder, "metrics.jsonl"), say),
-    facts: factsOf(facts, factsPath),
-    mixture: tokensBySource === undefined
-      ? countsOf(tokens ?? {}, examplesPath)
-      : countsOf(tokensBySource, factsPath),
+    facts,
+    mixture,
     samples: parseSamples(samples ?? ""),
   };
-}
-
-function factsOf(facts: Record<string, unknown>, path: string): Facts {
-  const { began, commit, unigramEntropy, examBefore, examAfter, ...others } = facts;
-  const isOptional = (type: "string" | "number", ...values: unknown[]) =>
-    values.every((value) => value === undefined || typeof value === type);
-  const isSound = isOptional("string", began, commit) &&
-    isOptional("number", unigramEntropy, examBefore, examAfter) &&
-    (began === undefined || !Number.isNaN(Date.parse(began as string)));
-  if (!isSound) throw new UserError(`${path}: not the facts of a training run`);
-  return {
-    ...{ began, commit, unigramEntropy, examBefore, examAfter } as Omit<Facts, "others">,
-    others: Object.fromEntries(
-      Object.entries(others).map(([name, value]) => [
-        name,
-        typeof value === "string" ? value : JSON.stringify(value),
-      ]),
-    ),
-  };
-}
-
-/** Counts by name. @throws {UserError} naming the file, if it is anything else */
-function countsOf(counts: unknown, path: string): Record<string, number> {
-  if (isRecord(counts) && Object.values(counts).every(Number.isFinite)) {
-    return counts as Record<string, number>;
-  }
-  throw new UserError(`${path}: expected numbers of tokens by name`);
 }
 
 /** Only `dpo` has settings of a loss, and `pretrain` alone begins without a model's path. */
@@ -173,12 +125,6 @@ async function readSettings(path: string): Promise<Stage["settings"]> {
     throw new UserError(`${path}: not a training run's settings: expected sections of settings`);
   }
   return settings as Stage["settings"];
-}
-
-/** A JSON object, empty where there is no file. */
-async function readObject(path: string): Promise<Record<string, unknown>> {
-  const text = await readIfThere(path);
-  return text === undefined ? {} : parseObject(text, path);
 }
 
 async function listFiles(folder: string, depth: number): Promise<string[]> {

@@ -2,20 +2,13 @@ import type { Figure, Page, PageBlock } from "../../data/page/page.ts";
 import type { Table } from "../../data/page/table.ts";
 import { isControl } from "../answerer.ts";
 import { headline } from "../result-tables.ts";
-import type { Results } from "../results.ts";
+import type { Results } from "../../model/host/evaluation-results.ts";
 import { evaluationBlocks } from "./evaluation-blocks.ts";
 import type { ReportData, Stage } from "./report-data.ts";
 import { reproduction } from "./reproduction.ts";
 import { stageBlocks } from "./stage-blocks.ts";
-import {
-  countText,
-  dateText,
-  decimals,
-  firstOf,
-  lastOf,
-  percent,
-  trainingTime,
-} from "./stage-numbers.ts";
+import { lastOf } from "../../data/page/charts.ts";
+import { countText, dateText, decimals, firstOf, percent, trainingTime } from "./stage-numbers.ts";
 
 /**
  * A report on training and evaluations: what happened, then each stage with its curves, samples,

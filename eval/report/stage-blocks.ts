@@ -1,11 +1,18 @@
-import { type Curve, lineChart, type Point, shareChart } from "../../data/page/charts.ts";
+import {
+  type Curve,
+  lastOf,
+  lineChart,
+  type Point,
+  pointsOf,
+  shareChart,
+} from "../../data/page/charts.ts";
 import { lossChart } from "../../data/page/loss-chart.ts";
 import type { PageBlock } from "../../data/page/page.ts";
 import { FailureSignatures } from "../../model/host/failure-signatures.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import type { Sample } from "../../model/host/samples-file.ts";
 import type { Stage } from "./report-data.ts";
-import { countText, decimals, lastOf, percent, pointsOf, trainingTime } from "./stage-numbers.ts";
+import { countText, decimals, percent, trainingTime } from "./stage-numbers.ts";
 
 /** Measurements that are drawn together or have a unit; all others are drawn alone. */
 const CHARTS: { title: string; unit: string; curves: Record<string, string> }[] = [

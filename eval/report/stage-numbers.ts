@@ -1,22 +1,10 @@
 import { timeText } from "../../data/progress/time-text.ts";
-import type { Point } from "../../data/page/charts.ts";
+import { pointsOf } from "../../data/page/charts.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
-
-/** A measurement of each step that has it. */
-export function pointsOf(metrics: readonly StepMetrics[], key: string): Point[] {
-  return metrics.flatMap(({ step, [key]: value }): Point[] =>
-    value === undefined ? [] : [[step, value]]
-  );
-}
 
 /** The earliest value of a measurement. */
 export function firstOf(metrics: readonly StepMetrics[], key: string): number | undefined {
   return metrics.find((line) => line[key] !== undefined)?.[key];
-}
-
-/** The latest value of a measurement. */
-export function lastOf(metrics: readonly StepMetrics[], key: string): number | undefined {
-  return metrics.findLast((line) => line[key] !== undefined)?.[key];
 }
 
 /** How long all steps took together, with their validations; undefined if it was not measured. */

@@ -111,7 +111,7 @@ export async function openAdapter(
     },
   });
   return new Gpu(device, {
-    name: info.description || info.device || info.vendor,
+    name: info.description || info.device || `${info.vendor} ${info.architecture}`.trim(),
     implementation: host.implementation,
     cpu: isSoftware(info),
     f16: features.has("shader-f16"),

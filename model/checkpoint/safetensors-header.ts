@@ -166,7 +166,7 @@ function isKey(json: string, end: number): boolean {
 /** The bytes of a file up to where the data begin, and how many bytes of data follow. */
 export function encodeHeader(
   entries: readonly TensorEntry[],
-): { bytes: Uint8Array; dataSize: number } {
+): { bytes: Uint8Array<ArrayBuffer>; dataSize: number } {
   let dataSize = 0;
   const header = new Map<string, unknown>([["__metadata__", { format: "pt" }]]);
   for (const { name, shape, dtype } of entries) {

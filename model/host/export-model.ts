@@ -50,14 +50,10 @@ export async function exportModel(
   }
   using model = await openModel(dir, adapterDir);
   requireMerge(model, merge);
-  const { checkpoint, adapter } = model;
-  const read: ReadParameter = adapter
-    ? folded(checkpoint, adapter)
-    : (name) => checkpoint.readFloat32(name);
+  const { checkpoint } = model;
   const text = await checkpoint.files.text(VOCABULARY_FILE);
-  const contents = text === undefined ? await asItIs(model, read) : await unpruned(
+  const contents = text === undefined ? await storedContents(model) : await unpruned(
     model,
-    read,
     Vocabulary.fromJson(text, pathIn(checkpoint, VOCABULARY_FILE)),
   );
   await writeCheckpoint(output, { ...contents, dtype });
@@ -75,15 +71,17 @@ function requireMerge({ checkpoint, adapter }: OpenModel, merge: boolean): void 
   }
 }
 
-type Contents = Omit<CheckpointContents, "dtype">;
+/** What an export writes, in whichever type. */
+export type ExportedContents = Omit<CheckpointContents, "dtype">;
 
-async function asItIs(model: OpenModel, read: ReadParameter): Promise<Contents> {
+/** A model with its own vocabulary; an adapter is folded in. */
+export async function storedContents(model: OpenModel): Promise<ExportedContents> {
   const { files, config } = model.checkpoint;
   const tokenizer = await modelTokenizer(model);
   const generation = await files.text(GENERATION_CONFIG_FILE);
   return {
     config,
-    tensors: read,
+    tensors: readerOf(model),
     files: {
       ...tokenizer?.files(),
       ...generation !== undefined && { [GENERATION_CONFIG_FILE]: generation },
@@ -91,11 +89,12 @@ async function asItIs(model: OpenModel, read: ReadParameter): Promise<Contents> 
   };
 }
 
-async function unpruned(
-  model: OpenModel,
-  read: ReadParameter,
-  vocabulary: Vocabulary,
-): Promise<Contents> {
+function readerOf({ checkpoint, adapter }: OpenModel): ReadParameter {
+  return adapter ? folded(checkpoint, adapter) : (name) => checkpoint.readFloat32(name);
+}
+
+async function unpruned(model: OpenModel, vocabulary: Vocabulary): Promise<ExportedContents> {
+  const read = readerOf(model);
   const { dir, config } = model.checkpoint;
   const [pruned, qwen] = await Promise.all([modelTokenizer(model), qwenTokenizer()]);
   const expected = qwen.withVocabulary(vocabulary).files()["tokenizer.json"];

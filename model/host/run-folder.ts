@@ -67,10 +67,17 @@ export async function newestRun(kind: "any" | "fine-tuned", runs = "runs"): Prom
 
 /** Which model a folder gives, in words: `runs/sft, step 224`; or its path, if no run saved it. */
 export async function modelInWords(dir: string): Promise<string> {
-  const checkpoint = await newestCheckpoint(dir) ?? dir;
-  const [, run, step] = /^(.+)[/\\]checkpoints[/\\]step-(\d+)[/\\]?$/.exec(checkpoint) ?? [];
+  const [, run, step] = OF_RUN.exec(await newestCheckpoint(dir) ?? dir) ?? [];
   return run === undefined ? dir : `${run}, step ${Number(step)}`;
 }
+
+/** The run that saved a checkpoint, by the path of its folder; another path is the run's own. */
+export function runOf(dir: string): string {
+  return OF_RUN.exec(dir)?.[1] ?? dir;
+}
+
+/** The path of a run's checkpoint. */
+const OF_RUN = /^(.+)[/\\]checkpoints[/\\]step-(\d+)[/\\]?$/;
 
 async function foldersIn(path: string): Promise<string[]> {
   try {

@@ -1,20 +1,12 @@
 import { join } from "node:path";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import type { FileSum } from "../../data/files/checksum.ts";
-import { formatJson } from "../../data/text/json.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
-import { CONFIG_FILE } from "../checkpoint/checkpoint.ts";
-import { GENERATION_CONFIG_FILE } from "../checkpoint/generation-config.ts";
+import { configFiles } from "../checkpoint/config-files.ts";
 import type { FloatDtype } from "../checkpoint/safetensors-header.ts";
-import { configToJson, type ModelConfig } from "../network/config.ts";
+import type { ModelConfig } from "../network/config.ts";
 import { parameterShapes } from "../network/parameter-shapes.ts";
 import { writeWeights } from "./write-weights.ts";
-
-const TORCH_DTYPES: Record<FloatDtype, string> = {
-  F32: "float32",
-  F16: "float16",
-  BF16: "bfloat16",
-};
 
 /** What a checkpoint is written from. */
 export interface CheckpointContents {
@@ -57,15 +49,4 @@ export async function writeCheckpointFiles(
     sums[name] = await WholeFile.write(join(folder, name), text);
   }
   return sums;
-}
-
-function configFiles(config: ModelConfig, dtype: FloatDtype): Record<string, string> {
-  const json = configToJson(config);
-  // Newer versions of transformers write "dtype" for what all of them read as "torch_dtype".
-  json["dtype" in json ? "dtype" : "torch_dtype"] = TORCH_DTYPES[dtype];
-  const { bos_token_id, eos_token_id } = json;
-  return {
-    [CONFIG_FILE]: formatJson(json),
-    [GENERATION_CONFIG_FILE]: formatJson({ bos_token_id, eos_token_id }),
-  };
 }

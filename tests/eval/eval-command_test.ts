@@ -6,7 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
-import { readResults } from "../../eval/results.ts";
+import { readResults } from "../../model/host/evaluation-results.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { TEXT, writePruned } from "../model/pruned-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";

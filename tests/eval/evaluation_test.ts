@@ -3,7 +3,7 @@ import { alwaysLetter, type Answerer } from "../../eval/answerer.ts";
 import { Lock } from "../../data/files/lock.ts";
 import { type EvaluationSettings, runEvaluation } from "../../eval/run-evaluation.ts";
 import { categoryTable, subjectTable } from "../../eval/result-tables.ts";
-import { readResults, type Results } from "../../eval/results.ts";
+import { readResults, type Results } from "../../model/host/evaluation-results.ts";
 import { textTable } from "../../data/page/table.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";

@@ -11,8 +11,16 @@ export const FULL_SIZE = 151936;
 export const TEXT = "静夜思\n唐·李白\n床前明月光，疑是地上霜。";
 export const qwen = await qwenTokenizer();
 
-/** Writes a model of few tokens with random weights. */
-export async function writePruned(dir: string, tied: boolean) {
+/**
+ * Writes a model of few tokens with random weights.
+ *
+ * @param keys of config.json, where they are to be others
+ */
+export async function writePruned(
+  dir: string,
+  tied: boolean,
+  keys: Record<string, number> = {},
+) {
   const vocabulary = qwen.prunedVocabulary(qwen.encode(TEXT), FULL_SIZE);
   const tokenizer = qwen.withVocabulary(vocabulary);
   const config = parseConfig({
@@ -24,6 +32,7 @@ export async function writePruned(dir: string, tied: boolean) {
       tie_word_embeddings: tied,
       eos_token_id: tokenizer.endOfDocument,
     },
+    ...keys,
   }, "test");
   const shapes = parameterShapes(config);
   await writeCheckpoint(dir, {

@@ -178,7 +178,7 @@ class Child {
   }
 }
 
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+async function* linesOf(stream: ReadableStream<BufferSource>): AsyncGenerator<string> {
   let begun = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const lines = (begun + text).split("\n");

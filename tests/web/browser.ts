@@ -1,0 +1,167 @@
+/** Chromium with WebGPU on the CPU, driven by puppeteer. */
+import { assert, assertEquals } from "@std/assert";
+
+const PUPPETEER = "npm:puppeteer-core@25.16.0";
+const FLAGS = [
+  "--headless=new",
+  "--no-sandbox",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--remote-debugging-port=0",
+  // What Chromium itself asks of the network is none of a page's.
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--no-first-run",
+];
+
+/** What is used of puppeteer's page. */
+export interface BrowserPage {
+  goto(address: string): Promise<unknown>;
+  reload(): Promise<unknown>;
+  close(): Promise<void>;
+  evaluate<T>(code: string | (() => T | Promise<T>)): Promise<T>;
+  evaluateOnNewDocument(code: () => void): Promise<unknown>;
+  waitForFunction(code: string, options: { timeout: number }): Promise<unknown>;
+  $eval<T>(selector: string, read: (element: Element) => T): Promise<T>;
+  click(selector: string): Promise<void>;
+  type(selector: string, text: string): Promise<void>;
+  focus(selector: string): Promise<void>;
+  keyboard: { press(key: string): Promise<void> };
+  setViewport(size: { width: number; height: number }): Promise<void>;
+  screenshot(options: { path: string; fullPage: boolean }): Promise<unknown>;
+  createCDPSession(): Promise<{ send(method: string, values: unknown): Promise<unknown> }>;
+  // deno-lint-ignore no-explicit-any -- each event has its own kind
+  on(event: string, listener: (value: any) => void): void;
+}
+
+/** What is used of puppeteer's browser. */
+interface Browser {
+  newPage(): Promise<BrowserPage>;
+  disconnect(): Promise<void>;
+}
+
+/** How long a page may take on a busy machine. */
+export const PATIENCE = { timeout: 240_000 };
+
+/** A running Chromium, with a profile of its own in a folder. */
+export class Chromium implements AsyncDisposable {
+  private constructor(
+    private readonly child: Deno.ChildProcess,
+    private readonly browser: Browser,
+  ) {}
+
+  /** Starts it; on a bare Debian it is installed first. */
+  static async start(profile: string): Promise<Chromium> {
+    await ensureChromium();
+    const child = new Deno.Command("chromium", {
+      args: [...FLAGS, `--user-data-dir=${profile}`, "about:blank"],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const { connect } = await import(PUPPETEER);
+    const browserWSEndpoint = await endpoint(profile);
+    return new Chromium(child, await connect({ browserWSEndpoint, defaultViewport: null }));
+  }
+
+  /** Opens a page that notes down what goes wrong in it. */
+  async open(): Promise<WatchedPage> {
+    return new WatchedPage(await this.browser.newPage());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.browser.disconnect();
+    this.child.kill("SIGTERM");
+    await this.child.status;
+  }
+}
+
+/** A page with what it asked for and what it complained about. */
+export class WatchedPage {
+  readonly requests: string[] = [];
+  readonly complaints: string[] = [];
+
+  constructor(readonly page: BrowserPage) {
+    page.on("request", (request) => this.requests.push(request.url()));
+    page.on("pageerror", (error) => this.complaints.push(String(error)));
+    page.on("console", (message) => {
+      if (["error", "warn"].includes(message.type())) this.complaints.push(message.text());
+    });
+  }
+
+  /** Fails if the page complained, or asked for anything beyond its own site. */
+  assertClean(origin: string): void {
+    assertEquals(this.complaints, []);
+    const beyond = this.requests.filter((address) =>
+      !address.startsWith(origin) && !/^(data:|blob:|about:)/.test(address)
+    );
+    assertEquals(beyond, []);
+    assert(this.requests.length > 0);
+  }
+}
+
+/** Serves a folder as a static host does. */
+export class StaticHost implements AsyncDisposable {
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor(folder: string, port = 0) {
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async ({ url }) => {
+      const { pathname } = new URL(url);
+      const path = decodeURIComponent(pathname) + (pathname.endsWith("/") ? "index.html" : "");
+      const body = await Deno.readFile(folder + path).catch(() => undefined);
+      if (!body) return new Response("not found", { status: 404 });
+      return new Response(body, {
+        headers: { "content-type": TYPES[path.split(".").at(-1)!] ?? BYTES },
+      });
+    });
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}/`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+const BYTES = "application/octet-stream";
+const TYPES: Record<string, string> = {
+  html: "text/html",
+  js: "text/javascript",
+  json: "application/json",
+};
+
+/** Installs Chromium on Debian where it is missing; without it the tests fail. */
+async function ensureChromium(): Promise<void> {
+  if (await works()) return;
+  const install = "apt-get update -qq; apt-get install -qq -y --no-install-recommends chromium";
+  if (Deno.uid() === 0) {
+    await new Deno.Command("sh", {
+      args: ["-c", `${install} -o DPkg::Lock::Timeout=120`],
+      env: { DEBIAN_FRONTEND: "noninteractive" },
+    }).output();
+  }
+  assert(await works(), `chromium is missing; install it as root: ${install}`);
+}
+
+async function works(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("chromium", { args: ["--version"] }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** The address that Chromium writes into its profile once it can be driven. */
+async function endpoint(profile: string): Promise<string> {
+  const end = performance.now() + 60_000;
+  while (performance.now() < end) {
+    const text = await Deno.readTextFile(`${profile}/DevToolsActivePort`).catch(() => "");
+    const [port, path] = text.split("\n");
+    if (path) return `ws://127.0.0.1:${port}${path}`;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("Chromium did not start");
+}

@@ -1,0 +1,218 @@
+/** A model and a trainer as a site, in Chromium: the same numbers as in Deno. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { unzipSync } from "fflate";
+import { exportSite } from "../../model/host/site/export-site.ts";
+import { storedContents } from "../../model/host/export-model.ts";
+import { Chat } from "../../model/inference/chat.ts";
+import { loadModel } from "../../model/host/load-model.ts";
+import { openModel } from "../../model/host/open-model.ts";
+import { readMetrics } from "../../model/host/step-metrics.ts";
+import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
+import { pretrain } from "../../train/pretrain.ts";
+import { addTrainer } from "../../train/web/add-trainer.ts";
+import { writePruned } from "../model/pruned-model.ts";
+import { openTestGpu } from "../open-gpu.ts";
+import { inTemporaryFolder } from "../temporary-folder.ts";
+import { type BrowserPage, Chromium, PATIENCE, StaticHost } from "./browser.ts";
+
+const PROMPT = "静夜思\n唐·李白\n";
+const SAID = "床前明月光";
+/** The settings that are typed into the page. */
+const TALK = { temperature: 1.2, maxTokens: 12, seed: 5 };
+const GREEDY = { temperature: 0, maxTokens: 64, stopIds: [] };
+/** Sums are rounded otherwise by another driver; the largest logit has about 10. */
+const LOGIT_ERROR = 1e-5;
+/** Rounding grows over a hundred steps. */
+const LOSS_ERROR = 1e-4;
+
+/** What the page's console has: the model. */
+declare const model: Awaited<ReturnType<typeof loadModel>>;
+
+Deno.test("a site's page computes what Deno computes, talks, and works offline", () =>
+  inTemporaryFolder(async (dir) => {
+    await using chromium = await Chromium.start(`${dir}/profile`);
+    await writePruned(`${dir}/model`, false, {
+      ...{ hidden_size: 32, intermediate_size: 32, num_hidden_layers: 2 },
+      ...{ num_attention_heads: 4, n_experts: 3, max_position_embeddings: 160 },
+    });
+    await exportSite(`${dir}/model`, `${dir}/site`, { title: "小钢" });
+    const expected = await inDeno(`${dir}/model`, `${dir}/f16`);
+    assert(new Set(expected.ids).size > 8, "greedy text repeats itself: a poor test");
+
+    const watched = await chromium.open();
+    const { page } = watched;
+    {
+      await using host = new StaticHost(`${dir}/site`);
+      await page.setViewport({ width: 1280, height: 900 });
+      await page.goto(host.origin);
+      const computed = await inPage(page);
+      assertNear(computed.logits, expected.logits, LOGIT_ERROR);
+      assertEquals(computed.ids, expected.ids);
+
+      assertEquals(await converse(page), expected.answers);
+      for (const width of [1280, 390]) {
+        await page.setViewport({ width, height: 844 });
+        await page.screenshot({ path: `${dir}/${width}.png`, fullPage: true });
+        assertEquals(await page.evaluate<number>("document.scrollingElement.scrollWidth"), width);
+      }
+      watched.assertClean(host.origin);
+      await page.evaluate("navigator.serviceWorker.ready.then(() => {})");
+    }
+    // The host is gone.
+    await page.reload();
+    assertEquals((await inPage(page)).ids, expected.ids);
+    await page.close();
+  }));
+
+/** What Deno computes with the weights in f16. */
+async function inDeno(dir: string, rounded: string) {
+  using stored = await openModel(dir);
+  await writeCheckpoint(rounded, { ...await storedContents(stored), dtype: "F16" });
+  const gpu = await openTestGpu("deno");
+  const model = await loadModel(rounded, { gpu });
+  const [logits] = await model.nextLogits([model.tokenizer.encode(PROMPT)]);
+  const generated = await Array.fromAsync(model.generate(PROMPT, GREEDY));
+  const options = { ...TALK, topP: 0.9 };
+  const chat = new Chat(model, options);
+  const answers = [
+    await joined(chat.say(SAID)),
+    await joined(chat.say(SAID)),
+    SAID + (await model.generateMany([SAID], options))[0].text,
+  ];
+  model.close();
+  gpu.close();
+  return { logits: [...logits], ids: generated.map(({ id }) => id), answers };
+}
+
+/** The same in the page, once its model is loaded. */
+async function inPage(page: BrowserPage): Promise<{ logits: number[]; ids: number[] }> {
+  await page.waitForFunction(`!document.getElementById("send").disabled`, PATIENCE);
+  return await page.evaluate(`(async () => {
+    const prompt = ${JSON.stringify(PROMPT)};
+    const [logits] = await model.nextLogits([model.tokenizer.encode(prompt)]);
+    const ids = [];
+    for await (const { id } of model.generate(prompt, ${JSON.stringify(GREEDY)})) ids.push(id);
+    return { logits: [...logits], ids };
+  })()`);
+}
+
+/** Chats twice, begins anew, and lets a text be continued. Returns what the model wrote. */
+async function converse(page: BrowserPage): Promise<string[]> {
+  const answers = async (count: number) => {
+    const turns = `[...document.querySelectorAll("#transcript .model")]`;
+    const isDone = `!document.getElementById("send").disabled && ${turns}.length === ${count}`;
+    await page.waitForFunction(isDone, PATIENCE);
+    return await page.evaluate<string[]>(`${turns}.map(({ textContent }) => textContent)`);
+  };
+  for (const [name, value] of Object.entries(TALK)) {
+    await page.evaluate(`document.querySelector("[name=${name}]").value = ${value}`);
+  }
+  await page.click("[value=chat]");
+  for (const count of [1, 2]) {
+    await page.type("[name=text]", SAID);
+    await page.keyboard.press("Enter");
+    await answers(count);
+  }
+  assertEquals(await page.$eval("#transcript .user", (turn) => turn.textContent), SAID);
+  const said = await answers(2);
+  await page.click("#reset");
+  await page.click("[value=complete]");
+  await page.evaluate(`document.querySelector("[name=text]").value = ""`);
+  await page.type("[name=text]", SAID);
+  await page.click("#send");
+  const texts = [...said, ...await answers(1)];
+  assertMatch(await page.evaluate<string>("speed.textContent"), /\d+ tokens, [\d.]+ tokens\/s/);
+  return texts;
+}
+
+async function joined(pieces: AsyncIterable<string>): Promise<string> {
+  return (await Array.fromAsync(pieces)).join("");
+}
+
+function assertNear(actual: number[], expected: number[], tolerance: number): void {
+  assertEquals(actual.length, expected.length);
+  const errors = actual.map((value, i) => Math.abs(value - expected[i]));
+  assert(Math.max(...errors) <= tolerance, `off by ${Math.max(...errors)}`);
+}
+
+Deno.test("the trainer takes the steps that Deno takes, and Deno reads its checkpoint", () =>
+  inTemporaryFolder(async (dir) => {
+    await using chromium = await Chromium.start(`${dir}/profile`);
+    await writePruned(`${dir}/model`, false);
+    await exportSite(`${dir}/model`, `${dir}/site`, {
+      addPages: (site, title) => addTrainer(site, title, TRAINER),
+    });
+    await using host = new StaticHost(`${dir}/site`);
+    const watched = await chromium.open();
+    const { page } = watched;
+    await page.setViewport({ width: 1280, height: 900 });
+    await page.goto(`${host.origin}trainer.html`);
+    await page.waitForFunction(`!document.getElementById("start").disabled`, PATIENCE);
+    await page.click("[value=pasted]");
+    const documents = Array.from({ length: 80 }, (_, number) => poem(number));
+    await page.evaluate(`document.querySelector("[name=pasted]").value =
+      ${JSON.stringify(documents.join("\n\n"))}`);
+    await page.evaluate(`document.querySelector("[name='train.steps']").value = 100`);
+    await page.click("#start");
+    await page.waitForFunction(`!document.getElementById("download").disabled`, PATIENCE);
+    await page.screenshot({ path: `${dir}/trainer-1280.png`, fullPage: true });
+    await page.setViewport({ width: 390, height: 844 });
+    await page.screenshot({ path: `${dir}/trainer-390.png`, fullPage: true });
+    assertEquals(await page.evaluate<number>("document.scrollingElement.scrollWidth"), 390);
+    const written = await page.evaluate<string>(`model.generateMany([${JSON.stringify(SAID)}],
+      ${JSON.stringify(GREEDY)}).then(([{ text }]) => text)`);
+    const unpacked = await downloaded(page, dir);
+    watched.assertClean(host.origin);
+
+    const gpu = await openTestGpu("deno");
+    const reloaded = await loadModel(unpacked, { gpu });
+    assertEquals((await reloaded.generateMany([SAID], GREEDY))[0].text, written);
+    reloaded.close();
+    const lines = documents.map((text) => JSON.stringify({ text }) + "\n");
+    await Deno.writeTextFile(`${dir}/text.jsonl`, lines.join(""));
+    (await pretrain({
+      ...TRAINER,
+      data: { ...TRAINER.data, source: [`${dir}/text.jsonl`], tokens: 0, cacheDir: `${dir}/cache` },
+      run: { dir: `${dir}/run` },
+    }, { gpu }))!.close();
+    gpu.close();
+    const [inPage, inDeno] = [unpacked, `${dir}/run`].map((folder) =>
+      readMetrics(`${folder}/metrics.jsonl`).map(({ loss }) => loss)
+    );
+    assertEquals(inPage.length, 100);
+    assertNear(inPage, inDeno, LOSS_ERROR);
+    assert(inPage[99] < inPage[0] - 1, `the loss goes from ${inPage[0]} to ${inPage[99]}`);
+  }));
+
+/** A small model that learns quickly. */
+const TRAINER = {
+  model: {
+    ...{ hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 2 },
+    ...{ intermediate_size: 32, n_experts: 2, mlp_div_ratio: 1, max_position_embeddings: 256 },
+  },
+  data: { tokens: 2000, heldOut: 0.2, sequence: 32, vocabulary: 128 },
+  train: { steps: 100, microBatch: 2, warmupSteps: 5, learningRate: 5e-3, validationBlocks: 2 },
+  sample: { prompts: ["春"], tokens: 4 },
+};
+
+function poem(number: number): string {
+  const words = "春江潮水连海平，海上明月共潮生。滟滟随波千万里，何处春江无月明。";
+  return Array.from({ length: 24 }, (_, i) => words[(number * 5 + i + (i * i) % 3) % words.length])
+    .join("");
+}
+
+/** Clicks on the download, and unpacks it. Returns the folder of the checkpoint. */
+async function downloaded(page: BrowserPage, dir: string): Promise<string> {
+  const session = await page.createCDPSession();
+  await session.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: dir });
+  await page.click("#download");
+  const zip = `${dir}/steel-step-100.zip`;
+  while (!await Deno.stat(zip).catch(() => undefined)) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  for (const [path, bytes] of Object.entries(unzipSync(await Deno.readFile(zip)))) {
+    await Deno.mkdir(`${dir}/${path.split("/")[0]}`, { recursive: true });
+    if (!path.endsWith("/")) await Deno.writeFile(`${dir}/${path}`, bytes);
+  }
+  return `${dir}/steel-step-100`;
+}
