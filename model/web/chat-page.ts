@@ -21,10 +21,10 @@ const load = elementOf("load", HTMLButtonElement);
 
 chooseLanguage(elementOf("language", HTMLElement));
 try {
-  const gpu = await openBrowserGpu();
   const base = new URL("./", document.baseURI);
   const response = await fetch(new URL(MANIFEST_FILE, base));
-  const { files: contents }: SiteManifest = await response.json();
+  const { files: contents, tensorBytes }: SiteManifest = await response.json();
+  const gpu = await openBrowserGpu({ tensorBytes });
   const files = await SiteFiles.open(base, contents, `model ${base.pathname}`);
   await askBeforeMuch(await files.missingBytes());
   progress.hidden = false;

@@ -22,6 +22,8 @@ export type SiteContents = Readonly<Record<string, readonly SitePiece[]>>;
 export interface SiteManifest {
   /** The checkpoint. */
   readonly files: SiteContents;
+  /** Bytes of its largest tensor in f32. */
+  readonly tensorBytes: number;
   /** What a service worker keeps so that the site opens without a network: paths of its pages. */
   readonly pages: readonly string[];
 }

@@ -57,12 +57,22 @@ Deno.test("a site's page computes what Deno computes, talks, and works offline",
       }
       watched.assertClean(host.origin);
       await page.evaluate("navigator.serviceWorker.ready.then(() => {})");
+      assertMatch(await withoutGpu(chromium, host.origin), /no WebGPU.*没有 WebGPU/s);
     }
     // The host is gone.
     await page.reload();
     assertEquals((await inPage(page)).ids, expected.ids);
     await page.close();
   }));
+
+/** What the page says where the browser has no WebGPU. */
+async function withoutGpu(chromium: Chromium, address: string): Promise<string> {
+  const { page } = await chromium.open();
+  await page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "gpu", {}));
+  await page.goto(address);
+  await page.waitForFunction(`document.getElementById("state").role === "alert"`, PATIENCE);
+  return await page.evaluate<string>("state.textContent");
+}
 
 /** What Deno computes with the weights in f16. */
 async function inDeno(dir: string, rounded: string) {

@@ -27,6 +27,9 @@ import {
 } from "./trainer-files.ts";
 import { TRAINER_FIELDS } from "./trainer-html.ts";
 
+/** Most tensors that a kernel of training binds: the backward pass of a Soft MoE. */
+const STORAGE_BUFFERS = 10;
+
 /** Milliseconds between two samples, and between two drawings of the curve. */
 const SAMPLE_EVERY = 5000;
 const DRAW_EVERY = 1000;
@@ -67,7 +70,7 @@ try {
 }
 
 async function openWorkshop(): Promise<Workshop> {
-  const gpu = await openBrowserGpu();
+  const gpu = await openBrowserGpu({ storageBuffers: STORAGE_BUFFERS });
   const base = new URL("./", document.baseURI);
   const response = await fetch(new URL(TRAINER_FILE, base));
   const { settings, files: contents }: TrainerManifest = await response.json();

@@ -7,6 +7,7 @@ import { configFiles } from "../../checkpoint/config-files.ts";
 import { SafetensorsEncoder } from "../../checkpoint/safetensors-encoder.ts";
 import { SINGLE_FILE } from "../../checkpoint/weight-files.ts";
 import { modelTokenizer } from "../../inference/load-checkpoint.ts";
+import { Parameters } from "../../network/parameters.ts";
 import { parameterShapes } from "../../network/parameter-shapes.ts";
 import { pageHtml } from "../../web/page-html.ts";
 import type { SiteContents, SitePiece } from "../../web/site-manifest.ts";
@@ -57,7 +58,9 @@ export async function exportSite(
     const links = await addPages?.(site, title) ?? {};
     await site.script("page.js", new URL("../../web/chat-page.ts", import.meta.url));
     await site.page("index.html", indexHtml(title, links, card, model.checkpoint));
-    await site.finish(await writeModel(site, model));
+    const tensors = new Parameters(model.checkpoint.config).tensors;
+    const tensorBytes = Math.max(...tensors.map(({ storage }) => storage.bytes));
+    await site.finish(await writeModel(site, model), tensorBytes);
   });
 }
 

@@ -45,12 +45,12 @@ export class SiteWriter {
   }
 
   /** Writes the site's manifest, and the service worker that opens its pages without a network. */
-  async finish(files: SiteContents): Promise<void> {
+  async finish(files: SiteContents, tensorBytes: number): Promise<void> {
     await WholeFile.write(
       join(this.folder, "service-worker.js"),
       await bundle(new URL("../../web/service-worker.ts", import.meta.url)),
     );
-    const manifest = formatJson({ files, pages: this.#pages });
+    const manifest = formatJson({ files, tensorBytes, pages: this.#pages });
     await WholeFile.write(join(this.folder, MANIFEST_FILE), manifest);
   }
 }
