@@ -79,7 +79,7 @@ async function startServer(work: string): Promise<Server> {
   };
 }
 
-async function addressIn(stderr: ReadableStream<Uint8Array>): Promise<string> {
+async function addressIn(stderr: ReadableStream<BufferSource>): Promise<string> {
   let text = "";
   for await (const piece of stderr.pipeThrough(new TextDecoderStream())) {
     text += piece;
