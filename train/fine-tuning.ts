@@ -10,13 +10,11 @@ import { shuffled } from "../data/random.ts";
 import { parseObject } from "../data/text/json.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
-import { GENERATION_CONFIG_FILE } from "../model/checkpoint/generation-config.ts";
 import { hasChecksums, withoutChecksums } from "../model/host/checksums.ts";
 import { EXAMPLES_FILE } from "../model/host/run-folder.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { initialValues } from "../model/network/initialization.ts";
 import { Parameters } from "../model/network/parameters.ts";
-import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
 import {
   each,
   ExampleBatches,
@@ -29,7 +27,7 @@ import {
 import { digestOf } from "./batches/examples-digest.ts";
 import { roomFor } from "./batches/micro-batch-room.ts";
 import { newAdapter } from "./lora.ts";
-import { type Base, openBase } from "./run/base.ts";
+import { type Base, filesToKeep, openBase } from "./run/base.ts";
 import { type ExamAccuracy, examAccuracy } from "./run/exam-accuracy.ts";
 import { addFacts, FACTS_FILE } from "./run/run-facts.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
@@ -86,7 +84,9 @@ export async function fineTune(
 ): Promise<LanguageModel | undefined> {
   await using _ = await Lock.ofFolder(settings.run.dir);
   const begun = await findRun(settings.run.dir);
-  using base = await openBase(settings, begun, stage.baseCommand);
+  const { model: { path }, run, data: { cutoff } } = settings;
+  const longest = { name: "data.cutoff", tokens: cutoff };
+  using base = await openBase({ path, runDir: run.dir, longest }, begun, stage.baseCommand);
   return await runOnGpu(
     { ...settings, model: { path: base.path } },
     options.gpu,
@@ -107,7 +107,7 @@ async function runOn(
   const say = (text: string) => options.onMessage?.(text);
   if (!await hasChecksums(checkpoint.files)) say(withoutChecksums(checkpoint.dir));
   const adapter = newAdapter(checkpoint.config, settings.lora, base.path);
-  await keepSettings(run.dir, settings, begun !== undefined);
+  await keepSettings(run.dir, settings, begun?.state);
   const examples = await stage.read(base, say);
   const digest = digestOf(examples.items);
   if (begun) requireSameItems(begun.state.position, digest);
@@ -198,16 +198,6 @@ async function languagesInWords(base: string, tokens: LanguageShares): Promise<s
 async function keepShares(dir: string, { items, tokens }: Examples): Promise<void> {
   const shares = { examples: items.length, tokens };
   await WholeFile.write(join(dir, EXAMPLES_FILE), JSON.stringify(shares) + "\n");
-}
-
-/** The tokenizer's files, what its vocabulary was pruned to where it was, and how texts end. */
-async function filesToKeep({ checkpoint, tokenizer }: Base): Promise<Record<string, string>> {
-  const files = tokenizer.files();
-  for (const name of [VOCABULARY_FILE, GENERATION_CONFIG_FILE]) {
-    const text = await checkpoint.files.text(name);
-    if (text !== undefined) files[name] = text;
-  }
-  return files;
 }
 
 /** Splits items into those to train on and those held out: the last of a random order. */

@@ -6,9 +6,10 @@ import { UserError } from "../kernels/runtime/user-error.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
 import { corpusText } from "./batches/corpus-text.ts";
-import type { PretrainingText } from "./batches/pretraining-text.ts";
+import type { OwnVocabulary, PretrainingText } from "./batches/pretraining-text.ts";
 import { namesShards, shardText } from "./batches/shard-text.ts";
 import { checkModel, pretrainingStage } from "./pretraining-stage.ts";
+import { type Base, filesToKeep, openBase } from "./run/base.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
 import type { RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
@@ -18,7 +19,7 @@ import { keepSettings } from "./settings/run-settings.ts";
 import type { Given } from "./settings/settings-schema.ts";
 
 /**
- * Trains a model from random weights, or goes on where the run's folder says that it was stopped.
+ * Trains a model from random weights or from a checkpoint, or goes on where the run's folder says that it was stopped.
  *
  * @param given settings; those left out are as in `pretrain.yaml`
  * @returns the trained model, or undefined if the run was stopped
@@ -43,17 +44,23 @@ async function runOn(
   const { data, run } = settings;
   const say = (text: string) => options.onMessage?.(text);
   const begun = await findRun(run.dir);
+  using base = await openModelPath(settings, begun);
+  const model = base ? { path: base.path } : settings.model;
   // Checkpoints remember what was appended: a run that goes on is not to append it again.
-  await keepSettings(run.dir, { ...settings, data: { ...data, append: [] } }, begun !== undefined);
-  using text = await openText(settings, begun, say);
+  await keepSettings(
+    run.dir,
+    { ...settings, model, data: { ...data, append: [] } },
+    begun?.state,
+  );
+  using text = await openText(settings, begun, base && await ownVocabulary(base), say);
   if (begun) await requireSameVocabulary(begun.checkpoint, text);
-  const stage = pretrainingStage(gpu, settings, text);
+  const stage = pretrainingStage(gpu, settings, text, base?.checkpoint);
   const { parameters, unigramEntropy: entropy } = stage;
   say(describeText(text, entropy));
   const { tokenizer } = text;
-  const model = new LanguageModel(gpu, parameters, { tokenizer, ownsGpu: !options.gpu });
+  const trained = new LanguageModel(gpu, parameters, { tokenizer, ownsGpu: !options.gpu });
   using unfinished = new DisposableStack();
-  unfinished.defer(() => model.close());
+  unfinished.defer(() => trained.close());
   const { isComplete, measures } = await runStage({ ...stage, dir: run.dir, begun }, options);
   if (!isComplete) return undefined;
   say(
@@ -63,13 +70,30 @@ async function runOn(
       `each token occurs would have ${entropy.toFixed(4)} (the unigram entropy).`,
   );
   unfinished.move();
-  return model;
+  return trained;
+}
+
+/** Opens the checkpoint of `model.path`, if the settings have one. */
+async function openModelPath(
+  { model: { path }, data, run }: PretrainSettings,
+  begun: BegunRun | undefined,
+): Promise<Base | undefined> {
+  if (path === undefined) return undefined;
+  const longest = { name: "data.sequence", tokens: data.sequence };
+  const settings = { path: String(path), runDir: run.dir, longest };
+  return await openBase(settings, begun, "deno task pretrain");
+}
+
+async function ownVocabulary(base: Base): Promise<OwnVocabulary> {
+  const { tokenizer, checkpoint: { config } } = base;
+  return { tokenizer, vocabularySize: config.vocabSize, files: await filesToKeep(base) };
 }
 
 /** Opens shards or a corpus where the run stands, with what `data.append` adds. */
 async function openText(
   settings: PretrainSettings,
   begun: BegunRun | undefined,
+  own: OwnVocabulary | undefined,
   say: (text: string) => void,
 ): Promise<PretrainingText> {
   const { data, run, train } = settings;
@@ -82,7 +106,9 @@ async function openText(
     if (begun.state.step >= train.steps) throw refuse(`the run in ${run.dir} is complete`);
   }
   const position = begun?.state.position;
-  return isOfShards ? shardText(settings, position, say) : corpusText(settings, position, say);
+  return isOfShards
+    ? shardText(settings, position, own, say)
+    : corpusText(settings, position, own, say);
 }
 
 /** With another vocabulary, the same blocks of ids would be another text. */

@@ -1,5 +1,6 @@
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
+import type { Checkpoint } from "../model/checkpoint/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../model/network/config.ts";
 import { initialValues } from "../model/network/initialization.ts";
 import { Parameters } from "../model/network/parameters.ts";
@@ -19,14 +20,16 @@ export type PretrainingStage = Omit<TrainingStage, "dir" | "begun"> & {
  * Puts pretraining together: the network that the settings describe, its first weights, and blocks
  * of the text for each step.
  *
+ * @param base a checkpoint to train further: its network and weights
  * @throws UserError if the settings describe no network
  */
 export function pretrainingStage(
   gpu: Gpu,
   { data, model, train }: PretrainSettings,
   text: PretrainingText,
+  base?: Pick<Checkpoint, "config" | "readFloat32">,
 ): PretrainingStage {
-  const config = modelConfig(model, {
+  const config = base?.config ?? modelConfig(model, {
     vocab_size: text.vocabularySize,
     bos_token_id: text.tokenizer.padding,
     eos_token_id: text.tokenizer.endOfDocument,
@@ -35,7 +38,9 @@ export function pretrainingStage(
     name: "pretraining",
     gpu,
     parameters: new Parameters(config, train.precision === "mixed"),
-    initialWeights: (part, index) => initialValues(part, train.seed, index),
+    initialWeights: base
+      ? ({ name }) => base.readFloat32(name)
+      : (part, index) => initialValues(part, train.seed, index),
     source: new BlockBatches(text.blocks, train.microBatch, train.accumulation, text.padding),
     objective: () => new NextTokenObjective(),
     room: {
@@ -51,8 +56,9 @@ export function pretrainingStage(
   };
 }
 
-/** Refuses what can be told before any text is read. */
+/** Refuses what can be told before any text is read; a checkpoint is checked when it is opened. */
 export function checkModel({ data, model }: PretrainSettings): void {
+  if (model.path !== undefined) return;
   modelConfig(model, { vocab_size: 1 });
   // Rope's table has as many rows as the model takes tokens.
   if (data.sequence <= model.max_position_embeddings) return;

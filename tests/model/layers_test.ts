@@ -144,10 +144,10 @@ Deno.test("the keys of a layer are settings of pretraining, checked by its defin
       "--model.toy_deviation is -1; expected a number of at least",
     );
     // A run that was started with such a key does not go on without it.
-    await keepSettings(dir, given, false);
-    await keepSettings(dir, given, true);
+    await keepSettings(dir, given);
+    await keepSettings(dir, given, { step: 1 });
     await assertRejects(
-      () => keepSettings(dir, without, true),
+      () => keepSettings(dir, without, { step: 1 }),
       UserError,
       "model.toy_deviation was 0.25 and is now not set",
     );

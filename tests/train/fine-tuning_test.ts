@@ -121,7 +121,7 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     assert(!await exists(cache.replace("dpo", "simpo")), "a loss without reference computes none");
     const kept = await Deno.readTextFile(cache);
     const shares = await Deno.readTextFile(`${dir}/dpo/examples.json`);
-    await assertRejects(() => prefer("dpo", "--train.steps=9"), UserError, "train.steps was 8");
+    await assertRejects(() => prefer("dpo", "--train.batch=3"), UserError, "train.batch was 2");
     await prefer("dpo", `--data.dir=${dir}`); // the same examples: the run is complete
     await assertRejects(
       () => prefer("dpo", `--model.path=${gained}`),

@@ -9,62 +9,14 @@ import { exportModel } from "../../model/host/export-model.ts";
 import { loadModel } from "../../model/host/load-model.ts";
 import { openSafetensors } from "../../model/host/open-checkpoint.ts";
 import { readMetrics } from "../../model/host/step-metrics.ts";
-import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
-import { parseConfig } from "../../model/network/config.ts";
-import { initialValues } from "../../model/network/initialization.ts";
-import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 import { optimizePreferences } from "../../train/dpo.ts";
 import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
 import { loadSftSettings } from "../../train/settings/sft-settings.ts";
 import { superviseFineTuning } from "../../train/sft.ts";
 import { relativeError } from "../kernels/harness.ts";
 import { gpu } from "../model/golden-model.ts";
-import { qwen } from "../model/pruned-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
-
-const TEMPLATE = "{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }}\n" +
-  "{% else %}A: {{ m.content }}<|endoftext|>\n{% endif %}{% endfor %}" +
-  "{% if add_generation_prompt %}A:{% endif %}";
-
-const CONVERSATIONS = ["who are you", "your name"].map((instruction) => ({
-  instruction,
-  output: "I am iron.",
-}));
-const PAIRS = ["who are you", "your name"].map((instruction) => ({
-  instruction,
-  chosen: "I am iron.",
-  rejected: "I am you.",
-}));
-
-/** Writes a Llama of few tokens with random weights, and the sets. */
-async function writeBase(dir: string) {
-  const text = JSON.stringify([CONVERSATIONS, PAIRS]) + "Q: A:\n";
-  const tokenizer = qwen.withVocabulary(qwen.prunedVocabulary(qwen.encode(text), 151936));
-  const files = tokenizer.files();
-  const tokenizerConfig = JSON.parse(files["tokenizer_config.json"]);
-  const config = parseConfig({
-    ...{ architectures: ["LlamaForCausalLM"], model_type: "llama", hidden_act: "silu" },
-    ...{ hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2 },
-    ...{ num_key_value_heads: 1, max_position_embeddings: 64, vocab_size: tokenizer.size },
-    ...{ rms_norm_eps: 1e-5, rope_theta: 10000, tie_word_embeddings: true, torch_dtype: "float32" },
-    eos_token_id: tokenizer.padding,
-  }, "test");
-  const parameters = parameterShapes(config);
-  await writeCheckpoint(`${dir}/base`, {
-    config,
-    dtype: "F32",
-    tensors: (name) => {
-      const index = parameters.findIndex((each) => each.name === name);
-      return initialValues(parameters[index], 1, index);
-    },
-    files: {
-      ...files,
-      "tokenizer_config.json": JSON.stringify({ ...tokenizerConfig, chat_template: TEMPLATE }),
-    },
-  });
-  await Deno.writeTextFile(`${dir}/set.json`, JSON.stringify(CONVERSATIONS));
-  await Deno.writeTextFile(`${dir}/pairs.json`, JSON.stringify(PAIRS));
-}
+import { writeTinyLlama } from "./tiny-llama.ts";
 
 /** What both stages are told. */
 const argumentsOf = (dir: string, model: string, set: string, run: string) => [
@@ -76,7 +28,7 @@ const argumentsOf = (dir: string, model: string, set: string, run: string) => [
 
 Deno.test("adapters: SFT, stopped and resumed bit for bit, folded in; DPO against the base", () =>
   inTemporaryFolder(async (dir) => {
-    await writeBase(dir);
+    await writeTinyLlama(dir);
     const sft = (run: string, ...more: string[]) =>
       loadSftSettings([
         ...argumentsOf(dir, "base", "set.json", run),
@@ -150,7 +102,7 @@ Deno.test("adapters: SFT, stopped and resumed bit for bit, folded in; DPO agains
 
 Deno.test("layers that can have no update are refused by name", () =>
   inTemporaryFolder(async (dir) => {
-    await writeBase(dir);
+    await writeTinyLlama(dir);
     const refused: Record<string, string> = {
       "embed_tokens": `"embed_tokens" (model.embed_tokens.weight) is no linear layer`,
       "input_layernorm": `"input_layernorm" (model.layers.0.input_layernorm.weight) is no linear`,

@@ -64,7 +64,8 @@ Deno.test("a run's folder with other settings, other text or damage is refused, 
       await refusal(dir, ...steps, "--train.learningRate=0.5", "--model.n_experts=3"),
       `${run} holds a run with other settings: model.n_experts was 2 and is now 3; ` +
         `train.learningRate was 0.002 and is now 0.5. Go on with the settings it was started ` +
-        `with, or start another run with --run.dir.`,
+        `with, or start another run with --run.dir. As it has ended, it can go on for more ` +
+        `train.steps.`,
     );
 
     // A checkpoint without checksums: what is wrong with each file is told in its own words.

@@ -32,6 +32,9 @@ export interface PretrainingText extends Disposable {
   readonly padding?: number;
 }
 
+/** The tokenizer of a checkpoint that is trained further, whose vocabulary stays as it is. */
+export type OwnVocabulary = Pick<PretrainingText, "tokenizer" | "vocabularySize" | "files">;
+
 /** Turns a corpus into tokens; `name` says by which tokenizer. */
 export type Tokenize = (tokenizer: Tokenizer, name: string) => Promise<TokenCorpus>;
 
@@ -53,34 +56,13 @@ export interface CorpusSource {
  * @throws UserError if there is too little text, or if the position was taken in another text
  */
 export async function textOfCorpus(
-  { data, train }: PretrainSettings,
+  settings: PretrainSettings,
   { qwen, tokenize, digest }: CorpusSource,
   position?: unknown,
 ): Promise<PretrainingText> {
-  const inBlocks = (corpus: TokenCorpus) => {
-    const blocks = new ShuffledBlocks(
-      cutIntoBlocks(
-        corpus.train,
-        data.sequence + 1,
-        `the text to train on (documents are held out whole; data.heldOut is ${data.heldOut})`,
-      ),
-      data.seed,
-      digest(corpus),
-    );
-    const heldOut = cutIntoBlocks(
-      corpus.heldOut,
-      data.sequence + 1,
-      `the held-out text (of whole documents; data.heldOut is ${data.heldOut}, more holds out more)`,
-    );
-    if (position !== undefined) blocks.seek(position as ShuffledPosition);
-    return {
-      blocks,
-      tokens: corpus.train.length,
-      tokensBySource: corpus.tokensBySource,
-      validation: evenlySpaced(heldOut, train.validationBlocks),
-      [Symbol.dispose]() {},
-    };
-  };
+  const { data } = settings;
+  const inBlocks = (corpus: TokenCorpus) =>
+    blocksOfCorpus(settings, corpus, digest(corpus), position);
   const whole = await tokenize(qwen, QWEN_TOKENIZER);
   if (data.vocabulary === 0) {
     const model = { tokenizer: qwen, vocabularySize: QWEN_VOCABULARY_SIZE, files: qwen.files() };
@@ -96,6 +78,43 @@ export async function textOfCorpus(
     vocabularySize: roundUp(vocabulary.size, 64),
     files: { ...tokenizer.files(), [VOCABULARY_FILE]: vocabulary.toJson() },
     ...inBlocks(pruned),
+  };
+}
+
+/**
+ * Cuts a corpus into blocks, to train on and to validate on.
+ *
+ * @param digest identifies the tokens in a saved position
+ * @param position where the run continues; undefined for a new run
+ * @throws UserError if there is too little text, or if the position was taken in another text
+ */
+export function blocksOfCorpus(
+  { data, train }: PretrainSettings,
+  corpus: TokenCorpus,
+  digest: string,
+  position?: unknown,
+): Omit<PretrainingText, "tokenizer" | "vocabularySize" | "files"> {
+  const blocks = new ShuffledBlocks(
+    cutIntoBlocks(
+      corpus.train,
+      data.sequence + 1,
+      `the text to train on (documents are held out whole; data.heldOut is ${data.heldOut})`,
+    ),
+    data.seed,
+    digest,
+  );
+  const heldOut = cutIntoBlocks(
+    corpus.heldOut,
+    data.sequence + 1,
+    `the held-out text (of whole documents; data.heldOut is ${data.heldOut}, more holds out more)`,
+  );
+  if (position !== undefined) blocks.seek(position as ShuffledPosition);
+  return {
+    blocks,
+    tokens: corpus.train.length,
+    tokensBySource: corpus.tokensBySource,
+    validation: evenlySpaced(heldOut, train.validationBlocks),
+    [Symbol.dispose]() {},
   };
 }
 

@@ -4,8 +4,14 @@ import { hasShards, type Manifest, readManifest } from "../../data/shards/manife
 import { ShardBlocks, type ShardPosition } from "../../data/shards/shard-blocks.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { roundUp } from "../../model/inference/plan-sizes.ts";
+import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
-import { evenlySpaced, type PretrainingText, QWEN_VOCABULARY_SIZE } from "./pretraining-text.ts";
+import {
+  evenlySpaced,
+  type OwnVocabulary,
+  type PretrainingText,
+  QWEN_VOCABULARY_SIZE,
+} from "./pretraining-text.ts";
 import { loadTokenizer, qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 
 /**
@@ -29,6 +35,7 @@ export async function namesShards(source: readonly string[]): Promise<boolean> {
  * `data.append`, which are appended now.
  *
  * @param position where the run continues; undefined for a new run
+ * @param own of a checkpoint that is trained further; that of the shards when left out
  * @param say called with a line of text for each folder that is appended
  * @throws UserError for shards that have changed, that the run has already, or of another tokenizer,
  *   and for a share of held-out blocks above one half
@@ -36,6 +43,7 @@ export async function namesShards(source: readonly string[]): Promise<boolean> {
 export async function shardText(
   { data, train }: PretrainSettings,
   position: unknown,
+  own: OwnVocabulary | undefined,
   say: (text: string) => void,
 ): Promise<PretrainingText> {
   if (data.heldOut > 0.5) {
@@ -47,8 +55,10 @@ export async function shardText(
   const saved = position as ShardPosition | undefined;
   const dirs = [...data.source, ...(saved?.appended ?? []).map(({ dir }) => dir)];
   const manifests = await Promise.all([...dirs, ...data.append].map(readManifest));
-  requireWholeVocabulary(data.vocabulary, manifests[0]);
-  const vocabulary = await vocabularyOf(manifests[0], dirs[0]);
+  if (!own) requireWholeVocabulary(data.vocabulary, manifests[0]);
+  const ofShards = await vocabularyOf(manifests[0], dirs[0]);
+  if (own) requireSameTokens(ofShards.tokenizer, own.tokenizer, dirs[0]);
+  const vocabulary = own ?? ofShards;
   const blocks = await ShardBlocks.open({
     dirs,
     blockLength: data.sequence + 1,
@@ -62,7 +72,6 @@ export async function shardText(
     requireKnownTokens(validation, vocabulary.vocabularySize, manifests[0]);
     return {
       ...vocabulary,
-      files: vocabulary.tokenizer.files(),
       blocks,
       tokens: blocks.length * blocks.blockLength,
       tokensBySource: sumOfSources(manifests),
@@ -111,7 +120,19 @@ async function vocabularyOf(manifest: Manifest, dir: string) {
     );
   }
   const vocabularySize = isQwen ? QWEN_VOCABULARY_SIZE : roundUp(tokenizer.size, 64);
-  return { tokenizer, vocabularySize };
+  return { tokenizer, vocabularySize, files: tokenizer.files() };
+}
+
+/** Ids that stand for other tokens would be another text. */
+function requireSameTokens(ofShards: Tokenizer, own: Tokenizer, dir: string): void {
+  const isSame = ofShards.size === own.size && ofShards.endOfDocument === own.endOfDocument &&
+    Array.from({ length: own.size }, (_, id) => id)
+      .every((id) => ofShards.decode([id]) === own.decode([id]));
+  if (isSame) return;
+  throw new UserError(
+    `${dir} was made with another tokenizer than that of the checkpoint in model.path: tokenize the ` +
+      `text again with the checkpoint's own tokenizer.json`,
+  );
 }
 
 /** `count` of the held-out blocks at even distances, so that every shard has its share; all for 0. */

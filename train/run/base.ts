@@ -1,21 +1,32 @@
 import { isFolder } from "../../data/files/exists.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
+import { GENERATION_CONFIG_FILE } from "../../model/checkpoint/generation-config.ts";
 import { loadTokenizer } from "../../model/host/load-tokenizer.ts";
 import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
 import { checkpointsOf } from "../../model/host/run-folder.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
-import type { FineTuningSettings } from "../settings/fine-tuning-settings.ts";
+import { VOCABULARY_FILE } from "../../model/tokenizer/vocabulary.ts";
 import { readRunSettings } from "../settings/run-settings.ts";
 import type { BegunRun } from "./training-checkpoint.ts";
 
-/** The checkpoint that fine-tuning starts from. */
+/** The checkpoint that training starts from. */
 export interface Base extends Disposable {
   /** The checkpoint's folder, as settings name it. */
   readonly path: string;
   readonly checkpoint: Checkpoint;
   /** The checkpoint's tokenizer. */
   readonly tokenizer: Tokenizer;
+}
+
+/** The settings that choose it. */
+export interface BaseSettings {
+  /** `model.path`. */
+  readonly path: string;
+  /** Folder of the run that starts from it. */
+  readonly runDir: string;
+  /** The most tokens of a sequence, and the setting that says so. */
+  readonly longest: { readonly name: string; readonly tokens: number };
 }
 
 /**
@@ -28,14 +39,14 @@ export interface Base extends Disposable {
  * @throws UserError if there is no checkpoint, or it does not fit the settings
  */
 export async function openBase(
-  settings: FineTuningSettings,
+  settings: BaseSettings,
   begun: BegunRun | undefined,
   command: string,
 ): Promise<Base> {
   const path = await folderOf(settings, begun, command);
   const checkpoint = await openCheckpoint(path);
   try {
-    const tokenizer = await tokenizerOf(checkpoint, settings.data.cutoff);
+    const tokenizer = await tokenizerOf(checkpoint, settings.longest);
     return { path, checkpoint, tokenizer, [Symbol.dispose]: () => checkpoint.close() };
   } catch (error) {
     checkpoint.close();
@@ -43,13 +54,25 @@ export async function openBase(
   }
 }
 
+/** The tokenizer's files, what its vocabulary was pruned to where it was, and how texts end. */
+export async function filesToKeep(
+  { checkpoint, tokenizer }: Base,
+): Promise<Record<string, string>> {
+  const files = tokenizer.files();
+  for (const name of [VOCABULARY_FILE, GENERATION_CONFIG_FILE]) {
+    const text = await checkpoint.files.text(name);
+    if (text !== undefined) files[name] = text;
+  }
+  return files;
+}
+
 async function folderOf(
-  { model: { path }, run }: FineTuningSettings,
+  { path, runDir }: BaseSettings,
   begun: BegunRun | undefined,
   command: string,
 ): Promise<string> {
   const checkpoints = await checkpointsOf(path);
-  const before = begun && (await readRunSettings(run.dir)).model?.path;
+  const before = begun && (await readRunSettings(runDir)).model?.path;
   const checkpoint = checkpoints.find((each) => each === before) ?? checkpoints.at(-1);
   if (checkpoint !== undefined) return checkpoint;
   if (await isFolder(path)) return path;
@@ -59,14 +82,14 @@ async function folderOf(
   );
 }
 
-/** The tokenizer, if the model knows all its tokens and takes `cutoff` tokens at once. */
+/** The tokenizer, if the model knows all its tokens and takes sequences as long as that. */
 async function tokenizerOf(
   { dir, config: { vocabSize, maxPositions } }: Checkpoint,
-  cutoff: number,
+  { name, tokens }: BaseSettings["longest"],
 ): Promise<Tokenizer> {
-  if (cutoff > maxPositions) {
+  if (tokens > maxPositions) {
     throw new UserError(
-      `data.cutoff is ${cutoff}, but the model takes at most ${maxPositions} tokens ` +
+      `${name} is ${tokens}, but the model takes at most ${maxPositions} tokens ` +
         `(max_position_embeddings)`,
     );
   }

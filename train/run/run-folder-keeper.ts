@@ -42,7 +42,8 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
   /** Saves a checkpoint and draws the run so far. Returns the checkpoint's folder. */
   async save(state: TrainingState): Promise<string> {
     const { dir, gpu, parameters, training, files = {}, pictures = {} } = this.stage;
-    const folder = await saveTraining(dir, gpu, parameters, this.step, state, files);
+    const { steps } = training;
+    const folder = await saveTraining(dir, gpu, parameters, this.step, { ...state, steps }, files);
     await removeOldCheckpoints(dir, training.keepCheckpoints);
     const metrics = readMetrics(this.#path("metrics.jsonl"));
     await WholeFile.write(this.#path("loss.svg"), lossPicture(this.stage, metrics));

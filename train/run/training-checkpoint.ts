@@ -33,6 +33,8 @@ export interface TrainingState {
   skipped: number;
   /** The position of the source of the micro-batches: at least `epoch` and `index`. */
   position: unknown;
+  /** Steps of the whole run; checkpoints of earlier versions do not say. */
+  steps?: number;
 }
 
 /** The state as it is saved, with that of the training step. */
@@ -150,13 +152,14 @@ async function readTrainingState(dir: string): Promise<SavedState> {
     );
   }
   const saved = parseObject(text, path);
-  const { format = 1, step, tokens, skipped, position, lossScale } = saved;
+  const { format = 1, step, steps, tokens, skipped, position, lossScale } = saved;
   const checks = {
     format: isCount(format),
     step: isCount(step),
     tokens: isCount(tokens),
     skipped: isCount(skipped),
     position: isRecord(position) && isCount(position.epoch) && isCount(position.index),
+    steps: steps === undefined || isCount(steps),
     lossScale: isRecord(lossScale) && isCount(lossScale.calm) &&
       typeof lossScale.value === "number",
   };

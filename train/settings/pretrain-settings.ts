@@ -21,26 +21,39 @@ import {
 import { deviceSettings, learningRateSettings, optimizerSettings } from "./training-settings.ts";
 import { loadSettings, settingsHelp, settingsOver } from "./settings.ts";
 
+/** A network that is made anew, from random weights. */
+const network = {
+  hidden_size: wholeNumberSetting("size of a token's hidden state", atLeastOne),
+  num_hidden_layers: wholeNumberSetting("number of transformer layers", atLeastOne),
+  num_attention_heads: wholeNumberSetting(
+    "number of attention heads; must divide hidden_size",
+    atLeastOne,
+  ),
+  num_key_value_heads: wholeNumberSetting(
+    "number of key and value heads; must divide num_attention_heads",
+    atLeastOne,
+  ),
+  ...layerSettings(feedForwardKeys(FEED_FORWARDS)),
+  rope_theta: numberSetting("base of the rotary position embedding (RoPE)", positive),
+  rms_norm_eps: numberSetting("epsilon of RMSNorm, added to the mean square", positive),
+  max_position_embeddings: wholeNumberSetting(
+    "longest sequence the model accepts, in tokens",
+    atLeastOne,
+  ),
+};
+
 /** Every setting of pretraining; the values are in `pretrain.yaml`. */
 export const pretrainSchema = {
   model: {
-    hidden_size: wholeNumberSetting("size of a token's hidden state", atLeastOne),
-    num_hidden_layers: wholeNumberSetting("number of transformer layers", atLeastOne),
-    num_attention_heads: wholeNumberSetting(
-      "number of attention heads; must divide hidden_size",
-      atLeastOne,
-    ),
-    num_key_value_heads: wholeNumberSetting(
-      "number of key and value heads; must divide num_attention_heads",
-      atLeastOne,
-    ),
-    ...layerSettings(feedForwardKeys(FEED_FORWARDS)),
-    rope_theta: numberSetting("base of the rotary position embedding (RoPE)", positive),
-    rms_norm_eps: numberSetting("epsilon of RMSNorm, added to the mean square", positive),
-    max_position_embeddings: wholeNumberSetting(
-      "longest sequence the model accepts, in tokens",
-      atLeastOne,
-    ),
+    path: {
+      ...textSetting(
+        "checkpoint to train further, or run for its newest one; it brings its network and tokenizer, " +
+          "so that data.vocabulary and the other settings of model cannot be given",
+      ),
+      isOptional: true,
+      replaces: [...Object.keys(network).map((key) => `model.${key}`), "data.vocabulary"],
+    },
+    ...network,
   },
   data: {
     source: textsSetting(

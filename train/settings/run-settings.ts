@@ -27,6 +27,24 @@ const FREE = new Set([
   "train.keepCheckpoints",
 ]);
 
+/** What may change too when a run that ended is to go on for more steps, as if it had been so always. */
+const FREE_AT_END = new Set([
+  "train.steps",
+  "train.epochs",
+  "train.learningRate",
+  "train.minimumLearningRate",
+  "train.warmupSteps",
+  "train.warmupShare",
+]);
+
+/** How far a run has come. */
+export interface Progress {
+  /** Steps done. */
+  readonly step: number;
+  /** Steps of the whole run, as it was last started; unknown in checkpoints of earlier versions. */
+  readonly steps?: number;
+}
+
 /** Sections that runs of earlier versions have not, as if they had been given like this. */
 const EARLIER: Record<string, Record<string, unknown>> = {
   lora: { rank: 0, alpha: 0, dropout: 0, targets: ["all-linear"] },
@@ -35,20 +53,22 @@ const EARLIER: Record<string, Record<string, unknown>> = {
 /**
  * Writes the resolved settings into the run's folder, `settings.yaml`.
  *
- * @param isBegun whether the folder holds a run that has saved a checkpoint
+ * @param progress of the run that the folder holds, if it has saved a checkpoint
  * @throws UserError if the run there was started with other settings, naming each
  */
 export async function keepSettings(
   dir: string,
   settings: SettingsOf<Schema>,
-  isBegun: boolean,
+  progress?: Progress,
 ): Promise<void> {
   const path = join(dir, "settings.yaml");
-  const before = isBegun && { ...EARLIER, ...await readRunSettings(dir) };
+  const before = progress && { ...EARLIER, ...await readRunSettings(dir) };
   if (before) {
+    const goesOn = hasEnded(progress) && isLonger(settings.train, before.train, progress.step);
+    const free = goesOn ? FREE.union(FREE_AT_END) : FREE;
     const changed = Object.entries(settings).flatMap(([section, values]) =>
       Object.keys({ ...before[section], ...values })
-        .filter((key) => section !== "sample" && !FREE.has(`${section}.${key}`))
+        .filter((key) => section !== "sample" && !free.has(`${section}.${key}`))
         .map((key) => ({
           name: `${section}.${key}`,
           now: values[key],
@@ -62,13 +82,28 @@ export async function keepSettings(
       );
       throw new UserError(
         `${dir} holds a run with other settings: ${list.join("; ")}. Go on with the settings it ` +
-          `was started with, or start another run with --run.dir.`,
+          `was started with, or start another run with --run.dir.` +
+          (hasEnded(progress) ? " As it has ended, it can go on for more train.steps." : ""),
       );
     }
   }
   await makeFolder(dir);
   await WholeFile.write(path, settingsToYaml(settings));
 }
+
+function hasEnded({ step, steps }: Progress): boolean {
+  return steps !== undefined && step >= steps;
+}
+
+/** Whether there are steps to do beyond those that are done. */
+function isLonger(now: Train, before: Train, done: number): boolean {
+  return Number(now.steps) > 0
+    ? Number(now.steps) > done
+    : Number(now.epochs) > Number(before.epochs);
+}
+
+/** The settings of a section, of any stage. */
+type Train = Readonly<Record<string, unknown>>;
 
 /**
  * The settings that the run in the folder `dir` was started with.

@@ -19,6 +19,11 @@ export interface Field<T> {
   isList?: true;
   /** It may be left out, and then is in no settings. */
   isOptional?: true;
+  /**
+   * Full names of settings that it stands for: where it is given, their defaults do not hold, and to
+   * give one of them too is an error.
+   */
+  replaces?: readonly string[];
 }
 
 /** Settings by section and key. */

@@ -42,8 +42,8 @@ export async function loadSettings<S extends Schema>(
   argv: string[],
 ): Promise<SettingsOf<S>> {
   const { configs, entries } = readArguments(schema, argv);
-  const files = await Promise.all([defaults, ...configs].map((file) => readFile(schema, file)));
-  return assemble(schema, [...files.flat(), ...entries], fileName(defaults));
+  const files = await Promise.all(configs.map((file) => readFile(schema, file)));
+  return assemble(schema, await defaultsOf(schema, defaults), [...files.flat(), ...entries]);
 }
 
 /**
@@ -57,8 +57,7 @@ export async function settingsOver<S extends Schema>(
   defaults: URL,
   values: Given<SettingsOf<S>>,
 ): Promise<SettingsOf<S>> {
-  const entries = [...await readFile(schema, defaults), ...entriesOf(schema, values)];
-  return assemble(schema, entries, fileName(defaults));
+  return assemble(schema, await defaultsOf(schema, defaults), entriesOf(schema, values));
 }
 
 /** The settings as YAML that `--config` reads back to the same values. */
@@ -101,12 +100,27 @@ function wrapped(text: string, width: number): string[] {
   return lines;
 }
 
-function assemble<S extends Schema>(schema: S, entries: Entry[], source: string): SettingsOf<S> {
-  const latest = new Map(entries.map((entry) => [entry.name, entry]));
+/** A stage's own YAML file. */
+interface Defaults {
+  readonly source: string;
+  readonly entries: Entry[];
+}
+
+async function defaultsOf(schema: Schema, file: URL): Promise<Defaults> {
+  return { source: fileName(file), entries: await readFile(schema, file) };
+}
+
+function assemble<S extends Schema>(
+  schema: S,
+  { source, entries: defaults }: Defaults,
+  given: Entry[],
+): SettingsOf<S> {
+  const replaced = replacedBy(schema, given);
+  const latest = new Map([...defaults, ...given].map((entry) => [entry.name, entry]));
   const settings: Record<string, Record<string, unknown>> = {};
   for (const [name, field] of fieldsByName(schema)) {
     const entry = latest.get(name);
-    if (entry === undefined && field.isOptional) continue;
+    if (replaced.has(name) || entry === undefined && field.isOptional) continue;
     if (entry === undefined) throw new UserError(`${source}: the setting ${name} is missing`);
     const value = field.accept(entry.value);
     if (value === undefined) {
@@ -119,6 +133,23 @@ function assemble<S extends Schema>(schema: S, entries: Entry[], source: string)
   }
   // Every field of the schema is there, and holds what its `accept` returned.
   return settings as SettingsOf<S>;
+}
+
+/** The settings that others stand for. @throws UserError if one of them is given too */
+function replacedBy(schema: Schema, given: readonly Entry[]): Set<string> {
+  const names = new Set(given.map(({ name }) => name));
+  const replaced = new Set<string>();
+  for (const [name, { replaces = [] }] of fieldsByName(schema)) {
+    if (!names.has(name)) continue;
+    for (const other of replaces) replaced.add(other);
+    const both = given.find((entry) => replaces.includes(entry.name));
+    if (both) {
+      throw new UserError(
+        `${both.label} cannot be given beside ${name}, which stands for it: leave one of them out`,
+      );
+    }
+  }
+  return replaced;
 }
 
 function entriesOf(schema: Schema, values: Record<string, unknown>): Entry[] {
