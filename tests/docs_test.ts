@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const NOT_OURS = new Set(["runs", "cache", "node_modules"]);
 
 /** Options on the pages that are other programs' own. */
-const OTHER_PROGRAMS = /^(--allow-\w+|--num_fewshot)$/;
+const OTHER_PROGRAMS = /^(--allow-\w+|--num_fewshot|--local-dir)$/;
 
 interface Page {
   /** Path from the repository's root. */

@@ -8,7 +8,8 @@ import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings
 import { writeSamples } from "./run/samples.ts";
 import { terminalReport } from "./run/terminal-report.ts";
 
-const ABOUT = `Trains a language model from random weights, then shows texts that the model writes.
+const ABOUT =
+  `Trains a language model from random weights or a checkpoint, then shows texts that the model writes.
 A run that was stopped goes on when the same command is given again.
 
 Usage:
@@ -17,6 +18,7 @@ Usage:
 Examples:
   deno task pretrain
   deno task pretrain --data.source=novels.jsonl --data.tokens=0 --run.dir=runs/novels
+  deno task pretrain --model.path=DIR --data.source=novels.jsonl --run.dir=runs/continued
   deno task pretrain --config train/steel-1b.yaml --train.steps=500 --gpus=8`;
 
 await runOnGpus(async (commandRanks) => {
