@@ -3,6 +3,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { benchmarkKernels } from "../../kernels/benchmark.ts";
 import { next } from "../../kernels/host/next-command.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
@@ -10,10 +11,11 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { totalBytes } from "../../kernels/runtime/memory.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
 import { numberFlag } from "../../model/command-line/number-flag.ts";
-import { atLeastOne } from "../../model/number-range.ts";
+import { atLeastOne, count } from "../../model/number-range.ts";
 import { isMixed } from "../../model/network/precision.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
+import { newAdapter } from "../lora.ts";
 import { flopsPerToken } from "../step/flops.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
 import { profileTable } from "./profile-table.ts";
@@ -34,14 +36,19 @@ Options, with defaults in brackets:
   --micro-batches N,N,...  sizes of a micro-batch to measure, in sequences
                            [1,2,4,8; on a software driver 2]
   --steps N                training steps to time for each size [8; on a software driver 2]
+  --lora-rank N            rank of the adapter whose training is timed beside that of all weights;
+                           0 leaves it out [16]
   --json                   print one JSON object instead of tables
   --help                   show this text
 
 ${DEVICE_HELP}`;
 
+/** All linear layers have an update, as in `sft.yaml`. */
+const LORA = { alpha: 0, dropout: 0, targets: ["all-linear"] };
+
 await runCommand(async () => {
   const flags = parseArgs(commandArguments(), {
-    string: ["gpu", "precision", "micro-batches", "steps"],
+    string: ["gpu", "precision", "micro-batches", "steps", "lora-rank"],
     boolean: ["json", "help"],
     unknown: (name: string) => {
       throw new UserError(`unknown option ${name}; --help lists all options`);
@@ -54,6 +61,7 @@ await runCommand(async () => {
       numberFlag("micro-batches", each, atLeastOne)!
     ),
     steps: numberFlag("steps", flags.steps, atLeastOne),
+    loraRank: numberFlag("lora-rank", flags["lora-rank"], count) ?? 16,
   };
   await installMissingDriver();
   const gpu = await openGpu(device.gpu);
@@ -81,32 +89,12 @@ await runCommand(async () => {
           : `${rate.toFixed(1).padStart(8)} ${unit}`),
     );
   }
-  const flops = flopsPerToken(config, sequence);
   const best = Math.max(...kernels.filter(({ unit }) => unit === "TFLOP/s").map((k) => k.rate));
   const parameters = new Parameters(config, mixed);
   await parameters.load(gpu, randomWeights);
-  const rows = [];
   say(`\nwhole steps, 2 micro-batches of sequences of ${sequence}, clipping and AdamW included`);
-  for (const microBatch of microBatches) {
-    const shape = { microBatch, sequence };
-    const { tokensPerSecond, memory } = await benchmarkStep(gpu, parameters, shape, steps);
-    const teraflops = tokensPerSecond * flops / 1e12;
-    const row = {
-      microBatch,
-      tokensPerSecond,
-      teraflops,
-      shareOfBestProduct: teraflops / best,
-      gigabytes: totalBytes(memory) / 1e9,
-    };
-    rows.push(row);
-    say(
-      `micro-batch ${microBatch}: ${tokensPerSecond.toFixed(0)} tokens/s, ` +
-        `${teraflops.toPrecision(3)} TFLOP/s, ${
-          (100 * row.shareOfBestProduct).toFixed(0)
-        } % of the ` +
-        `fastest product above, ${row.gigabytes.toFixed(1)} GB`,
-    );
-  }
+  const measured = { gpu, sequence, microBatches, steps, best, say };
+  const rows = await timeSteps(parameters, measured);
   const most = Math.max(...microBatches);
   const largest = { microBatch: most, sequence };
   const profile = await profileStep(gpu, parameters, largest);
@@ -115,10 +103,70 @@ await runCommand(async () => {
   profileTable("clipping and AdamW", profile.update).forEach(say);
   const forwardTokensPerSecond = await benchmarkForward(gpu, parameters, largest, steps);
   say(`\nforward pass alone, below the head: ${forwardTokensPerSecond.toFixed(0)} tokens/s`);
+  parameters.destroy();
+  const lora = newAdapter(config, { ...LORA, rank: asked.loraRank }, "");
+  let loraRows: StepRow[] = [];
+  if (lora) {
+    const adapted = new Parameters(config, mixed, lora.adaptation);
+    await adapted.load(gpu, randomWeights);
+    await adapted.loadUpdates(gpu, randomWeights);
+    say(`\nthe same steps with an adapter of rank ${asked.loraRank} (LoRA): ${adapted.summary}`);
+    loraRows = await timeSteps(adapted, measured);
+  }
   say(`\n${next("profile", `--micro-batch=${most}`)}`);
   if (flags.json) {
-    const figures = { name, implementation, mixed, kernels, steps: rows, profile };
+    const figures = {
+      name,
+      implementation,
+      mixed,
+      kernels,
+      steps: rows,
+      loraSteps: loraRows,
+      profile,
+    };
     console.log(JSON.stringify({ ...figures, forwardTokensPerSecond }));
   }
   gpu.close();
 });
+
+/** What is timed, and where it is said. */
+interface Measured {
+  readonly gpu: Gpu;
+  readonly sequence: number;
+  readonly microBatches: readonly number[];
+  readonly steps: number;
+  /** Of the fastest product, in TFLOP/s. */
+  readonly best: number;
+  readonly say: (line: string) => void;
+}
+
+/** The speed of whole steps with micro-batches of one size, and their memory. */
+interface StepRow {
+  readonly microBatch: number;
+  readonly tokensPerSecond: number;
+  readonly teraflops: number;
+  readonly shareOfBestProduct: number;
+  readonly gigabytes: number;
+}
+
+async function timeSteps(
+  parameters: Parameters,
+  { gpu, sequence, microBatches, steps, best, say }: Measured,
+): Promise<StepRow[]> {
+  const flops = flopsPerToken(parameters.config, sequence, parameters.adaptation !== undefined);
+  const rows: StepRow[] = [];
+  for (const microBatch of microBatches) {
+    const shape = { microBatch, sequence };
+    const { tokensPerSecond, memory } = await benchmarkStep(gpu, parameters, shape, steps);
+    const teraflops = tokensPerSecond * flops / 1e12;
+    const shareOfBestProduct = teraflops / best;
+    const gigabytes = totalBytes(memory) / 1e9;
+    rows.push({ microBatch, tokensPerSecond, teraflops, shareOfBestProduct, gigabytes });
+    say(
+      `micro-batch ${microBatch}: ${tokensPerSecond.toFixed(0)} tokens/s, ` +
+        `${teraflops.toPrecision(3)} TFLOP/s, ${(100 * shareOfBestProduct).toFixed(0)} % of the ` +
+        `fastest product above, ${gigabytes.toPrecision(3)} GB`,
+    );
+  }
+  return rows;
+}
