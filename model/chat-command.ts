@@ -62,5 +62,5 @@ await runCommand(async () => {
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt });
   await converse(new Chat(model, options), lines, print);
   model.close();
-  console.error(next("eval", "demo", "--model", dir));
+  console.error(next("eval", "demo", "--model", dir, ...adapter ? ["--adapter", adapter] : []));
 });

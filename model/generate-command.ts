@@ -62,5 +62,7 @@ await runCommand(async () => {
   for await (const { text } of model.generate(prompt, sampling)) print(text);
   print("\n");
   model.close();
-  console.error(next("export", "--model", dir, "--output", `${basename(dir)}-model`));
+  const ofAdapter = [...adapter ? ["--adapter", adapter] : [], "--merge"];
+  const more = model.parameters.adaptation ? ofAdapter : [];
+  console.error(next("export", "--model", dir, ...more, "--output", `${basename(dir)}-model`));
 });

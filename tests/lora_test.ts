@@ -3,14 +3,20 @@
  * the small Qwen2 among the peers.
  */
 import { assert, assertEquals } from "@std/assert";
+import { Random } from "../data/random.ts";
 import { sizeOf } from "../kernels/runtime/storage.ts";
 import { download } from "../kernels/runtime/transfer.ts";
+import { exportModel } from "../model/host/export-model.ts";
 import { loadModel } from "../model/host/load-model.ts";
 import { openSafetensors } from "../model/host/open-checkpoint.ts";
 import { openModel } from "../model/host/open-model.ts";
 import { writeAdapterFiles } from "../model/host/write-adapter.ts";
+import { writeCheckpoint } from "../model/host/write-checkpoint.ts";
+import { linearLayers } from "../model/network/adaptation.ts";
+import { Parameters } from "../model/network/parameters.ts";
 import { TrainingStep } from "../train/step/training-step.ts";
-import { gpu, precisions, relativeError } from "./kernels/harness.ts";
+import { precisions, relativeError } from "./kernels/harness.ts";
+import { goldenModel, gpu } from "./model/golden-model.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
 
 const BASE = new URL("golden/peers/qwen2", import.meta.url).pathname;
@@ -98,4 +104,66 @@ Deno.test("an adapter of PEFT is written as it was read", () =>
     using again = await openModel(BASE, dir);
     assertEquals(again.adapter!.adaptationOf(config), adapter!.adaptationOf(config));
     model.close();
+  }));
+
+Deno.test("a Soft MoE's experts are updated: gradients are the loss's slopes, folding changes nothing", () =>
+  inTemporaryFolder(async (dir) => {
+    const { config, weights, inputIds } = await goldenModel("steel-tiny");
+    await writeCheckpoint(`${dir}/base`, { config, dtype: "F32", tensors: weights });
+    // Of the stack of queries, keys and values the ends alone; of each expert one matrix of two.
+    const targets = ["q_proj", "v_proj", "gate_up_proj"];
+    const update = { rank: 2, scale: 1.5 };
+    const names = [...linearLayers(config).keys()]
+      .filter((name) => targets.some((target) => name.endsWith(target)));
+    const modules = new Map(names.map((name) => [name, update]));
+    const parameters = new Parameters(config, false, { modules, dropout: 0 });
+    const parts = parameters.updateParts;
+    const values = new Map(parts.map(({ name, shape }, i) => {
+      const numbers = new Float32Array(sizeOf(shape));
+      new Random(5, i).fillNormal(numbers, 0.1);
+      return [name, numbers];
+    }));
+    await Deno.mkdir(`${dir}/adapter`);
+    await writeAdapterFiles(`${dir}/adapter`, {
+      ...{ parts, dtype: "F32", tensors: (name) => values.get(name)! },
+      files: {
+        "adapter_config.json": JSON.stringify({ peft_type: "LORA", r: 2, lora_alpha: 3 }),
+      },
+    });
+    const adapted = await loadModel(`${dir}/base`, { gpu, adapter: `${dir}/adapter` });
+    await exportModel(`${dir}/base`, `${dir}/folded`, { adapter: `${dir}/adapter`, merge: true });
+    const folded = await loadModel(`${dir}/folded`, { gpu });
+    const ids = inputIds.map((row) => row.slice(0, 12));
+    const logits = await adapted.logits(ids);
+    assert(relativeError(logits, await folded.logits(ids)) < 1e-5);
+    folded.close();
+
+    await parameters.load(gpu, ({ name }) => weights(name));
+    await parameters.loadUpdates(gpu, ({ name }) => values.get(name)!);
+    const step = await TrainingStep.plan(gpu, parameters, {
+      ...{ beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0, clip: 1e9 },
+      ...{ tokens: ids.flat().length, sequences: ids.length },
+    });
+    const batch = { inputs: ids, labels: ids.map((row) => [...row.slice(1), -100]) };
+    step.accumulate(batch, 1 / (ids.length * 11));
+    const gradients = new Map<string, Float32Array>();
+    for (const { name, tensor, first, shape } of parts) {
+      gradients.set(name, await download(gpu, tensor.gradient!, first, sizeOf(shape)));
+    }
+    await step.update(0, 1);
+    const all = [...gradients.values()].flatMap((each) => [...each]);
+    const norm = Math.hypot(...all);
+    const lossAt = async (distance: number) => {
+      await parameters.loadUpdates(gpu, ({ name }) => {
+        const gradient = gradients.get(name)!;
+        return values.get(name)!.map((value, i) => value + distance * gradient[i] / norm);
+      });
+      return (await step.run([batch], 0, 1)).loss;
+    };
+    const distance = 0.02 / norm;
+    const slope = (await lossAt(distance) - await lossAt(-distance)) / (2 * distance);
+    assert(Math.abs(slope / norm - 1) < 0.01, `${slope} against ${norm}`);
+    step.destroy();
+    adapted.close();
+    parameters.destroy();
   }));
