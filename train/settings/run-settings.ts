@@ -38,7 +38,7 @@ const FREE_AT_END = new Set([
 ]);
 
 /** How far a run has come. */
-export interface Progress {
+export interface RunProgress {
   /** Steps done. */
   readonly step: number;
   /** Steps of the whole run, as it was last started; unknown in checkpoints of earlier versions. */
@@ -59,7 +59,7 @@ const EARLIER: Record<string, Record<string, unknown>> = {
 export async function keepSettings(
   dir: string,
   settings: SettingsOf<Schema>,
-  progress?: Progress,
+  progress?: RunProgress,
 ): Promise<void> {
   const path = join(dir, "settings.yaml");
   const before = progress && { ...EARLIER, ...await readRunSettings(dir) };
@@ -91,7 +91,7 @@ export async function keepSettings(
   await WholeFile.write(path, settingsToYaml(settings));
 }
 
-function hasEnded({ step, steps }: Progress): boolean {
+function hasEnded({ step, steps }: RunProgress): boolean {
   return steps !== undefined && step >= steps;
 }
 
