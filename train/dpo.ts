@@ -78,7 +78,7 @@ async function readPairs(
   await takeExamples<Preference>(
     data,
     {
-      embedded: () => embeddedPreferences(data),
+      embedded: { embedded: () => embeddedPreferences(data) },
       read: (set, problems) => readPreferences(set, data, problems),
     },
     (preference) => {

@@ -1,4 +1,5 @@
 import { embeddedConversations } from "../data/exam/embedded-instructions.ts";
+import { englishConversations, englishExamConversations } from "../data/exam/english-sentences.ts";
 import type { Conversation } from "../data/instructions/conversation.ts";
 import { encodeConversation, type Example, IGNORED_LABEL } from "../data/instructions/encode.ts";
 import { ExampleStore } from "../data/instructions/example-store.ts";
@@ -50,7 +51,11 @@ async function readExamples(
   await takeExamples<Conversation>(
     data,
     {
-      embedded: () => embeddedConversations(data),
+      embedded: {
+        embedded: () => embeddedConversations(data),
+        embedded_english: () => englishConversations(data),
+        embedded_english_exam: () => englishExamConversations(data),
+      },
       read: (set, problems) => readConversations(set, data, problems),
     },
     (conversation) => {

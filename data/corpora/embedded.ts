@@ -20,7 +20,7 @@ export function embedded(): Ingredient[] {
 }
 
 /** The share of the documents that every run on the embedded text holds out, at least by default. */
-const HELD_OUT = 0.02;
+export const EMBEDDED_HELD_OUT = 0.02;
 
 /**
  * Documents that no run on the embedded text is trained on by default, by source, the first ones of
@@ -33,7 +33,7 @@ export async function embeddedHeldOut(bytes: number): Promise<Map<string, string
   for (const { documents } of embedded()) {
     let left = bytes;
     for await (const { text, source } of documents) {
-      if (!isHeldOut(text, HELD_OUT)) continue;
+      if (!isHeldOut(text, EMBEDDED_HELD_OUT)) continue;
       if (!found.has(source)) found.set(source, []);
       const written = new Uint8Array(left);
       const { read, written: used } = new TextEncoder().encodeInto(text, written);

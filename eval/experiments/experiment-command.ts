@@ -18,7 +18,7 @@ import { runExperiment } from "./run-experiment.ts";
 import { runTask } from "./task-process.ts";
 
 /** The experiments that are here. */
-const NAMES = ["baseline", "ffn"];
+const NAMES = ["baseline", "ffn", "language-share", "mixtures", "alignment"];
 
 const HELP = `Runs an experiment: arms that differ in one thing, from several seeds, measured alike.
 An experiment that was stopped goes on when the same command is given again.
@@ -34,6 +34,9 @@ Examples:
 Experiments:
   baseline                 pretraining with ten checkpoints, beside Figure 3 of the paper
   ffn                      Soft MoE beside dense, sparse and causal feed-forward layers
+  language-share           SFT with 0 to 100 % Chinese from one checkpoint
+  mixtures                 the five mixtures of Table 3 of the paper
+  alignment                SFT beside DPO, IPO, ORPO and SimPO
   FILE.yaml                one of your own: see docs/experiments.md
 
 Options, with defaults in brackets:

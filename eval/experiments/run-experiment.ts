@@ -93,7 +93,7 @@ export async function runExperiment(
     } else {
       args = measuringArguments(task.measure, task.arm, experiment, task.folder);
     }
-    say(`[${number + 1}/${tasks.length}] ${inWords(task)}`);
+    say(`[${number + 1}/${tasks.length}] ${inWords(task, arms)}`);
     await runTask(name, args);
     const command = `deno task ${name} ${args.map(quoted).join(" ")}`;
     await keep({ commands: { ...state.commands, [task.folder]: command } });
@@ -132,12 +132,14 @@ function resultsOf(measure: Measure): string {
   return measure === "bits-per-byte" ? PERPLEXITY_FILE : RESULTS_FILE;
 }
 
-function inWords(task: Task): string {
+/** Such as `DPO, seed 1: dpo`; where several arms go on from a run, they share it. */
+function inWords(task: Task, arms: readonly PlannedArm[]): string {
   if (task.kind === "measure") {
     return `${task.arm.arm}, seed ${task.arm.seed}: ${task.measure}`;
   }
-  const { arm = "what all arms share", seed, stage } = task.run;
-  return `${arm}, seed ${seed}: ${stage}`;
+  const { dir, seed, stage } = task.run;
+  const users = arms.filter(({ runs }) => runs.some((run) => run.dir === dir));
+  return `${users.length === 1 ? users[0].arm : "what arms share"}, seed ${seed}: ${stage}`;
 }
 
 /** The length of a run's stage, which a short run beside it tells; nothing where it is known already. */

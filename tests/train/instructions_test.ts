@@ -8,7 +8,7 @@ import { loadSftSettings } from "../../train/settings/sft-settings.ts";
 Deno.test("an example that cannot be used is told by its number in the set", async () => {
   for (const set of ["embedded", "embedded: 0.99"]) {
     const { data } = await loadSftSettings([`--data.sets=${set}`]);
-    const examples = { embedded: () => Promise.resolve([7, 8]), read: () => never() };
+    const examples = { embedded: { embedded: () => Promise.resolve([7, 8]) }, read: () => never() };
     const take = () => {
       throw new UnusableExample("too long");
     };

@@ -7,8 +7,8 @@ import type { FineTuningSettings } from "../settings/fine-tuning-settings.ts";
 
 /** Where the examples of a stage come from. */
 export interface ExampleSource<T> {
-  /** Makes the embedded dataset. */
-  embedded: () => Promise<T[]>;
+  /** Makes the embedded datasets, by name. */
+  embedded: Readonly<Record<string, () => Promise<T[]>>>;
   /** Reads a dataset from its file; records that are no examples are counted as problems. */
   read: (set: InstructionSet, problems: Problems) => AsyncIterable<T>;
 }
@@ -34,13 +34,13 @@ export async function takeExamples<T>(
   say: (text: string) => void,
 ): Promise<void> {
   const named = data.sets.map(parseSetChoice);
-  const names = named.map(({ name }) => name).filter((name) => name !== "embedded");
+  const names = named.map(({ name }) => name).filter((name) => !(name in embedded));
   const files = new Map(findSets(names, data.dir).map((set) => [set.name, set]));
   const choices = named.map((choice) => ({ ...choice, samples: files.get(choice.name)?.samples }));
   const sets: NamedSet<T>[] = [];
   for (const { name } of choices) {
     const file = files.get(name);
-    const made = file ? [] : await embedded();
+    const made = file ? [] : await embedded[name]();
     sets.push({ name, examples: (problems) => file ? read(file, problems) : made });
   }
   const chosen = wantsAll(choices, data.mix) ? undefined : chooseExamples(

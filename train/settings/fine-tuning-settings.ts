@@ -32,7 +32,7 @@ export const fineTuningSchema = {
   },
   data: {
     sets: setsOf(
-      'embedded, names of datasets in dataset_info.json, or files; an amount may follow, as in "NAME: 0.2"',
+      'embedded (sft: also embedded_english, embedded_english_exam), names of datasets in dataset_info.json, or files; an amount may follow, as in "NAME: 0.2"',
     ),
     dir: textsSetting("folders that hold dataset_info.json and the dataset files"),
     mix: choiceSetting("meaning of the amount: share of that dataset, or its weight among all", [
