@@ -55,10 +55,10 @@ function accuracyBlocks({ scores, average, title }: Results): PageBlock[] {
   }];
 }
 
-function speedBlocks({ speed }: Results): PageBlock[] {
+function speedBlocks({ speed, ranks }: Results): PageBlock[] {
   if (!speed) return [];
   const tokens = Math.round(speed.tokensPerSecond).toLocaleString("en");
   const text = `Answered ${speed.questionsPerSecond.toFixed(1)} questions a second, reading ` +
-    `${tokens} tokens a second.`;
+    `${tokens} tokens a second${ranks === undefined ? "" : `, on ${ranks} GPUs`}.`;
   return [{ kind: "text", text }];
 }

@@ -34,6 +34,7 @@ const CHARTS: { title: string; unit: string; curves: Record<string, string> }[] 
   { title: "Gradient norm before clipping", unit: "", curves: { gradientNorm: "" } },
   { title: "Learning rate", unit: "", curves: { learningRate: "" } },
   { title: "Speed", unit: "tokens/s", curves: { tokensPerSecond: "" } },
+  { title: "Share of a step that waited for other GPUs", unit: "", curves: { shareWaited: "" } },
 ];
 
 /** What validations measure of each layer that divides tokens among slots or experts. */
@@ -45,7 +46,7 @@ const LAYER_TITLES: Record<string, string> = {
 };
 
 /** Measurements that are told elsewhere. */
-const SHOWN_APART = new Set(["step", "tokens", "seconds", "loss", "validationLoss"]);
+const SHOWN_APART = new Set(["step", "tokens", "seconds", "gpus", "loss", "validationLoss"]);
 
 /** A stage: its figures, curves, data, samples, machine and settings. */
 export function stageBlocks(stage: Stage): PageBlock[] {
@@ -64,8 +65,8 @@ export function stageBlocks(stage: Stage): PageBlock[] {
 }
 
 function figuresBlock({ metrics, facts }: Stage): PageBlock {
-  const speeds = pointsOf(metrics, "tokensPerSecond").map(([, speed]) => speed)
-    .sort((a, b) => a - b);
+  const speed = medianOf(metrics, "tokensPerSecond");
+  const gpus = lastOf(metrics, "gpus");
   const figures = {
     "steps": countText(lastOf(metrics, "step")),
     "tokens trained on": countText(lastOf(metrics, "tokens")),
@@ -75,13 +76,21 @@ function figuresBlock({ metrics, facts }: Stage): PageBlock {
     "unigram entropy": decimals(facts.unigramEntropy),
     "exam before": percent(facts.examBefore),
     "exam after": percent(facts.examAfter),
-    "tokens/s, median": countText(speeds[speeds.length >> 1]),
+    "tokens/s, median": countText(speed),
+    "GPUs": countText(gpus),
+    "tokens/s a GPU, median": countText(gpus && speed && speed / gpus),
+    "waited for other GPUs, median": percent(medianOf(metrics, "shareWaited")),
   };
   return {
     kind: "figures",
     figures: Object.entries(figures).filter(([, value]) => value !== "")
       .map(([label, value]) => ({ label, value })),
   };
+}
+
+function medianOf(metrics: readonly StepMetrics[], key: string): number | undefined {
+  const values = pointsOf(metrics, key).map(([, value]) => value).sort((a, b) => a - b);
+  return values[values.length >> 1];
 }
 
 /** What the run told of its metrics while it trained: signatures of failures, if there were any. */

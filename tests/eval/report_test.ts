@@ -36,6 +36,8 @@ const withRun = (use: (run: string) => Promise<void>) =>
           tokens: 192,
           tokensPerSecond: 200,
           validationLoss: 8.125,
+          gpus: 2,
+          shareWaited: 0.125,
         },
       ]) + '{"step": 4, "lo',
     );
@@ -109,6 +111,9 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
       const text of [
         "- validation loss: **8.125**",
         "- tokens/s, median: **200**",
+        "- GPUs: **2**",
+        "- tokens/s a GPU, median: **100**",
+        "- waited for other GPUs, median: **12.5 %**",
         "training from 9.500 at step 1 to 8.000 at step 3; validation from 8.125 at step 3",
         "*Speed, tokens/s: 100 to 300, 200 at the end*",
         "*Rewards: chosen 0.5 to 0.5, 0.5 at the end*",
