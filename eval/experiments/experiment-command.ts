@@ -4,14 +4,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
-import { next } from "../../kernels/host/next-command.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { textTable } from "../../data/page/table.ts";
 import { reportCommand } from "../report/report-command.ts";
 import { readExperiment } from "./experiment.ts";
-import { planText, resultTable } from "./experiment-page.ts";
+import { costTable, planText, resultTable } from "./experiment-page.ts";
 import { readMeasurements } from "./measurements.ts";
 import { planArms, runsOf } from "./plan.ts";
 import { runExperiment } from "./run-experiment.ts";
@@ -60,10 +59,10 @@ async function experimentCommand(argv: string[]): Promise<void> {
   }
   await installMissingDriver();
   await runExperiment(experiment, folder, runTask, (line) => console.log(`\n${line}`));
-  const table = resultTable(experiment, await readMeasurements(experiment, folder));
-  console.log(`\n${experiment.title}\n${textTable(table)}\n`);
+  const arms = await readMeasurements(experiment, folder);
+  console.log(`\n${experiment.title}\n${textTable(resultTable(experiment, arms))}`);
+  console.log(`${textTable(costTable(arms))}\n`);
   await reportCommand([folder]);
-  console.log(next("report", folder));
 }
 
 function pathOf(name: string): string {

@@ -39,7 +39,8 @@ export function experimentPage(
             ).join("")
           }`,
       },
-      { kind: "table", table: resultTable(experiment, arms) },
+      { kind: "table", table: resultTable(experiment, arms), cards: true },
+      { kind: "table", table: costTable(arms), cards: true },
       ...QUANTITIES.filter(({ isResult }) => isResult).flatMap((quantity) =>
         intervalBlocks(quantity, arms)
       ),
@@ -71,8 +72,8 @@ export function resultTable(
   { published, scale }: Experiment,
   arms: readonly ArmMeasurements[],
 ): Table {
-  const shown = QUANTITIES.filter((quantity) => arms.some(({ values }) => values.has(quantity)));
-  const [main] = shown.filter(({ isResult }) => isResult);
+  const shown = shownOf(arms).filter(({ isResult }) => isResult);
+  const [main] = shown;
   const ofPaper = shown.filter(({ measure }) =>
     measure && Object.values(published).some((row) => row[measure] !== undefined)
   );
@@ -126,6 +127,24 @@ export function resultTable(
   };
 }
 
+/** What each arm is and costs: parameters, speed, memory. */
+export function costTable(arms: readonly ArmMeasurements[]): Table {
+  const shown = shownOf(arms).filter(({ isResult }) => !isResult);
+  return {
+    title: "",
+    columns: ["", ...shown.map(({ title }) => title)],
+    rows: arms.map(({ arm, values }) => [
+      arm,
+      ...shown.map((quantity) => meanText(meanOf(values.get(quantity)), quantity)),
+    ]),
+    notes: ["Of the last run of each arm: tokens a second of the median step, planned memory."],
+  };
+}
+
+function shownOf(arms: readonly ArmMeasurements[]): Quantity[] {
+  return QUANTITIES.filter((quantity) => arms.some(({ values }) => values.has(quantity)));
+}
+
 function meanText(value: Mean | undefined, { digits, isResult }: Quantity): string {
   if (!value) return "";
   const number = value.mean.toLocaleString("en", {
@@ -138,7 +157,9 @@ function meanText(value: Mean | undefined, { digits, isResult }: Quantity): stri
 }
 
 function signed(value: Mean, quantity: Quantity): string {
-  return `${value.mean >= 0 ? "+" : ""}${meanText(value, quantity)}`;
+  const isZero = Number(value.mean.toFixed(quantity.digits)) === 0;
+  const shown = { ...value, mean: isZero ? 0 : value.mean };
+  return `${shown.mean > 0 ? "+" : ""}${meanText(shown, quantity)}`;
 }
 
 /** Means with their errors, where there are at least two arms to compare. */

@@ -55,7 +55,7 @@ const ACCURACY: Quantity = {
 };
 const PARAMETERS: Quantity = { title: "parameters", digits: 0, isResult: false };
 const SPEED: Quantity = { title: "tokens/s", digits: 0, isResult: false };
-const MEMORY: Quantity = { title: "MB", digits: 1, isResult: false };
+const MEMORY: Quantity = { title: "memory, MB", digits: 1, isResult: false };
 
 /** Everything that is told of arms, in the order of a table. */
 export const QUANTITIES: readonly Quantity[] = [

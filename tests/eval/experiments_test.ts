@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { evalCommand } from "../../eval/eval-command.ts";
 import { readExperiment } from "../../eval/experiments/experiment.ts";
 import { planText } from "../../eval/experiments/experiment-page.ts";
-import { planArms, runsOf } from "../../eval/experiments/plan.ts";
+import { argumentsOf, planArms, runsOf } from "../../eval/experiments/plan.ts";
 import { readState, runExperiment, type RunTask } from "../../eval/experiments/run-experiment.ts";
 import {
   type PerplexityResults,
@@ -11,8 +11,12 @@ import {
   writePerplexity,
 } from "../../eval/perplexity-results.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
+import { parseConfig } from "../../model/network/config.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { pretrain } from "../../train/pretrain.ts";
+import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
+import { loadSftSettings } from "../../train/settings/sft-settings.ts";
+import { PreferenceObjective } from "../../train/step/preference-objective.ts";
 import { loadPretrainSettings } from "../../train/settings/pretrain-settings.ts";
 import { openTestGpu } from "../open-gpu.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -109,6 +113,49 @@ Deno.test("an experiment runs its arms, goes on where it was stopped, and has a 
       "holds this experiment with other settings",
     );
   }));
+
+/** Reads a stage's settings as its command would. */
+const LOAD = { pretrain: loadPretrainSettings, sft: loadSftSettings, dpo: loadDpoSettings };
+
+Deno.test("every arm of every experiment has settings that its commands take", async () => {
+  for await (const { name } of Deno.readDir(HERE)) {
+    if (!name.endsWith(".yaml")) continue;
+    for (const scale of ["embedded", "small-gpu", "paper"]) {
+      const experiment = await readExperiment(HERE + name, scale);
+      const runs = runsOf(planArms(experiment, "runs/x"));
+      for (const { stage, settings } of runs) {
+        const loaded = await LOAD[stage](argumentsOf(settings));
+        if ("loss" in loaded) new PreferenceObjective(loaded.loss);
+        if (stage !== "pretrain") continue;
+        const model = { model_type: "steel", hidden_act: "silu", vocab_size: 64, ...loaded.model };
+        const config = parseConfig(model, `${name}, ${scale}`);
+        assert(config.layers.length > 0, name);
+      }
+    }
+  }
+});
+
+Deno.test("layers of equal parameters have them, at every scale", async () => {
+  for (const scale of ["embedded", "small-gpu", "paper"]) {
+    const experiment = await readExperiment(`${HERE}ffn.yaml`, scale);
+    const count = async (arm: string) => {
+      const { runs: [{ settings }] } = planArms(experiment, "runs/x").find((one) =>
+        one.arm === arm
+      )!;
+      const { model } = await loadPretrainSettings(argumentsOf(settings));
+      const config = parseConfig({ model_type: "steel", vocab_size: 64, ...model }, arm);
+      return config.layers[0].feedForward.parameters.filter(({ name }) => name.includes("proj"))
+        .reduce((sum, { shape: [rows, columns] }) => sum + rows * columns, 0);
+    };
+    const published = await count("Soft MoE as published");
+    for (
+      const arm of [
+        ...["causal Soft MoE", "sparse MoE, 2 of 6", "dense, SwiGLU, equal parameters"],
+        "dense, SwiGLU on both layers, equal parameters",
+      ]
+    ) assertEquals(await count(arm), published, `${scale}: ${arm}`);
+  }
+});
 
 Deno.test("the experiments that are here can be read, and say what they cost", async () => {
   const names = [];
