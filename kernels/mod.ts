@@ -161,3 +161,8 @@ export {
   type Trained,
 } from "./optimizer/adamw.ts";
 export { gradientNorm, REPORT } from "./optimizer/gradient-norm.ts";
+
+// Several processes, one a GPU, that train together.
+export { connectRanks } from "./ranks/connect.ts";
+export { type Communicator, type ConnectOptions, RanksFailed } from "./ranks/communicator.ts";
+export type { ExchangeFormat } from "./sharding/shards.ts";

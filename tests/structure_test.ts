@@ -23,6 +23,7 @@ const KERNEL_FOLDERS: Record<string, readonly string[]> = {
   wgsl: ["runtime"],
   host: ["runtime"],
   ranks: ["runtime"],
+  sharding: ["runtime", "wgsl", "ranks", "optimizer"],
   ...Object.fromEntries(FAMILIES.map((family) => [family, ["runtime", "wgsl", ...FAMILIES]])),
 };
 

@@ -44,8 +44,8 @@ export async function optimizePreferences(
     objective: () => new PreferenceObjective(loss),
     read: (base, say) => readPairs(data, base, say),
     complete: readsReference(loss)
-      ? (items, model, { checkpoint }, room, say) =>
-        withReferences(items, { model, base: checkpoint.dir, room, dir }, say)
+      ? (items, model, { checkpoint }, room, options) =>
+        withReferences(items, { model, base: checkpoint.dir, room, dir }, options)
       : undefined,
     pictures: {
       "rewards.svg": rewardCurve,

@@ -31,7 +31,7 @@ import { type Base, filesToKeep, openBase } from "./run/base.ts";
 import { type ExamAccuracy, examAccuracy } from "./run/exam-accuracy.ts";
 import { addFacts, FACTS_FILE } from "./run/run-facts.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
-import type { RunOptions } from "./run/run-options.ts";
+import { isWriter, type RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
 import { writeAnswers } from "./run/samples.ts";
 import type { TrainingStage } from "./run/stage.ts";
@@ -66,7 +66,7 @@ export interface FineTuning {
     model: LanguageModel,
     base: Base,
     room: Room,
-    say: (text: string) => void,
+    options: RunOptions,
   ) => Promise<Items>;
 }
 
@@ -82,7 +82,7 @@ export async function fineTune(
   stage: FineTuning,
   options: RunOptions,
 ): Promise<LanguageModel | undefined> {
-  await using _ = await Lock.ofFolder(settings.run.dir);
+  await using _ = isWriter(options) ? await Lock.ofFolder(settings.run.dir) : undefined;
   const begun = await findRun(settings.run.dir);
   const { model: { path }, run, data: { cutoff } } = settings;
   const longest = { name: "data.cutoff", tokens: cutoff };
@@ -107,12 +107,12 @@ async function runOn(
   const say = (text: string) => options.onMessage?.(text);
   if (!await hasChecksums(checkpoint.files)) say(withoutChecksums(checkpoint.dir));
   const adapter = newAdapter(checkpoint.config, settings.lora, base.path);
-  await keepSettings(run.dir, settings, begun?.state);
+  if (isWriter(options)) await keepSettings(run.dir, settings, begun?.state);
   const examples = await stage.read(base, say);
   const digest = digestOf(examples.items);
   if (begun) requireSameItems(begun.state.position, digest);
   say(describeExamples(examples, stage.unit));
-  await keepShares(run.dir, examples);
+  if (isWriter(options)) await keepShares(run.dir, examples);
 
   const mixed = train.precision === "mixed";
   const parameters = new Parameters(checkpoint.config, mixed, adapter?.adaptation);
@@ -124,10 +124,12 @@ async function runOn(
     // Without effect yet: the model as it starts is the base, which is also DPO's reference.
     await parameters.loadUpdates(gpu, (part, index) => initialValues(part, data.seed, index));
   }
-  const before = learnsEmbedded(data) ? await embeddedAccuracy(model) : undefined;
+  const isExamined = learnsEmbedded(data) && isWriter(options);
+  const before = isExamined ? await embeddedAccuracy(model) : undefined;
   if (before) say(`Held-out exam before: ${before.text}`);
   const room = roomFor(examples.items, train, data.seed);
-  const items = await stage.complete?.(examples.items, model, base, room, say) ?? examples.items;
+  const items = await stage.complete?.(examples.items, model, base, room, options) ??
+    examples.items;
   const { trained, heldOut } = holdOut(items, data.heldOut, data.seed);
   const source = new ExampleBatches(
     trained,
@@ -163,7 +165,7 @@ async function runOn(
   if (measures) {
     say(`On ${heldOut.length} held-out ${stage.unit}, ${stage.inWords(measures)}.`);
   }
-  if (learnsEmbedded(data)) {
+  if (isExamined) {
     const after = await embeddedAccuracy(model);
     say(`Held-out exam after: ${after.text}`);
     await addFacts(run.dir, { examAfter: after.share });

@@ -137,7 +137,9 @@ export { learningRate, type LearningRateSchedule } from "./step/schedule.ts";
 
 // A training step without a run.
 export { type StepOptions, type StepReport, TrainingStep } from "./step/training-step.ts";
+export type { ShardedValues } from "./step/sharded-update.ts";
 export { HeldOutLoss } from "./step/held-out-loss.ts";
+export type { SumOverRanks } from "./step/sum-over-ranks.ts";
 export { LossScale, type LossScaleState } from "./step/loss-scale.ts";
 
 // Sources of batches: blocks of a text, and examples of fine-tuning.

@@ -11,7 +11,7 @@ import { namesShards, shardText } from "./batches/shard-text.ts";
 import { checkModel, pretrainingStage } from "./pretraining-stage.ts";
 import { type Base, filesToKeep, openBase } from "./run/base.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
-import type { RunOptions } from "./run/run-options.ts";
+import { isWriter, type RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
 import { type BegunRun, findRun } from "./run/training-checkpoint.ts";
 import { type PretrainSettings, pretrainSettings } from "./settings/pretrain-settings.ts";
@@ -32,7 +32,8 @@ export async function pretrain(
 ): Promise<LanguageModel | undefined> {
   const settings = await pretrainSettings(given);
   checkModel(settings);
-  await using _ = await Lock.ofFolder(settings.run.dir);
+  checkShare(settings, options);
+  await using _ = isWriter(options) ? await Lock.ofFolder(settings.run.dir) : undefined;
   return await runOnGpu(settings, options.gpu, (gpu, settings) => runOn(gpu, settings, options));
 }
 
@@ -47,11 +48,10 @@ async function runOn(
   using base = await openModelPath(settings, begun);
   const model = base ? { path: base.path } : settings.model;
   // Checkpoints remember what was appended: a run that goes on is not to append it again.
-  await keepSettings(
-    run.dir,
-    { ...settings, model, data: { ...data, append: [] } },
-    begun?.state,
-  );
+  if (isWriter(options)) {
+    const kept = { ...settings, model, data: { ...data, append: [] } };
+    await keepSettings(run.dir, kept, begun?.state);
+  }
   using text = await openText(settings, begun, base && await ownVocabulary(base), say);
   if (begun) await requireSameVocabulary(begun.checkpoint, text);
   const stage = pretrainingStage(gpu, settings, text, base?.checkpoint);
@@ -87,6 +87,16 @@ async function openModelPath(
 async function ownVocabulary(base: Base): Promise<OwnVocabulary> {
   const { tokenizer, checkpoint: { config } } = base;
   return { tokenizer, vocabularySize: config.vocabSize, files: await filesToKeep(base) };
+}
+
+/** Every GPU must have something to do; how a step is shared out is not in the settings. */
+function checkShare({ train }: PretrainSettings, { ranks }: RunOptions): void {
+  if (ranks === undefined || train.accumulation >= ranks.size) return;
+  throw new UserError(
+    `train.accumulation is ${train.accumulation}, but ${ranks.size} GPUs share out the micro-batches ` +
+      `of a step: give at least --train.accumulation=${ranks.size}, with a smaller ` +
+      `train.microBatch if steps are to stay as large as they are`,
+  );
 }
 
 /** Opens shards or a corpus where the run stands, with what `data.append` adds. */

@@ -1,6 +1,7 @@
 import { REPORT } from "./gradient-norm.ts";
-import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import { read, type Slice, update, vectorOf, write } from "../runtime/dispatch.ts";
 import { type Graph, persistent, type Tensor } from "../runtime/graph.ts";
+import { bf16Bits } from "../wgsl/bf16.ts";
 
 /** The constants of AdamW. */
 export interface AdamWOptions {
@@ -14,34 +15,57 @@ export interface AdamWOptions {
   readonly weightDecay: number;
 }
 
-/** A parameter, its gradient and its two moments, all of one shape, f32. */
+/** A parameter, its gradient and its two moments, f32; or the part of one that a rank updates. */
 export interface Trained {
   /** The weights. */
   readonly value: Tensor;
+  /** The part of `value` that is trained here; the whole when left out. */
+  readonly valueSlice?: Slice;
   /** The sum of their gradients since the last step. */
   readonly gradient: Tensor;
-  /** Running mean of the gradients. */
+  /** Running mean of the gradients, of the trained part alone. */
   readonly mean: Tensor;
-  /** Running mean of the squared gradients. */
+  /** Running mean of the squared gradients, of the trained part alone. */
   readonly square: Tensor;
   /** The copy in f16 that matrix products read, in mixed precision. */
   readonly half?: Tensor;
+  /** The part of `gradient` and `half` that is trained here; the whole when left out. */
+  readonly slice?: Slice;
+  /**
+   * Whether updates are rounded to bf16 and left in the gradient, so that other ranks can make the
+   * same ones.
+   */
+  readonly rounded?: boolean;
 }
 
 /**
- * Gives a parameter what training needs: a gradient, which operators will add to, and two moments.
+ * Gives a parameter a gradient, which operators will add to.
+ *
+ * @param value f32, of `persistent`
+ */
+export function giveGradient(value: Tensor): Tensor {
+  return value.gradient = persistent("gradients", `${value.name}.gradient`, value.shape);
+}
+
+/**
+ * Gives a parameter what training needs: a gradient, unless it has one, and two moments.
  *
  * @param value f32, of `persistent`
  */
 export function trainable(value: Tensor): Trained {
   return {
     value,
-    gradient: value.gradient = persistent("gradients", `${value.name}.gradient`, value.shape),
+    gradient: value.gradient ?? giveGradient(value),
     mean: persistent("optimizer", `${value.name}.mean`, value.shape),
     square: persistent("optimizer", `${value.name}.square`, value.shape),
     half: value.half,
   };
 }
+
+const ROUNDED_UPDATE = `let wanted = bitcast<vec4u>(weight - old);
+      step = bitcast<vec4f>((${bf16Bits("wanted")}) << vec4u(16u));
+      weight = old + step;
+      `;
 
 /**
  * One AdamW step (Loshchilov and Hutter, arXiv 1711.05101, with PyTorch's rounding order), weight
@@ -55,33 +79,34 @@ export function trainable(value: Tensor): Trained {
  */
 export function adamW(
   graph: Graph,
-  { value, gradient, mean, square, half }: Trained,
+  { value, valueSlice, gradient, mean, square, half, slice, rounded }: Trained,
   rates: Tensor,
   report: Tensor,
   { beta1, beta2, epsilon, weightDecay }: AdamWOptions,
 ): void {
-  const bits = vectorOf(value.size) === 1 ? "u32" : "vec4u";
+  const vector = vectorOf(mean.size);
+  const bits = vector === 1 ? "u32" : "vec4u";
   // Bits, as a compiler may assume that no number is NaN: those of 65520, which f16 rounds to
   // infinity, and of infinity. Any magnitude's bits order as it does, with NaN above all.
   const tooLarge = half ? "0x477ff000u" : "0x7f800000u";
   graph.parallel(
     "adamw",
     {
-      value: update(value),
-      gradient: update(gradient),
+      value: update(value, vector, valueSlice),
+      gradient: update(gradient, vector, slice),
       mean: update(mean),
       square: update(square),
-      ...(half && { half: write(half) }),
+      ...(half && { half: write(half, vector, slice) }),
     },
     // Everything is loaded before the first branch, so that no load waits for another.
     `let slope = gradient[i] * report[${REPORT.scale}];
     let m = mean[i] + (slope - mean[i]) * ${1 - beta1}f;
     let v = square[i] * ${beta2}f + slope * slope * ${1 - beta2}f;
-    var weight = value[i];
+    var weight = value[i];${rounded ? "\n    let old = weight; var step = number();" : ""}
     if (report[${REPORT.finite}] == 1f) {
       weight = weight * (1f - rates[0] * ${weightDecay}f) -
         rates[1] * m / (sqrt(v) * rates[2] + ${epsilon}f);
-      mean[i] = m;
+      ${rounded ? ROUNDED_UPDATE : ""}mean[i] = m;
       square[i] = v;
       value[i] = weight;
       if (any((bitcast<${bits}>(weight) & ${bits}(0x7fffffffu)) >= ${bits}(${tooLarge}))) {
@@ -89,7 +114,7 @@ export function adamW(
       }
     }
     ${half ? "half[i] = half_type(weight);" : ""}
-    gradient[i] = number();`,
+    gradient[i] = ${rounded ? "step" : "number()"};`,
     { rates: read(rates), report: update(report) },
   );
 }

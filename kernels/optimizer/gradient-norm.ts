@@ -1,4 +1,4 @@
-import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import { read, type Slice, update, vectorOf, write } from "../runtime/dispatch.ts";
 import type { Graph, Tensor } from "../runtime/graph.ts";
 import { foldPartials, total } from "../wgsl/row-reduction.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
@@ -15,6 +15,14 @@ export const REPORT = {
   weightsFinite: 4,
   length: 5,
 } as const;
+
+/** A gradient, or the part of it that one rank updates. */
+export interface GradientPart {
+  /** f32, any shape. */
+  readonly gradient: Tensor;
+  /** The part; the whole when left out. */
+  readonly slice?: Slice;
+}
 
 /**
  * Computes the norm of all gradients together, as if they were one vector, and the factor that clips
@@ -39,19 +47,30 @@ export function gradientNorm(
   rates: Tensor,
   clip: number,
 ): Tensor {
-  const shares = gradients.map((gradient) => Math.ceil(gradient.size / SHARE));
+  const squares = sumsOfSquares(graph, gradients.map((gradient) => ({ gradient })));
+  return clipReport(graph, squares, loss, rates, clip);
+}
+
+/**
+ * The first half of {@linkcode gradientNorm}: sums of squares.
+ *
+ * @returns [sums] f32, an activation
+ */
+export function sumsOfSquares(graph: Graph, gradients: readonly GradientPart[]): Tensor {
+  const sizes = gradients.map(({ gradient, slice }) => slice?.count ?? gradient.size);
+  const shares = sizes.map((size) => Math.ceil(size / SHARE));
   const count = shares.reduce((sum, share) => sum + share, 0);
   const partial = graph.tensor("squares", [count]);
   const lanes = graph.capabilities.cpu ? 8 : 256;
   let first = 0;
-  gradients.forEach((gradient, index) => {
-    const vector = vectorOf(gradient.size);
+  gradients.forEach(({ gradient, slice }, index) => {
+    const vector = vectorOf(sizes[index]);
     const share = SHARE / vector;
     const every = { first: `group.x * ${share}u + lane`, end: "end", step: lanes };
     graph.dispatch(
       "squared gradient",
       {
-        gradient: read(gradient, vector),
+        gradient: read(gradient, vector, slice),
         partial: first === 0 ? write(partial) : update(partial),
       },
       `
@@ -60,7 +79,7 @@ var<workgroup> sums: array<f32, ${lanes}>;
 @compute @workgroup_size(${lanes})
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
   var sum = gradient_type();
-  let end = min((group.x + 1u) * ${share}u, ${gradient.size / vector}u);
+  let end = min((group.x + 1u) * ${share}u, ${sizes[index] / vector}u);
   ${unrolledLoop(graph.capabilities, "i", every, "let slope = gradient[i]; sum += slope * slope;")}
   sums[lane] = ${total("sum", vector)};
   ${foldPartials(["sums"], lanes)}
@@ -70,7 +89,22 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     );
     first += shares[index];
   });
+  return partial;
+}
 
+/**
+ * The second half of {@linkcode gradientNorm}: the report.
+ *
+ * @param partial [any length] f32: sums of squares, which together are the norm's square
+ */
+export function clipReport(
+  graph: Graph,
+  partial: Tensor,
+  loss: Tensor,
+  rates: Tensor,
+  clip: number,
+): Tensor {
+  const lanes = graph.capabilities.cpu ? 8 : 256;
   const report = graph.output("report", [REPORT.length]);
   graph.dispatch(
     "gradient norm",
@@ -84,7 +118,7 @@ fn is_finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800
 @compute @workgroup_size(${lanes})
 fn main(@builtin(local_invocation_index) lane: u32) {
   var sum = 0f;
-  for (var i = lane; i < ${count}u; i += ${lanes}u) { sum += partial[i]; }
+  for (var i = lane; i < ${partial.size}u; i += ${lanes}u) { sum += partial[i]; }
   sums[lane] = sum;
   ${foldPartials(["sums"], lanes)}
   if (lane == 0u) {

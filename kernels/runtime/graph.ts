@@ -275,7 +275,7 @@ export class Graph {
    * where the size allows. In `body`, `i` is the index and `number` the type to compute in, f32 or
    * `vec4f`.
    *
-   * @param arrays bindings of one size, seen as scalars or as vectors of 4
+   * @param arrays bindings of one size, whole or slices, seen as scalars or as vectors of 4
    * @param side further bindings, seen as they are
    */
   parallel(
@@ -284,7 +284,8 @@ export class Graph {
     body: string,
     side: Record<string, Binding> = {},
   ): void {
-    const [{ tensor: { size } }] = Object.values(arrays);
+    const [{ tensor, slice }] = Object.values(arrays);
+    const size = slice?.count ?? tensor.size;
     const vector = vectorOf(size);
     const wide = Object.entries(arrays).map(([name, each]) => [name, { ...each, vector }]);
     this.elementwise(label, size / vector, { ...Object.fromEntries(wide), ...side }, body, vector);

@@ -13,6 +13,7 @@ export type Arena =
   | "inputs"
   | "outputs"
   | "cache"
+  | "exchange"
   | "activations";
 
 /**

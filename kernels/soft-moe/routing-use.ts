@@ -105,18 +105,25 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     );
   }
 
-  /** The means since the last call, layer by layer; none for a layer that no token has passed. */
-  async read(gpu: Gpu): Promise<LayerUse[]> {
+  /**
+   * The means since the last call, layer by layer; none for a layer that no token has passed.
+   *
+   * @param total adds up over ranks, where each has seen a part of the tokens
+   */
+  async read(
+    gpu: Gpu,
+    total: (sums: Iterable<number>) => Promise<number[]> = (sums) => Promise.resolve([...sums]),
+  ): Promise<LayerUse[]> {
     const { ways } = this;
-    const sums = await download(gpu, this.#sums);
+    const sums = await total(await download(gpu, this.#sums));
     upload(gpu, this.#sums, new Float32Array(this.#sums.size));
     return Array.from({ length: this.layers }, (_, layer) => {
-      const own = sums.subarray((HEAD + ways) * layer, (HEAD + ways) * (layer + 1));
+      const own = sums.slice((HEAD + ways) * layer, (HEAD + ways) * (layer + 1));
       const [tokens, entropy, sequences, spread] = own;
       return {
         combineEntropy: entropy / tokens / Math.log(ways),
         dispatchEntropy: sequences > 0 ? spread / sequences : NaN,
-        shares: Array.from(own.subarray(HEAD), (share) => share / tokens),
+        shares: own.slice(HEAD).map((share) => share / tokens),
       };
     });
   }

@@ -2,9 +2,11 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { finishedResult, writeMark } from "../../data/files/finished-mark.ts";
+import { aloneOn, type Communicator } from "../../kernels/ranks/communicator.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { each, type Items } from "./example-batches.ts";
 import { digestOf } from "./examples-digest.ts";
+import type { RunOptions } from "../run/run-options.ts";
 import type { Room } from "../step/micro-batch.ts";
 import { SequenceScorer } from "../step/sequence-scorer.ts";
 
@@ -33,33 +35,47 @@ interface Reference {
  * run's folder if it was computed there for the same model and data, and is as it was written; else
  * it is computed and kept.
  *
- * @param say called with a line of text if it has to be computed, or if the file is damaged
+ * @param options ranks, which share the items out, and where to say that it has to be computed, or
+ *   that the file is damaged
  */
 export async function withReferences(
   items: Items,
   reference: Reference,
-  say: (text: string) => void,
+  { ranks = aloneOn(""), onMessage }: Pick<RunOptions, "ranks" | "onMessage">,
 ): Promise<Items> {
   const path = join(reference.dir, CACHE_FILE);
   const key = await keyOf(items, reference.model, reference.base);
-  const kept = await finishedResult<Cache>(path, say);
-  let logProbs = kept?.key === key ? kept.logProbs : undefined;
-  if (!logProbs) {
-    say(`Computing the reference model's log-probabilities of ${2 * items.length} answers.`);
-    logProbs = await computed(items, reference);
-    await writeMark(path, { key, logProbs } satisfies Cache, {});
+  const kept = await finishedResult<Cache>(path, (text) => onMessage?.(text));
+  const own = kept?.key === key ? kept.logProbs : undefined;
+  const isKept = (await ranks.allGather([Number(own !== undefined)])).every(([is]) => is === 1);
+  if (!isKept) {
+    onMessage?.(
+      `Computing the reference model's log-probabilities of ${2 * items.length} answers.`,
+    );
   }
+  const logProbs = isKept ? own! : await computed(items, reference, ranks);
+  if (!isKept && ranks.rank === 0) await writeMark(path, { key, logProbs } satisfies Cache, {});
   return {
     length: items.length,
     at: (i) => items.at(i)?.map((sequence, j) => ({ ...sequence, reference: logProbs[i][j] })),
   };
 }
 
-async function computed(items: Items, { model, room }: Reference): Promise<number[][]> {
+/** Each rank computes a run of the items. */
+async function computed(
+  items: Items,
+  { model, room }: Reference,
+  ranks: Communicator,
+): Promise<number[][]> {
+  const border = (rank: number) => Math.floor(items.length * rank / ranks.size);
+  const first = border(ranks.rank);
+  const own = { length: border(ranks.rank + 1) - first, at: (i: number) => items.at(first + i) };
   const scorer = await SequenceScorer.plan(model.gpu, model.parameters, room);
-  const scores = await scorer.score(each(items));
+  const scores = await scorer.score(each(own));
   scorer.destroy();
-  return scores.map((item) => item.map(({ logProb }) => logProb));
+  const all = await ranks.allGather(scores.flat().map(({ logProb }) => logProb));
+  const logProbs = all.flat().values();
+  return Array.from(each(items), (item) => item.map(() => logProbs.next().value!));
 }
 
 async function keyOf(

@@ -1,3 +1,4 @@
+import { aloneOn } from "../../kernels/ranks/communicator.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import type { StepSource } from "../batches/step-source.ts";
@@ -59,6 +60,7 @@ async function trainSteps(
 ): Promise<TrainingState> {
   const { gpu, parameters: { config, mixed, adaptation }, step, source, training } = stage;
   const isFrozen = adaptation !== undefined;
+  const { ranks = aloneOn("") } = options;
   const { steps } = training;
   const state = { ...start };
   let peak: number | undefined;
@@ -70,8 +72,11 @@ async function trainSteps(
     saved = state.step;
     options.onCheckpoint?.(folder);
   };
+  // A signal to one rank stops all, after the same step.
+  const isStopped = async () =>
+    (await ranks.allGather([Number(options.signal?.aborted ?? false)])).some(([stops]) => stops);
 
-  while (state.step < steps && !options.signal?.aborted) {
+  while (state.step < steps && !await isStopped()) {
     // After a step, as a GPU that has been idle runs at a fraction of its clock.
     if (state.step === start.step + 1) peak = await peakRate(gpu, mixed);
     const began = performance.now();
@@ -87,7 +92,8 @@ async function trainSteps(
     const report = await running;
     if (!report.usable || !report.weightsFinite) throw notFinite(state.step + 1, saved, report);
     const { tokens, length } = sizeOfStep(microBatches);
-    const tokensPerSecond = tokens / ((performance.now() - began) / 1000);
+    const seconds = (performance.now() - began) / 1000;
+    const tokensPerSecond = tokens / seconds;
     state.step++;
     state.tokens += tokens;
     state.position = position;
@@ -109,11 +115,16 @@ async function trainSteps(
       skipped: state.skipped,
       tokens: state.tokens,
       tokensPerSecond,
-      shareOfPeak: peak && tokensPerSecond * flopsPerToken(config, length, isFrozen) / peak,
+      shareOfPeak: peak &&
+        tokensPerSecond * flopsPerToken(config, length, isFrozen) / (peak * ranks.size),
+      ...ranks.size > 1 && {
+        gpus: ranks.size,
+        shareWaited: (report.waited.gradients + report.waited.weights) / seconds,
+      },
     };
     options.onStep?.(trained);
 
-    const isLast = state.step === steps || options.signal?.aborted;
+    const isLast = state.step === steps || await isStopped();
     const heldOut = isLast || state.step % training.validateEvery === 0
       ? await stage.validate?.()
       : undefined;
@@ -134,7 +145,7 @@ async function trainSteps(
 // deno-lint-ignore require-await -- so that an error is thrown where the promise is awaited
 async function prepare(source: StepSource, step: TrainingStep): Promise<MicroBatch[]> {
   const microBatches = source.next();
-  step.stage(microBatches[0]);
+  step.stage(microBatches);
   return microBatches;
 }
 
@@ -151,6 +162,7 @@ function metricsOf(
   validated: Record<string, number> = {},
 ): StepMetrics {
   const { step, loss, measures, gradientNorm, tokens, shareOfPeak, lossScale, skipped } = trained;
+  const { gpus, shareWaited } = trained;
   return {
     step,
     loss,
@@ -161,6 +173,8 @@ function metricsOf(
     tokensPerSecond: Math.round(trained.tokensPerSecond),
     seconds: Number(seconds.toPrecision(4)),
     ...(shareOfPeak !== undefined && { shareOfPeak: Number(shareOfPeak.toPrecision(3)) }),
+    ...(gpus !== undefined && { gpus }),
+    ...(shareWaited !== undefined && { shareWaited: Number(shareWaited.toPrecision(3)) }),
     ...(mixed && { lossScale, skipped }),
     ...validated,
   };

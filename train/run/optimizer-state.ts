@@ -1,14 +1,14 @@
 import type { FileSum } from "../../data/files/checksum.ts";
 import type { Trained } from "../../kernels/optimizer/adamw.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
-import { download, upload } from "../../kernels/runtime/transfer.ts";
+import { upload } from "../../kernels/runtime/transfer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
 import type { Part } from "../../model/network/parameters.ts";
 import { writeSafetensors } from "../../model/host/write-safetensors.ts";
+import type { TrainingStep } from "../step/training-step.ts";
 
 /** AdamW's two moments, as files name them. */
 const MOMENTS = ["mean", "square"] as const;
@@ -16,34 +16,33 @@ const MOMENTS = ["mean", "square"] as const;
 /** Parameters whose moments are in one tensor of a file, one after another. */
 type Stack = readonly Part[];
 
+/** Every moment of every part, in the order of a file, with its name there. */
+export function momentsOf(parts: readonly Part[]) {
+  return parts.flatMap((part) =>
+    MOMENTS.map((moment) => ({ name: `${moment}.${part.name}`, part, moment }))
+  );
+}
+
 /**
  * Writes AdamW's moments: `mean.NAME` and `square.NAME` for every published parameter, f32, in its
  * published shape. The file does not depend on which parameters share a tensor on the GPU.
  *
  * @param parts every published parameter
- * @param trained the moments of the tensors that hold the parts
+ * @param training gives their moments
  * @returns the file's sum
  */
 export async function writeOptimizerState(
   path: string,
-  gpu: Gpu,
   parts: readonly Part[],
-  trained: readonly Trained[],
+  training: TrainingStep,
 ): Promise<FileSum> {
-  const moments = new Map(
-    parts.flatMap((part) =>
-      MOMENTS.map((moment) => [
-        `${moment}.${part.name}`,
-        { part, tensor: stateOf(part, trained)[moment] },
-      ])
-    ),
-  );
+  const moments = new Map(momentsOf(parts).map((each) => [each.name, each]));
   return await writeSafetensors(
     path,
     [...moments].map(([name, { part }]) => ({ name, shape: [...part.shape], dtype: "F32" })),
-    (name) => {
-      const { part: { first, shape }, tensor } = moments.get(name)!;
-      return download(gpu, tensor, first, sizeOf(shape));
+    async (name) => {
+      const { part, moment } = moments.get(name)!;
+      return (await training.read(part, moment))!;
     },
   );
 }
@@ -51,6 +50,7 @@ export async function writeOptimizerState(
 /**
  * Reads AdamW's moments back.
  *
+ * @param trained the moments of whole tensors, or of pieces of them
  * @param isStacked the file has the first format, in which one tensor holds the moments of several
  *   parameters
  * @throws UserError for a file that is damaged or of another model
@@ -69,7 +69,7 @@ export async function readOptimizerState(
       let begin = 0;
       for (const part of stack) {
         const end = begin + sizeOf(part.shape);
-        upload(gpu, stateOf(part, trained)[moment], values.subarray(begin, end), part.first);
+        uploadPart(gpu, values.subarray(begin, end), part, trained, moment);
         begin = end;
       }
     }
@@ -85,8 +85,23 @@ async function readStack(file: SafetensorsFile, name: string, stack: Stack) {
   );
 }
 
-function stateOf({ tensor }: Part, trained: readonly Trained[]): Record<"mean" | "square", Tensor> {
-  return trained.find(({ value }) => value === tensor)!;
+/** Writes what is trained here of a part's moment. */
+function uploadPart(
+  gpu: Gpu,
+  values: Float32Array<ArrayBuffer>,
+  part: Part,
+  trained: readonly Trained[],
+  moment: typeof MOMENTS[number],
+): void {
+  for (const { gradient, slice, [moment]: tensor } of trained) {
+    if (gradient !== part.tensor.gradient) continue;
+    const first = slice?.first ?? 0;
+    const begin = Math.max(first, part.first);
+    const end = Math.min(first + tensor.size, part.first + values.length);
+    if (begin >= end) continue;
+    const own = values.subarray(begin - part.first, end - part.first);
+    upload(gpu, tensor, own, begin - first);
+  }
 }
 
 /**

@@ -19,8 +19,14 @@ export const FACTS_FILE = "facts.json";
  * Writes the facts of a run that its report shows, `facts.json`: when it began and with which commit
  * of this program, device, memory, machine, versions, and what is known of its data. A run that
  * continues keeps when it began.
+ *
+ * @param memory of one GPU
  */
-export async function keepFacts(stage: TrainingStage, memory: MemoryReport): Promise<void> {
+export async function keepFacts(
+  stage: TrainingStage,
+  memory: MemoryReport,
+  gpus: number,
+): Promise<void> {
   const { dir, begun, gpu, parameters, tokensBySource, unigramEntropy, examBefore } = stage;
   const { name, implementation } = gpu.capabilities;
   const { deno, v8, typescript } = Deno.version;
@@ -28,10 +34,11 @@ export async function keepFacts(stage: TrainingStage, memory: MemoryReport): Pro
     ...(begun
       ? await readFacts(dir)
       : { began: new Date().toISOString(), commit: await currentCommit() }),
-    device: `${name}, ${implementation === "dawn" ? "Dawn" : "Deno's own WebGPU"}`,
+    device: `${gpus > 1 ? `${gpus} × ` : ""}${name}, ` +
+      (implementation === "dawn" ? "Dawn" : "Deno's own WebGPU"),
     precision: parameters.mixed ? "mixed (f16 and f32)" : "f32",
     parameters: parameters.adaptation ? parameters.summary : parameters.count.toLocaleString("en"),
-    memory: describeMemory(memory),
+    memory: (gpus > 1 ? "each " : "") + describeMemory(memory),
     memoryBytes: totalBytes(memory),
     machine: describeMachine(),
     versions:

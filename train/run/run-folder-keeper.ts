@@ -41,9 +41,9 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
 
   /** Saves a checkpoint and draws the run so far. Returns the checkpoint's folder. */
   async save(state: TrainingState): Promise<string> {
-    const { dir, gpu, parameters, training, files = {}, pictures = {} } = this.stage;
+    const { dir, parameters, training, files = {}, pictures = {} } = this.stage;
     const { steps } = training;
-    const folder = await saveTraining(dir, gpu, parameters, this.step, { ...state, steps }, files);
+    const folder = await saveTraining(dir, parameters, this.step, { ...state, steps }, files);
     await removeOldCheckpoints(dir, training.keepCheckpoints);
     const metrics = readMetrics(this.#path("metrics.jsonl"));
     await WholeFile.write(this.#path("loss.svg"), lossPicture(this.stage, metrics));

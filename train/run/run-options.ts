@@ -25,6 +25,10 @@ export interface TrainedStep {
   readonly tokensPerSecond: number;
   /** Share of the rate of the device's own matrix product, from 0 to 1; absent where unmeasured. */
   readonly shareOfPeak?: number;
+  /** GPUs that shared the step, if there were several. */
+  readonly gpus?: number;
+  /** Share of the step, from 0 to 1, in which the first GPU waited for the exchange with others. */
+  readonly shareWaited?: number;
 }
 
 /** The device of a run, the ranks that share it, the signal that stops it, and its callbacks. All are optional. */
@@ -47,4 +51,9 @@ export interface RunOptions {
   readonly onCheckpoint?: (folder: string) => void;
   /** Called after the last step, also if the run was stopped or failed. */
   readonly onEnd?: () => void;
+}
+
+/** Whether this process writes the run's files: the first rank does, or the only one. */
+export function isWriter({ ranks }: Pick<RunOptions, "ranks">): boolean {
+  return ranks === undefined || ranks.rank === 0;
 }

@@ -1,13 +1,15 @@
 import { makeFolder } from "../../data/files/make-folder.ts";
+import { aloneOn } from "../../kernels/ranks/communicator.ts";
 import { describeMemory, freeMemory, totalBytes } from "../../kernels/runtime/memory.ts";
 import { tightMemory } from "../../model/host/failure-signatures.ts";
-import { UserError } from "../../kernels/runtime/user-error.ts";
 import { HeldOutLoss } from "../step/held-out-loss.ts";
 import { TrainingStep } from "../step/training-step.ts";
 import { train } from "./loop.ts";
+import { HelpingKeeper } from "./helping-keeper.ts";
 import { RunFolderKeeper } from "./run-folder-keeper.ts";
 import { keepFacts } from "./run-facts.ts";
 import type { RunOptions } from "./run-options.ts";
+import { requireSameRun } from "./same-run.ts";
 import type { TrainingStage } from "./stage.ts";
 import { restoreTraining, type TrainingState } from "./training-checkpoint.ts";
 
@@ -22,7 +24,7 @@ export interface StageEnd {
 /**
  * Runs a stage in its folder: plans the training step, reports its memory and checks that there is
  * enough, loads the initial weights or the newest checkpoint, trains, and frees all memory but the
- * parameters.
+ * parameters. With several ranks, all call it with the same stage; the first one writes the files.
  *
  * @param options all but `gpu`, which is part of the stage
  * @throws UserError if there is too little memory, if the checkpoint is damaged, or if the loss, the
@@ -33,26 +35,26 @@ export async function runStage(
   options: Omit<RunOptions, "gpu"> = {},
 ): Promise<StageEnd> {
   const { dir, gpu, parameters, training, heldOut } = stage;
-  if (options.ranks && options.ranks.size > 1) {
-    throw new UserError("This version trains on one GPU: start one rank.");
-  }
+  const { ranks = aloneOn("") } = options;
+  const say = (text: string) => options.onMessage?.(text);
+  await requireSameRun(ranks, stage, say);
   await makeFolder(dir);
   using cleanup = new DisposableStack();
   const step = await TrainingStep.plan(
     gpu,
     parameters,
-    { ...training, ...stage.room, objective: stage.objective() },
+    { ...training, ...stage.room, objective: stage.objective(), ranks },
     (memory) => {
-      options.onMessage?.(
-        `${parameters.summary} on ${gpu.capabilities.name}; ` +
-          describeMemory(memory),
+      say(
+        `${parameters.summary} on ${ranks.size > 1 ? `${ranks.size} GPUs, each ` : ""}` +
+          `${gpu.capabilities.name}; ${describeMemory(memory)}`,
       );
       const tight = tightMemory(totalBytes(memory), freeMemory(gpu));
-      if (tight) options.onMessage?.(tight);
+      if (tight) say(tight);
     },
   );
   cleanup.defer(() => step.destroy());
-  await keepFacts(stage, step.memory);
+  if (ranks.rank === 0) await keepFacts(stage, step.memory, ranks.size);
   const state = await startingState(stage, step, options);
   let measures: Record<string, number> | undefined;
   let validate: (() => Promise<Record<string, number>>) | undefined;
@@ -60,14 +62,17 @@ export async function runStage(
   if (heldOut.length > 0) {
     const loss = await HeldOutLoss.plan(gpu, parameters, stage.room, stage.objective());
     cleanup.defer(() => loss.destroy());
-    validate = async () => measures = await loss.run(heldOut);
-    routing = () => loss.routing();
+    validate = async () => measures = await loss.run(heldOut, ranks);
+    routing = () => loss.routing(ranks);
   }
-  using keeper = new RunFolderKeeper(stage, step, state.step, options.onMessage);
+  using keeper = ranks.rank === 0
+    ? new RunFolderKeeper(stage, step, state.step, options.onMessage)
+    : new HelpingKeeper(parameters, step, dir);
   const isComplete = await train({ ...stage, step, validate, routing }, state, keeper, options);
-  if (!isComplete) return { isComplete };
   // A run that was complete already has not been validated by this call.
-  return { isComplete, measures: measures ?? await validate?.() };
+  if (isComplete) measures ??= await validate?.();
+  await step.release();
+  return isComplete ? { isComplete, measures } : { isComplete };
 }
 
 /** Loads the parameters. Returns the state from which the run starts. */
@@ -77,7 +82,7 @@ async function startingState(
   options: RunOptions,
 ): Promise<TrainingState> {
   if (!begun) {
-    if (initialWeights) await parameters.load(gpu, initialWeights);
+    if (initialWeights) await step.load(() => parameters.load(gpu, initialWeights));
     return { step: 0, tokens: 0, skipped: 0, position: source.position() };
   }
   const say = (text: string) => options.onMessage?.(text);

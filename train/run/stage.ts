@@ -1,6 +1,7 @@
 import type { AdamWOptions } from "../../kernels/optimizer/adamw.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { SignatureContext } from "../../model/host/failure-signatures.ts";
+import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 import type { Parameters, Part } from "../../model/network/parameters.ts";
 import type { StepSource } from "../batches/step-source.ts";
@@ -15,6 +16,8 @@ export interface StageSettings extends AdamWOptions, LearningRateSchedule {
   readonly clip: number;
   /** Compute each layer's activations again in the backward pass: less memory, more time. */
   readonly recompute?: boolean;
+  /** How gradients and weights travel between ranks, if there are several. */
+  readonly exchange?: ExchangeFormat;
   /** Steps between two validations. */
   readonly validateEvery: number;
   /** Steps between two checkpoints. */

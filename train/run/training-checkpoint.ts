@@ -21,7 +21,7 @@ import { writeCheckpointFiles } from "../../model/host/write-checkpoint.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import type { LossScaleState } from "../step/loss-scale.ts";
 import type { TrainingStep } from "../step/training-step.ts";
-import { readOptimizerState, writeOptimizerState } from "./optimizer-state.ts";
+import { momentsOf, readOptimizerState, writeOptimizerState } from "./optimizer-state.ts";
 
 /** The state of a run; JSON. */
 export interface TrainingState {
@@ -53,36 +53,44 @@ const FORMAT = 2;
 /**
  * Writes a checkpoint from which training continues bit for bit: the model in Hugging Face's layout,
  * or what is trained of it in PEFT's; AdamW's moments, the state of the run, and a checksum of each
- * file. If the process is killed, earlier checkpoints stay whole.
+ * file. If the process is killed, earlier checkpoints stay whole. How many ranks trained does not
+ * show. Other ranks than the first call {@linkcode helpToSave} instead.
  *
  * @param files the tokenizer's files by name, and those that describe an adapter
  * @returns its folder, RUN/checkpoints/step-NNNNNNN
  */
 export async function saveTraining(
   run: string,
-  gpu: Gpu,
   parameters: Parameters,
   training: TrainingStep,
   state: TrainingState,
   files: Record<string, string>,
 ): Promise<string> {
+  const { config, adaptation, trainedParts } = parameters;
   const saved: SavedState = { format: FORMAT, ...state, lossScale: training.lossScale.state };
+  const partOf = new Map(trainedParts.map((part) => [part.name, part]));
   const folder = join(checkpointFolder(run), checkpointName(state.step));
   await writeFolderAtomically(folder, async (aside) => {
     const contents = {
       dtype: "F32",
-      tensors: (name: string) => parameters.read(gpu, name),
+      tensors: async (name: string) => (await training.read(partOf.get(name)!, "value"))!,
       files: { ...files, [STATE_FILE]: JSON.stringify(saved) },
     } as const;
-    const { config, adaptation, trainedParts } = parameters;
     const sums = adaptation
       ? await writeAdapterFiles(aside, { ...contents, parts: trainedParts })
       : await writeCheckpointFiles(aside, { ...contents, config });
     const path = join(aside, OPTIMIZER_FILE);
-    const moments = await writeOptimizerState(path, gpu, trainedParts, training.trained);
+    const moments = await writeOptimizerState(path, trainedParts, training);
     await writeChecksums(aside, { ...sums, [OPTIMIZER_FILE]: moments });
   });
   return folder;
+}
+
+/** What ranks other than the first do while that one saves: they give it what they alone have. */
+export async function helpToSave(parameters: Parameters, training: TrainingStep): Promise<void> {
+  const { trainedParts } = parameters;
+  for (const part of trainedParts) await training.read(part, "value");
+  for (const { part, moment } of momentsOf(trainedParts)) await training.read(part, moment);
 }
 
 /** A run that has saved a checkpoint. */
@@ -124,10 +132,10 @@ export async function restoreTraining(
   if (!await hasChecksums(folder)) say(withoutChecksums(checkpoint));
   if (parameters.adaptation) {
     const adapter = await Adapter.read(folder);
-    await parameters.loadUpdates(gpu, ({ name }) => adapter.readFloat32(name));
+    await training.load(() => parameters.loadUpdates(gpu, ({ name }) => adapter.readFloat32(name)));
   } else {
     const weights = await Checkpoint.read(folder);
-    await parameters.load(gpu, ({ name }) => weights.readFloat32(name));
+    await training.load(() => parameters.load(gpu, ({ name }) => weights.readFloat32(name)));
   }
   const moments = await SafetensorsFile.open(folder, OPTIMIZER_FILE);
   await readOptimizerState(moments, gpu, parameters.trainedParts, training.trained, format === 1);

@@ -83,7 +83,7 @@ export const pretrainSchema = {
     steps: wholeNumberSetting("number of optimizer steps of the whole run", atLeastOne),
     microBatch: wholeNumberSetting("sequences in one forward and backward pass", atLeastOne),
     accumulation: wholeNumberSetting(
-      "micro-batches per optimizer step (gradient accumulation)",
+      "micro-batches per optimizer step (gradient accumulation), of all GPUs together",
       atLeastOne,
     ),
     ...learningRateSettings,

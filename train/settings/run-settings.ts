@@ -11,15 +11,17 @@ import type { Schema, SettingsOf } from "./settings-schema.ts";
 import { settingsToYaml } from "./settings.ts";
 
 /**
- * What may change when a run goes on: none of it changes what is computed. Another `train.gpu`, like
- * another machine, rounds differently: the run goes on, but not to the same bits. The datasets may
- * have been moved to another `data.dir`: a hash of their examples tells whether they are the same.
+ * What may change when a run goes on: none of it changes what is computed. Another `train.gpu` or
+ * `train.exchange`, like another machine, rounds differently: the run goes on, but not to the same
+ * bits. The datasets may have been moved to another `data.dir`: a hash of their examples tells
+ * whether they are the same.
  */
 const FREE = new Set([
   "run.dir",
   "data.dir",
   "data.cacheDir",
   "train.gpu",
+  "train.exchange",
   "train.recompute",
   "train.validateEvery",
   "train.validationBlocks",

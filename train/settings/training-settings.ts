@@ -30,6 +30,11 @@ export const deviceSettings = {
     "f32",
     "mixed",
   ]),
+  exchange: choiceSetting(
+    "with several GPUs, how gradients and weights travel between them: exactly, or rounded to half " +
+      "the bytes",
+    ["f32", "bf16"],
+  ),
   gpu: choiceSetting(
     "WebGPU implementation; auto is dawn on a GPU with tensor cores, else deno",
     [

@@ -6,6 +6,7 @@ import type { Gpu } from "../../kernels/runtime/device.ts";
 import { type Graph, persistent } from "../../kernels/runtime/graph.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { balancedExperts, type ModelConfig } from "../../model/network/config.ts";
+import type { SumOverRanks } from "./sum-over-ranks.ts";
 
 /**
  * The loss that keeps experts evenly used, beside a step's own objective: each micro-batch counts as
@@ -42,8 +43,8 @@ export class BalanceObjective {
   }
 
   /** Its mean over the micro-batches since the last call: with even use, the experts of a token. */
-  async measures(gpu: Gpu): Promise<Record<string, number>> {
-    const [balance] = await download(gpu, this.#sum);
+  async measures(gpu: Gpu, total: SumOverRanks): Promise<Record<string, number>> {
+    const [balance] = await total(await download(gpu, this.#sum));
     upload(gpu, this.#sum, new Float32Array(1));
     return { balance };
   }

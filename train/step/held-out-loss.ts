@@ -1,3 +1,4 @@
+import { aloneOn, type Communicator } from "../../kernels/ranks/communicator.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { RoutingUse } from "../../kernels/soft-moe/routing-use.ts";
@@ -6,6 +7,7 @@ import { download, upload } from "../../kernels/runtime/transfer.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import { dividingLayers } from "../../model/network/config.ts";
 import { transformer } from "../../model/network/transformer.ts";
+import { ownPart } from "../batches/own-part.ts";
 import {
   type MicroBatch,
   type MicroBatchInputs,
@@ -14,6 +16,7 @@ import {
   uploadMicroBatch,
 } from "./micro-batch.ts";
 import type { Objective } from "./objective.ts";
+import { sumOver } from "./sum-over-ranks.ts";
 
 /** The forward half of a training step: an objective over what is held out. */
 export class HeldOutLoss {
@@ -49,26 +52,36 @@ export class HeldOutLoss {
     return new HeldOutLoss(gpu, objective, inputs, loss, plan, use);
   }
 
-  /** Means over the targets of the micro-batches, with the present values of the parameters. */
-  async run(microBatches: readonly MicroBatch[]): Promise<Record<string, number>> {
+  /**
+   * Means over the targets of the micro-batches, with the present values of the parameters.
+   *
+   * @param ranks of which each computes a part of the micro-batches
+   */
+  async run(
+    microBatches: readonly MicroBatch[],
+    ranks: Communicator = aloneOn(""),
+  ): Promise<Record<string, number>> {
     const targets = microBatches.reduce((sum, each) => sum + this.objective.targets(each), 0);
     upload(this.gpu, this.loss, new Float32Array(1));
-    for (const microBatch of microBatches) {
+    for (const microBatch of ownPart(microBatches, ranks)) {
       uploadMicroBatch(this.gpu, this.inputs, microBatch);
       this.objective.upload(this.gpu, microBatch, 1 / Math.max(1, targets));
       this.plan.run();
     }
-    const [loss] = await download(this.gpu, this.loss);
-    return { loss, ...await this.objective.measures(this.gpu) };
+    const total = sumOver(ranks);
+    const [loss] = await total(await download(this.gpu, this.loss));
+    return { loss, ...await this.objective.measures(this.gpu, total) };
   }
 
   /**
    * How the layers divided the tokens of the last run among slots or experts, by name and layer:
    * entropies of combine and dispatch, from 0 to 1; how often the least used one was used, in parts of
    * a fair share; and how often the most used one was, in parts of what is too often.
+   *
+   * @param ranks those of the last run
    */
-  async routing(): Promise<Record<string, number>> {
-    const layers = await this.use?.read(this.gpu) ?? [];
+  async routing(ranks: Communicator = aloneOn("")): Promise<Record<string, number>> {
+    const layers = await this.use?.read(this.gpu, sumOver(ranks)) ?? [];
     return Object.fromEntries(
       layers.flatMap(({ combineEntropy, dispatchEntropy, shares }, layer) => {
         const tooMuch = (1 + 1 / shares.length) / 2;

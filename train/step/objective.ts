@@ -4,6 +4,7 @@ import { addLoss, head, type HeadWeights } from "../../kernels/loss/head.ts";
 import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 import type { MicroBatch, MicroBatchInputs } from "./micro-batch.ts";
+import type { SumOverRanks } from "./sum-over-ranks.ts";
 
 /** The end of the network, from which a loss is computed. */
 export interface NetworkEnd extends MicroBatchInputs {
@@ -21,8 +22,12 @@ export interface Objective {
   targets(microBatch: MicroBatch): number;
   /** Writes the inputs of the recorded loss, with `weight` as the weight of each target. */
   upload(gpu: Gpu, microBatch: MicroBatch, weight: number): void;
-  /** Means over the targets of the micro-batches since the last call. */
-  measures(gpu: Gpu): Promise<Record<string, number>>;
+  /**
+   * Means over the targets of the micro-batches since the last call.
+   *
+   * @param total adds up over all ranks, of which each has computed some of the micro-batches
+   */
+  measures(gpu: Gpu, total: SumOverRanks): Promise<Record<string, number>>;
 }
 
 /** The mean of −ln p over all labels, for pretraining and supervised fine-tuning. */

@@ -11,6 +11,7 @@ import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { NetworkEnd, Objective } from "./objective.ts";
 import type { MicroBatch } from "./micro-batch.ts";
+import type { SumOverRanks } from "./sum-over-ranks.ts";
 
 /**
  * A loss over pairs of answers (see `preferenceLoss`). Sequence 2p of a micro-batch is the chosen
@@ -63,8 +64,8 @@ export class PreferenceObjective implements Objective {
   }
 
   /** Rewards, their margin, the share of pairs with the larger reward for the chosen answer. */
-  async measures(gpu: Gpu): Promise<Record<string, number>> {
-    const [pairs, ...sums] = await download(gpu, this.#measures);
+  async measures(gpu: Gpu, total: SumOverRanks): Promise<Record<string, number>> {
+    const [pairs, ...sums] = await total(await download(gpu, this.#measures));
     upload(gpu, this.#measures, new Float32Array(PREFERENCE_MEASURES.length));
     const means = Object.fromEntries(
       PREFERENCE_MEASURES.slice(1).map((name, i) => [name, sums[i] / Math.max(1, pairs)]),

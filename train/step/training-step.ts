@@ -2,11 +2,13 @@ import {
   adamW,
   type AdamWOptions,
   adamWRates,
+  giveGradient,
   trainable,
   type Trained,
 } from "../../kernels/optimizer/adamw.ts";
+import { clipReport, REPORT, sumsOfSquares } from "../../kernels/optimizer/gradient-norm.ts";
+import { aloneOn, type Communicator } from "../../kernels/ranks/communicator.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { gradientNorm, REPORT } from "../../kernels/optimizer/gradient-norm.ts";
 import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import {
   allocate,
@@ -16,9 +18,12 @@ import {
   requireRoom,
 } from "../../kernels/runtime/memory.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
-import type { Parameters } from "../../model/network/parameters.ts";
+import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
+import type { Parameters, Part } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/transformer.ts";
+import { ownPart } from "../batches/own-part.ts";
 import { BalanceObjective } from "./balance-objective.ts";
 import { LossScale } from "./loss-scale.ts";
 import {
@@ -30,6 +35,8 @@ import {
   uploadMicroBatch,
 } from "./micro-batch.ts";
 import { NextTokenObjective, type Objective } from "./objective.ts";
+import { ShardedUpdate, type ShardedValues } from "./sharded-update.ts";
+import { sumOver } from "./sum-over-ranks.ts";
 
 /** What a training step is planned for. */
 export interface StepOptions extends AdamWOptions, Room {
@@ -39,6 +46,10 @@ export interface StepOptions extends AdamWOptions, Room {
   readonly recompute?: boolean;
   /** What to minimize; the mean of −ln p over every label when left out. */
   readonly objective?: Objective;
+  /** The processes that share each step out, one a GPU; this one alone when left out. */
+  readonly ranks?: Communicator;
+  /** How gradients and weights travel between ranks; f32 when left out. */
+  readonly exchange?: ExchangeFormat;
 }
 
 /** The outcome of a step. */
@@ -57,11 +68,19 @@ export interface StepReport {
   readonly weightsFinite: boolean;
   /** What the loss was multiplied by during the step. */
   readonly lossScale: number;
+  /** Seconds in which the step waited for other ranks and for bytes to and from them. */
+  readonly waited: {
+    /** With the GPU's part of the step computed, for the sum of the gradients. */
+    readonly gradients: number;
+    /** With the update on its way, for the new weights. */
+    readonly weights: number;
+  };
 }
 
 /**
  * A whole training step, planned once: forward and backward pass of each micro-batch, then clipping
- * and AdamW.
+ * and AdamW. Of several ranks, each computes a part of the micro-batches and updates a part of the
+ * weights; all call the same methods in the same order.
  */
 export class TrainingStep {
   #staged?: { microBatch: MicroBatch; commands: GPUCommandBuffer };
@@ -69,18 +88,16 @@ export class TrainingStep {
   private constructor(
     private readonly gpu: Gpu,
     private readonly options: StepOptions,
+    private readonly ranks: Communicator,
     private readonly objectives: { objective: Objective; balance?: BalanceObjective },
-    private readonly inputs: MicroBatchInputs & {
-      readonly rates: Tensor;
-      readonly dropoutSeed?: Tensor;
-    },
-    private readonly report: Tensor,
+    private readonly tensors: MicroBatchInputs & StepTensors,
     /** The plan that runs for each micro-batch, and the one that runs once per step. */
     readonly plans: { microBatch: Plan; update: Plan },
     /** What the loss is multiplied by in mixed precision. */
     readonly lossScale: LossScale,
-    /** AdamW's state, by parameter tensor. */
+    /** AdamW's state: of every parameter tensor, or of the pieces that this rank updates. */
     readonly trained: readonly Trained[],
+    private readonly sharded: ShardedUpdate | undefined,
     /** The memory of the whole step. */
     readonly memory: MemoryReport,
   ) {}
@@ -97,9 +114,11 @@ export class TrainingStep {
     options: StepOptions,
     announce: (memory: MemoryReport) => void = () => {},
   ): Promise<TrainingStep> {
-    const trained = parameters.tensors.map(trainable);
+    const { ranks = aloneOn("") } = options;
+    const { tensors } = parameters;
     using unfinished = new DisposableStack();
-    unfinished.defer(() => freeTrained(trained));
+    unfinished.defer(() => freeGradients(tensors));
+    for (const tensor of tensors) giveGradient(tensor);
     const loss = persistent("outputs", "loss", [1]);
 
     const forward = new Graph(gpu.capabilities, {
@@ -116,35 +135,73 @@ export class TrainingStep {
     balance?.record();
     forward.backward();
 
+    const microBatchDraft = new Draft(forward);
+    const read = new Set(microBatchDraft.storages);
+    const isRead = ({ storage }: Tensor) => read.has(storage);
+    const { exchange = "f32" } = options;
+    const sharded = ranks.size > 1
+      ? new ShardedUpdate(gpu, ranks, tensors, isRead, exchange)
+      : undefined;
+    const trained = sharded?.trained ?? tensors.map(trainable);
     const update = new Graph(gpu.capabilities);
     const rates = update.input("rates", [4]);
-    const gradients = trained.map(({ gradient }) => gradient);
-    const report = gradientNorm(update, gradients, loss, rates, options.clip);
+    const squares = sharded ? update.input("squares", [1]) : sumsOfSquares(update, trained);
+    const report = clipReport(update, squares, loss, rates, options.clip);
     for (const parameter of trained) adamW(update, parameter, rates, report, options);
 
-    const drafts = { microBatch: new Draft(forward), update: new Draft(update) };
-    const memory = memoryReport(Object.values(drafts));
+    const updateDraft = new Draft(update);
+    const drafts = [microBatchDraft, updateDraft, ...sharded?.drafts ?? []];
+    const memory = memoryReport(drafts);
     announce(memory);
-    requireRoom(gpu, missingBytes(Object.values(drafts)));
+    requireRoom(gpu, missingBytes(drafts));
+    await sharded?.takeOver(gpu);
     // Everything that lasts comes first, so that too little memory shows before pipelines are built.
-    const lasting = trained.flatMap((each) => Object.values(each)).filter((t) => t !== undefined);
+    unfinished.defer(() => freeMoments(trained));
+    const lasting = [...tensors.map(({ gradient }) => gradient!), ...trained.flatMap(tensorsOf)];
     await allocate(gpu, lasting.map(({ storage }) => storage));
-    const microBatch = await drafts.microBatch.build(gpu);
+    const microBatch = await microBatchDraft.build(gpu);
     unfinished.defer(() => microBatch.destroy());
-    const plans = { microBatch, update: await drafts.update.build(gpu) };
+    const plans = { microBatch, update: await updateDraft.build(gpu) };
+    unfinished.defer(() => plans.update.destroy());
+    await sharded?.build(gpu);
     unfinished.move();
-    const all = { ...inputs, rates, dropoutSeed: parameters.dropoutSeed };
+    const all = {
+      ...{ ...inputs, rates, loss, squares, report },
+      ...{ dropoutSeed: parameters.dropoutSeed, parameters: tensors },
+    };
     const objectives = { objective, balance };
     const scale = new LossScale(parameters.mixed);
-    return new TrainingStep(gpu, options, objectives, all, report, plans, scale, trained, memory);
+    return new TrainingStep(
+      gpu,
+      options,
+      ranks,
+      objectives,
+      all,
+      plans,
+      scale,
+      trained,
+      sharded,
+      memory,
+    );
+  }
+
+  /** Fills the parameters: `fill` calls their `load`. */
+  async load(fill: () => Promise<void>): Promise<void> {
+    if (this.sharded) await this.sharded.load(this.gpu, fill);
+    else await fill();
   }
 
   /**
-   * Prepares a micro-batch while the GPU still works on the step before: all but the weights of its
-   * targets, which depend on that step. Not required, but the GPU waits less.
+   * Prepares the first of a step's micro-batches while the GPU still works on the step before: all
+   * but the weights of its targets, which depend on that step. Not required, but the GPU waits less.
    */
-  stage(microBatch: MicroBatch): void {
-    uploadMicroBatch(this.gpu, this.inputs, microBatch);
+  stage(microBatches: readonly MicroBatch[]): void {
+    const [first] = ownPart(microBatches, this.ranks);
+    if (first) this.#stage(first);
+  }
+
+  #stage(microBatch: MicroBatch): void {
+    uploadMicroBatch(this.gpu, this.tensors, microBatch);
     this.#staged = { microBatch, commands: this.plans.microBatch.encode() };
   }
 
@@ -154,9 +211,9 @@ export class TrainingStep {
    * @param step for dropout, which drops other inputs in every step
    */
   accumulate(microBatch: MicroBatch, weight: number, step = 0): void {
-    if (this.#staged?.microBatch !== microBatch) this.stage(microBatch);
+    if (this.#staged?.microBatch !== microBatch) this.#stage(microBatch);
     const { objective, balance } = this.objectives;
-    const { dropoutSeed } = this.inputs;
+    const { dropoutSeed } = this.tensors;
     if (dropoutSeed) upload(this.gpu, dropoutSeed, Uint32Array.of(seedOf(microBatch, step)));
     objective.upload(this.gpu, microBatch, weight * this.lossScale.value);
     balance?.upload(this.gpu, weight * objective.targets(microBatch), this.lossScale.value);
@@ -170,27 +227,35 @@ export class TrainingStep {
    * @param step counted from 1
    */
   async update(learningRate: number, step: number): Promise<StepReport> {
+    const { gpu, sharded, tensors } = this;
     const { objective, balance } = this.objectives;
     const lossScale = this.lossScale.value;
-    const rates = adamWRates(learningRate, step, this.options, lossScale);
-    upload(this.gpu, this.inputs.rates, rates);
+    const gradients = await sharded?.addUp(gpu, tensors.loss, tensors.squares) ?? 0;
+    upload(gpu, tensors.rates, adamWRates(learningRate, step, this.options, lossScale));
     this.plans.update.run();
-    const report = await download(this.gpu, this.report);
+    const running = download(gpu, tensors.report);
+    const weights = await sharded?.share(gpu) ?? 0;
+    const report = await running;
+    const total = sumOver(this.ranks);
     const finite = report[REPORT.finite] === 1;
     return {
       loss: report[REPORT.loss],
-      measures: { ...await objective.measures(this.gpu), ...await balance?.measures(this.gpu) },
+      measures: {
+        ...await objective.measures(gpu, total),
+        ...await balance?.measures(gpu, total),
+      },
       gradientNorm: report[REPORT.gradientNorm],
       finite,
       usable: this.lossScale.update(finite),
-      weightsFinite: report[REPORT.weightsFinite] === 1,
+      weightsFinite: (await total([1 - report[REPORT.weightsFinite]]))[0] === 0,
       lossScale,
+      waited: { gradients, weights },
     };
   }
 
   /**
-   * Runs a whole step over some micro-batches. All targets have the same weight: 8 × 1 and 4 × 2 are
-   * the same step.
+   * Runs a whole step over some micro-batches, of which each rank takes its own part. All targets
+   * have the same weight: 8 × 1 and 4 × 2 are the same step.
    */
   run(
     microBatches: readonly MicroBatch[],
@@ -201,21 +266,70 @@ export class TrainingStep {
       (sum, batch) => sum + this.objectives.objective.targets(batch),
       0,
     );
-    for (const batch of microBatches) this.accumulate(batch, 1 / Math.max(1, targets), step);
+    for (const batch of ownPart(microBatches, this.ranks)) {
+      this.accumulate(batch, 1 / Math.max(1, targets), step);
+    }
     return this.update(learningRate, step);
+  }
+
+  /**
+   * The present weights or moments of a published parameter. All ranks call it, in the same order.
+   *
+   * @returns undefined on other ranks than the first
+   */
+  read(
+    { tensor, first, shape }: Part,
+    what: ShardedValues,
+  ): Promise<Float32Array<ArrayBuffer> | undefined> {
+    const count = sizeOf(shape);
+    if (this.sharded) return this.sharded.read(this.gpu, what, tensor, first, count, [0]);
+    const trained = this.trained.find(({ value }) => value === tensor)!;
+    return download(this.gpu, trained[what], first, count);
+  }
+
+  /** Makes the parameters usable for other things than this step, which cannot run any more. */
+  async release(): Promise<void> {
+    await this.sharded?.makeWhole(this.gpu);
   }
 
   /** Frees all memory of training but the parameters. */
   destroy(): void {
     this.plans.microBatch.destroy();
     this.plans.update.destroy();
-    freeTrained(this.trained);
+    this.sharded?.destroy();
+    freeMoments(this.trained);
+    freeGradients(this.tensors.parameters);
   }
 }
 
-function freeTrained(trained: readonly Trained[]): void {
-  for (const { value, gradient, mean, square } of trained) {
-    value.gradient = undefined;
-    for (const { storage } of [gradient, mean, square]) storage.buffer?.destroy();
+/** The tensors of a step beside its micro-batch. */
+interface StepTensors {
+  /** [4] f32. */
+  readonly rates: Tensor;
+  /** [1] f32. */
+  readonly loss: Tensor;
+  /** Sums of squares of the gradients. */
+  readonly squares: Tensor;
+  readonly report: Tensor;
+  /** [1] u32, where there is dropout. */
+  readonly dropoutSeed?: Tensor;
+  /** What is trained. */
+  readonly parameters: readonly Tensor[];
+}
+
+function tensorsOf({ value, mean, square, half }: Trained): Tensor[] {
+  return [value, mean, square, ...half ? [half] : []];
+}
+
+function freeMoments(trained: readonly Trained[]): void {
+  for (const { mean, square } of trained) {
+    for (const { storage } of [mean, square]) storage.buffer?.destroy();
+  }
+}
+
+function freeGradients(tensors: readonly Tensor[]): void {
+  for (const tensor of tensors) {
+    tensor.gradient?.storage.buffer?.destroy();
+    tensor.gradient = undefined;
   }
 }

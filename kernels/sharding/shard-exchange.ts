@@ -1,0 +1,70 @@
+import type { Communicator } from "../ranks/communicator.ts";
+import type { Capabilities, Gpu } from "../runtime/device.ts";
+import { persistent } from "../runtime/graph.ts";
+import type { Draft } from "../runtime/plan.ts";
+import { AllGather } from "./all-gather.ts";
+import { type ExchangeWords, ReduceScatter } from "./reduce-scatter.ts";
+import type { ExchangeFormat, ShardPiece } from "./shards.ts";
+import { chunkWords, Staging } from "./staging.ts";
+
+/** What ranks exchange in a step: gradients before the update, weights after it. */
+export class ShardExchange {
+  readonly #reduceScatter: ReduceScatter;
+  readonly #allGather: AllGather;
+  readonly #words: ExchangeWords;
+  #staging?: Staging;
+
+  /**
+   * Records both.
+   *
+   * @param shards the pieces of every rank; their tensors have gradients
+   */
+  constructor(
+    capabilities: Capabilities,
+    private readonly ranks: Communicator,
+    shards: readonly (readonly ShardPiece[])[],
+    format: ExchangeFormat,
+  ) {
+    const capacity = chunkWords(ranks.size);
+    const words = this.#words = {
+      outgoing: persistent("exchange", "outgoing", [capacity], "u32"),
+      incoming: persistent("exchange", "incoming", [(ranks.size - 1) * capacity], "u32"),
+    };
+    const all = [capabilities, ranks, shards, format, words, capacity] as const;
+    this.#reduceScatter = new ReduceScatter(...all);
+    this.#allGather = new AllGather(...all);
+  }
+
+  /** What it needs of the GPU's memory. */
+  get drafts(): Draft[] {
+    return [...this.#reduceScatter.drafts, ...this.#allGather.drafts];
+  }
+
+  /** Makes buffers and pipelines. @throws UserError when the device has too little memory */
+  async build(gpu: Gpu): Promise<void> {
+    await this.#reduceScatter.build(gpu);
+    await this.#allGather.build(gpu);
+    this.#staging = new Staging(gpu, this.ranks, chunkWords(this.ranks.size));
+  }
+
+  /**
+   * Adds up the gradients of all ranks at the rank of each piece, and sets them to zero elsewhere.
+   * All ranks call it.
+   */
+  async addGradients(gpu: Gpu): Promise<void> {
+    await this.#reduceScatter.run(gpu, this.#staging!);
+  }
+
+  /** Brings the updated weights of all pieces to every rank. All ranks call it. */
+  async shareWeights(gpu: Gpu): Promise<void> {
+    await this.#allGather.run(gpu, this.#staging!);
+  }
+
+  /** Frees all memory. */
+  destroy(): void {
+    this.#staging?.destroy();
+    this.#reduceScatter.destroy();
+    this.#allGather.destroy();
+    for (const { storage } of Object.values(this.#words)) storage.buffer?.destroy();
+  }
+}

@@ -1,0 +1,116 @@
+import type { Slice } from "../runtime/dispatch.ts";
+import type { Tensor } from "../runtime/graph.ts";
+
+/** A run of elements of a trained tensor. */
+export interface ShardPiece extends Slice {
+  /** The parameter. */
+  readonly tensor: Tensor;
+}
+
+/** How numbers travel: as they are, or rounded to the upper half of an f32. */
+export type ExchangeFormat = "f32" | "bf16";
+
+/** The part of a piece that is in a chunk. */
+export interface ChunkSection extends ShardPiece {
+  /** How its numbers travel. */
+  readonly type: "f32" | "f16" | "bf16";
+  /** Its first word in the chunk. */
+  readonly word: number;
+  /** ExchangeWords that it takes. */
+  readonly words: number;
+}
+
+/** What travels in one go between two ranks. */
+export interface Chunk {
+  /** In order; each begins at a multiple of 256 bytes, so that kernels can bind it. */
+  readonly sections: readonly ChunkSection[];
+  /** ExchangeWords of 4 bytes that travel, gaps between sections included. */
+  readonly words: number;
+}
+
+/** Pieces end at multiples of so many elements: 256 bytes of f16, the finest that can be bound. */
+const GRAIN = 128;
+/** Sections begin at multiples of so many words. */
+export const SECTION_WORDS = 64;
+
+/**
+ * Shares tensors out: laid one behind the other and cut into equal parts, one a rank. Those with a
+ * copy in f16 are cut apart from the others, since the two kinds cost a rank different memory.
+ *
+ * @returns the pieces of each rank, in the order of the tensors
+ */
+export function shardsOf(tensors: readonly Tensor[], ranks: number): ShardPiece[][] {
+  const shards: ShardPiece[][] = Array.from({ length: ranks }, () => []);
+  for (const kind of Map.groupBy(tensors, ({ half }) => half !== undefined).values()) {
+    const total = kind.reduce((sum, { size }) => sum + size, 0);
+    let begin = 0;
+    for (const tensor of kind) {
+      const border = (rank: number): number => {
+        const place = Math.max(0, total * rank / ranks - begin);
+        return place >= tensor.size
+          ? tensor.size
+          : Math.min(tensor.size, Math.round(place / GRAIN) * GRAIN);
+      };
+      shards.forEach((pieces, rank) => {
+        const [first, end] = [border(rank), border(rank + 1)];
+        if (end > first) pieces.push({ tensor, first, count: end - first });
+      });
+      begin += tensor.size;
+    }
+  }
+  const place = new Map(tensors.map((tensor, index) => [tensor, index]));
+  return shards.map((pieces) =>
+    pieces.toSorted((a, b) => place.get(a.tensor)! - place.get(b.tensor)!)
+  );
+}
+
+/** How a piece's gradient travels: pairs of elements are rounded only where a vector holds whole ones. */
+export function gradientType({ count }: ShardPiece, format: ExchangeFormat): "f32" | "bf16" {
+  return format === "bf16" && count % 4 === 0 ? "bf16" : "f32";
+}
+
+/**
+ * How a piece's new weights travel: f16 where that is what the network reads; otherwise as weights in
+ * f32, or in bf16 as what is to be added to the old ones.
+ */
+export function weightType(piece: ShardPiece, format: ExchangeFormat): ChunkSection["type"] {
+  return piece.tensor.half ? "f16" : gradientType(piece, format);
+}
+
+/**
+ * Puts pieces into chunks, in order.
+ *
+ * @param capacity words of a chunk, a multiple of 64
+ */
+export function chunksOf(
+  pieces: readonly ShardPiece[],
+  capacity: number,
+  typeOf: (piece: ShardPiece) => ChunkSection["type"],
+): Chunk[] {
+  const chunks: { sections: ChunkSection[]; words: number }[] = [];
+  for (const piece of pieces) {
+    const type = typeOf(piece);
+    const perWord = type === "f32" ? 1 : 2;
+    for (let done = 0; done < piece.count;) {
+      const used = roundUpTo(SECTION_WORDS, chunks.at(-1)?.words ?? capacity);
+      const room = Math.floor((capacity - used) * perWord / GRAIN) * GRAIN;
+      if (room === 0) {
+        chunks.push({ sections: [], words: 0 });
+        continue;
+      }
+      const count = Math.min(piece.count - done, room);
+      const words = Math.ceil(count / perWord);
+      const chunk = chunks.at(-1)!;
+      const { tensor } = piece;
+      chunk.sections.push({ tensor, first: piece.first + done, count, type, word: used, words });
+      chunk.words = used + words;
+      done += count;
+    }
+  }
+  return chunks;
+}
+
+/** The next multiple of `unit`. */
+export function roundUpTo(unit: number, value: number): number {
+  return Math.ceil(value / unit) * unit;
+}

@@ -1,0 +1,135 @@
+import type { Communicator } from "../ranks/communicator.ts";
+import type { Gpu } from "../runtime/device.ts";
+
+/** Bytes of a chunk between two ranks; with more ranks chunks are shorter, down to the least. */
+const CHUNK_BYTES = 16 * 2 ** 20;
+const LEAST_CHUNK_BYTES = 4 * 2 ** 20;
+/** Chunks under way at once, each way. */
+const DEPTH = 8;
+
+/** The most words of a chunk between so many ranks, a multiple of 64. */
+export function chunkWords(ranks: number): number {
+  const bytes = Math.max(LEAST_CHUNK_BYTES, CHUNK_BYTES / Math.max(1, ranks - 1));
+  return Math.floor(bytes / 256) * 64;
+}
+
+/** A chunk that another rank gives. */
+export interface Incoming {
+  /** The rank that gives it. */
+  readonly from: number;
+  /** Its length. */
+  readonly words: number;
+}
+
+interface Outgoing {
+  readonly buffer: GPUBuffer;
+  /** Settled when what was in it has been given. */
+  given: Promise<void>;
+}
+
+/**
+ * The mapped buffers through which numbers go from the GPU to other ranks and back. They are made
+ * once and kept, since touching fresh memory is slower than all else.
+ */
+export class Staging {
+  readonly #outgoing: Outgoing[] = [];
+  #turn = 0;
+  /** Settled when all gives before have begun. */
+  #order: Promise<unknown> = Promise.resolve();
+  /** By round and by place of the rank that gives. */
+  readonly #incoming: GPUBuffer[][];
+  readonly #rounds: number;
+
+  /**
+   * Makes the buffers.
+   *
+   * @param words the longest chunk
+   */
+  constructor(private readonly gpu: Gpu, private readonly ranks: Communicator, words: number) {
+    const others = ranks.size - 1;
+    this.#rounds = Math.max(2, Math.floor(DEPTH / others));
+    for (let i = 0; i < DEPTH; i++) {
+      const buffer = this.#make(GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, words);
+      this.#outgoing.push({ buffer, given: Promise.resolve() });
+    }
+    this.#incoming = Array.from({ length: this.#rounds }, () =>
+      Array.from(
+        { length: others },
+        () => this.#make(GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC, words),
+      ));
+  }
+
+  /** A buffer to copy a chunk into; to be handed to {@linkcode give} once the copy is submitted. */
+  async next(): Promise<GPUBuffer> {
+    const slot = this.#outgoing[this.#turn % DEPTH];
+    await slot.given;
+    return slot.buffer;
+  }
+
+  /**
+   * Gives the chunk that was copied into the buffer of the last call of {@linkcode next}. It does not
+   * wait: {@linkcode allGiven} does.
+   */
+  give(words: number, to: readonly number[]): void {
+    const slot = this.#outgoing[this.#turn++ % DEPTH];
+    const { buffer } = slot;
+    const mapped = buffer.mapAsync(GPUMapMode.READ, 0, 4 * words);
+    mapped.catch(() => {}); // thrown below
+    const begun = this.#order.then(() => mapped);
+    this.#order = begun.catch(() => {});
+    slot.given = begun
+      .then(() => this.ranks.give(new Uint8Array(buffer.getMappedRange(0, 4 * words)), to))
+      .then(() => buffer.unmap());
+    slot.given.catch(() => {}); // thrown to who waits for the buffer
+  }
+
+  /** Waits until everything is given. */
+  async allGiven(): Promise<void> {
+    await Promise.all(this.#outgoing.map(({ given }) => given));
+  }
+
+  /**
+   * Takes chunks in rounds: yields the buffers of a round, in its order, when all of its chunks are
+   * in them. Copies from these buffers must be submitted before the next round is asked for.
+   */
+  async *taken(rounds: readonly (readonly Incoming[])[]): AsyncGenerator<GPUBuffer[]> {
+    const underWay: Promise<GPUBuffer[]>[] = [];
+    let order: Promise<unknown> = Promise.resolve();
+    const begin = (round: number) => {
+      const buffers = this.#incoming[round % this.#rounds].slice(0, rounds[round].length);
+      // Mapped when the GPU has copied what was in it before.
+      const mapped = Promise.all(
+        buffers.map((buffer, i) =>
+          buffer.mapAsync(GPUMapMode.WRITE, 0, 4 * rounds[round][i].words)
+        ),
+      );
+      mapped.catch(() => {}); // thrown below
+      const begun = order.then(() => mapped);
+      order = begun.catch(() => {});
+      underWay[round] = begun.then(async () => {
+        await Promise.all(buffers.map((buffer, i) => {
+          const { words, from } = rounds[round][i];
+          return this.ranks.take(new Uint8Array(buffer.getMappedRange(0, 4 * words)), from);
+        }));
+        for (const buffer of buffers) buffer.unmap();
+        return buffers;
+      });
+      underWay[round].catch(() => {}); // thrown in its turn
+    };
+    for (let round = 0; round < Math.min(this.#rounds, rounds.length); round++) begin(round);
+    for (let round = 0; round < rounds.length; round++) {
+      yield await underWay[round];
+      if (round + this.#rounds < rounds.length) begin(round + this.#rounds);
+    }
+  }
+
+  /** Frees the buffers. */
+  destroy(): void {
+    for (const { buffer } of this.#outgoing) buffer.destroy();
+    for (const buffer of this.#incoming.flat()) buffer.destroy();
+  }
+
+  #make(usage: GPUBufferUsageFlags, words: number): GPUBuffer {
+    return this.gpu.device.createBuffer({ label: "exchange", size: 4 * words, usage });
+  }
+}

@@ -1,0 +1,142 @@
+import type { Gpu } from "../../kernels/runtime/device.ts";
+import { sumsOfSquares } from "../../kernels/optimizer/gradient-norm.ts";
+import type { Communicator } from "../../kernels/ranks/communicator.ts";
+import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
+import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
+import { gatherElements } from "../../kernels/sharding/gather-elements.ts";
+import { Masters, type TrainedPiece, trainedPieces } from "../../kernels/sharding/masters.ts";
+import { ShardExchange } from "../../kernels/sharding/shard-exchange.ts";
+import { type ExchangeFormat, type ShardPiece, shardsOf } from "../../kernels/sharding/shards.ts";
+import { sumOver } from "./sum-over-ranks.ts";
+
+/** What is sharded of a parameter, as checkpoints keep it. */
+export type ShardedValues = "value" | "mean" | "square";
+
+/**
+ * The part of a step that several ranks do together (ZeRO stage 2, arXiv 1910.02054): each updates a
+ * shard of the weights, of which it alone keeps moments and f32 masters.
+ */
+export class ShardedUpdate {
+  /** The pieces that this rank updates. */
+  readonly trained: readonly TrainedPiece[];
+  /** What the exchange and the sums need of memory. */
+  readonly drafts: readonly Draft[];
+  readonly #shards: readonly (readonly ShardPiece[])[];
+  readonly #exchange: ShardExchange;
+  readonly #masters: Masters;
+  readonly #squares: Tensor;
+  #sums?: Plan;
+
+  /**
+   * Shares the tensors out, which must have their gradients.
+   *
+   * @param read whether the network reads a tensor in f32
+   */
+  constructor(
+    { capabilities }: Pick<Gpu, "capabilities">,
+    private readonly ranks: Communicator,
+    private readonly tensors: readonly Tensor[],
+    read: (tensor: Tensor) => boolean,
+    format: ExchangeFormat,
+  ) {
+    const isWhole = (tensor: Tensor) => !tensor.half || read(tensor);
+    this.#shards = shardsOf(tensors, ranks.size);
+    this.trained = trainedPieces(this.#shards[ranks.rank], isWhole, format);
+    this.#masters = new Masters(tensors.filter((tensor) => !isWhole(tensor)), this.trained);
+    this.#exchange = new ShardExchange(capabilities, ranks, this.#shards, format);
+    const sums = new Graph(capabilities);
+    this.#squares = sums.keep(sumsOfSquares(sums, this.trained));
+    this.drafts = [new Draft(sums), ...this.#exchange.drafts];
+  }
+
+  /** Makes buffers and pipelines. @throws UserError when the device has too little memory */
+  async build(gpu: Gpu): Promise<void> {
+    this.#sums = await this.drafts[0].build(gpu);
+    await this.#exchange.build(gpu);
+  }
+
+  /**
+   * Adds up all ranks' gradients and losses. The loss tensor then holds the sum.
+   *
+   * @param loss [1] f32
+   * @param squares [1] f32, filled with the square of the whole gradient's norm
+   * @returns seconds that it took after the GPU had done what was submitted before
+   */
+  async addUp(gpu: Gpu, loss: Tensor, squares: Tensor): Promise<number> {
+    const computed = gpu.device.queue.onSubmittedWorkDone().then(() => performance.now());
+    await this.#exchange.addGradients(gpu);
+    this.#sums!.run();
+    const [partial, [ownLoss]] = await Promise.all([
+      download(gpu, this.#squares),
+      download(gpu, loss),
+    ]);
+    const own = partial.reduce((sum, square) => sum + square, 0);
+    const [allSquares, allLoss] = await sumOver(this.ranks)([own, ownLoss]);
+    upload(gpu, squares, Float32Array.of(allSquares));
+    upload(gpu, loss, Float32Array.of(allLoss));
+    return (performance.now() - await computed) / 1000;
+  }
+
+  /** Brings every rank's updated weights to all. @returns seconds that it took */
+  async share(gpu: Gpu): Promise<number> {
+    const began = performance.now();
+    await this.#exchange.shareWeights(gpu);
+    return (performance.now() - began) / 1000;
+  }
+
+  /** Fills the parameters and keeps what this rank needs. */
+  async load(gpu: Gpu, fill: () => Promise<void>): Promise<void> {
+    await this.#masters.load(gpu, fill);
+  }
+
+  /** Takes over parameters that are loaded already. */
+  async takeOver(gpu: Gpu): Promise<void> {
+    await this.#masters.takeOver(gpu);
+  }
+
+  /** Makes every rank's parameters whole again, for other uses than training. */
+  async makeWhole(gpu: Gpu): Promise<void> {
+    const all = Array.from({ length: this.ranks.size }, (_, rank) => rank);
+    await this.#masters.makeWhole(async (tensor) => {
+      const values = await this.read(gpu, "value", tensor, 0, tensor.size, all);
+      upload(gpu, tensor, values!);
+    });
+  }
+
+  /**
+   * Reads elements of a tensor's sharded values. All ranks call it, in the same order.
+   *
+   * @param readers the ranks that get them
+   * @returns undefined on other ranks
+   */
+  read(
+    gpu: Gpu,
+    what: ShardedValues,
+    tensor: Tensor,
+    first: number,
+    count: number,
+    readers: readonly number[],
+  ): Promise<Float32Array<ArrayBuffer> | undefined> {
+    const holdings = this.#shards.flatMap((pieces, rank) =>
+      pieces.filter((piece) => piece.tensor === tensor).map((piece) => ({ ...piece, rank }))
+    );
+    const own = this.trained.find(({ piece }) => piece.tensor === tensor);
+    return gatherElements(
+      this.ranks,
+      holdings,
+      { first, count },
+      readers,
+      (slice) => {
+        const begins = what === "value" && own!.valueSlice ? 0 : own!.piece.first;
+        return download(gpu, own![what], slice.first - begins, slice.count);
+      },
+    );
+  }
+
+  /** Frees what the exchange uses; the trained pieces stay. */
+  destroy(): void {
+    this.#sums?.destroy();
+    this.#exchange.destroy();
+  }
+}
