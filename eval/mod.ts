@@ -110,13 +110,8 @@ export {
 
 // Reports on runs, as a page.
 export type { Facts } from "../model/host/run-facts.ts";
-export {
-  readReportData,
-  type ReportData,
-  type ReportedResults,
-  type Stage,
-  type Task,
-} from "./report/report-data.ts";
+export { readReportData, type ReportData, type ReportedResults } from "./report/report-data.ts";
+export type { Stage, Task } from "../model/runs/stage-folder.ts";
 export type { Sample } from "../model/host/samples-file.ts";
 export type { StepMetrics } from "../model/host/step-metrics.ts";
 export { report } from "./report/report.ts";

@@ -4,6 +4,7 @@ import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next } from "../kernels/host/next-command.ts";
 import { runOnGpus, takeGpus } from "../model/command-line/run-on-gpus.ts";
 import { terminalReport } from "./run/terminal-report.ts";
+import { takeWatch, watchOwnRun } from "../model/runs/watch-flag.ts";
 import { optimizePreferences } from "./dpo.ts";
 import { dpoHelp, loadDpoSettings } from "./settings/dpo-settings.ts";
 
@@ -20,7 +21,8 @@ Examples:
   deno task dpo --loss.kind=simpo --loss.beta=2`;
 
 await runOnGpus(async (commandRanks) => {
-  const { args, gpus } = takeGpus(commandArguments());
+  const { args: ours, gpus } = takeGpus(commandArguments());
+  const { args, watch } = await takeWatch(ours);
   if (args.includes("--help")) {
     console.log(`${ABOUT}\n\n${await dpoHelp()}`);
     return;
@@ -29,6 +31,9 @@ await runOnGpus(async (commandRanks) => {
   await installMissingDriver();
   const ranks = await commandRanks.start(gpus);
   using report = terminalReport();
+  using _page = watch && ranks.rank === 0
+    ? watchOwnRun(settings.run.dir, (text) => report.onMessage?.(text))
+    : undefined;
   const model = await optimizePreferences(settings, { ...report, ranks });
   if (!model) {
     report.onMessage?.("To go on from there: the same command");

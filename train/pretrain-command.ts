@@ -7,6 +7,7 @@ import { pretrain } from "./pretrain.ts";
 import { loadPretrainSettings, pretrainHelp } from "./settings/pretrain-settings.ts";
 import { writeSamples } from "./run/samples.ts";
 import { terminalReport } from "./run/terminal-report.ts";
+import { takeWatch, watchOwnRun } from "../model/runs/watch-flag.ts";
 
 const ABOUT =
   `Trains a language model from random weights or a checkpoint, then shows texts that the model writes.
@@ -22,7 +23,8 @@ Examples:
   deno task pretrain --config train/steel-1b.yaml --train.steps=500 --gpus=8`;
 
 await runOnGpus(async (commandRanks) => {
-  const { args, gpus } = takeGpus(commandArguments());
+  const { args: ours, gpus } = takeGpus(commandArguments());
+  const { args, watch } = await takeWatch(ours);
   if (args.includes("--help")) {
     console.log(`${ABOUT}\n\n${await pretrainHelp()}`);
     return;
@@ -31,6 +33,9 @@ await runOnGpus(async (commandRanks) => {
   await installMissingDriver();
   const ranks = await commandRanks.start(gpus);
   using report = terminalReport();
+  using _page = watch && ranks.rank === 0
+    ? watchOwnRun(settings.run.dir, (text) => report.onMessage?.(text))
+    : undefined;
   const model = await pretrain(settings, { ...report, ranks });
   if (!model) {
     const isAppending = settings.data.append.length > 0;

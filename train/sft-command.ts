@@ -4,6 +4,7 @@ import { installMissingDriver } from "../kernels/host/vulkan-driver.ts";
 import { next, taskCommand } from "../kernels/host/next-command.ts";
 import { runOnGpus, takeGpus } from "../model/command-line/run-on-gpus.ts";
 import { terminalReport } from "./run/terminal-report.ts";
+import { takeWatch, watchOwnRun } from "../model/runs/watch-flag.ts";
 import { superviseFineTuning } from "./sft.ts";
 import { loadSftSettings, sftHelp } from "./settings/sft-settings.ts";
 
@@ -19,7 +20,8 @@ Examples:
   deno task sft --config train/sft-steel-1b.yaml --config train/mixtures/fifth-english.yaml`;
 
 await runOnGpus(async (commandRanks) => {
-  const { args, gpus } = takeGpus(commandArguments());
+  const { args: ours, gpus } = takeGpus(commandArguments());
+  const { args, watch } = await takeWatch(ours);
   if (args.includes("--help")) {
     console.log(`${ABOUT}\n\n${await sftHelp()}`);
     return;
@@ -28,6 +30,9 @@ await runOnGpus(async (commandRanks) => {
   await installMissingDriver();
   const ranks = await commandRanks.start(gpus);
   using report = terminalReport();
+  using _page = watch && ranks.rank === 0
+    ? watchOwnRun(settings.run.dir, (text) => report.onMessage?.(text))
+    : undefined;
   const model = await superviseFineTuning(settings, { ...report, ranks });
   if (!model) {
     report.onMessage?.("To go on from there: the same command");

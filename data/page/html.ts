@@ -4,8 +4,12 @@ import { contentsOf, type Page, type PageBlock, type Section } from "./page.ts";
 import { STYLE } from "./style.ts";
 import type { Table } from "./table.ts";
 
-/** A page as HTML that needs nothing else: it has no script and refers to no other file. */
-export function toHtml(page: Page): string {
+/**
+ * A page as HTML that needs nothing else: it refers to no other file.
+ *
+ * @param script address of a script that keeps the page up to date; none when left out
+ */
+export function toHtml(page: Page, script?: string): string {
   const contents = contentsOf(page);
   const title = escapeHtml(page.title);
   return `<!doctype html>
@@ -16,7 +20,9 @@ export function toHtml(page: Page): string {
 <title>${title}</title>
 <link rel="icon" href="data:,">
 <style>${STYLE}
-${DARK_CHARTS}</style>
+${DARK_CHARTS}</style>${
+    script === undefined ? "" : `\n<script type="module" src="${escapeHtml(script)}"></script>`
+  }
 </head>
 <body>
 <main>

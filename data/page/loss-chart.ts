@@ -29,7 +29,7 @@ const SHOWN_PART = 0.9;
  * where the first steps have passed, so that the end of the run is seen, not its fall alone.
  */
 export function lossChart({ title, training, validation, unit, unigramEntropy }: Losses): Chart {
-  const window = Math.max(2, Math.round(training.length * AVERAGED_PART));
+  const window = windowOf(training);
   const isAveraged = training.length >= FEWEST_AVERAGED;
   return lineChart({
     title,
@@ -51,6 +51,22 @@ export function lossChart({ title, training, validation, unit, unigramEntropy }:
     },
     top: shownTop([...training, ...validation], unigramEntropy),
   });
+}
+
+/** The losses of several runs on one axis, each as a mean over its steps. */
+export function lossesChart(
+  runs: readonly { readonly name: string; readonly training: Point[] }[],
+  unit: string,
+): Chart {
+  const curves = runs.map(({ name, training }) => ({
+    name,
+    points: training.length < FEWEST_AVERAGED ? training : means(training, windowOf(training)),
+  }));
+  return lineChart({ curves, unit, top: shownTop(curves.flatMap(({ points }) => points)) });
+}
+
+function windowOf(points: Point[]): number {
+  return Math.max(2, Math.round(points.length * AVERAGED_PART));
 }
 
 /** The mean of each step's value and its neighbours', `window` in all; at the ends, of fewer. */

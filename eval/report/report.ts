@@ -4,11 +4,19 @@ import { isControl } from "../answerer.ts";
 import { headline } from "../result-tables.ts";
 import type { Results } from "../../model/host/evaluation-results.ts";
 import { evaluationBlocks } from "./evaluation-blocks.ts";
-import type { ReportData, Stage } from "./report-data.ts";
+import type { Stage } from "../../model/runs/stage-folder.ts";
+import type { ReportData } from "./report-data.ts";
 import { reproduction } from "./reproduction.ts";
-import { stageBlocks } from "./stage-blocks.ts";
+import { stageBlocks } from "../../model/runs/stage-blocks.ts";
 import { lastOf } from "../../data/page/charts.ts";
-import { countText, dateText, decimals, firstOf, percent, trainingTime } from "./stage-numbers.ts";
+import {
+  countText,
+  dateText,
+  decimals,
+  firstOf,
+  percent,
+  trainingTime,
+} from "../../model/runs/stage-numbers.ts";
 
 /**
  * A report on training and evaluations: what happened, then each stage with its curves, samples,

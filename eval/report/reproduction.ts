@@ -1,7 +1,8 @@
 import { join, relative, resolve } from "node:path";
 import { DEMO_DATA } from "../benchmarks/benchmarks.ts";
-import type { ReportData, ReportedResults, Stage } from "./report-data.ts";
-import { dateText, trainingTime } from "./stage-numbers.ts";
+import type { Stage } from "../../model/runs/stage-folder.ts";
+import type { ReportData, ReportedResults } from "./report-data.ts";
+import { dateText, trainingTime } from "../../model/runs/stage-numbers.ts";
 
 /**
  * The commands that give each result again, for a shell. Runs go to folders of their own: in the

@@ -10,6 +10,12 @@ export const GPUS = "--gpus";
 /** What it means, for a help text. */
 export const GPUS_MEANING = "number of this machine's GPUs to compute on, or all";
 
+/** The argument that shows a run on a page while it trains. */
+export const WATCH = "--watch";
+
+/** What it means, for a help text. */
+export const WATCH_MEANING = "show the run on a page of 127.0.0.1 while it trains";
+
 /**
  * The command line as commands read it: `-h` is `--help`, and `--no-install` is left out, which only
  * `installMissingDriver` reads.

@@ -17,6 +17,8 @@ export interface Facts {
   examBefore?: number;
   /** The same after it. */
   examAfter?: number;
+  /** Bytes of GPU memory that it took. */
+  memoryBytes?: number;
   /** Device, memory, machine and versions, in words. */
   others: Record<string, string>;
 }
@@ -31,7 +33,7 @@ export async function readRunFacts(
   folder: string,
 ): Promise<{ facts: Facts; mixture: Record<string, number> }> {
   const factsPath = join(folder, "facts.json");
-  const { tokensBySource, memoryBytes: _, ...facts } = await readObject(factsPath);
+  const { tokensBySource, ...facts } = await readObject(factsPath);
   const examplesPath = join(folder, EXAMPLES_FILE);
   const { tokens } = await readObject(examplesPath);
   return {
@@ -43,15 +45,18 @@ export async function readRunFacts(
 }
 
 function factsOf(facts: Record<string, unknown>, path: string): Facts {
-  const { began, commit, unigramEntropy, examBefore, examAfter, ...others } = facts;
+  const { began, commit, unigramEntropy, examBefore, examAfter, memoryBytes, ...others } = facts;
   const isOptional = (type: "string" | "number", ...values: unknown[]) =>
     values.every((value) => value === undefined || typeof value === type);
   const isSound = isOptional("string", began, commit) &&
-    isOptional("number", unigramEntropy, examBefore, examAfter) &&
+    isOptional("number", unigramEntropy, examBefore, examAfter, memoryBytes) &&
     (began === undefined || !Number.isNaN(Date.parse(began as string)));
   if (!isSound) throw new UserError(`${path}: not the facts of a training run`);
   return {
-    ...{ began, commit, unigramEntropy, examBefore, examAfter } as Omit<Facts, "others">,
+    ...{ began, commit, unigramEntropy, examBefore, examAfter, memoryBytes } as Omit<
+      Facts,
+      "others"
+    >,
     others: Object.fromEntries(
       Object.entries(others).map(([name, value]) => [
         name,

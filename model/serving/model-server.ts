@@ -212,7 +212,11 @@ export class ModelServer {
     if (asked.stream) {
       const usage = asked.includeUsage ? () => usageOf(answers) : undefined;
       const streamed = { format, head, tokenizer, count, pieces, usage };
-      return streamResponse(eventStream(streamed, (reason) => this.#end(exchange, 200, reason)));
+      const events = eventStream(streamed, (reason) => {
+        answers.stop(); // the client may have gone before the first piece was asked for
+        this.#end(exchange, 200, reason);
+      });
+      return streamResponse(events);
     }
     const choices = await wholeAnswers(pieces, count);
     return Response.json({

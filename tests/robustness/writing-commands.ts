@@ -171,7 +171,7 @@ async function lasting(path: string): Promise<unknown> {
     return [steps.map(({ step, loss }) => [step, loss]), steps.at(-1)?.validationLoss];
   }
   // Pictures of metrics, and texts that name times and memory.
-  if (/\.svg$|\/facts\.json$|report\.html$/.test(path)) return "there";
+  if (/\.svg$|\/facts\.json$|\/messages\.jsonl$|report\.html$/.test(path)) return "there";
   if (!path.endsWith(".json")) return await Deno.readFile(path);
   const text = await Deno.readTextFile(path);
   try {

@@ -130,6 +130,23 @@ Deno.test("eight clients, some of which give up: no answer is another than alone
     assert(records.slice(before).some(({ gone }) => gone), "the server saw clients go");
   }));
 
+Deno.test("who goes frees the seats at once", () =>
+  serving(async (address, records) => {
+    const body = { prompt: "床", max_tokens: 60, temperature: 2, n: 4, seed: 1 };
+    const { usage } = await (await post(address, "/v1/completions", body)).json();
+    for (const [before, stream] of [true, false].entries()) {
+      const controller = new AbortController();
+      const asked = post(address, "/v1/completions", { ...body, stream }, controller.signal);
+      await until(async () => await metric(address, "steel_texts_running") > 0);
+      controller.abort();
+      await asked.then((response) => response.body?.cancel()).catch(() => {});
+      await until(async () => await metric(address, "steel_texts_running") === 0);
+      await until(() => records.filter(({ gone }) => gone).length > before);
+      const { addedTokens = 0 } = records.findLast(({ gone }) => gone)!;
+      assert(addedTokens < usage.completion_tokens, `${addedTokens} of ${usage.completion_tokens}`);
+    }
+  }));
+
 Deno.test("malformed requests get a status from 400 to 499 and a word, and the server goes on", () =>
   serving(async (address) => {
     const random = new Random(11);

@@ -5,6 +5,7 @@ import { lossChart } from "../../data/page/loss-chart.ts";
 import { FailureSignatures } from "../../model/host/failure-signatures.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import type { TrainingStep } from "../step/training-step.ts";
+import { EventFile } from "./event-file.ts";
 import { MetricsLog } from "./metrics-log.ts";
 import type { RunKeeper } from "./run-keeper.ts";
 import type { TrainingStage } from "./stage.ts";
@@ -15,15 +16,10 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
   readonly #log: MetricsLog;
   readonly #signatures: FailureSignatures;
 
-  /**
-   * Opens the metrics of a run that continues after `done` steps.
-   *
-   * @param say called with a line of text if lines of the file are broken
-   * @throws UserError if the file holds no measurement but something else, or cannot be written
-   */
-  constructor(
+  private constructor(
     private readonly stage: TrainingStage,
     private readonly step: TrainingStep,
+    private readonly events: EventFile | undefined,
     done: number,
     private readonly say: (text: string) => void = () => {},
   ) {
@@ -32,8 +28,26 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
     for (const line of readMetrics(this.#path("metrics.jsonl"))) this.#signatures.observe(line);
   }
 
+  /**
+   * Opens the metrics of a run that continues after `done` steps.
+   *
+   * @param say called with a line of text if lines of the file are broken, and with what the metrics
+   *   show
+   * @throws UserError if the file holds no measurement but something else, or cannot be written
+   */
+  static async open(
+    stage: TrainingStage,
+    step: TrainingStep,
+    done: number,
+    say?: (text: string) => void,
+  ): Promise<RunFolderKeeper> {
+    const events = stage.training.tensorboard ? await EventFile.open(stage.dir, done) : undefined;
+    return new RunFolderKeeper(stage, step, events, done, say);
+  }
+
   keep(metrics: StepMetrics): void {
     this.#log.append(metrics);
+    this.events?.append(metrics);
     for (const { step, text } of this.#signatures.observe(metrics)) {
       this.say(`step ${step}: ${text}`);
     }
@@ -55,6 +69,7 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
 
   [Symbol.dispose](): void {
     this.#log[Symbol.dispose]();
+    this.events?.[Symbol.dispose]();
   }
 
   #path(name: string): string {

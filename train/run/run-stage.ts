@@ -2,6 +2,7 @@ import { makeFolder } from "../../data/files/make-folder.ts";
 import { aloneOn } from "../../kernels/ranks/communicator.ts";
 import { describeMemory, freeMemory, totalBytes } from "../../kernels/runtime/memory.ts";
 import { tightMemory } from "../../model/host/failure-signatures.ts";
+import { keepMessage } from "../../model/runs/run-messages.ts";
 import { HeldOutLoss } from "../step/held-out-loss.ts";
 import { TrainingStep } from "../step/training-step.ts";
 import { train } from "./loop.ts";
@@ -26,19 +27,23 @@ export interface StageEnd {
  * enough, loads the initial weights or the newest checkpoint, trains, and frees all memory but the
  * parameters. With several ranks, all call it with the same stage; the first one writes the files.
  *
- * @param options all but `gpu`, which is part of the stage
+ * @param given all but `gpu`, which is part of the stage
  * @throws UserError if there is too little memory, if the checkpoint is damaged, or if the loss, the
  *   gradient or the weights of a step are not finite
  */
 export async function runStage(
   stage: TrainingStage,
-  options: Omit<RunOptions, "gpu"> = {},
+  given: Omit<RunOptions, "gpu"> = {},
 ): Promise<StageEnd> {
   const { dir, gpu, parameters, training, heldOut } = stage;
-  const { ranks = aloneOn("") } = options;
-  const say = (text: string) => options.onMessage?.(text);
-  await requireSameRun(ranks, stage, say);
+  const { ranks = aloneOn("") } = given;
+  await requireSameRun(ranks, stage, (text) => given.onMessage?.(text));
   await makeFolder(dir);
+  const say = (text: string) => {
+    if (ranks.rank === 0) keepMessage(dir, text);
+    given.onMessage?.(text);
+  };
+  const options = { ...given, onMessage: say };
   using cleanup = new DisposableStack();
   const step = await TrainingStep.plan(
     gpu,
@@ -66,7 +71,7 @@ export async function runStage(
     routing = () => loss.routing(ranks);
   }
   using keeper = ranks.rank === 0
-    ? new RunFolderKeeper(stage, step, state.step, options.onMessage)
+    ? await RunFolderKeeper.open(stage, step, state.step, options.onMessage)
     : new HelpingKeeper(parameters, step, dir);
   const isComplete = await train({ ...stage, step, validate, routing }, state, keeper, options);
   // A run that was complete already has not been validated by this call.

@@ -24,6 +24,8 @@ export interface StageSettings extends AdamWOptions, LearningRateSchedule {
   readonly checkpointEvery: number;
   /** How many checkpoints to keep: the newest. */
   readonly keepCheckpoints: number;
+  /** Also write event files for TensorBoard. */
+  readonly tensorboard?: boolean;
 }
 
 /** The parts of a run. Nothing else differs between stages. */

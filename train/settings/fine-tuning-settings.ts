@@ -9,7 +9,12 @@ import {
   textsSetting,
   wholeNumberSetting,
 } from "./settings-schema.ts";
-import { deviceSettings, learningRateSettings, optimizerSettings } from "./training-settings.ts";
+import {
+  deviceSettings,
+  learningRateSettings,
+  logSettings,
+  optimizerSettings,
+} from "./training-settings.ts";
 
 /** Names of sets, with amounts as text or as YAML has them: `- NAME: 0.2`. */
 function setsOf(meaning: string): Field<string[]> {
@@ -67,6 +72,7 @@ export const fineTuningSchema = {
     validateEvery: wholeNumberSetting("steps between validations", atLeastOne),
     checkpointEvery: wholeNumberSetting("steps between checkpoints", atLeastOne),
     keepCheckpoints: wholeNumberSetting("number of newest checkpoints to keep", atLeastOne),
+    ...logSettings,
   },
   lora: {
     rank: wholeNumberSetting(

@@ -18,7 +18,12 @@ import {
   textsSetting,
   wholeNumberSetting,
 } from "./settings-schema.ts";
-import { deviceSettings, learningRateSettings, optimizerSettings } from "./training-settings.ts";
+import {
+  deviceSettings,
+  learningRateSettings,
+  logSettings,
+  optimizerSettings,
+} from "./training-settings.ts";
 import { loadSettings, settingsHelp, settingsOver } from "./settings.ts";
 
 /** A network that is made anew, from random weights. */
@@ -98,6 +103,7 @@ export const pretrainSchema = {
     validationBlocks: wholeNumberSetting("held-out blocks used in each validation; 0 uses all"),
     checkpointEvery: wholeNumberSetting("steps between checkpoints", atLeastOne),
     keepCheckpoints: wholeNumberSetting("number of newest checkpoints to keep", atLeastOne),
+    ...logSettings,
   },
   run: {
     dir: textSetting("folder of the run: settings, checkpoints, metrics, loss curve, samples"),

@@ -27,6 +27,7 @@ const FREE = new Set([
   "train.validationBlocks",
   "train.checkpointEvery",
   "train.keepCheckpoints",
+  "train.tensorboard",
 ]);
 
 /** What may change too when a run that ended is to go on for more steps, as if it had been so always. */

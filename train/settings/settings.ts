@@ -10,6 +10,8 @@ import {
   GPUS_MEANING,
   NO_INSTALL,
   NO_INSTALL_MEANING,
+  WATCH,
+  WATCH_MEANING,
 } from "../../kernels/host/command-arguments.ts";
 import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
@@ -83,6 +85,7 @@ export async function settingsHelp(schema: Schema, defaults: URL): Promise<strin
     `Options, with defaults in brackets (from ${fileName(defaults)}):`,
     ...row("--config FILE.yaml", "settings that replace the defaults; may be repeated"),
     ...row(`${GPUS} N`, `${GPUS_MEANING} [1]`),
+    ...row(WATCH, WATCH_MEANING),
     ...row(NO_INSTALL, NO_INSTALL_MEANING),
     ...row("--help", "show this text"),
     ...sections,

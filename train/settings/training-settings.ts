@@ -1,6 +1,6 @@
 /** Settings that every stage of training has, in the words of its help. */
 import { notNegative, positive, share } from "../../model/number-range.ts";
-import { choiceSetting, numberSetting } from "./settings-schema.ts";
+import { choiceSetting, flagSetting, numberSetting } from "./settings-schema.ts";
 
 /** The ends of the learning-rate schedule. */
 export const learningRateSettings = {
@@ -21,6 +21,11 @@ export const optimizerSettings = {
     "largest allowed norm of the whole gradient; a larger one is scaled down",
     positive,
   ),
+};
+
+/** What else a run writes of what it measures. */
+export const logSettings = {
+  tensorboard: flagSetting("also write what is measured as event files for TensorBoard"),
 };
 
 /** What computes, and in which numbers. */

@@ -8,10 +8,10 @@ import {
 } from "../../data/page/charts.ts";
 import { lossChart } from "../../data/page/loss-chart.ts";
 import type { PageBlock } from "../../data/page/page.ts";
-import { FailureSignatures } from "../../model/host/failure-signatures.ts";
-import type { StepMetrics } from "../../model/host/step-metrics.ts";
-import type { Sample } from "../../model/host/samples-file.ts";
-import type { Stage } from "./report-data.ts";
+import { FailureSignatures } from "../host/failure-signatures.ts";
+import type { StepMetrics } from "../host/step-metrics.ts";
+import type { Sample } from "../host/samples-file.ts";
+import type { Stage } from "./stage-folder.ts";
 import { countText, decimals, percent, trainingTime } from "./stage-numbers.ts";
 
 /** Measurements that are drawn together or have a unit; all others are drawn alone. */
@@ -50,13 +50,17 @@ const SHOWN_APART = new Set(["step", "tokens", "seconds", "gpus", "loss", "valid
 
 /** A stage: its figures, curves, data, samples, machine and settings. */
 export function stageBlocks(stage: Stage): PageBlock[] {
-  const { name, metrics, facts, settings } = stage;
+  const heading = { kind: "heading", level: 2, text: stage.name } as const;
+  return [heading, figuresBlock(stage), ...detailBlocks(stage)];
+}
+
+/** All of a stage but its heading and its figures. */
+export function detailBlocks(stage: Stage): PageBlock[] {
+  const { metrics, facts, settings } = stage;
   return [
-    { kind: "heading", level: 2, text: name },
-    figuresBlock(stage),
     ...signatureBlocks(stage),
     ...lossBlocks(stage),
-    ...measurementBlocks(metrics),
+    ...measurementBlocks([{ name: "", metrics }]),
     ...mixtureBlocks(stage.mixture),
     ...sampleBlocks(stage.samples),
     ...wordsTable(["machine and run", ""], facts.others),
@@ -94,7 +98,7 @@ function medianOf(metrics: readonly StepMetrics[], key: string): number | undefi
 }
 
 /** What the run told of its metrics while it trained: signatures of failures, if there were any. */
-function signatureBlocks({ task, metrics, settings, mixture }: Stage): PageBlock[] {
+export function signatureBlocks({ task, metrics, settings, mixture }: Stage): PageBlock[] {
   const steps = Number(settings.train?.steps) || metrics.at(-1)?.step;
   const shares = sharesOf(mixture).join(", ");
   const context = task === "sft"
@@ -114,10 +118,7 @@ function lossBlocks({ metrics, facts: { unigramEntropy } }: Stage): PageBlock[] 
   const training = pointsOf(metrics, "loss");
   const validation = pointsOf(metrics, "validationLoss");
   if (training.length === 0) return [];
-  // The loss of preference optimization is of two answers, whatever their length.
-  const unit = lastOf(metrics, "chosenReward") === undefined
-    ? "nats a token"
-    : "by pair of answers";
+  const unit = lossUnit(metrics);
   const told = [
     `training ${fromTo(training)}`,
     ...(validation.length > 0 ? [`validation ${fromTo(validation)}`] : []),
@@ -131,13 +132,21 @@ function lossBlocks({ metrics, facts: { unigramEntropy } }: Stage): PageBlock[] 
   }];
 }
 
+/** The loss of preference optimization is of two answers, whatever their length. */
+export function lossUnit(metrics: readonly StepMetrics[]): string {
+  return lastOf(metrics, "chosenReward") === undefined ? "nats a token" : "by pair of answers";
+}
+
 function fromTo(points: Point[]): string {
   const [[firstStep, first], [lastStep, last]] = [points[0], points.at(-1)!];
   return `from ${first.toFixed(3)} at step ${firstStep} to ${last.toFixed(3)} at step ${lastStep}`;
 }
 
-function measurementBlocks(metrics: StepMetrics[]): PageBlock[] {
-  const measured = new Set(metrics.flatMap((line) => Object.keys(line)));
+/** What else was measured: a chart for each, with a curve for each of the runs. */
+export function measurementBlocks(
+  runs: readonly Pick<Stage, "name" | "metrics">[],
+): PageBlock[] {
+  const measured = new Set(runs.flatMap(({ metrics }) => metrics.flatMap(Object.keys)));
   const known = new Set(CHARTS.flatMap(({ curves }) => Object.keys(curves)));
   const rest = [...measured].filter((key) => !SHOWN_APART.has(key) && !known.has(key));
   // `leastUse.3` is what was measured of layer 3: all layers share a chart.
@@ -147,11 +156,13 @@ function measurementBlocks(metrics: StepMetrics[]): PageBlock[] {
     curves: Object.fromEntries(keys.map((key) => [key, key.split(".")[1] ?? ""])),
   }));
   return [...CHARTS, ...others].flatMap(({ title, unit, curves }) => {
-    const shown = Object.entries(curves).map(([key, name]) => ({
-      name,
-      points: pointsOf(metrics, key),
-      look: "thin" as const,
-    })).filter(({ points }) => points.length > 0);
+    const shown = runs.flatMap((run) =>
+      Object.entries(curves).map(([key, name]) => ({
+        name: [run.name, name].filter(Boolean).join(" "),
+        points: pointsOf(run.metrics, key),
+        look: "thin" as const,
+      }))
+    ).filter(({ points }) => points.length > 0);
     if (shown.length === 0) return [];
     return [{
       kind: "chart" as const,
@@ -199,7 +210,8 @@ function mixtureBlocks(tokens: Record<string, number>): PageBlock[] {
   }];
 }
 
-function sampleBlocks(samples: Sample[]): PageBlock[] {
+/** The texts that a model wrote. */
+export function sampleBlocks(samples: Sample[]): PageBlock[] {
   if (samples.length === 0) return [];
   return [
     { kind: "heading", level: 3, text: "What it writes" },

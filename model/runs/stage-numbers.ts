@@ -1,6 +1,6 @@
 import { timeText } from "../../data/progress/time-text.ts";
 import { pointsOf } from "../../data/page/charts.ts";
-import type { StepMetrics } from "../../model/host/step-metrics.ts";
+import type { StepMetrics } from "../host/step-metrics.ts";
 
 /** The earliest value of a measurement. */
 export function firstOf(metrics: readonly StepMetrics[], key: string): number | undefined {

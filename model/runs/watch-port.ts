@@ -1,0 +1,2 @@
+/** The port of the page about runs, if it is free. */
+export const WATCH_PORT = 8090;
