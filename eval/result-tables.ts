@@ -1,4 +1,4 @@
-import { publishedBenchmark } from "./benchmarks/benchmarks.ts";
+import { isPublished, publishedBenchmark } from "./benchmarks/benchmarks.ts";
 import type { Accuracy, GroupScore, Results, Scores } from "../model/host/evaluation-results.ts";
 import { subjectAccuracy } from "./scores.ts";
 import type { Table } from "../data/page/table.ts";
@@ -60,7 +60,7 @@ export function headline(results: Results): string {
 }
 
 function isWhole({ benchmark, split, questions, subjects, limit }: Results): boolean {
-  if (benchmark === "exam") return subjects === undefined && limit === undefined;
+  if (!isPublished(benchmark)) return subjects === undefined && limit === undefined;
   const { defaultSplit, published } = publishedBenchmark(benchmark);
   return split === defaultSplit && questions === published.questions;
 }

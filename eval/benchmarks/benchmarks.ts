@@ -17,9 +17,14 @@ export const DEMO_DATA = "cache/demo";
 
 const MAPPING_FILE = "subject_mapping.json";
 
+/** Whether a name is that of a published benchmark. */
+export function isPublished(name: string): boolean {
+  return Object.hasOwn(PUBLISHED, name);
+}
+
 /** The published benchmark of that name. @throws {UserError} for any other name */
 export function publishedBenchmark(name: string): Benchmark {
-  if (Object.hasOwn(PUBLISHED, name)) return PUBLISHED[name];
+  if (isPublished(name)) return PUBLISHED[name];
   throw new UserError(
     `${name} is not a published benchmark; expected ${Object.keys(PUBLISHED).join(", ")}`,
   );
@@ -31,7 +36,7 @@ export function publishedBenchmark(name: string): Benchmark {
  * @throws {UserError} for an unknown name, or an exam without a list of subjects
  */
 export async function benchmarkNamed(name: string, files: BenchmarkFiles): Promise<Benchmark> {
-  if (Object.hasOwn(PUBLISHED, name)) return PUBLISHED[name];
+  if (isPublished(name)) return PUBLISHED[name];
   if (name !== "exam") {
     throw new UserError(`there is no benchmark ${name}; expected ${BENCHMARK_NAMES.join(", ")}`);
   }

@@ -6,6 +6,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { comparisonTable } from "../../eval/compare.ts";
 import { alwaysLetter } from "../../eval/answerer.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
 import { readReportData } from "../../eval/report/report-data.ts";
@@ -193,6 +194,9 @@ Deno.test("results of any other shape are refused in one line that names the fil
       const { message } = await assertRejects(() => readResults(out), UserError, file);
       assertNotMatch(message, /\n/);
     }
+    // Of a benchmark that is not known here, there are results all the same.
+    const { columns } = comparisonTable([{ ...results, benchmark: "x", title: "X" }]);
+    assert(columns.includes("X"), columns.join());
   });
 });
 

@@ -53,7 +53,7 @@ export async function ended(child: Deno.ChildProcess, seconds: number): Promise<
 }
 
 /** Runs a command to its end. */
-export async function run(command: string[], cwd: string, seconds = 600): Promise<Ended> {
+export async function run(command: string[], cwd: string, seconds = 1800): Promise<Ended> {
   return await ended(start(command, cwd), seconds);
 }
 
