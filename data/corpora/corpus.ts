@@ -4,7 +4,7 @@ import { filesOf } from "../files/input-files.ts";
 import { fileIdentity } from "../files/file-identity.ts";
 import { readAllDocuments } from "../readers/read-file.ts";
 import { cachedCorpus } from "../token-cache.ts";
-import { type TokenCorpus, tokenizeCorpus } from "../token-corpus.ts";
+import { type Ingredient, type TokenCorpus, tokenizeCorpus } from "../token-corpus.ts";
 import type { Encoder } from "../tokenizer/encoder.ts";
 import { embedded, EMBEDDED_EDITION } from "./embedded.ts";
 
@@ -41,21 +41,27 @@ export async function loadCorpus(
   { source, tokens, heldOut }: CorpusSettings,
   { tokenizer, tokenizerName, endToken, cacheDir, onProgress }: CorpusOptions,
 ): Promise<TokenCorpus> {
-  const isEmbedded = source.length === 1 && source[0] === "embedded";
-  const files = isEmbedded ? [] : await filesOf(source);
-  const text = isEmbedded
+  const text = isEmbedded(source)
     ? EMBEDDED_EDITION
-    : await Promise.all(files.map((path) => fileIdentity(resolve(path))));
+    : await Promise.all((await filesOf(source)).map((path) => fileIdentity(resolve(path))));
   const key = { text, tokens, heldOut, tokenizerName, endToken };
-  const ingredients = isEmbedded ? embedded() : [{ documents: documentsOf(source), share: 1 }];
   return cachedCorpus(cacheDir, key, () =>
-    tokenizeCorpus(ingredients, {
+    tokenizeCorpus(ingredientsOf(source), {
       tokenizer,
       endToken,
       tokens: tokens === 0 ? Infinity : tokens,
       heldOut,
       onProgress,
     }));
+}
+
+/** What a source is made of: the embedded text, or files and folders. */
+export function ingredientsOf(source: string[]): Ingredient[] {
+  return isEmbedded(source) ? embedded() : [{ documents: documentsOf(source), share: 1 }];
+}
+
+function isEmbedded(source: string[]): boolean {
+  return source.length === 1 && source[0] === "embedded";
 }
 
 /** The documents of files and folders; the source of each is the file or folder that was named. */

@@ -100,7 +100,7 @@ export function talk(speaker: Speaker): void {
     const prompt = text.value;
     const isChat = new FormData(form).get("mode") === "chat";
     if (isChat) text.value = "";
-    [send.disabled, stop.disabled, isStopped] = [true, false, false];
+    [send.disabled, stop.disabled, reset.disabled, isStopped] = [true, false, true, false];
     // A text that is continued begins with its prompt.
     const answer = added(transcript, "model", isChat ? "" : prompt);
     if (isChat) answer.before(added(transcript, "user", prompt));
@@ -119,7 +119,7 @@ export function talk(speaker: Speaker): void {
       answer.setAttribute("role", "alert");
       say(answer, wordsOf(error));
     }
-    [send.disabled, stop.disabled] = [false, true];
+    [send.disabled, stop.disabled, reset.disabled] = [false, true, false];
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -141,7 +141,6 @@ export function talk(speaker: Speaker): void {
   });
   stop.addEventListener("click", () => isStopped = true);
   reset.addEventListener("click", () => {
-    isStopped = true;
     speaker.reset();
     transcript.replaceChildren();
   });

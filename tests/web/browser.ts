@@ -25,10 +25,8 @@ export interface BrowserPage {
   $eval<T>(selector: string, read: (element: Element) => T): Promise<T>;
   click(selector: string): Promise<void>;
   type(selector: string, text: string): Promise<void>;
-  focus(selector: string): Promise<void>;
   keyboard: { press(key: string): Promise<void> };
   setViewport(size: { width: number; height: number }): Promise<void>;
-  screenshot(options: { path: string; fullPage: boolean }): Promise<unknown>;
   createCDPSession(): Promise<{ send(method: string, values: unknown): Promise<unknown> }>;
   // deno-lint-ignore no-explicit-any -- each event has its own kind
   on(event: string, listener: (value: any) => void): void;

@@ -1,4 +1,4 @@
-import { embedded } from "../../data/corpora/embedded.ts";
+import { ingredientsOf } from "../../data/corpora/corpus.ts";
 import type { Document } from "../../data/document.ts";
 import { type Ingredient, tokenizeCorpus } from "../../data/token-corpus.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
@@ -15,7 +15,7 @@ import { trainerHtml } from "./trainer-html.ts";
  *
  * @param given settings that are not to be as in `pretrain.yaml`
  * @returns a link to the page
- * @throws UserError if Qwen's tokenizer or the embedded text cannot be fetched
+ * @throws UserError if Qwen's tokenizer or the text cannot be had
  */
 export async function addTrainer(
   site: SiteWriter,
@@ -24,7 +24,7 @@ export async function addTrainer(
 ): Promise<Record<string, Words>> {
   const settings = await pretrainSettings(given);
   const qwen = await qwenTokenizer();
-  const documents = JSON.stringify(await embeddedDocuments(settings));
+  const documents = JSON.stringify(await documentsToTrainOn(settings));
   const files: Record<string, SitePiece[]> = {};
   for (const [name, text] of Object.entries({ ...qwen.files(), [DOCUMENTS_FILE]: documents })) {
     files[name] = await site.pieces(name, text);
@@ -35,14 +35,18 @@ export async function addTrainer(
   return { "trainer.html": { en: "Train a model", zh: "训练模型" } };
 }
 
-/** The documents of the embedded text from which a run with these settings takes its tokens. */
-async function embeddedDocuments({ data }: PretrainSettings): Promise<DocumentList[]> {
+/** The documents from which a run with these settings takes its tokens. */
+async function documentsToTrainOn({ data }: PretrainSettings): Promise<DocumentList[]> {
   const qwen = await qwenTokenizer();
-  const lists = embedded().map(({ share, documents }) => ({ share, documents, read: [] }));
+  const lists = ingredientsOf(data.source).map(({ share, documents }) => ({
+    share,
+    documents,
+    read: [],
+  }));
   await tokenizeCorpus(lists.map(recording), {
     tokenizer: qwen,
     endToken: qwen.endOfDocument,
-    tokens: data.tokens,
+    tokens: data.tokens === 0 ? Infinity : data.tokens,
     heldOut: data.heldOut,
   });
   return lists.map(({ share, read }) => ({ share, documents: read }));

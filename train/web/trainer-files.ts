@@ -6,14 +6,14 @@ import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 
 /** The file of a site that says what the trainer has. */
 export const TRAINER_FILE = "trainer.json";
-/** The file with the embedded text; see {@linkcode DocumentList}. */
+/** The file with the text of `data.source`; see {@linkcode DocumentList}. */
 export const DOCUMENTS_FILE = "documents.json";
 
 /** What `trainer.json` says. */
 export interface TrainerManifest {
   /** Settings of pretraining that the visitor may change. */
   readonly settings: PretrainSettings;
-  /** Qwen's tokenizer, and the embedded text. */
+  /** Qwen's tokenizer, and the text. */
   readonly files: SiteContents;
 }
 
@@ -24,7 +24,7 @@ export interface DocumentList {
 }
 
 /** Lists as a corpus is made of them. */
-export function ingredientsOf(lists: readonly DocumentList[]): Ingredient[] {
+export function listedIngredients(lists: readonly DocumentList[]): Ingredient[] {
   return lists.map(({ share, documents }) => ({ share, documents: each(documents) }));
 }
 

@@ -21,7 +21,7 @@ import {
   type DocumentList,
   DOCUMENTS_FILE,
   documentsOfText,
-  ingredientsOf,
+  listedIngredients,
   TRAINER_FILE,
   type TrainerManifest,
 } from "./trainer-files.ts";
@@ -217,7 +217,7 @@ function sourceOf({ qwen, embedded }: Workshop, { data }: PretrainSettings): Cor
   return {
     qwen,
     tokenize: (tokenizer) =>
-      tokenizeCorpus(ingredientsOf(lists), {
+      tokenizeCorpus(listedIngredients(lists), {
         tokenizer,
         endToken: tokenizer.endOfDocument,
         tokens: data.tokens === 0 ? Infinity : data.tokens,
