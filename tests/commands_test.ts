@@ -33,10 +33,11 @@ async function complaint(command: string, args: string[], env = {}): Promise<str
 }
 
 Deno.test("a mistyped setting, a folder that is not there, a wrong type: one line each", async () => {
-  const [setting, folder, type, gpu, steps] = await Promise.all([
+  const [setting, folder, type, site, gpu, steps] = await Promise.all([
     complaint("train/pretrain", ["--train.stepz=3"]),
     complaint("model/generate", ["--model=/nonexistent", "--prompt=steel"]),
-    complaint("model/export", ["--model=/nonexistent", "--output=/none", "--dtype=int8"]),
+    complaint("train/export", ["--model=/nonexistent", "--output=/none", "--dtype=int8"]),
+    complaint("train/export", ["--model=/nonexistent", "--to=web", "--dtype=f32"]),
     complaint("train/bench/profile", ["--gpu=cuda"]),
     complaint("train/bench/bench", ["--steps=few"]),
   ]);
@@ -46,6 +47,7 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
     "error: /nonexistent: there is no checkpoint; expected config.json, or the folder of a training run that has saved one",
   );
   assertEquals(type, "error: --dtype is int8; expected f32, f16, bf16");
+  assertEquals(site, "error: A site's weights are f16 and whole: leave --dtype and --merge out");
   assertEquals(gpu, "error: --gpu=cuda: expected auto, dawn or deno");
   assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");
 });

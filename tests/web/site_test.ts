@@ -35,6 +35,8 @@ Deno.test("a site in Chromium computes what Deno computes", (test) =>
       ...{ hidden_size: 32, intermediate_size: 32, num_hidden_layers: 2 },
       ...{ num_attention_heads: 4, n_experts: 3, max_position_embeddings: 160 },
     });
+    await Deno.writeTextFile(`${dir}/model/metrics.jsonl`, METRICS);
+    await Deno.writeTextFile(`${dir}/model/facts.json`, FACTS);
     const documents = Array.from({ length: 80 }, (_, number) => poem(number));
     const lines = documents.map((text) => JSON.stringify({ text }) + "\n");
     await Deno.writeTextFile(`${dir}/text.jsonl`, lines.join(""));
@@ -71,6 +73,7 @@ async function talk(chromium: Chromium, dir: string): Promise<void> {
       await page.setViewport({ width, height: 844 });
       assertEquals(await page.evaluate<number>("document.scrollingElement.scrollWidth"), width);
     }
+    assertMatch(await page.evaluate<string>("card.textContent"), /3\.250.*poems.*75\.0 %/s);
     watched.assertClean(host.origin);
     await page.evaluate("navigator.serviceWorker.ready.then(() => {})");
     assertMatch(await withoutGpu(chromium, host.origin), /no WebGPU.*没有 WebGPU/s);
@@ -200,6 +203,10 @@ function assertNear(actual: number[], expected: number[], tolerance: number): vo
   const errors = actual.map((value, i) => Math.abs(value - expected[i]));
   assert(Math.max(...errors) <= tolerance, `off by ${Math.max(...errors)}`);
 }
+
+/** What a run leaves of itself, which the model's card shows. */
+const METRICS = `{"step":1,"loss":4}\n{"step":2,"loss":3.5,"validationLoss":3.25}\n`;
+const FACTS = `{"tokensBySource":{"poems":3,"news":1}}`;
 
 /** A small model that learns quickly. */
 const TRAINER = {
