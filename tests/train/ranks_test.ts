@@ -1,9 +1,15 @@
 /** Ranks under mpirun train what one process trains, in the same files, whatever befalls them. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { aloneOn } from "../../kernels/ranks/communicator.ts";
 import { MPIRUN_SETTINGS } from "../../kernels/ranks/launch.ts";
 import { processExists } from "../../kernels/ranks/linux/libc.ts";
 import { descendants } from "../../kernels/ranks/linux/processes.ts";
 import { readMetrics } from "../../model/host/step-metrics.ts";
+import { Parameters } from "../../model/network/parameters.ts";
+import type { Capabilities, Gpu } from "../../kernels/runtime/device.ts";
+import { totalBytes } from "../../kernels/runtime/memory.ts";
+import { benchmarkModel } from "../../train/bench/benchmark-model.ts";
+import { TrainingStep } from "../../train/step/training-step.ts";
 import { ensureMpi, sleep } from "../kernels/ranks/mpirun.ts";
 import { openTestGpu } from "../open-gpu.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -80,6 +86,37 @@ async function goBack(dir: string, step: number): Promise<void> {
     }
   }
 }
+
+Deno.test("the 1.1 B model's memory is shared out, as is told before anything is allocated", async () => {
+  const { config } = await benchmarkModel(false);
+  const capabilities: Capabilities = {
+    ...{ name: "a GPU", implementation: "dawn", cpu: false, f16: true, tensorCores: true },
+    ...{ maxBindingBytes: 2 ** 31 - 4, maxBufferBytes: 2 ** 36, timestamps: true },
+  };
+  const planned = async (size: number): Promise<number> => {
+    let bytes = 0;
+    const enough = new Error("nothing is to be allocated");
+    await assertRejects(
+      () =>
+        TrainingStep.plan(
+          { capabilities } as Gpu,
+          new Parameters(config, true),
+          {
+            ...{ beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0, clip: 1 },
+            ...{ tokens: 2048, sequences: 1, ranks: { ...aloneOn("here"), size } },
+          },
+          (memory) => {
+            bytes = totalBytes(memory);
+            throw enough;
+          },
+        ),
+      Error,
+      enough.message,
+    );
+    return Number((bytes / 1e9).toFixed(1));
+  };
+  assertEquals([await planned(1), await planned(2), await planned(8)], [21.2, 15.7, 11.6]);
+});
 
 Deno.test("2, 3 and 4 ranks train as one does, in every stage, and a run may change hands", () =>
   inTemporaryFolder(async (dir) => {

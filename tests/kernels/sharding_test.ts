@@ -1,0 +1,119 @@
+/** Gradients and weights between ranks that are all in this process, in chunks of a few words. */
+import { assert, assertEquals } from "@std/assert";
+import { persistent, type Tensor } from "../../kernels/runtime/graph.ts";
+import { allocate } from "../../kernels/runtime/memory.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
+import { AllGather } from "../../kernels/sharding/all-gather.ts";
+import { ReduceScatter } from "../../kernels/sharding/reduce-scatter.ts";
+import { type ExchangeFormat, shardsOf } from "../../kernels/sharding/shards.ts";
+import { Staging } from "../../kernels/sharding/staging.ts";
+import { gpu, randomNumbers } from "./harness.ts";
+import { ranksInProcess } from "./ranks/in-process.ts";
+
+/** Not multiples of anything; the second and the last are read in f16. */
+const SIZES = [1001, 2050, 7, 384, 1536];
+const HALVES = [1, 4];
+const RANKS = 3;
+/** Words of a chunk: pieces are cut, and several fit into one. */
+const CAPACITY = 192;
+
+/** The parameters of one rank. */
+async function parameters(values: Float32Array<ArrayBuffer>[]): Promise<Tensor[]> {
+  const tensors = SIZES.map((size, i) => {
+    const tensor = persistent("weights", `tensor ${i}`, [size]);
+    tensor.gradient = persistent("gradients", `gradient ${i}`, [size]);
+    if (HALVES.includes(i)) tensor.half = persistent("half weights", `half ${i}`, [size], "f16");
+    return tensor;
+  });
+  const all = tensors.flatMap((tensor) => [tensor, tensor.gradient!, tensor.half ?? []].flat());
+  await allocate(gpu, all.map(({ storage }) => storage));
+  tensors.forEach((tensor, i) => {
+    upload(gpu, tensor, values[i]);
+    if (tensor.half) upload(gpu, tensor.half, new Float16Array(values[i]));
+  });
+  return tensors;
+}
+
+/** To the nearest bf16, ties to even, by the arithmetic of f32. */
+function toBf16(x: number): number {
+  const bits = new Uint32Array(Float32Array.of(x).buffer)[0];
+  if (Number.isNaN(x)) return x;
+  const rounded = (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(Uint32Array.of(rounded).buffer)[0];
+}
+
+for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
+  Deno.test(`${RANKS} ranks add gradients up and share weights exactly, in ${format}`, async () => {
+    const random = randomNumbers(3);
+    const values = SIZES.map((size) => Float32Array.from(random(size)));
+    const gradients = Array.from(
+      { length: RANKS },
+      () => SIZES.map((size) => Float32Array.from(random(size))),
+    );
+    // A tie, overflow, and what must not become a finite number.
+    gradients[1][0].set([1 + 2 ** -8, 3e38, Infinity, -Infinity, NaN]);
+    const all = await Promise.all(
+      ranksInProcess(RANKS).map(async (ranks) => {
+        const tensors = await parameters(values);
+        tensors.forEach((tensor, i) => upload(gpu, tensor.gradient!, gradients[ranks.rank][i]));
+        const shards = shardsOf(tensors, RANKS);
+        const words = {
+          outgoing: persistent("exchange", "outgoing", [CAPACITY], "u32"),
+          incoming: persistent("exchange", "incoming", [(RANKS - 1) * CAPACITY], "u32"),
+        };
+        const options = [gpu.capabilities, ranks, shards, format, words, CAPACITY] as const;
+        const [scatter, gather] = [new ReduceScatter(...options), new AllGather(...options)];
+        for (const each of [scatter, gather]) await each.build(gpu);
+        const staging = new Staging(gpu, ranks, CAPACITY);
+        await scatter.run(gpu, staging);
+        const own = new Set(
+          shards[ranks.rank].flatMap(({ tensor, first, count }) =>
+            Array.from({ length: count }, (_, i) => `${tensors.indexOf(tensor)} ${first + i}`)
+          ),
+        );
+        for (const [i, { gradient }] of tensors.entries()) {
+          const sums = await download(gpu, gradient!);
+          sums.forEach((sum, element) => {
+            let expected = 0;
+            const piece = shards[ranks.rank].find(({ tensor, first, count }) =>
+              tensor === tensors[i] && first <= element && element < first + count
+            );
+            for (let from = 0; from < RANKS && piece; from++) {
+              const given = gradients[from][i][element];
+              const isRounded = format === "bf16" && from !== ranks.rank && piece.count % 4 === 0;
+              expected = Math.fround(expected + (isRounded ? toBf16(given) : given));
+            }
+            assertEquals(sum, expected, `rank ${ranks.rank}, tensor ${i}, element ${element}`);
+          });
+        }
+        // What AdamW does to its own pieces: adds 2^-7, or leaves that in the gradient besides.
+        for (const [i, tensor] of tensors.entries()) {
+          const isOwn = (element: number) => own.has(`${i} ${element}`);
+          const updated = values[i].map((value, element) => value + (isOwn(element) ? 2 ** -7 : 0));
+          upload(gpu, tensor, updated);
+          if (tensor.half) upload(gpu, tensor.half, new Float16Array(updated));
+          upload(gpu, tensor.gradient!, updated.map((_, element) => isOwn(element) ? 2 ** -7 : 0));
+        }
+        await gather.run(gpu, staging);
+        const weights = await Promise.all(tensors.map(async (tensor) => {
+          if (!tensor.half) return await download(gpu, tensor);
+          const words = await download(gpu, tensor.half, 0, tensor.size / 2);
+          return Float32Array.from(new Float16Array(words.buffer));
+        }));
+        staging.destroy();
+        return { weights, own: own.size };
+      }),
+    );
+    assertEquals(all.reduce((sum, { own }) => sum + own, 0), SIZES.reduce((a, b) => a + b));
+    assert(all.every(({ own }) => own > 0.9 * all[0].own), "equal shares");
+    for (const { weights } of all) {
+      weights.forEach((tensor, i) => {
+        const updated = values[i].map((value) => value + 2 ** -7);
+        assertEquals(
+          tensor,
+          HALVES.includes(i) ? updated.map((x) => new Float16Array([x])[0]) : updated,
+        );
+      });
+    }
+  });
+}
