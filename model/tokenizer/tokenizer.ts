@@ -3,11 +3,7 @@ import type { EncodedTurn, TurnEncoder } from "../../data/instructions/encode.ts
 import { isRecord } from "../../data/files/is-record.ts";
 import type { TextFolder } from "../../data/files/text-folder.ts";
 import { BYTE_TOKENS } from "../../data/tokenizer/byte-level.ts";
-import {
-  type DocumentMarks,
-  documentMarks,
-  specialToken,
-} from "../../data/tokenizer/document-marks.ts";
+import { type DocumentMarks, documentMarks } from "../../data/tokenizer/document-marks.ts";
 import type { Encoder } from "../../data/tokenizer/encoder.ts";
 import { encoderOf } from "../../data/tokenizer/encoder-of.ts";
 import { LibraryTokenizer } from "../../data/tokenizer/library-tokenizer.ts";
@@ -108,15 +104,13 @@ export class Tokenizer implements Encoder, TurnEncoder {
     return this.#marks.padding;
   }
 
-  /** Ids that end a text: that of the `eos_token`, the end of a turn, and Qwen's two marks. */
+  /** Ids that end a text: those of the end of a document and of a turn, and of `<|endoftext|>`. */
   get stopIds(): number[] {
     const { endOfDocument, padding } = this.#marks;
-    const end = specialToken(this.#files.config, "eos_token");
     const ids = [
       endOfDocument,
       // Qwen fills blocks with <|endoftext|>, which ends texts as well.
       ...this.#tokens.find("<|endoftext|>") === padding ? [padding] : [],
-      end === undefined ? undefined : this.#tokens.find(end),
       this.#template?.endOfTurn,
     ];
     return [...new Set(ids.filter((id) => id !== undefined))];

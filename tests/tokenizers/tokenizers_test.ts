@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";
+import { loadDocumentEncoder } from "../../data/tokenizing/tokenize-job.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { loadTokenizer } from "../../model/host/load-tokenizer.ts";
 import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
@@ -52,6 +53,26 @@ Deno.test("what begins and ends a text is what the tokenizer's own files say", (
   ]);
 });
 
+Deno.test("special tokens are found wherever a checkpoint names them, or by Qwen's and GPT-2's names", () =>
+  inTemporaryFolder(async (dir) => {
+    const endOf = async (files: TokenizerFiles, config: object, map?: object) => {
+      await Deno.writeTextFile(`${dir}/tokenizer.json`, files.texts()["tokenizer.json"]);
+      await Deno.writeTextFile(`${dir}/tokenizer_config.json`, JSON.stringify(config));
+      await Deno.writeTextFile(`${dir}/special_tokens_map.json`, JSON.stringify(map ?? {}));
+      const tokenizer = await loadTokenizer(dir);
+      const { endToken } = await loadDocumentEncoder(`${dir}/tokenizer.json`);
+      assertEquals(endToken, tokenizer.endOfDocument);
+      return tokenizer.decode([tokenizer.endOfDocument]);
+    };
+    assertEquals(await endOf(qwen, { eos_token: "<|endoftext|>" }), "<|endoftext|>");
+    assertEquals(await endOf(qwen, {}), "<|im_end|>");
+    assertEquals(await endOf(gpt2, {}), "<|endoftext|>");
+    assertEquals(await endOf(llama2, {}, { eos_token: { content: "</s>" } }), "</s>");
+    const both = endOf(llama2, { eos_token: "</s>" }, { eos_token: "<unk>" });
+    assertEquals(await both, "</s>");
+    await assertRejects(() => endOf(llama2, {}), UserError, "no token could end a document");
+  }));
+
 Deno.test("older files give the tokenizer that was saved in them", () =>
   inTemporaryFolder(async (dir) => {
     const classes: [TokenizerFiles, string][] = [
@@ -67,14 +88,18 @@ Deno.test("older files give the tokenizer that was saved in them", () =>
         assertEquals(older.encode(text), original.encode(text), tokenizer_class);
       }
     }
+    // Special tokens that are named, but not listed as added.
+    await writeOlderFiles(dir, gpt2, { tokenizer_class: "GPT2Tokenizer" }, false);
+    const special = (await loadTokenizer(dir)).encode("<|endoftext|>");
+    assertEquals(special, new Tokenizer(gpt2).encode("<|endoftext|>"));
     await writeOlderFiles(dir, gpt2, { tokenizer_class: "WhisperTokenizer" });
     await assertRejects(() => loadTokenizer(dir), UserError, '"tokenizer_class" is "WhisperTok');
   }));
 
 Deno.test("a tokenizer that is not JSON is refused by its name", async () => {
-  for (const name of ["tokenizer.model", "qwen.tiktoken", "tekken.json"]) {
+  for (const name of ["qwen.tiktoken", "tekken.json"]) {
     await inTemporaryFolder(async (dir) => {
-      await Deno.writeTextFile(`${dir}/${name}`, "\n\x0e\x0a\x05<unk>");
+      await Deno.writeTextFile(`${dir}/${name}`, "IQ== 0\n");
       await assertRejects(
         () => loadTokenizer(dir),
         UserError,
@@ -149,14 +174,17 @@ async function writeOlderFiles(
   dir: string,
   { tokenizer, config }: TokenizerFiles,
   more: Record<string, unknown>,
+  lists = true,
 ): Promise<void> {
   const { vocab, merges } = tokenizer.model as { vocab: object; merges: string[] };
-  const added = tokenizer.added_tokens as { id: number }[];
-  await Deno.writeTextFile(`${dir}/vocab.json`, JSON.stringify(vocab));
+  const added = tokenizer.added_tokens as { id: number; content: string }[];
+  const own = Object.fromEntries(added.map(({ content, id }) => [content, id]));
+  const all = lists ? vocab : { ...vocab, ...own };
+  await Deno.writeTextFile(`${dir}/vocab.json`, JSON.stringify(all));
   await Deno.writeTextFile(`${dir}/merges.txt`, ["#version: 0.2", ...merges, ""].join("\n"));
   const added_tokens_decoder = Object.fromEntries(added.map(({ id, ...token }) => [id, token]));
   await Deno.writeTextFile(
     `${dir}/tokenizer_config.json`,
-    JSON.stringify({ ...config, ...more, added_tokens_decoder }),
+    JSON.stringify({ ...config, ...more, ...lists && { added_tokens_decoder } }),
   );
 }
