@@ -13,7 +13,6 @@ import { type Exam, readExam } from "../../eval/exam.ts";
 import { modelAnswerer } from "../../eval/model-answerer.ts";
 import { buildPrompt } from "../../eval/prompt.ts";
 import { benchmarkCopy } from "../../kernels/benchmark.ts";
-import { openGpu } from "../../kernels/host/open-gpu.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
@@ -21,16 +20,15 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { continueTexts } from "../../model/inference/continue-texts.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
 import { exists } from "../../data/files/exists.ts";
-import { LanguageModel } from "../../model/inference/language-model.ts";
+import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { numberFlag } from "../../model/command-line/number-flag.ts";
 import { atLeastOne } from "../../model/number-range.ts";
-import { Parameters } from "../../model/network/parameters.ts";
-import { isMixed } from "../../model/network/precision.ts";
+import type { Parameters } from "../../model/network/parameters.ts";
 import type { SamplingOptions } from "../../model/inference/sampling.ts";
 import { samplingOptions } from "../../model/command-line/sampling-flags.ts";
-import { benchmarkModel, randomWeights } from "../../train/bench/benchmark-model.ts";
+import { benchmarkModel } from "../../train/bench/benchmark-model.ts";
 import { benchmarkForward } from "../../train/bench/forward-benchmark.ts";
-import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
+import { randomModel } from "./random-model.ts";
 
 const HELP =
   `Measures how fast a model with the sizes of Steel-LLM and random weights answers C-Eval, CMMLU and
@@ -56,8 +54,6 @@ const WRITTEN = { gpu: 128, cpu: 8 };
 const WARM_UP = 4;
 /** Elements of the copy that says how fast memory is read. */
 const COPIED = { gpu: 1 << 27, cpu: 1 << 22 };
-/** Standard deviation of the logits: a few tokens are far likelier than others, as when trained. */
-const LOGIT_SPREAD = 6;
 
 await runCommand(async () => {
   const flags = parseArgs(commandArguments(), {
@@ -74,7 +70,8 @@ await runCommand(async () => {
   const seconds = numberFlag("seconds", flags.seconds, atLeastOne) ?? 60;
   const benchmarks = ["ceval", "cmmlu", "mmlu"];
   const exams = await Promise.all(benchmarks.map((name) => examOf(name, String(flags._[0]))));
-  const model = await randomModel(flags);
+  await installMissingDriver();
+  const model = await randomModel(deviceOptions(flags));
   for (const exam of exams) {
     await benchQuestions(model, exam, seconds);
     if (exam.benchmark.key === "ceval") {
@@ -86,32 +83,6 @@ await runCommand(async () => {
   }
   model.close();
 });
-
-async function randomModel(flags: { gpu?: string; precision?: string }): Promise<LanguageModel> {
-  const { gpu: implementation, precision } = deviceOptions(flags);
-  await installMissingDriver();
-  const gpu = await openGpu(implementation);
-  const { config } = await benchmarkModel(gpu.capabilities.cpu);
-  // Whatever its size, it reads Qwen's tokens.
-  const { config: { vocabSize } } = await benchmarkModel(false);
-  const parameters = new Parameters(
-    { ...config, vocabSize },
-    isMixed(precision, gpu.capabilities),
-  );
-  await parameters.load(gpu, (part) => {
-    const weights = randomWeights(part);
-    if (part.tensor !== parameters.norm.weight) return weights;
-    // The head's weights are evenly spread over ± 1/30.
-    return weights.fill(LOGIT_SPREAD * 30 * Math.sqrt(3 / config.hiddenSize));
-  });
-  console.log(
-    `${parameters.count.toLocaleString("en")} parameters, ${
-      parameters.mixed ? "mixed" : "f32"
-    }, on ` +
-      `${gpu.capabilities.name}, ${gpu.capabilities.implementation}`,
-  );
-  return new LanguageModel(gpu, parameters, { tokenizer: await qwenTokenizer(), ownsGpu: true });
-}
 
 /** The benchmark with the split, prompt and shots of its authors. */
 async function examOf(benchmark: string, folder: string): Promise<Exam> {
