@@ -2,6 +2,7 @@ import { type Curve, intervalChart, lineChart, type Point } from "../../data/pag
 import type { Page, PageBlock } from "../../data/page/page.ts";
 import type { Table } from "../../data/page/table.ts";
 import { timeText } from "../../data/progress/time-text.ts";
+import { FailureSignatures } from "../../model/host/failure-signatures.ts";
 import type { Experiment } from "./experiment.ts";
 import {
   type ArmMeasurements,
@@ -47,6 +48,7 @@ export function experimentPage(
       ...sourceBlocks(arms),
       ...curveBlocks(arms, "validationLoss", "Validation loss"),
       ...curveBlocks(arms, "loss", "Training loss"),
+      ...signatureBlocks(arms),
       { kind: "heading", level: 2, text: "Arms" },
       { kind: "table", table: armTable(experiment) },
       { kind: "heading", level: 2, text: "Commands" },
@@ -221,6 +223,21 @@ function curveBlocks(
     chart: lineChart({ curves, unit: title.toLowerCase() }),
     caption: `${title}, at the end: ${ends.join(", ")}`,
   }];
+}
+
+/** Signatures of failures in the last runs of the arms, if there were any. */
+function signatureBlocks(arms: readonly ArmMeasurements[]): PageBlock[] {
+  const items = arms.flatMap(({ arm, curves }) =>
+    curves.flatMap((metrics) => {
+      const signatures = new FailureSignatures();
+      return metrics.flatMap((line) => signatures.observe(line));
+    }).map(({ step, text }) => `${arm}, step ${step}: ${text}`)
+  );
+  if (items.length === 0) return [];
+  return [
+    { kind: "heading", level: 3, text: "What the metrics show" },
+    { kind: "list", items },
+  ];
 }
 
 /** The settings in which each arm differs. */

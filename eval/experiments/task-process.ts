@@ -13,7 +13,7 @@ export async function runTask(task: keyof typeof project.tasks, args: string[]):
   const [command, ...words] = project.tasks[task].command.split(" ");
   using stop = new StopSignals(() => {}, () => {});
   stop.listen();
-  const child = new Deno.Command(command, { args: [...words, ...args], stdin: "null" }).spawn();
+  const child = start(command, [...words, ...args]);
   const forward = () => {
     try {
       child.kill("SIGTERM");
@@ -30,6 +30,18 @@ export async function runTask(task: keyof typeof project.tasks, args: string[]):
     throw new UserError(
       `deno task ${task} ended with status ${code}: see above. What is finished is kept: the same ` +
         `command goes on from there.`,
+    );
+  }
+}
+
+function start(command: string, args: string[]): Deno.ChildProcess {
+  try {
+    return new Deno.Command(command, { args, stdin: "null" }).spawn();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new UserError(
+      `An experiment runs the other commands by ${command}, which is not on PATH. Put the folder of ` +
+        `${Deno.execPath()} there.`,
     );
   }
 }

@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { gzipSync, strToU8 } from "fflate";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { perplexity, type Predictor, readTexts } from "../../eval/perplexity.ts";
+import { perplexity, type Predictor, predictorBy, readTexts } from "../../eval/perplexity.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
@@ -9,7 +9,7 @@ import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 /** Gives every letter a probability by its place in the alphabet: a 1/2, b 1/4, c 1/8. */
 function predictor() {
   const asked: { input: string; labels: string }[] = [];
-  const text = (ids: readonly number[]) => String.fromCodePoint(...ids);
+  const text = (ids: readonly number[]) => String.fromCodePoint(...ids.filter((id) => id >= 0));
   const model: Predictor = {
     tokenizer: {
       encode: (text) => [...text].map((character) => character.codePointAt(0)!),
@@ -34,6 +34,24 @@ Deno.test("every token is predicted once, each document from its beginning", asy
   assertEquals([found.tokens, found.bytes], [6, 6]);
   assertAlmostEquals(found.bitsPerByte, (1 + 2 + 3 + 1 + 2 + 3) / 6, 1e-12);
   assertAlmostEquals(found.perplexity, 4, 1e-12);
+});
+
+Deno.test("prefixes ask for one token each, decoding asks the model itself; all find the same here", async () => {
+  const { model, asked } = predictor();
+  const decodable = { ...model, decodedLogProbs: model.logProbs };
+  const whole = await perplexity(predictorBy("whole", decodable, 2), ["abc"], 3, 2);
+  const decoded = await perplexity(predictorBy("decoding", decodable, 2), ["abc"], 3, 2);
+  asked.length = 0;
+  const labels: number[][] = [];
+  const logProbs = (inputs: number[][], wanted: number[][]) => {
+    labels.push(...wanted);
+    return model.logProbs(inputs, wanted);
+  };
+  const byPrefixes = predictorBy("prefixes", { ...decodable, logProbs }, 2);
+  assertEquals(await perplexity(byPrefixes, ["abc"], 3, 2), whole);
+  assertEquals(decoded, whole);
+  assertEquals(asked.map(({ input }) => input), ["|", "|a", "|ab"]);
+  assertEquals(labels, [[97], [-100, 98], [-100, -100, 99]]);
 });
 
 Deno.test("a document begins after the token that shards put between documents", async () => {
