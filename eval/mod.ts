@@ -108,6 +108,31 @@ export {
   writePerplexity,
 } from "./perplexity-results.ts";
 
+// Experiments: arms that differ in one thing, and their page.
+export {
+  type ArmSettings,
+  type Budget,
+  type Experiment,
+  type Measure,
+  readExperiment,
+  type Scale,
+  type Settings,
+  type StageName,
+} from "./experiments/experiment.ts";
+export {
+  type ExperimentState,
+  readState,
+  runExperiment,
+  type RunTask,
+  type StageLength,
+} from "./experiments/run-experiment.ts";
+export {
+  type ArmMeasurements,
+  type Quantity,
+  readMeasurements,
+} from "./experiments/measurements.ts";
+export { experimentPage } from "./experiments/experiment-page.ts";
+
 // Reports on runs, as a page.
 export type { Facts } from "../model/host/run-facts.ts";
 export { readReportData, type ReportData, type ReportedResults } from "./report/report-data.ts";

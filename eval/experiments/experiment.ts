@@ -12,17 +12,16 @@ import { parseYaml } from "../../data/text/yaml.ts";
 import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
-/** The commands that train, in the order in which an arm runs them. */
-export const STAGES = ["pretrain", "sft", "dpo"] as const;
-
 /** A command that trains. */
-export type StageName = typeof STAGES[number];
+export type StageName = "pretrain" | "sft" | "dpo";
 
-/** What can be measured of an arm's last model. */
-export const MEASURES = ["bits-per-byte", "exam", "ceval", "cmmlu", "mmlu"] as const;
+/** The commands that train, in the order in which an arm runs them. */
+export const STAGES: readonly StageName[] = ["pretrain", "sft", "dpo"];
 
-/** One of {@linkcode MEASURES}. */
-export type Measure = typeof MEASURES[number];
+/** Something that can be measured of an arm's last model. */
+export type Measure = "bits-per-byte" | "exam" | "ceval" | "cmmlu" | "mmlu";
+
+const MEASURES: readonly Measure[] = ["bits-per-byte", "exam", "ceval", "cmmlu", "mmlu"];
 
 /** Settings of a command by section and key, as in its own YAML file. */
 export type Settings = Record<string, Record<string, unknown>>;

@@ -143,7 +143,9 @@ async function readFacts(
 
 /** A mean over seeds, with its standard error where there is more than one. */
 export interface Mean {
+  /** The mean. */
   readonly mean: number;
+  /** Its standard error. */
   readonly error?: number;
 }
 

@@ -36,8 +36,9 @@ export interface ExperimentState {
 export interface StageLength {
   /** Optimizer steps of each. */
   readonly steps: number;
-  /** Tokens of a step, and tokens a second, as measured when the experiment began. */
+  /** Tokens of a step. */
   readonly tokensPerStep: number;
+  /** Tokens a second, as measured when the stage began. */
   readonly tokensPerSecond: number;
 }
 
