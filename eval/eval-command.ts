@@ -58,7 +58,7 @@ Examples:
 Commands:
   demo                     the exam about the embedded poems; needs no data
   BENCHMARK                ceval, cmmlu, mmlu, or exam for your own questions in C-Eval's layout
-  compare                  one table from several folders of results
+  compare                  the paper's Table 4 with the results of several folders
   ppl                      perplexity and bits per byte of a FILE or folder, read as in pretraining;
                            embedded: of what is held out of the embedded text, by source
 
