@@ -42,8 +42,18 @@ export async function englishExamConversations(
   });
 }
 
-/** Sentences of documents that are not held out, as words, in the seed's order. */
+/** Sentences as words, in the seed's order. */
 async function drawSentences(seed: number, stream: number): Promise<string[][]> {
+  const sentences = await (all ??= readSentences());
+  const order = shuffled(sentences.length, seed, stream).subarray(0, SENTENCES);
+  return Array.from(order, (index) => sentences[index]);
+}
+
+/** All sentences, which are read only once. */
+let all: Promise<string[][]> | undefined;
+
+/** The sentences of the documents that are not held out. */
+async function readSentences(): Promise<string[][]> {
   const sentences: string[][] = [];
   for await (const { text } of brown()) {
     if (isHeldOut(text, EMBEDDED_HELD_OUT)) continue;
@@ -52,6 +62,5 @@ async function drawSentences(seed: number, stream: number): Promise<string[][]> 
       if (words.length >= FEWEST_WORDS && words.length <= MOST_WORDS) sentences.push(words);
     }
   }
-  const order = shuffled(sentences.length, seed, stream).subarray(0, SENTENCES);
-  return Array.from(order, (index) => sentences[index]);
+  return sentences;
 }

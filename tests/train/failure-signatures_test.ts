@@ -1,5 +1,7 @@
 /** Signatures of failures: each is provoked once, and a healthy run is told nothing. */
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
+import { toMarkdown } from "../../data/page/markdown.ts";
+import { report } from "../../eval/report/report.ts";
 import { RoutingUse } from "../../kernels/soft-moe/routing-use.ts";
 import { layOutSequences } from "../../kernels/layers/sequences.ts";
 import { Graph } from "../../kernels/runtime/graph.ts";
@@ -75,6 +77,29 @@ Deno.test("gradient spikes, a falling loss scale, a plateau, dead and dominating
   }));
   assertEquals(uneven.length, 1);
   assertStringIncludes(uneven[0], "hardly ever used in layer 1, and one is used for nearly all in");
+});
+
+Deno.test("a report shows what the run told, and draws the layers of a measurement together", () => {
+  const pageOf = (line: (step: number) => StepMetrics) => {
+    const metrics = Array.from({ length: 200 }, (_, i) => line(i + 1));
+    const stage = { name: "sft", folder: "x", settings: {}, metrics, mixture: {}, samples: [] };
+    return toMarkdown(
+      report({
+        folder: "x",
+        stages: [{ ...stage, facts: { others: {} } }],
+        evaluations: [],
+      }),
+      "charts",
+    ).text;
+  };
+  assert(!pageOf(healthy).includes("What the metrics show"));
+  const page = pageOf((step) => ({
+    ...healthy(step),
+    ...step % 30 === 0 && { gradientNorm: 25, "combineEntropy.1": 0.9 },
+  }));
+  assertStringIncludes(page, "### What the metrics show");
+  assertStringIncludes(page, "Step 90: Gradient spikes: in 3 of the last 100 steps");
+  assertEquals(page.match(/!\[Entropy of combine by layer/g)?.length, 1);
 });
 
 Deno.test("memory nearly does not fit if less than a tenth of the run's is left", () => {
