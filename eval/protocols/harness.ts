@@ -1,7 +1,9 @@
 /**
  * The prompts of EleutherAI's lm-evaluation-harness (github.com/EleutherAI/lm-evaluation-harness,
  * tasks `ceval-valid` 2.0, `cmmlu` 1.0 and `mmlu`): questions stripped of outer spaces, targets
- * with a space before the letter. Five shots is its `--num_fewshot 5`; its own default is none.
+ * with a space before the letter. Five shots is its `--num_fewshot 5`; its own default is none. A
+ * text begins as the tokenizer begins it, as in the harness unless `add_bos_token` is given; its older
+ * versions put no mark before a text but for Gemma.
  */
 
 import { strip } from "../../data/operators/unicode.ts";
