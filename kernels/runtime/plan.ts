@@ -51,6 +51,11 @@ export class Draft implements MemoryNeed {
     return this.#lifetimes.keys();
   }
 
+  /** Index of the last dispatch that touches a storage; -1 if none does. */
+  lastUse(storage: Storage): number {
+    return this.#lifetimes.get(storage)?.last ?? -1;
+  }
+
   /** Bytes of the buffers that activations share. */
   get sharedBytes(): number {
     return this.#shared.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -103,10 +108,15 @@ export class Plan {
   /** Every dispatch as one command buffer, to be submitted once. */
   encode(): GPUCommandBuffer {
     const encoder = this.gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const dispatch of this.dispatches) encode(pass, dispatch);
-    pass.end();
+    this.encodeRange(encoder, 0, this.dispatches.length);
     return encoder.finish();
+  }
+
+  /** Records some of the dispatches: from `begin` on, up to but without `end`. */
+  encodeRange(encoder: GPUCommandEncoder, begin: number, end: number): void {
+    const pass = encoder.beginComputePass();
+    for (const dispatch of this.dispatches.slice(begin, end)) encode(pass, dispatch);
+    pass.end();
   }
 
   /** Submits what {@linkcode Plan.encode} made. It does not wait for the GPU. */

@@ -4,7 +4,7 @@ import { Graph } from "../runtime/graph.ts";
 import { Draft, type Plan } from "../runtime/plan.ts";
 import { bytesOf } from "../runtime/storage.ts";
 import { addUpdate, packSection } from "./packing.ts";
-import { encodeRange, type ExchangeWords, submit } from "./reduce-scatter.ts";
+import { type ExchangeWords, submit } from "./reduce-scatter.ts";
 import {
   type Chunk,
   type ChunkSection,
@@ -98,7 +98,7 @@ export class AllGather {
     for (const { chunk, end } of this.#given) {
       const buffer = await staging.next();
       const encoder = gpu.device.createCommandEncoder();
-      encodeRange(encoder, plan, begin, end);
+      if (end > begin) plan.encodeRange(encoder, begin, end);
       for (const section of chunk.sections) {
         const source = this.#sourceOf(section);
         encoder.copyBufferToBuffer(
@@ -137,7 +137,7 @@ export class AllGather {
         }
       });
       const end = travelling.at(-1)?.end ?? begin;
-      encodeRange(encoder, plan, begin, end);
+      if (end > begin) plan.encodeRange(encoder, begin, end);
       submit(gpu, encoder);
       begin = end;
     }

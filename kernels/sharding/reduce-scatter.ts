@@ -1,7 +1,8 @@
 import type { Communicator } from "../ranks/communicator.ts";
 import type { Capabilities, Gpu } from "../runtime/device.ts";
 import { Graph, type Tensor } from "../runtime/graph.ts";
-import { Draft, encode, type Plan } from "../runtime/plan.ts";
+import { Draft, type Plan } from "../runtime/plan.ts";
+import type { LastComputation } from "./last-computation.ts";
 import { addInOrder, packSection, partWords } from "./packing.ts";
 import {
   type Chunk,
@@ -20,11 +21,12 @@ export interface ExchangeWords {
   readonly incoming: Tensor;
 }
 
-/** A chunk that is packed for the rank it belongs to. */
-interface Packed {
+/** A chunk of gradients. */
+interface Summand {
   readonly chunk: Chunk;
-  readonly to: number;
-  /** The dispatch after its last one. */
+  /** The dispatch of the micro-batch after which its gradients are complete, plus 1. */
+  readonly ready: number;
+  /** The dispatch after the last that packs it, or adds it up. */
   readonly end: number;
 }
 
@@ -35,9 +37,10 @@ interface Packed {
 export class ReduceScatter {
   /** What it needs of memory. */
   readonly drafts: readonly Draft[];
-  readonly #packed: Packed[] = [];
-  /** Own chunks, and the dispatch after the last that adds each up. */
-  readonly #added: { chunk: Chunk; end: number }[] = [];
+  /** Other ranks' chunks, as they are given. */
+  readonly #packed: (Summand & { to: number })[] = [];
+  /** Own chunks, as they are taken from all others. */
+  readonly #added: Summand[] = [];
   #plans: readonly Plan[] = [];
 
   /**
@@ -45,6 +48,7 @@ export class ReduceScatter {
    *
    * @param shards the pieces of every rank; their tensors have gradients
    * @param capacity words of a chunk
+   * @param ready the dispatch of a micro-batch after which a tensor's gradient is complete, plus 1
    */
   constructor(
     capabilities: Capabilities,
@@ -53,11 +57,15 @@ export class ReduceScatter {
     format: ExchangeFormat,
     private readonly words: ExchangeWords,
     capacity: number,
+    ready: (tensor: Tensor) => number,
   ) {
     const { rank, size } = ranks;
+    // The last layers' gradients are complete first.
     const chunks = shards.map((pieces) =>
-      chunksOf(pieces, capacity, (piece) => gradientType(piece, format))
+      chunksOf(pieces.toReversed(), capacity, (piece) => gradientType(piece, format))
     );
+    const readyOf = ({ sections }: Chunk) =>
+      Math.max(...sections.map(({ tensor }) => ready(tensor)));
     const packing = new Graph(capabilities);
     const longest = Math.max(...chunks.map(({ length }) => length));
     for (let turn = 0; turn < longest; turn++) {
@@ -68,7 +76,8 @@ export class ReduceScatter {
         for (const section of chunk.sections) {
           packSection(packing, section, section.tensor.gradient!, words.outgoing);
         }
-        this.#packed.push({ chunk, to, end: packing.dispatches.length });
+        const end = packing.dispatches.length;
+        this.#packed.push({ chunk, to, ready: readyOf(chunk), end });
       }
     }
     const adding = new Graph(capabilities);
@@ -76,7 +85,7 @@ export class ReduceScatter {
       for (const section of chunk.sections) {
         addInOrder(adding, section, section.tensor.gradient!, words.incoming, ranks);
       }
-      this.#added.push({ chunk, end: adding.dispatches.length });
+      this.#added.push({ chunk, ready: readyOf(chunk), end: adding.dispatches.length });
     }
     this.drafts = [new Draft(packing), new Draft(adding)];
   }
@@ -87,10 +96,14 @@ export class ReduceScatter {
     this.#plans = [await packing.build(gpu), await adding.build(gpu)];
   }
 
-  /** Runs it once, after what was submitted before; all ranks call it. */
-  async run(gpu: Gpu, staging: Staging): Promise<void> {
-    const [packing, adding] = this.#plans;
-    await Promise.all([this.#give(gpu, staging, packing), this.#take(gpu, staging, adding)]);
+  /**
+   * Runs it once; all ranks call it.
+   *
+   * @param last the micro-batch whose gradients are the last to be added up; all of it is submitted in
+   *   the end. Left out, nothing is to be waited for but what was submitted before.
+   */
+  async run(gpu: Gpu, staging: Staging, last?: LastComputation): Promise<void> {
+    await Promise.all([this.#give(gpu, staging, last), this.#take(gpu, staging, last)]);
   }
 
   /** Frees what it alone uses. */
@@ -98,22 +111,26 @@ export class ReduceScatter {
     for (const plan of this.#plans) plan.destroy();
   }
 
-  async #give(gpu: Gpu, staging: Staging, plan: Plan): Promise<void> {
+  async #give(gpu: Gpu, staging: Staging, last?: LastComputation): Promise<void> {
+    const [plan] = this.#plans;
     let begin = 0;
-    for (const { chunk, to, end } of this.#packed) {
+    for (const { chunk, to, ready, end } of this.#packed) {
+      last?.upTo(ready);
       const buffer = await staging.next();
       const encoder = gpu.device.createCommandEncoder();
-      encodeRange(encoder, plan, begin, end);
+      plan.encodeRange(encoder, begin, end);
       const { outgoing } = this.words;
       encoder.copyBufferToBuffer(outgoing.storage.buffer!, 0, buffer, 0, 4 * chunk.words);
       submit(gpu, encoder);
       staging.give(chunk.words, [to]);
       begin = end;
     }
+    last?.finish();
     await staging.allGiven();
   }
 
-  async #take(gpu: Gpu, staging: Staging, plan: Plan): Promise<void> {
+  async #take(gpu: Gpu, staging: Staging, last?: LastComputation): Promise<void> {
+    const [, plan] = this.#plans;
     const { rank, size } = this.ranks;
     const others = Array.from({ length: size }, (_, of) => of).filter((of) => of !== rank);
     const rounds = this.#added.map(({ chunk: { words } }) =>
@@ -121,7 +138,8 @@ export class ReduceScatter {
     );
     let [round, begin] = [0, 0];
     for await (const buffers of staging.taken(rounds)) {
-      const { chunk, end } = this.#added[round++];
+      const { chunk, ready, end } = this.#added[round++];
+      last?.upTo(ready); // others may have been faster
       const encoder = gpu.device.createCommandEncoder();
       for (const section of chunk.sections) {
         buffers.forEach((buffer, part) => {
@@ -136,24 +154,11 @@ export class ReduceScatter {
           );
         });
       }
-      encodeRange(encoder, plan, begin, end);
+      plan.encodeRange(encoder, begin, end);
       submit(gpu, encoder);
       begin = end;
     }
   }
-}
-
-/** Records some of a plan's dispatches. */
-export function encodeRange(
-  encoder: GPUCommandEncoder,
-  plan: Plan,
-  begin: number,
-  end: number,
-): void {
-  if (begin === end) return;
-  const pass = encoder.beginComputePass();
-  for (const dispatch of plan.dispatches.slice(begin, end)) encode(pass, dispatch);
-  pass.end();
 }
 
 /** Submits what was recorded. */

@@ -1,8 +1,9 @@
 import type { Communicator } from "../ranks/communicator.ts";
 import type { Capabilities, Gpu } from "../runtime/device.ts";
-import { persistent } from "../runtime/graph.ts";
+import { persistent, type Tensor } from "../runtime/graph.ts";
 import type { Draft } from "../runtime/plan.ts";
 import { AllGather } from "./all-gather.ts";
+import type { LastComputation } from "./last-computation.ts";
 import { type ExchangeWords, ReduceScatter } from "./reduce-scatter.ts";
 import type { ExchangeFormat, ShardPiece } from "./shards.ts";
 import { chunkWords, Staging } from "./staging.ts";
@@ -11,6 +12,7 @@ import { chunkWords, Staging } from "./staging.ts";
 export class ShardExchange {
   readonly #reduceScatter: ReduceScatter;
   readonly #allGather: AllGather;
+  readonly #capacity: number;
   readonly #words: ExchangeWords;
   #staging?: Staging;
 
@@ -18,20 +20,23 @@ export class ShardExchange {
    * Records both.
    *
    * @param shards the pieces of every rank; their tensors have gradients
+   * @param ready the dispatch of a micro-batch after which a tensor's gradient is complete, plus 1
    */
   constructor(
     capabilities: Capabilities,
     private readonly ranks: Communicator,
     shards: readonly (readonly ShardPiece[])[],
     format: ExchangeFormat,
+    ready: (tensor: Tensor) => number,
   ) {
-    const capacity = chunkWords(ranks.size);
+    const elements = shards[0].reduce((sum, { count }) => sum + count, 0);
+    const capacity = this.#capacity = chunkWords(ranks.size, elements);
     const words = this.#words = {
       outgoing: persistent("exchange", "outgoing", [capacity], "u32"),
       incoming: persistent("exchange", "incoming", [(ranks.size - 1) * capacity], "u32"),
     };
     const all = [capabilities, ranks, shards, format, words, capacity] as const;
-    this.#reduceScatter = new ReduceScatter(...all);
+    this.#reduceScatter = new ReduceScatter(...all, ready);
     this.#allGather = new AllGather(...all);
   }
 
@@ -44,15 +49,17 @@ export class ShardExchange {
   async build(gpu: Gpu): Promise<void> {
     await this.#reduceScatter.build(gpu);
     await this.#allGather.build(gpu);
-    this.#staging = new Staging(gpu, this.ranks, chunkWords(this.ranks.size));
+    this.#staging = new Staging(gpu, this.ranks, this.#capacity);
   }
 
   /**
    * Adds up the gradients of all ranks at the rank of each piece, and sets them to zero elsewhere.
    * All ranks call it.
+   *
+   * @param last the micro-batch that is still to be submitted; all of it is in the end
    */
-  async addGradients(gpu: Gpu): Promise<void> {
-    await this.#reduceScatter.run(gpu, this.#staging!);
+  async addGradients(gpu: Gpu, last?: LastComputation): Promise<void> {
+    await this.#reduceScatter.run(gpu, this.#staging!, last);
   }
 
   /** Brings the updated weights of all pieces to every rank. All ranks call it. */

@@ -30,18 +30,23 @@ export interface Chunk {
 
 /** Pieces end at multiples of so many elements: 256 bytes of f16, the finest that can be bound. */
 const GRAIN = 128;
+/** A tensor with as many elements for each rank is cut alone. */
+const LARGE = 2 ** 20;
 /** Sections begin at multiples of so many words. */
 export const SECTION_WORDS = 64;
 
 /**
- * Shares tensors out: laid one behind the other and cut into equal parts, one a rank. Those with a
- * copy in f16 are cut apart from the others, since the two kinds cost a rank different memory.
+ * Shares tensors out: each large one is cut into equal parts, one a rank, so that whenever one is
+ * ready to travel, all ranks have something to give. The others are laid one behind the other first;
+ * those with a copy in f16 apart, since the two kinds cost a rank different memory.
  *
  * @returns the pieces of each rank, in the order of the tensors
  */
 export function shardsOf(tensors: readonly Tensor[], ranks: number): ShardPiece[][] {
   const shards: ShardPiece[][] = Array.from({ length: ranks }, () => []);
-  for (const kind of Map.groupBy(tensors, ({ half }) => half !== undefined).values()) {
+  const cutTogether = (tensor: Tensor) =>
+    tensor.size >= LARGE * ranks ? tensor : tensor.half !== undefined;
+  for (const kind of Map.groupBy(tensors, cutTogether).values()) {
     const total = kind.reduce((sum, { size }) => sum + size, 0);
     let begin = 0;
     for (const tensor of kind) {

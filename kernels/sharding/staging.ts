@@ -1,16 +1,25 @@
 import type { Communicator } from "../ranks/communicator.ts";
 import type { Gpu } from "../runtime/device.ts";
+import { roundUpTo, SECTION_WORDS } from "./shards.ts";
 
-/** Bytes of a chunk between two ranks; with more ranks chunks are shorter, down to the least. */
-const CHUNK_BYTES = 16 * 2 ** 20;
-const LEAST_CHUNK_BYTES = 4 * 2 ** 20;
+/** Words of a chunk between two ranks: 16 MiB. With more ranks chunks are shorter, down to 4 MiB. */
+const CHUNK_WORDS = 4 * 2 ** 20;
+const MANY_RANKS_WORDS = 2 ** 20;
+/** Of a small model, chunks so short that a rank has about so many, but not shorter than this. */
+const CHUNKS = 16;
+const LEAST_WORDS = 1024;
 /** Chunks under way at once, each way. */
 const DEPTH = 8;
 
-/** The most words of a chunk between so many ranks, a multiple of 64. */
-export function chunkWords(ranks: number): number {
-  const bytes = Math.max(LEAST_CHUNK_BYTES, CHUNK_BYTES / Math.max(1, ranks - 1));
-  return Math.floor(bytes / 256) * 64;
+/**
+ * The most words of a chunk, a multiple of 64.
+ *
+ * @param elements of a rank's shard
+ */
+export function chunkWords(ranks: number, elements: number): number {
+  const most = Math.max(MANY_RANKS_WORDS, CHUNK_WORDS / (ranks - 1));
+  const few = Math.max(LEAST_WORDS, elements / CHUNKS);
+  return roundUpTo(SECTION_WORDS, Math.floor(Math.min(most, few)));
 }
 
 /** A chunk that another rank gives. */

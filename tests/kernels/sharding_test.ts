@@ -62,7 +62,10 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
           incoming: persistent("exchange", "incoming", [(RANKS - 1) * CAPACITY], "u32"),
         };
         const options = [gpu.capabilities, ranks, shards, format, words, CAPACITY] as const;
-        const [scatter, gather] = [new ReduceScatter(...options), new AllGather(...options)];
+        const [scatter, gather] = [
+          new ReduceScatter(...options, () => 0),
+          new AllGather(...options),
+        ];
         for (const each of [scatter, gather]) await each.build(gpu);
         const staging = new Staging(gpu, ranks, CAPACITY);
         await scatter.run(gpu, staging);

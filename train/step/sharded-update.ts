@@ -5,6 +5,7 @@ import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { gatherElements } from "../../kernels/sharding/gather-elements.ts";
+import type { LastComputation } from "../../kernels/sharding/last-computation.ts";
 import { Masters, type TrainedPiece, trainedPieces } from "../../kernels/sharding/masters.ts";
 import { ShardExchange } from "../../kernels/sharding/shard-exchange.ts";
 import { type ExchangeFormat, type ShardPiece, shardsOf } from "../../kernels/sharding/shards.ts";
@@ -31,20 +32,21 @@ export class ShardedUpdate {
   /**
    * Shares the tensors out, which must have their gradients.
    *
-   * @param read whether the network reads a tensor in f32
+   * @param microBatch what reads the weights and makes the gradients
    */
   constructor(
     { capabilities }: Pick<Gpu, "capabilities">,
     private readonly ranks: Communicator,
     private readonly tensors: readonly Tensor[],
-    read: (tensor: Tensor) => boolean,
+    microBatch: Draft,
     format: ExchangeFormat,
   ) {
-    const isWhole = (tensor: Tensor) => !tensor.half || read(tensor);
+    const isWhole = (tensor: Tensor) => !tensor.half || microBatch.lastUse(tensor.storage) >= 0;
+    const ready = (tensor: Tensor) => 1 + microBatch.lastUse(tensor.gradient!.storage);
     this.#shards = shardsOf(tensors, ranks.size);
     this.trained = trainedPieces(this.#shards[ranks.rank], isWhole, format);
     this.#masters = new Masters(tensors.filter((tensor) => !isWhole(tensor)), this.trained);
-    this.#exchange = new ShardExchange(capabilities, ranks, this.#shards, format);
+    this.#exchange = new ShardExchange(capabilities, ranks, this.#shards, format, ready);
     const sums = new Graph(capabilities);
     this.#squares = sums.keep(sumsOfSquares(sums, this.trained));
     this.drafts = [new Draft(sums), ...this.#exchange.drafts];
@@ -61,11 +63,12 @@ export class ShardedUpdate {
    *
    * @param loss [1] f32
    * @param squares [1] f32, filled with the square of the whole gradient's norm
-   * @returns seconds that it took after the GPU had done what was submitted before
+   * @param last this rank's last micro-batch, if it has one: submitted here, bit by bit
+   * @returns seconds that it took after the GPU had done all micro-batches
    */
-  async addUp(gpu: Gpu, loss: Tensor, squares: Tensor): Promise<number> {
-    const computed = gpu.device.queue.onSubmittedWorkDone().then(() => performance.now());
-    await this.#exchange.addGradients(gpu);
+  async addUp(gpu: Gpu, loss: Tensor, squares: Tensor, last?: LastComputation): Promise<number> {
+    const began = performance.now();
+    await this.#exchange.addGradients(gpu, last);
     this.#sums!.run();
     const [partial, [ownLoss]] = await Promise.all([
       download(gpu, this.#squares),
@@ -75,7 +78,7 @@ export class ShardedUpdate {
     const [allSquares, allLoss] = await sumOver(this.ranks)([own, ownLoss]);
     upload(gpu, squares, Float32Array.of(allSquares));
     upload(gpu, loss, Float32Array.of(allLoss));
-    return (performance.now() - await computed) / 1000;
+    return (performance.now() - (await last?.finish() ?? began)) / 1000;
   }
 
   /** Brings every rank's updated weights to all. @returns seconds that it took */

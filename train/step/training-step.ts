@@ -20,6 +20,7 @@ import {
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
+import { LastComputation } from "../../kernels/sharding/last-computation.ts";
 import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
 import type { Parameters, Part } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/transformer.ts";
@@ -84,6 +85,9 @@ export interface StepReport {
  */
 export class TrainingStep {
   #staged?: { microBatch: MicroBatch; commands: GPUCommandBuffer };
+  /** While the inputs are still needed: what is to be staged after. */
+  #upcoming?: MicroBatch;
+  #areInputsNeeded = false;
 
   private constructor(
     private readonly gpu: Gpu,
@@ -136,11 +140,9 @@ export class TrainingStep {
     forward.backward();
 
     const microBatchDraft = new Draft(forward);
-    const read = new Set(microBatchDraft.storages);
-    const isRead = ({ storage }: Tensor) => read.has(storage);
     const { exchange = "f32" } = options;
     const sharded = ranks.size > 1
-      ? new ShardedUpdate(gpu, ranks, tensors, isRead, exchange)
+      ? new ShardedUpdate(gpu, ranks, tensors, microBatchDraft, exchange)
       : undefined;
     const trained = sharded?.trained ?? tensors.map(trainable);
     const update = new Graph(gpu.capabilities);
@@ -197,7 +199,8 @@ export class TrainingStep {
    */
   stage(microBatches: readonly MicroBatch[]): void {
     const [first] = ownPart(microBatches, this.ranks);
-    if (first) this.#stage(first);
+    if (this.#areInputsNeeded) this.#upcoming = first;
+    else if (first) this.#stage(first);
   }
 
   #stage(microBatch: MicroBatch): void {
@@ -211,14 +214,19 @@ export class TrainingStep {
    * @param step for dropout, which drops other inputs in every step
    */
   accumulate(microBatch: MicroBatch, weight: number, step = 0): void {
+    this.#fill(microBatch, weight, step);
+    this.plans.microBatch.submit(this.#staged!.commands);
+    this.#staged = undefined;
+  }
+
+  /** Writes all inputs of a micro-batch. */
+  #fill(microBatch: MicroBatch, weight: number, step: number): void {
     if (this.#staged?.microBatch !== microBatch) this.#stage(microBatch);
     const { objective, balance } = this.objectives;
     const { dropoutSeed } = this.tensors;
     if (dropoutSeed) upload(this.gpu, dropoutSeed, Uint32Array.of(seedOf(microBatch, step)));
     objective.upload(this.gpu, microBatch, weight * this.lossScale.value);
     balance?.upload(this.gpu, weight * objective.targets(microBatch), this.lossScale.value);
-    this.plans.microBatch.submit(this.#staged!.commands);
-    this.#staged = undefined;
   }
 
   /**
@@ -226,11 +234,19 @@ export class TrainingStep {
    *
    * @param step counted from 1
    */
-  async update(learningRate: number, step: number): Promise<StepReport> {
+  update(learningRate: number, step: number): Promise<StepReport> {
+    return this.#update(learningRate, step);
+  }
+
+  async #update(learningRate: number, step: number, last?: LastComputation): Promise<StepReport> {
     const { gpu, sharded, tensors } = this;
     const { objective, balance } = this.objectives;
     const lossScale = this.lossScale.value;
-    const gradients = await sharded?.addUp(gpu, tensors.loss, tensors.squares) ?? 0;
+    this.#areInputsNeeded = last !== undefined;
+    const gradients = await sharded?.addUp(gpu, tensors.loss, tensors.squares, last) ?? 0;
+    this.#areInputsNeeded = false;
+    if (this.#upcoming) this.#stage(this.#upcoming);
+    this.#upcoming = undefined;
     upload(gpu, tensors.rates, adamWRates(learningRate, step, this.options, lossScale));
     this.plans.update.run();
     const running = download(gpu, tensors.report);
@@ -266,10 +282,15 @@ export class TrainingStep {
       (sum, batch) => sum + this.objectives.objective.targets(batch),
       0,
     );
-    for (const batch of ownPart(microBatches, this.ranks)) {
-      this.accumulate(batch, 1 / Math.max(1, targets), step);
-    }
-    return this.update(learningRate, step);
+    const weight = 1 / Math.max(1, targets);
+    const own = ownPart(microBatches, this.ranks);
+    // With others, the last one leaves in parts: see LastComputation.
+    const last = this.sharded && own.pop();
+    for (const batch of own) this.accumulate(batch, weight, step);
+    if (!last) return this.#update(learningRate, step);
+    this.#fill(last, weight, step);
+    this.#staged = undefined;
+    return this.#update(learningRate, step, new LastComputation(this.gpu, this.plans.microBatch));
   }
 
   /**
