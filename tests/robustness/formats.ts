@@ -26,6 +26,8 @@ import { prepareReportPage } from "../../data/prepare-report-page.ts";
 import { readReport } from "../../data/read-report.ts";
 import { evalCommand } from "../../eval/eval-command.ts";
 import { reportCommand } from "../../eval/report/report-command.ts";
+import { folded } from "../../model/host/fold.ts";
+import { openModel } from "../../model/host/open-model.ts";
 import { tinyRun } from "../train/tiny-run.ts";
 import { bombOf } from "./bombs.ts";
 import type { Expectation } from "./expectations.ts";
@@ -315,6 +317,21 @@ const opened = (folder: string, file: string, content: Content): Format => ({
   command: ({ input, output }) => ["export", `--model=${input}`, `--output=${output}/exported`],
 });
 
+/** An adapter for the undamaged model: the weights with its updates added. */
+const adapted = (file: string, content: Content): Format => ({
+  ...{ name: `adapter ${file}`, folder: "adapter", file, content },
+  read: async ({ inputs, input }) => {
+    using model = await openModel(`${inputs}/model`, input);
+    const read = folded(model.checkpoint, model.adapter!);
+    const names = parameterShapes(model.checkpoint.config).map(({ name }) => name);
+    return await Promise.all(names.filter((name) => name.includes(".layers.")).map(read));
+  },
+  command: ({ inputs, input, output }) => [
+    "export",
+    ...["--merge", `--model=${inputs}/model`, `--adapter=${input}`, `--output=${output}/folded`],
+  ],
+});
+
 /** What it writes, by the GPU: text, and logits that are to be numbers. */
 const asked = (folder: string, file: string, content: Content): Format => ({
   ...{ name: `${folder} ${file}, asked`, folder, file, content, cost: 2 },
@@ -349,6 +366,8 @@ const MODELS: Format[] = [
   opened("model", "model.safetensors", "safetensors"),
   opened("sharded", "model.safetensors.index.json", "json"),
   opened("sharded", "model-00002-of-00003.safetensors", "safetensors"),
+  adapted("adapter_config.json", "json"),
+  adapted("adapter_model.safetensors", "safetensors"),
   asked("model", "model.safetensors", "safetensors"),
   asked("model", "config.json", "json"),
   asked("model", "generation_config.json", "json"),

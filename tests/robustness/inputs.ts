@@ -10,6 +10,9 @@ import {
   tokenize,
   writeCheckpoint,
 } from "../../mod.ts";
+import { adapterConfigJson } from "../../model/checkpoint/adapter-config.ts";
+import { writeAdapterFiles } from "../../model/host/write-adapter.ts";
+import { linearLayers, updateParameters } from "../../model/network/adaptation.ts";
 import { sentencePieceModel } from "../data/sentence-piece-model.ts";
 import { writeMadeUpCeval } from "../eval/made-up-ceval.ts";
 import { writePruned } from "../model/pruned-model.ts";
@@ -39,6 +42,7 @@ export async function writeInputs(root: string): Promise<void> {
   await writeSettings(`${root}/settings`);
   await writeRecipe(`${root}/recipe`);
   await writeModels(`${root}/model`, `${root}/sharded`, `${root}/old`);
+  await writeAdapter(`${root}/adapter`, `${root}/model`);
   await writeMixture(`${root}/mixture`, `${root}/model`);
   await writeShards(`${root}/shards`, `${root}/mixture`);
   await writeEvaluation(`${root}/evaluation`, `${root}/exam`);
@@ -229,6 +233,28 @@ async function writeModels(dir: string, sharded: string, old: string): Promise<v
       "vocab.json": JSON.stringify(vocab),
       "merges.txt": `#version: 0.2\n${lines}`,
       "tokenizer_config.json": JSON.stringify(told),
+    },
+  });
+}
+
+/** An adapter of rank 2 for the model: all of its linear layers are updated. */
+async function writeAdapter(dir: string, model: string): Promise<void> {
+  using checkpoint = await openCheckpoint(model);
+  const parts = [...linearLayers(checkpoint.config)].flatMap(([module, weight]) =>
+    updateParameters(module, weight, { rank: 2, scale: 2 })
+  );
+  await Deno.mkdir(dir, { recursive: true });
+  await writeAdapterFiles(dir, {
+    parts,
+    dtype: "F32",
+    tensors: (name) => {
+      const { shape: [rows, columns] } = parts.find((part) => part.name === name)!;
+      return Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(i));
+    },
+    files: {
+      "adapter_config.json": adapterConfigJson({ rank: 2, alpha: 4, dropout: 0 }, model, [
+        ...new Set(parts.map(({ name }) => name.split(".").at(-3)!)),
+      ]),
     },
   });
 }

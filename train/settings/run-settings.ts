@@ -99,10 +99,10 @@ function hasEnded({ step, steps }: RunProgress): boolean {
 }
 
 /** Whether there are steps to do beyond those that are done. */
-function isLonger(now: Train, before: Train, done: number): boolean {
+function isLonger(now: Train, before: Train | undefined, done: number): boolean {
   return Number(now.steps) > 0
     ? Number(now.steps) > done
-    : Number(now.epochs) > Number(before.epochs);
+    : Number(now.epochs) > Number(before?.epochs);
 }
 
 /** The settings of a section, of any stage. */
