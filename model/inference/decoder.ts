@@ -49,8 +49,9 @@ const KEPT_TOKENS = 512;
  * that token.
  *
  * Each text has a seat in the cache. Which texts a pass continues is said anew each time: they may
- * leave, and others take their seats, between any two passes. What they are in one pass with changes
- * no bit of a text's logits.
+ * leave, and others take their seats, between any two passes. What is in one step with a text changes
+ * no bit of its logits. On a GPU, prompts that are read in one pass may change each other's last
+ * digits, as their matrix products have more rows: where that matters, each is read alone.
  */
 export class Decoder {
   /** Tokens of each seat's text. */
