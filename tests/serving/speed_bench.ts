@@ -91,7 +91,7 @@ async function bench(
   console.log(
     `${clients} clients, prompts of ${prompt} tokens: ${(tokens / seconds).toFixed(1)} tokens/s, ` +
       `the first after ${waits[waits.length >> 1].toFixed(0)} ms (median) and ${
-        waits[Math.floor(0.95 * (waits.length - 1))].toFixed(0)
+        waits[Math.ceil(0.95 * (waits.length - 1))].toFixed(0)
       } ms (95 %); generate's batch of ${clients}: ${
         (alone.tokens / alone.seconds).toFixed(1)
       } tokens/s with its prompts`,
