@@ -1,9 +1,9 @@
 import type { Communicator } from "../ranks/communicator.ts";
 import type { Capabilities, Gpu } from "../runtime/device.ts";
-import { Graph } from "../runtime/graph.ts";
+import { Graph, type Tensor } from "../runtime/graph.ts";
 import { Draft, type Plan } from "../runtime/plan.ts";
 import { bytesOf } from "../runtime/storage.ts";
-import { addUpdate, packSection } from "./packing.ts";
+import { addUpdate, fillHalf, packSection } from "./packing.ts";
 import { type ExchangeWords, submit } from "./reduce-scatter.ts";
 import {
   type Chunk,
@@ -38,6 +38,7 @@ export class AllGather {
    *
    * @param shards the pieces of every rank
    * @param capacity words of a chunk
+   * @param isWhole whether every rank keeps a tensor whole in f32
    */
   constructor(
     capabilities: Capabilities,
@@ -46,10 +47,11 @@ export class AllGather {
     format: ExchangeFormat,
     private readonly words: ExchangeWords,
     private readonly capacity: number,
+    isWhole: (tensor: Tensor) => boolean,
   ) {
     const { rank } = ranks;
     const chunks = shards.map((pieces) =>
-      chunksOf(pieces, capacity, (piece) => weightType(piece, format))
+      chunksOf(pieces, capacity, (piece) => weightType(piece, format, isWhole))
     );
     const packing = new Graph(capabilities);
     for (const chunk of chunks[rank]) {
@@ -65,8 +67,10 @@ export class AllGather {
       for (const [from, { [round]: chunk }] of chunks.entries()) {
         if (from === rank || chunk === undefined) continue;
         const first = this.#taken[round].length * capacity;
-        for (const section of chunk.sections.filter(isUpdate)) {
-          addUpdate(adding, section, section.tensor, words.incoming, first);
+        for (const section of chunk.sections) {
+          const { tensor } = section;
+          if (isUpdate(section)) addUpdate(adding, section, tensor, words.incoming, first);
+          if (section.type !== "f16" && tensor.half) fillHalf(adding, section);
         }
         this.#taken[round].push({ chunk, from, end: adding.dispatches.length });
       }

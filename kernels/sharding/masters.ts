@@ -35,7 +35,7 @@ export function trainedPieces(
       square: own("optimizer", "square"),
       half: tensor.half,
       slice: piece,
-      rounded: weightType(piece, format) === "bf16",
+      rounded: weightType(piece, format, isWhole) === "bf16",
     };
   });
 }

@@ -40,7 +40,7 @@ export function packSection(
   );
 }
 
-/** ExchangeWords from one rank's part of a section to the next one's, where all are together. */
+/** Words from one rank's part of a section to the next one's, where all are together. */
 export function partWords({ words }: ChunkSection): number {
   return roundUpTo(SECTION_WORDS, words);
 }
@@ -112,7 +112,20 @@ export function addUpdate(
   );
 }
 
-/** ExchangeWords, seen as what travels in them. */
+/** Records that the copy in f16 of a section is made anew. */
+export function fillHalf(graph: Graph, section: ChunkSection): void {
+  const { tensor, count } = section;
+  const vector = vectorOf(count);
+  graph.elementwise(
+    "half weights",
+    count / vector,
+    { value: read(tensor, vector, section), half: write(tensor.half!, vector, section) },
+    "half[i] = half_type(value[i]);",
+    vector,
+  );
+}
+
+/** Words, seen as what travels in them. */
 function asTravelling(binding: Binding, { count, type }: ChunkSection): Binding {
   return { ...binding, type: type === "bf16" ? "vec2u" : numberType(vectorOf(count)) };
 }

@@ -21,6 +21,7 @@ export class ShardExchange {
    *
    * @param shards the pieces of every rank; their tensors have gradients
    * @param ready the dispatch of a micro-batch after which a tensor's gradient is complete, plus 1
+   * @param isWhole whether every rank keeps a tensor whole in f32
    */
   constructor(
     capabilities: Capabilities,
@@ -28,6 +29,7 @@ export class ShardExchange {
     shards: readonly (readonly ShardPiece[])[],
     format: ExchangeFormat,
     ready: (tensor: Tensor) => number,
+    isWhole: (tensor: Tensor) => boolean,
   ) {
     const elements = shards[0].reduce((sum, { count }) => sum + count, 0);
     const capacity = this.#capacity = chunkWords(ranks.size, elements);
@@ -37,7 +39,7 @@ export class ShardExchange {
     };
     const all = [capabilities, ranks, shards, format, words, capacity] as const;
     this.#reduceScatter = new ReduceScatter(...all, ready);
-    this.#allGather = new AllGather(...all);
+    this.#allGather = new AllGather(...all, isWhole);
   }
 
   /** What it needs of the GPU's memory. */

@@ -16,7 +16,7 @@ export interface ChunkSection extends ShardPiece {
   readonly type: "f32" | "f16" | "bf16";
   /** Its first word in the chunk. */
   readonly word: number;
-  /** ExchangeWords that it takes. */
+  /** Words that it takes. */
   readonly words: number;
 }
 
@@ -24,7 +24,7 @@ export interface ChunkSection extends ShardPiece {
 export interface Chunk {
   /** In order; each begins at a multiple of 256 bytes, so that kernels can bind it. */
   readonly sections: readonly ChunkSection[];
-  /** ExchangeWords of 4 bytes that travel, gaps between sections included. */
+  /** Words of 4 bytes that travel, gaps between sections included. */
   readonly words: number;
 }
 
@@ -75,11 +75,17 @@ export function gradientType({ count }: ShardPiece, format: ExchangeFormat): "f3
 }
 
 /**
- * How a piece's new weights travel: f16 where that is what the network reads; otherwise as weights in
+ * How a piece's new weights travel: f16 where the network reads nothing else; otherwise as weights in
  * f32, or in bf16 as what is to be added to the old ones.
+ *
+ * @param isWhole whether every rank keeps the tensor whole in f32
  */
-export function weightType(piece: ShardPiece, format: ExchangeFormat): ChunkSection["type"] {
-  return piece.tensor.half ? "f16" : gradientType(piece, format);
+export function weightType(
+  piece: ShardPiece,
+  format: ExchangeFormat,
+  isWhole: (tensor: Tensor) => boolean,
+): ChunkSection["type"] {
+  return isWhole(piece.tensor) ? gradientType(piece, format) : "f16";
 }
 
 /**

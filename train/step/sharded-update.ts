@@ -46,7 +46,7 @@ export class ShardedUpdate {
     this.#shards = shardsOf(tensors, ranks.size);
     this.trained = trainedPieces(this.#shards[ranks.rank], isWhole, format);
     this.#masters = new Masters(tensors.filter((tensor) => !isWhole(tensor)), this.trained);
-    this.#exchange = new ShardExchange(capabilities, ranks, this.#shards, format, ready);
+    this.#exchange = new ShardExchange(capabilities, ranks, this.#shards, format, ready, isWhole);
     const sums = new Graph(capabilities);
     this.#squares = sums.keep(sumsOfSquares(sums, this.trained));
     this.drafts = [new Draft(sums), ...this.#exchange.drafts];
