@@ -42,7 +42,7 @@ export function parseYamlFile(
       customTags: version === "1.1" ? asPyYaml : null,
     }));
   const [fault] = [...document.errors, ...document.warnings];
-  if (fault) throw new UserError(`${placeOf(fault.pos[0])}: not valid YAML: ${fault.message}`);
+  if (fault) throw new UserError(`${placeOf(fault.pos[0])}: not valid YAML: ${reasonOf(fault)}`);
   return {
     contents: document.contents,
     placeOf,
@@ -71,9 +71,14 @@ function orRefuse<T>(where: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    const reason = error instanceof RangeError ? "it is nested too deeply" : messageOf(error);
-    throw new UserError(`${where}: not valid YAML: ${reason}`);
+    throw new UserError(`${where}: not valid YAML: ${reasonOf(error)}`);
   }
+}
+
+/** In words: the parser takes deep nesting for a fault of its own. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  return /call stack/.test(message) ? "it is nested too deeply" : message;
 }
 
 /** In YAML 1.1 as it is written down, `y` and `n` are true and false; to PyYAML they are text. */

@@ -78,7 +78,7 @@ Deno.test("a bad recipe is refused with what is wrong and what there is", () => 
     ["process: [", "r.yaml:1: not valid YAML"],
     ["process:\n- text_length_filter: &p { min_len: *p }", "a value contains itself"],
     ["process: [!!python/name:os.system '']", "Unresolved tag"],
-    ["process: " + "[".repeat(100_000), "not valid YAML"],
+    ["process: " + "[".repeat(100_000), "not valid YAML: it is nested too deeply"],
     ["steps: []", 'must have a list "process"'],
     ["process: [{ a: {}, b: {} }]", "r.yaml, operator 1: expected an operator's name"],
     [

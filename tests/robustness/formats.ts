@@ -390,8 +390,9 @@ const CHECKPOINT = "run/checkpoints/step-0000002";
 /** Goes on with a run that is complete, whose checkpoint is loaded whole. */
 const resumed = (file: string, content: Content, checksum?: Expectation): Format => ({
   ...{ name: `resume ${file}`, folder: "run", file, content, checksum, cost: 4, writes: true },
-  read: async ({ input }) => {
-    const args = await tinyRun(".", ...RUN_OPTIONS);
+  read: async ({ input, output }) => {
+    // Its text is written elsewhere, not over the one that may be damaged.
+    const args = (await tinyRun(output, ...RUN_OPTIONS)).map((arg) => arg.replace(output, "."));
     (await pretrain(await loadPretrainSettings(args)))?.close();
     return await Deno.readFile(`${input}/${file}`);
   },

@@ -94,9 +94,13 @@ async function signal(
   random: Random,
 ): Promise<Verdict> {
   const child = start(await launch(command.command, root, dir, launcher), dir);
-  const end = ended(child, 600);
+  const end = ended(child, 1800);
   const step = await moment(dir, end, random, command.seconds);
-  child.kill(signal);
+  try {
+    child.kill(signal);
+  } catch {
+    return { outcome: "equal", words: "it ended before" };
+  }
   const { status, ...rest } = await end;
   const last = lastSaved(await filesBelow(dir));
   await reap(root); // what a launcher has left behind

@@ -147,7 +147,7 @@ Deno.test("settings: a mistake in a file is named with its line", async () => {
     "train:\n  steps:\n": ":2: train.steps is null",
     "train:\n- steps\n": ":1: expected settings",
     "data:\r\n  source: &s [*s]\r\n": ":2: not valid YAML: a value contains itself",
-    ["data:\n  seed: " + "[".repeat(100_000)]: ":2: not valid YAML: ",
+    ["data:\n  seed: " + "[".repeat(100_000)]: ":2: not valid YAML: it is nested too deeply",
     [`data:\n  seed: [${"x".repeat(9999)}]\n`]: `:2: data.seed is ["${"x".repeat(98)} …; expected`,
     "train:\n  steps: 3\n  steps: 4\n": ":3: not valid YAML: Map keys must be unique",
   };
