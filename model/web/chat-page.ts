@@ -6,7 +6,7 @@ import { loadCheckpoint } from "../inference/load-checkpoint.ts";
 import { openBrowserGpu } from "./browser-gpu.ts";
 import { elementOf } from "./element.ts";
 import { keepOffline } from "./offline.ts";
-import { SiteFiles } from "./site-files.ts";
+import { SiteFiles, siteJson } from "./site-files.ts";
 import { MANIFEST_FILE, type SiteManifest } from "./site-manifest.ts";
 import { ModelSpeaker } from "./speaker.ts";
 import { talk } from "./talk.ts";
@@ -22,8 +22,7 @@ const load = elementOf("load", HTMLButtonElement);
 chooseLanguage(elementOf("language", HTMLElement));
 try {
   const base = new URL("./", document.baseURI);
-  const response = await fetch(new URL(MANIFEST_FILE, base));
-  const { files: contents, tensorBytes }: SiteManifest = await response.json();
+  const { files: contents, tensorBytes } = await siteJson(MANIFEST_FILE, base) as SiteManifest;
   const gpu = await openBrowserGpu({ tensorBytes });
   const files = await SiteFiles.open(base, contents, `model ${base.pathname}`);
   await askBeforeMuch(await files.missingBytes());

@@ -131,14 +131,7 @@ export class SiteFiles implements CheckpointFiles {
 
   async #fetch(piece: SitePiece): Promise<Uint8Array<ArrayBuffer>> {
     const address = this.#address(piece);
-    const response = await fetch(address).catch(() => undefined);
-    if (!response?.ok) {
-      throw new PageError({
-        en: `${piece.path} could not be fetched${response ? ` (${response.status})` : ""}: check ` +
-          `the connection and reload the page. What has arrived is kept.`,
-        zh: `无法下载 ${piece.path}：请检查网络后刷新页面，已下载的部分会保留。`,
-      });
-    }
+    const response = await fetched(piece.path, this.base);
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (await sha256(bytes) !== piece.sha256) {
       throw new PageError({
@@ -151,4 +144,19 @@ export class SiteFiles implements CheckpointFiles {
       .catch(() => this.#uncached.set(address, bytes));
     return bytes;
   }
+}
+
+/** A JSON file of a site. @throws PageError if it cannot be fetched */
+export async function siteJson(path: string, base: URL): Promise<unknown> {
+  return await (await fetched(path, base)).json();
+}
+
+async function fetched(path: string, base: URL): Promise<Response> {
+  const response = await fetch(new URL(path, base)).catch(() => undefined);
+  if (response?.ok) return response;
+  throw new PageError({
+    en: `${path} could not be fetched${response ? ` (${response.status})` : ""}: check the ` +
+      `connection and reload the page. What has arrived is kept.`,
+    zh: `无法下载 ${path}：请检查网络后刷新页面，已下载的部分会保留。`,
+  });
 }

@@ -11,7 +11,7 @@ import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { openBrowserGpu } from "../../model/web/browser-gpu.ts";
 import { elementOf } from "../../model/web/element.ts";
 import { keepOffline } from "../../model/web/offline.ts";
-import { SiteFiles } from "../../model/web/site-files.ts";
+import { SiteFiles, siteJson } from "../../model/web/site-files.ts";
 import { chooseLanguage, PageError, say, wordsOf } from "../../model/web/words.ts";
 import type { CorpusSource } from "../batches/pretraining-text.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
@@ -72,8 +72,7 @@ try {
 async function openWorkshop(): Promise<Workshop> {
   const gpu = await openBrowserGpu({ storageBuffers: STORAGE_BUFFERS });
   const base = new URL("./", document.baseURI);
-  const response = await fetch(new URL(TRAINER_FILE, base));
-  const { settings, files: contents }: TrainerManifest = await response.json();
+  const { settings, files: contents } = await siteJson(TRAINER_FILE, base) as TrainerManifest;
   const files = await SiteFiles.open(base, contents, `trainer ${base.pathname}`);
   const progress = elementOf("progress", HTMLProgressElement);
   progress.hidden = false;
