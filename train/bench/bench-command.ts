@@ -6,11 +6,15 @@ import { openGpu } from "../../kernels/host/open-gpu.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
-import { runCommand } from "../../kernels/host/run-command.ts";
+import { requireSame } from "../../kernels/ranks/agree.ts";
+import type { Communicator } from "../../kernels/ranks/communicator.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { totalBytes } from "../../kernels/runtime/memory.ts";
+import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
 import { numberFlag } from "../../model/command-line/number-flag.ts";
+import { runOnGpus } from "../../model/command-line/run-on-gpus.ts";
+import { programVersion } from "../../model/host/program-version.ts";
 import { atLeastOne, count } from "../../model/number-range.ts";
 import { isMixed } from "../../model/network/precision.ts";
 import { Parameters } from "../../model/network/parameters.ts";
@@ -19,6 +23,7 @@ import { newAdapter } from "../lora.ts";
 import { flopsPerToken } from "../step/flops.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
 import { profileTable } from "./profile-table.ts";
+import { benchmarkRanks, ranksTable } from "./ranks-benchmark.ts";
 import { benchmarkStep, profileStep } from "./step-benchmark.ts";
 
 const HELP =
@@ -31,6 +36,7 @@ Usage:
 Examples:
   deno task bench
   deno task bench --micro-batches=1,8 --precision=mixed --json
+  deno task bench --gpus=2 --exchange=bf16
 
 Options, with defaults in brackets:
   --micro-batches N,N,...  sizes of a micro-batch to measure, in sequences
@@ -38,6 +44,9 @@ Options, with defaults in brackets:
   --steps N                training steps to time for each size [8; on a software driver 2]
   --lora-rank N            rank of the adapter whose training is timed beside that of all weights;
                            0 leaves it out [16]
+  --accumulation N         micro-batches of a step, on each GPU [2; with several GPUs 8]
+  --gpus N                 measure whole steps on one GPU, then on N of this machine's, or all [1]
+  --exchange NAME          how several GPUs exchange gradients and weights: f32 or bf16 [f32]
   --json                   print one JSON object instead of tables
   --help                   show this text
 
@@ -46,9 +55,12 @@ ${DEVICE_HELP}`;
 /** All linear layers have an update, as in `sft.yaml`. */
 const LORA = { alpha: 0, dropout: 0, targets: ["all-linear"] };
 
-await runCommand(async () => {
+await runOnGpus(async (commandRanks) => {
   const flags = parseArgs(commandArguments(), {
-    string: ["gpu", "precision", "micro-batches", "steps", "lora-rank"],
+    string: [
+      ...["gpu", "gpus", "precision", "micro-batches", "steps", "lora-rank"],
+      ...["accumulation", "exchange"],
+    ],
     boolean: ["json", "help"],
     unknown: (name: string) => {
       throw new UserError(`unknown option ${name}; --help lists all options`);
@@ -61,16 +73,26 @@ await runCommand(async () => {
       numberFlag("micro-batches", each, atLeastOne)!
     ),
     steps: numberFlag("steps", flags.steps, atLeastOne),
+    accumulation: numberFlag("accumulation", flags.accumulation, atLeastOne),
+    exchange: exchangeOf(flags.exchange),
     loraRank: numberFlag("lora-rank", flags["lora-rank"], count) ?? 16,
   };
   await installMissingDriver();
+  const ranks = await commandRanks.start(flags.gpus);
   const gpu = await openGpu(device.gpu);
   const { cpu, name, implementation } = gpu.capabilities;
   const mixed = isMixed(device.precision, gpu.capabilities);
   const { config, sequence } = await benchmarkModel(cpu);
   const microBatches = asked.microBatches ?? (cpu ? [2] : [1, 2, 4, 8]);
-  const steps = asked.steps ?? (cpu ? 2 : 8);
+  const { steps = cpu ? 2 : 8, accumulation = 2 } = asked;
   const say = (line: string) => flags.json || console.log(line);
+  if (ranks.size > 1) {
+    const parameters = new Parameters(config, mixed);
+    const figures = await timeRanks(parameters, { ...asked, gpu, sequence, ranks, say });
+    if (flags.json) console.log(JSON.stringify({ name, implementation, mixed, ...figures }));
+    gpu.close();
+    return;
+  }
 
   say(`${name}, ${implementation}, ${mixed ? "mixed" : "f32"}\n`);
   const kernels = await benchmarkKernels(gpu, {
@@ -92,8 +114,11 @@ await runCommand(async () => {
   const best = Math.max(...kernels.filter(({ unit }) => unit === "TFLOP/s").map((k) => k.rate));
   const parameters = new Parameters(config, mixed);
   await parameters.load(gpu, randomWeights);
-  say(`\nwhole steps, 2 micro-batches of sequences of ${sequence}, clipping and AdamW included`);
-  const measured = { gpu, sequence, microBatches, steps, best, say };
+  say(
+    `\nwhole steps, ${accumulation} micro-batches of sequences of ${sequence}, clipping and AdamW ` +
+      `included`,
+  );
+  const measured = { gpu, sequence, microBatches, steps, accumulation, best, say };
   const rows = await timeSteps(parameters, measured);
   const most = Math.max(...microBatches);
   const largest = { microBatch: most, sequence };
@@ -135,6 +160,7 @@ interface Measured {
   readonly sequence: number;
   readonly microBatches: readonly number[];
   readonly steps: number;
+  readonly accumulation: number;
   /** Of the fastest product, in TFLOP/s. */
   readonly best: number;
   readonly say: (line: string) => void;
@@ -151,13 +177,15 @@ interface StepRow {
 
 async function timeSteps(
   parameters: Parameters,
-  { gpu, sequence, microBatches, steps, best, say }: Measured,
+  { gpu, sequence, microBatches, steps, accumulation, best, say }: Measured,
 ): Promise<StepRow[]> {
   const flops = flopsPerToken(parameters.config, sequence, parameters.adaptation !== undefined);
   const rows: StepRow[] = [];
   for (const microBatch of microBatches) {
     const shape = { microBatch, sequence };
-    const { tokensPerSecond, memory } = await benchmarkStep(gpu, parameters, shape, steps);
+    const { tokensPerSecond, memory } = await benchmarkStep(gpu, parameters, shape, steps, {
+      accumulation,
+    });
     const teraflops = tokensPerSecond * flops / 1e12;
     const shareOfBestProduct = teraflops / best;
     const gigabytes = totalBytes(memory) / 1e9;
@@ -169,4 +197,52 @@ async function timeSteps(
     );
   }
   return rows;
+}
+
+function exchangeOf(format: string | undefined): ExchangeFormat | undefined {
+  if (format === undefined || format === "f32" || format === "bf16") return format;
+  throw new UserError(`--exchange=${format}: expected f32 or bf16`);
+}
+
+/** What several GPUs are timed with. */
+interface RanksMeasured {
+  readonly gpu: Gpu;
+  readonly sequence: number;
+  readonly ranks: Communicator;
+  readonly microBatches?: readonly number[];
+  readonly steps?: number;
+  readonly accumulation?: number;
+  readonly exchange?: ExchangeFormat;
+  readonly say: (line: string) => void;
+}
+
+/** Whole steps of one GPU, then of all. */
+async function timeRanks(parameters: Parameters, measured: RanksMeasured) {
+  const { gpu, sequence, ranks, exchange = "f32", say } = measured;
+  const { cpu, name, implementation } = gpu.capabilities;
+  const { microBatches = [cpu ? 2 : 8], steps = cpu ? 2 : 8 } = measured;
+  const { accumulation = cpu ? 2 : 8 } = measured;
+  const facts = { program: await programVersion(), precision: parameters.mixed ? "mixed" : "f32" };
+  await requireSame(
+    ranks,
+    { ...facts, microBatches: microBatches.join(), steps, accumulation, exchange },
+    { GPU: `${name}, ${implementation}` },
+    console.error,
+  );
+  say(`${ranks.size} ranks, each on ${name}, ${implementation}, ${facts.precision}`);
+  say(
+    `whole steps, accumulation ${accumulation} on each GPU, sequences of ${sequence}, exchange in ` +
+      `${exchange}, clipping and AdamW included\n`,
+  );
+  await parameters.load(gpu, randomWeights);
+  const rows = [];
+  for (const microBatch of microBatches) {
+    const shape = { microBatch, sequence };
+    const share = { accumulation, exchange, ranks };
+    const row = await benchmarkRanks(gpu, parameters, shape, steps, share);
+    rows.push(row);
+    ranksTable(row, ranks.size).forEach(say);
+  }
+  say(`\n${next("pretrain", `--gpus=${ranks.size}`)}`);
+  return { ranks: ranks.size, accumulation, exchange, steps: rows };
 }
