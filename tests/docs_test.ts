@@ -9,7 +9,8 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const NOT_OURS = new Set(["runs", "cache", "node_modules"]);
 
 /** Options on the pages that are other programs' own. */
-const OTHER_PROGRAMS = /^(--allow-\w+|--num_fewshot|--local-dir)$/;
+const OTHER_PROGRAMS =
+  /^(--allow-\w+|--bind-to|--nodes|--ntasks-per-node|--gpus-per-task|--mpi|--shm-size|--signal|--num_fewshot|--local-dir)$/;
 
 interface Page {
   /** Path from the repository's root. */
