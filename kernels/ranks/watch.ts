@@ -161,7 +161,8 @@ export class Watch {
     if (this.options.handlesTermination()) return;
     setTimeout(() => {
       if (this.#failure) return;
-      this.stop();
+      // A program that listens by now gets it again.
+      if (!this.options.handlesTermination()) this.stop();
       libc().kill(Deno.pid, SIGTERM);
     }, NEWS);
   };
