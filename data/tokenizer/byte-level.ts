@@ -9,6 +9,12 @@ const BYTE_OF_CHARACTER = new Map(CHARACTER_OF_BYTE.map((character, byte) => [ch
 /** The 256 one-byte tokens, by byte. */
 export const BYTE_TOKENS: readonly string[] = CHARACTER_OF_BYTE;
 
+/** The 256 tokens by which SentencePiece writes bytes of characters that have no token, by byte. */
+export const FALLBACK_TOKENS: readonly string[] = Array.from(
+  { length: 256 },
+  (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
+);
+
 /** The bytes that a byte-level token stands for; undefined if it is not written in the alphabet. */
 export function bytesOfToken(token: string): Uint8Array | undefined {
   const bytes = Array.from(token, (character) => BYTE_OF_CHARACTER.get(character));

@@ -1,3 +1,4 @@
+import { AddedTokens } from "./added-tokens.ts";
 import { type BytePairTokenizer, isBytePairTokenizer } from "./byte-pair-tokenizer.ts";
 import type { Encoder } from "./encoder.ts";
 import { Merger } from "./merger.ts";
@@ -14,9 +15,7 @@ const CACHE_SIZE = 1 << 17;
  */
 export class BytePairEncoder implements Encoder {
   readonly #words: RegExp;
-  /** Ids by what is written in the text. */
-  readonly #added: Map<string, number>;
-  readonly #addedPattern: RegExp | undefined;
+  readonly #added: AddedTokens;
   /** Ids of short words that were encoded before. */
   readonly #cache = new Map<string, number[]>();
 
@@ -25,12 +24,7 @@ export class BytePairEncoder implements Encoder {
     private readonly merger: Merger,
   ) {
     this.#words = splitPattern(pre_tokenizer.pretokenizers[0].pattern.Regex);
-    this.#added = new Map(added_tokens.map(({ content, id }) => [content, id]));
-    // Of two added tokens that begin alike, the longer one is meant.
-    const contents = [...this.#added.keys()].toSorted((a, b) => b.length - a.length);
-    if (contents.length > 0) {
-      this.#addedPattern = new RegExp(`(${contents.map(escaped).join("|")})`);
-    }
+    this.#added = new AddedTokens(added_tokens);
   }
 
   /**
@@ -41,22 +35,16 @@ export class BytePairEncoder implements Encoder {
     { tokenizer, config }: Pick<TokenizerFiles, "tokenizer" | "config">,
   ): BytePairEncoder | undefined {
     if (!isBytePairTokenizer(tokenizer, config)) return undefined;
-    const merger = Merger.of(tokenizer.model);
+    const merger = Merger.ofBytes(tokenizer.model);
     return merger && new BytePairEncoder(tokenizer, merger);
   }
 
   encode(text: string): number[] {
-    const ids: number[] = [];
-    const sections = this.#addedPattern ? text.split(this.#addedPattern) : [text];
-    for (const [i, section] of sections.entries()) {
-      // What the pattern's group has captured stands at the odd places.
-      const normal = i % 2 === 1 ? section : section.normalize("NFC");
-      // As in the reference, a section that NFC makes an added token is that token too.
-      const id = this.#added.get(normal);
-      if (id !== undefined) ids.push(id);
-      else this.#encodeSection(normal, ids);
-    }
-    return ids;
+    return this.#added.encode(
+      text,
+      (section) => section.normalize("NFC"),
+      (section, ids) => this.#encodeSection(section, ids),
+    );
   }
 
   #encodeSection(text: string, ids: number[]): void {
@@ -82,8 +70,4 @@ export class BytePairEncoder implements Encoder {
     }
     for (const id of cached) ids.push(id);
   }
-}
-
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }

@@ -74,8 +74,8 @@ function isPlainBytePairModel(
     !model.ignore_merges && !model.continuing_subword_suffix && !model.end_of_word_suffix;
 }
 
-/** Whether a token is looked for before NFC, takes no spaces with it, and has one id. */
-function isFoundAsWritten(token: unknown, vocab: Record<string, unknown>): boolean {
+/** Whether a token is looked for before a text is normalised, takes no spaces with it, and has one id. */
+export function isFoundAsWritten(token: unknown, vocab: Record<string, unknown>): boolean {
   if (!isRecord(token) || typeof token.content !== "string" || token.content === "") return false;
   const { content, id, special, normalized = !special, lstrip, rstrip } = token;
   return !normalized && !lstrip && !rstrip &&

@@ -1,11 +1,18 @@
-import { isHighSurrogate, isLowSurrogate } from "../operators/unicode.ts";
-import { BYTE_TOKENS } from "./byte-level.ts";
+import { BYTE_TOKENS, FALLBACK_TOKENS } from "./byte-level.ts";
 import { type BytePairModel, pairOf } from "./byte-pair-tokenizer.ts";
 
 /** The queue holds a merge's rank and the place of its left token in one number. */
 const PLACES = 2 ** 30;
 
-/** Joins the bytes of a word into tokens: always the pair that was learned first. */
+/**
+ * Writes the smallest tokens of a word, one at each place from 0 on.
+ *
+ * @param tokens has room for three to each UTF-16 unit
+ * @returns how many there are
+ */
+type WriteTokens = (word: string, tokens: Int32Array) => number;
+
+/** Joins the smallest tokens of a word: always the pair that was learned first. */
 export class Merger {
   readonly #queue = new NumberQueue();
   #capacity = 0;
@@ -19,7 +26,7 @@ export class Merger {
   #pairs!: Int32Array;
 
   private constructor(
-    private readonly byteIds: Int32Array,
+    private readonly write: WriteTokens,
     private readonly ranks: PairTable,
     /** The token that each merge makes. */
     private readonly results: Int32Array,
@@ -27,15 +34,57 @@ export class Merger {
     this.#reserve(1024);
   }
 
-  /** The merger of a model; undefined if a byte or a merge has no token in its vocabulary. */
-  static of({ vocab, merges }: BytePairModel): Merger | undefined {
+  /** Of a byte-level model; undefined if a byte or a merge has no token in its vocabulary. */
+  static ofBytes(model: BytePairModel): Merger | undefined {
+    return Merger.#of(model, BYTE_TOKENS, (byteIds) => (word, tokens) => {
+      let length = 0;
+      for (let i = 0; i < word.length; i++) {
+        const point = wellFormed(word.codePointAt(i)!);
+        if (point >= 0x10000) i++;
+        length = writeBytes(point, byteIds, tokens, length);
+      }
+      return length;
+    });
+  }
+
+  /**
+   * Of a model of characters, in which bytes, written as `<0x0A>`, stand for those that have no token;
+   * undefined if a byte or a merge has none, or if bytes are joined.
+   */
+  static ofCharacters(model: BytePairModel): Merger | undefined {
+    const fallback = new Set(FALLBACK_TOKENS);
+    if (model.merges.some((merge) => pairOf(merge).some((token) => fallback.has(token)))) {
+      return undefined;
+    }
+    const characters = new Map(
+      Object.entries(model.vocab).filter(([token]) => token.length <= 2 && [...token].length === 1)
+        .map(([token, id]) => [token.codePointAt(0)!, id]),
+    );
+    return Merger.#of(model, FALLBACK_TOKENS, (byteIds) => (word, tokens) => {
+      let length = 0;
+      for (let i = 0; i < word.length; i++) {
+        const point = word.codePointAt(i)!;
+        if (point >= 0x10000) i++;
+        const id = characters.get(point);
+        if (id === undefined) length = writeBytes(wellFormed(point), byteIds, tokens, length);
+        else tokens[length++] = id;
+      }
+      return length;
+    });
+  }
+
+  static #of(
+    { vocab, merges }: BytePairModel,
+    bytes: readonly string[],
+    writer: (byteIds: Int32Array) => WriteTokens,
+  ): Merger | undefined {
     let isComplete = true;
     const idOf = (token: string): number => {
       if (Object.hasOwn(vocab, token)) return vocab[token];
       isComplete = false;
       return -1;
     };
-    const byteIds = Int32Array.from(BYTE_TOKENS, idOf);
+    const byteIds = Int32Array.from(bytes, idOf);
     const ranks = new PairTable(merges.length);
     const results = new Int32Array(merges.length);
     merges.forEach((merge, rank) => {
@@ -43,49 +92,20 @@ export class Merger {
       ranks.set(idOf(left), idOf(right), rank);
       results[rank] = idOf(left + right);
     });
-    return isComplete ? new Merger(byteIds, ranks, results) : undefined;
+    return isComplete ? new Merger(writer(byteIds), ranks, results) : undefined;
   }
 
   /** Appends the ids of a word. */
   encode(word: string, ids: number[]): void {
-    const length = this.#writeBytes(word);
-    if (length > 1) this.#merge(length);
-    for (let at = 0; at < length; at = this.#next[at]) ids.push(this.#tokens[at]);
-  }
-
-  /** Writes the word's bytes as tokens, one at each place, and returns how many there are. */
-  #writeBytes(word: string): number {
     if (3 * word.length > this.#capacity) this.#reserve(6 * word.length);
-    const tokens = this.#tokens;
-    const byteIds = this.byteIds;
-    let length = 0;
-    for (let i = 0; i < word.length; i++) {
-      let point = word.charCodeAt(i);
-      if (point < 0x80) {
-        tokens[length++] = byteIds[point];
-        continue;
-      }
-      if (point < 0x800) {
-        tokens[length++] = byteIds[0xC0 | point >> 6];
-      } else {
-        if (isHighSurrogate(point) && isLowSurrogate(word.charCodeAt(i + 1))) {
-          point = word.codePointAt(i++)!;
-          tokens[length++] = byteIds[0xF0 | point >> 18];
-          tokens[length++] = byteIds[0x80 | point >> 12 & 0x3F];
-        } else {
-          if (isHighSurrogate(point) || isLowSurrogate(point)) point = 0xFFFD;
-          tokens[length++] = byteIds[0xE0 | point >> 12];
-        }
-        tokens[length++] = byteIds[0x80 | point >> 6 & 0x3F];
-      }
-      tokens[length++] = byteIds[0x80 | point & 0x3F];
-    }
+    const length = this.write(word, this.#tokens);
     const [previous, next] = [this.#previous, this.#next];
     for (let at = 0; at < length; at++) {
       previous[at] = at - 1;
       next[at] = at + 1;
     }
-    return length;
+    if (length > 1) this.#merge(length);
+    for (let at = 0; at < length; at = next[at]) ids.push(this.#tokens[at]);
   }
 
   #merge(length: number): void {
@@ -123,6 +143,37 @@ export class Merger {
     this.#next = new Int32Array(capacity);
     this.#pairs = new Int32Array(capacity);
   }
+}
+
+/** A code point, or U+FFFD in place of half of one. */
+function wellFormed(point: number): number {
+  return point >= 0xD800 && point <= 0xDFFF ? 0xFFFD : point;
+}
+
+/** Writes the tokens of a code point's bytes in UTF-8 from a place on, and returns the place behind. */
+function writeBytes(
+  point: number,
+  byteIds: Int32Array,
+  tokens: Int32Array,
+  at: number,
+): number {
+  if (point < 0x80) {
+    tokens[at++] = byteIds[point];
+    return at;
+  }
+  if (point < 0x800) {
+    tokens[at++] = byteIds[0xC0 | point >> 6];
+  } else {
+    if (point < 0x10000) {
+      tokens[at++] = byteIds[0xE0 | point >> 12];
+    } else {
+      tokens[at++] = byteIds[0xF0 | point >> 18];
+      tokens[at++] = byteIds[0x80 | point >> 12 & 0x3F];
+    }
+    tokens[at++] = byteIds[0x80 | point >> 6 & 0x3F];
+  }
+  tokens[at++] = byteIds[0x80 | point & 0x3F];
+  return at;
 }
 
 /** Ranks by pairs of ids: a hash table with open addressing. */

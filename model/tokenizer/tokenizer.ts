@@ -35,8 +35,9 @@ export interface DecodeStreamOptions extends DecodeOptions {
 }
 
 /**
- * A checkpoint's tokenizer: text to token ids and back. Qwen's and other byte-level BPEs are computed
- * here, others, such as the SentencePiece BPEs of Llama 2 and Gemma, by `@huggingface/tokenizers`.
+ * A checkpoint's tokenizer: text to token ids and back. What is fast here is computed here: encoding of
+ * the kinds that {@linkcode encoderOf} knows, and decoding of byte-level BPEs; all else is left to
+ * `@huggingface/tokenizers`.
  */
 export class Tokenizer implements Encoder, TurnEncoder {
   readonly #files: TokenizerFiles;

@@ -3,6 +3,8 @@
  * published ones are compared by `deno task test:tokenizers`.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { BytePairModel } from "../../data/tokenizer/byte-pair-tokenizer.ts";
+import { PieceEncoder } from "../../data/tokenizer/piece-encoder.ts";
 import type { TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";
 import { loadDocumentEncoder } from "../../data/tokenizing/tokenize-job.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
@@ -23,6 +25,28 @@ for (const files of TINY) {
   Deno.test(`${files.name} gives the ids and texts of Hugging Face's tokenizers`, () =>
     compareWithLibrary(files, { texts: 300, seed: 7 }));
 }
+
+Deno.test("SentencePiece's kind is computed here, as long as nothing in it is unusual", () => {
+  const altered = (part: Record<string, unknown>) => {
+    const model = { ...gemma.tokenizer.model as Record<string, unknown>, ...part };
+    return { ...gemma, tokenizer: { ...gemma.tokenizer, model } };
+  };
+  const { vocab, merges } = gemma.tokenizer.model as BytePairModel;
+  const { "<0x0A>": byte, ...withoutByte } = vocab;
+  assert(PieceEncoder.of(llama2) && PieceEncoder.of(gemma));
+  const others = [
+    ...[llama3, qwen, gpt2],
+    altered({ byte_fallback: false }),
+    altered({ vocab: withoutByte }),
+    altered({ merges: [...merges, "<0x0A> a"], vocab: { ...vocab, "<0x0A>a": byte + 1000 } }),
+    { ...gemma, tokenizer: { ...gemma.tokenizer, normalizer: { type: "NFKC" } } },
+    { ...gemma, tokenizer: { ...gemma.tokenizer, pre_tokenizer: { type: "Whitespace" } } },
+  ];
+  for (const files of others) assertEquals(PieceEncoder.of(files), undefined);
+  // A long text is one word, and takes no more than linear time and memory.
+  const ids = PieceEncoder.of(llama2)!.encode("the ice is cold. ".repeat(20_000));
+  assert(ids.length > 80_000 && ids.length < 300_000);
+});
 
 Deno.test("ids of each kind, by hand", () => {
   const tokensOf = (files: TokenizerFiles, text: string) => {
