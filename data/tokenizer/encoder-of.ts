@@ -2,11 +2,11 @@ import { BytePairEncoder } from "./byte-pair-encoder.ts";
 import { checkPatterns } from "./check-patterns.ts";
 import type { Encoder } from "./encoder.ts";
 import { LibraryTokenizer } from "./library-tokenizer.ts";
-import { PieceEncoder } from "./piece-encoder.ts";
+import { CharacterPairEncoder } from "./character-pair-encoder.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
 
 /**
- * The encoder of a tokenizer: {@linkcode BytePairEncoder} or {@linkcode PieceEncoder} if it is of a kind
+ * The encoder of a tokenizer: {@linkcode BytePairEncoder} or {@linkcode CharacterPairEncoder} if it is of a kind
  * that they know, else the much slower one of `@huggingface/tokenizers`. Where both can encode, their
  * ids are the same.
  *
@@ -16,5 +16,5 @@ export function encoderOf(
   files: Pick<TokenizerFiles, "name" | "tokenizer" | "config">,
 ): Encoder {
   checkPatterns(files.tokenizer, files.name);
-  return BytePairEncoder.of(files) ?? PieceEncoder.of(files) ?? new LibraryTokenizer(files);
+  return BytePairEncoder.of(files) ?? CharacterPairEncoder.of(files) ?? new LibraryTokenizer(files);
 }

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { BytePairModel } from "../../data/tokenizer/byte-pair-tokenizer.ts";
-import { PieceEncoder } from "../../data/tokenizer/piece-encoder.ts";
+import { CharacterPairEncoder } from "../../data/tokenizer/character-pair-encoder.ts";
 import type { TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";
 import { loadDocumentEncoder } from "../../data/tokenizing/tokenize-job.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
@@ -33,7 +33,7 @@ Deno.test("SentencePiece's kind is computed here, as long as nothing in it is un
   };
   const { vocab, merges } = gemma.tokenizer.model as BytePairModel;
   const { "<0x0A>": byte, ...withoutByte } = vocab;
-  assert(PieceEncoder.of(llama2) && PieceEncoder.of(gemma));
+  assert(CharacterPairEncoder.of(llama2) && CharacterPairEncoder.of(gemma));
   const others = [
     ...[llama3, qwen, gpt2],
     altered({ byte_fallback: false }),
@@ -42,9 +42,9 @@ Deno.test("SentencePiece's kind is computed here, as long as nothing in it is un
     { ...gemma, tokenizer: { ...gemma.tokenizer, normalizer: { type: "NFKC" } } },
     { ...gemma, tokenizer: { ...gemma.tokenizer, pre_tokenizer: { type: "Whitespace" } } },
   ];
-  for (const files of others) assertEquals(PieceEncoder.of(files), undefined);
+  for (const files of others) assertEquals(CharacterPairEncoder.of(files), undefined);
   // A long text is one word, and takes no more than linear time and memory.
-  const ids = PieceEncoder.of(llama2)!.encode("the ice is cold. ".repeat(20_000));
+  const ids = CharacterPairEncoder.of(llama2)!.encode("the ice is cold. ".repeat(20_000));
   assert(ids.length > 80_000 && ids.length < 300_000);
 });
 

@@ -12,7 +12,7 @@ const SPACE = "▁";
  * The encoder of SentencePiece's BPEs with byte fallback, as Llama 2 and Gemma have them: a whole text
  * is one word. Its ids are those of `@huggingface/tokenizers`; it is some hundred times as fast.
  */
-export class PieceEncoder implements Encoder {
+export class CharacterPairEncoder implements Encoder {
   readonly #added: AddedTokens;
 
   private constructor(
@@ -30,7 +30,7 @@ export class PieceEncoder implements Encoder {
    */
   static of(
     { tokenizer, config }: Pick<TokenizerFiles, "tokenizer" | "config">,
-  ): PieceEncoder | undefined {
+  ): CharacterPairEncoder | undefined {
     const { normalizer, pre_tokenizer, model, added_tokens: added } = tokenizer;
     const prefix = prefixOf(normalizer);
     const isOfThisKind = prefix !== undefined && pre_tokenizer === null &&
@@ -39,7 +39,7 @@ export class PieceEncoder implements Encoder {
       !config.remove_space && !config.do_lowercase_and_remove_accent;
     if (!isOfThisKind) return undefined;
     const merger = Merger.ofCharacters(model as unknown as BytePairModel);
-    return merger && new PieceEncoder(added, merger, prefix);
+    return merger && new CharacterPairEncoder(added, merger, prefix);
   }
 
   encode(text: string): number[] {
