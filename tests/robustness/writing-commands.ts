@@ -3,7 +3,7 @@ import { Random } from "../../data/random.ts";
 import { readMetrics } from "../../mod.ts";
 import { tinyRun } from "../train/tiny-run.ts";
 import { commandOf, type Ended, run } from "./commands.ts";
-import { copyFolder, digestOf, filesBelow } from "./tree.ts";
+import { copyFolder, digestOf, filesBelow, removeFolder } from "./tree.ts";
 
 export interface WritingCommand {
   name: string;
@@ -133,7 +133,13 @@ export async function runIn({ command, before }: WritingCommand, dir: string): P
 
 export async function makeReady({ before }: Pick<WritingCommand, "before">, dir: string) {
   await Deno.mkdir(dir, { recursive: true });
-  if ((await filesBelow(dir)).length === 0) await before?.(dir);
+  if ((await filesBelow(dir)).length > 0) return;
+  try {
+    await before?.(dir);
+  } catch (error) {
+    await removeFolder(dir); // half of its inputs would pass for all of them
+    throw error;
+  }
 }
 
 /** What a folder holds, without what differs from run to run: hashes by path. */
