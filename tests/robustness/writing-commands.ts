@@ -168,7 +168,7 @@ export function difference(
 }
 
 /** Times and speeds, by name, and a checksum of what holds them. */
-const PASSING = new Set(["seconds", "speed", "began", "resultSum"]);
+const PASSING = new Set(["seconds", "speed", "began", "commit", "ranks", "resultSum"]);
 
 async function lasting(path: string): Promise<unknown> {
   if (path.endsWith("/metrics.jsonl")) {
