@@ -13,7 +13,7 @@ import {
   QUANTITIES,
   type Quantity,
 } from "./measurements.ts";
-import { changesOf } from "./plan.ts";
+import { changesOf, haveOneLoss, planArms } from "./plan.ts";
 import type { ExperimentState } from "./run-experiment.ts";
 
 /** The page of an experiment: its question, ours beside the paper's figures, curves, arms, commands. */
@@ -46,8 +46,16 @@ export function experimentPage(
         intervalBlocks(quantity, arms)
       ),
       ...sourceBlocks(arms),
-      ...curveBlocks(arms, "validationLoss", "Validation loss"),
-      ...curveBlocks(arms, "loss", "Training loss"),
+      ...(haveOneLoss(planArms(experiment, folder))
+        ? [
+          ...curveBlocks(arms, "validationLoss", "Validation loss"),
+          ...curveBlocks(arms, "loss", "Training loss"),
+        ]
+        : curveBlocks(
+          arms,
+          "accuracy",
+          "Share of pairs with the larger reward for the better answer",
+        )),
       ...signatureBlocks(arms),
       { kind: "heading", level: 2, text: "Arms" },
       { kind: "table", table: armTable(experiment) },
@@ -75,7 +83,7 @@ export function resultTable(
   arms: readonly ArmMeasurements[],
 ): Table {
   const shown = shownOf(arms).filter(({ isResult }) => isResult);
-  const [main] = shown;
+  const main = shown.find((quantity) => arms[0].values.has(quantity)) ?? shown[0];
   const ofPaper = shown.filter(({ measure }) =>
     measure && Object.values(published).some((row) => row[measure] !== undefined)
   );

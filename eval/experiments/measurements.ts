@@ -6,7 +6,7 @@ import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts"
 import { readPerplexity, totalBitsPerByte } from "../perplexity-results.ts";
 import { readResults, RESULTS_FILE } from "../../model/host/evaluation-results.ts";
 import type { Experiment, Measure } from "./experiment.ts";
-import { planArms, type PlannedArm } from "./plan.ts";
+import { haveOneLoss, planArms, type PlannedArm } from "./plan.ts";
 
 /** What was measured of an arm, one value a seed that has been measured so far. */
 export interface ArmMeasurements {
@@ -74,7 +74,8 @@ export async function readMeasurements(
   experiment: Experiment,
   folder: string,
 ): Promise<ArmMeasurements[]> {
-  const planned = Map.groupBy(planArms(experiment, folder), ({ arm }) => arm);
+  const all = planArms(experiment, folder);
+  const planned = Map.groupBy(all, ({ arm }) => arm);
   return await Promise.all([...planned].map(async ([arm, seeds]) => {
     const values = new Map<Quantity, number[]>();
     const add = (quantity: Quantity, value: number | undefined) => {
@@ -88,7 +89,7 @@ export async function readMeasurements(
       const metrics = readMetrics(join(last.dir, "metrics.jsonl"));
       if (metrics.length > 0) curves.push(metrics);
       const speeds = metrics.map((line) => line.tokensPerSecond).sort((a, b) => a - b);
-      add(VALIDATION, metrics.at(-1)?.validationLoss);
+      if (haveOneLoss(all)) add(VALIDATION, metrics.at(-1)?.validationLoss);
       add(ACCURACY, meanOf(lastTenth(metrics))?.mean);
       add(SPEED, speeds[speeds.length >> 1]);
       const { parameters, memoryBytes } = await readFacts(last.dir);

@@ -73,6 +73,12 @@ export function runsOf(arms: readonly PlannedArm[]): PlannedRun[] {
   return [...new Map(arms.flatMap(({ runs }) => runs).map((run) => [run.dir, run])).values()];
 }
 
+/** Whether the last runs of all arms minimize the same loss, so that their losses can be compared. */
+export function haveOneLoss(arms: readonly PlannedArm[]): boolean {
+  const last = new Set(arms.map(({ runs }) => runs.at(-1)!.stage));
+  return last.size === 1 && !last.has("dpo");
+}
+
 /** The settings in which an arm differs from what all share, as `stage section.key`. */
 export function changesOf(
   { arms, scale }: Experiment,
