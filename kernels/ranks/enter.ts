@@ -1,6 +1,6 @@
 import { UserError } from "../runtime/user-error.ts";
 import type { Communicator } from "./communicator.ts";
-import { LAUNCHER_VARIABLES, type StartedRank } from "./environment.ts";
+import type { StartedRank } from "./environment.ts";
 import { ownCommandLine } from "./launch.ts";
 import { canOpen, cString, libc, listSystemFolder, redirect } from "./linux/libc.ts";
 
@@ -9,23 +9,22 @@ const HIDDEN_VARIABLE = "STEEL_GPUS_HIDDEN";
 
 /**
  * Makes a rank out of a process that was started as one; to be called first of all. Only rank 0
- * writes to stdout, and where `launchRanks` writes to a terminal, straight to that. Each rank of a
+ * writes to stdout, and straight to where `launchRanks` writes. Each rank of a
  * host sees one GPU of its own: where it sees more, the process starts anew (same arguments, same
  * process number) in a mount namespace in which the others' device files are /dev/null. Where a
  * scheduler has given each rank its own GPU, or there is none, nothing happens.
  *
- * Needs `--allow-ffi` and `--allow-env` for STEEL_STDOUT, STEEL_STDERR and STEEL_GPUS_HIDDEN.
+ * Needs `--allow-ffi` and `--allow-env=STEEL_GPUS_HIDDEN`.
  *
  * @throws UserError if the host has fewer GPUs than ranks, or GPUs cannot be hidden
  */
 export function enterRank(started: StartedRank): void {
   if (started.rank !== 0) redirect(1, "/dev/null");
-  else {
-    const { stdout, stderr } = LAUNCHER_VARIABLES;
-    [stdout, stderr].forEach((name, i) => {
-      const terminal = Deno.env.get(name);
-      if (terminal !== undefined) redirect(i + 1, terminal);
-    });
+  else if (started.launcher !== undefined) {
+    // What mpirun passes on comes through a terminal of its own, even if it goes to a file.
+    for (const descriptor of [1, 2]) {
+      redirect(descriptor, `/proc/${started.launcher}/fd/${descriptor}`);
+    }
   }
   const gpus = gpusToShareOut();
   if (gpus.length <= 1) return;

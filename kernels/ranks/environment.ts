@@ -24,12 +24,8 @@ const LAUNCHERS = [
   { rank: "SLURM_PROCID", size: "SLURM_STEP_NUM_TASKS", hostRank: "SLURM_LOCALID" },
 ];
 
-/** What `launchRanks` tells the ranks: its process, and the terminal it writes to, if it does. */
-export const LAUNCHER_VARIABLES = {
-  process: "STEEL_LAUNCHER",
-  stdout: "STEEL_STDOUT",
-  stderr: "STEEL_STDERR",
-} as const;
+/** By what `launchRanks` tells the ranks its process. */
+export const LAUNCHER_VARIABLE = "STEEL_LAUNCHER";
 
 /**
  * Whether this process was started as one of several ranks, by `mpirun`, `mpiexec` or `srun`.
@@ -41,7 +37,7 @@ export const LAUNCHER_VARIABLES = {
  * @returns undefined for a process alone, also if a launcher started one rank only
  */
 export function startedRank(): StartedRank | undefined {
-  const launcher = Deno.env.get(LAUNCHER_VARIABLES.process);
+  const launcher = Deno.env.get(LAUNCHER_VARIABLE);
   for (const names of LAUNCHERS) {
     const [rank, size, hostRank] = [names.rank, names.size, names.hostRank].map((name) =>
       Number(Deno.env.get(name) ?? NaN)

@@ -1,6 +1,6 @@
 import { UserError } from "../runtime/user-error.ts";
-import { LAUNCHER_VARIABLES } from "./environment.ts";
-import { libc, readSystemFile, terminalOf } from "./linux/libc.ts";
+import { LAUNCHER_VARIABLE } from "./environment.ts";
+import { libc, readSystemFile } from "./linux/libc.ts";
 import { descendants } from "./linux/processes.ts";
 
 /** Debian's package of `mpirun` and the library that ranks load. */
@@ -74,16 +74,12 @@ export async function launchRanks(ranks: number, stop: AbortSignal): Promise<num
 
 function start(ranks: number): Deno.ChildProcess {
   const [, ...rest] = ownCommandLine();
-  const stdout = terminalOf(1);
-  const stderr = terminalOf(2);
   try {
     return new Deno.Command("mpirun", {
       args: ["-np", String(ranks), Deno.execPath(), ...rest],
       env: {
         ...MPIRUN_SETTINGS,
-        [LAUNCHER_VARIABLES.process]: String(Deno.pid),
-        ...(stdout && { [LAUNCHER_VARIABLES.stdout]: stdout }),
-        ...(stderr && { [LAUNCHER_VARIABLES.stderr]: stderr }),
+        [LAUNCHER_VARIABLE]: String(Deno.pid),
       },
       stdin: "null",
       stdout: "inherit",

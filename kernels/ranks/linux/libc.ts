@@ -11,7 +11,6 @@ export const LIBC_SYMBOLS = {
   readdir: { parameters: ["pointer"], result: "pointer" },
   closedir: { parameters: ["pointer"], result: "i32" },
   dup2: { parameters: ["i32", "i32"], result: "i32" },
-  ttyname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   statvfs: { parameters: ["buffer", "buffer"], result: "i32" },
   posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32", nonblocking: true },
   mmap: {
@@ -78,6 +77,7 @@ export const SIGTERM = 15;
 export const SIGKILL = 9;
 
 const O_RDWR = 2;
+const WRITE_AT_END = 0o1 | 0o2000; // O_WRONLY | O_APPEND
 /** Where 64-bit glibc has the name in what readdir gives. */
 const NAME_IN_DIRENT = 19;
 
@@ -141,19 +141,11 @@ export function canOpen(path: string): boolean {
   return true;
 }
 
-/** Makes a descriptor (1, 2) write to another file; false if that cannot be opened. */
+/** Makes a descriptor (1, 2) write to the end of another file; false if that cannot be opened. */
 export function redirect(descriptor: number, path: string): boolean {
-  const file = libc().open(cString(path), O_RDWR, 0);
+  const file = libc().open(cString(path), WRITE_AT_END, 0);
   if (file < 0) return false;
   libc().dup2(file, descriptor);
   libc().close(file);
   return true;
-}
-
-/** Path of the terminal that a descriptor is open on, undefined if that is no terminal. */
-export function terminalOf(descriptor: number): string | undefined {
-  const path = new Uint8Array(256);
-  return libc().ttyname_r(descriptor, path, BigInt(path.length)) === 0
-    ? fromCString(path)
-    : undefined;
 }
