@@ -18,10 +18,11 @@ const FLAGS = [
 export interface BrowserPage {
   goto(address: string): Promise<unknown>;
   reload(): Promise<unknown>;
+  bringToFront(): Promise<void>;
   close(): Promise<void>;
   evaluate<T>(code: string | (() => T | Promise<T>)): Promise<T>;
   evaluateOnNewDocument(code: () => void): Promise<unknown>;
-  waitForFunction(code: string, options: { timeout: number }): Promise<unknown>;
+  waitForFunction(code: string, options: typeof PATIENCE): Promise<unknown>;
   $eval<T>(selector: string, read: (element: Element) => T): Promise<T>;
   click(selector: string): Promise<void>;
   type(selector: string, text: string): Promise<void>;
@@ -38,8 +39,8 @@ interface Browser {
   disconnect(): Promise<void>;
 }
 
-/** How long a page may take on a busy machine. */
-export const PATIENCE = { timeout: 240_000 };
+/** How long a page may take on a busy machine; pages that are hidden draw no frames to wait for. */
+export const PATIENCE = { timeout: 120_000, polling: 100 };
 
 /** A running Chromium, with a profile of its own in a folder. */
 export class Chromium implements AsyncDisposable {

@@ -79,6 +79,7 @@ async function talk(chromium: Chromium, dir: string): Promise<void> {
     assertMatch(await withoutGpu(chromium, host.origin), /no WebGPU.*没有 WebGPU/s);
   }
   // The host is gone.
+  await page.bringToFront();
   await page.reload();
   assertEquals((await inPage(page)).ids, expected.ids);
   await page.close();
@@ -137,7 +138,9 @@ async function withoutGpu(chromium: Chromium, address: string): Promise<string> 
   await page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "gpu", {}));
   await page.goto(address);
   await page.waitForFunction(`document.getElementById("state").role === "alert"`, PATIENCE);
-  return await page.evaluate<string>("state.textContent");
+  const said = await page.evaluate<string>("state.textContent");
+  await page.close();
+  return said;
 }
 
 /** What Deno computes with the weights in f16. */
