@@ -176,7 +176,10 @@ Deno.test("ranks killed at any moment, or stopped by one of them, go on to the s
     for (const [signal, hasCome] of moments) {
       const child = start(2, [run]);
       const output = child.output();
-      while (!hasCome()) await sleep(1);
+      let isRunning = true;
+      child.status.then(() => isRunning = false);
+      while (isRunning && !hasCome()) await sleep(1);
+      assert(isRunning, "the run ended before the moment came");
       const ranks = descendants(child.pid).filter(({ name }) => name === "deno");
       const victim = ranks[Math.floor(Math.random() * ranks.length)];
       const struck = performance.now();
