@@ -9,11 +9,17 @@ export function commandOf(command: string, args: string[]): string[] {
 }
 
 /** Starts it. */
-export function startRun(command: string, args: string[], cwd: string): Deno.ChildProcess {
+export function startRun(
+  command: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Deno.ChildProcess {
   const [program, ...rest] = commandOf(command, args);
   return new Deno.Command(program, {
     args: rest,
     cwd,
+    env,
     stdout: "piped",
     stderr: "piped",
   }).spawn();
