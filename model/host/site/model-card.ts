@@ -92,7 +92,13 @@ function lossHtml({ metrics, facts: { unigramEntropy } }: ModelCard): string {
 }
 
 function mixtureHtml({ mixture }: ModelCard): string {
-  const parts = Object.fromEntries(Object.entries(mixture).filter(([, tokens]) => tokens > 0));
+  const parts: Record<string, number> = {};
+  for (const [source, tokens] of Object.entries(mixture)) {
+    if (tokens === 0) continue;
+    // Visitors are not told where files lie on this machine.
+    const name = basename(source);
+    parts[name] = (parts[name] ?? 0) + tokens;
+  }
   if (Object.keys(parts).length === 0) return "";
   return figureHtml(
     { en: "Share of the tokens by source", zh: "各来源词元占比" },
