@@ -20,19 +20,35 @@ worker.addEventListener("fetch", (event) => {
 async function keepPages(): Promise<void> {
   const { pages }: SiteManifest = await (await fetch(scope + MANIFEST_FILE)).json();
   const cache = await caches.open(cacheName);
-  await cache.addAll([...pages, MANIFEST_FILE, "./"].map((path) => new URL(path, scope).href));
+  await Promise.all([...pages, MANIFEST_FILE, "./"].map(async (path) => {
+    const address = new URL(path, scope).href;
+    const response = await fetch(address);
+    if (!response.ok) throw new Error(`${address}: status ${response.status}`);
+    await keep(cache, address, response);
+  }));
 }
 
 /** From the network, which is kept for later; or else what was kept. */
 async function newest(request: Request): Promise<Response> {
   const cache = await caches.open(cacheName);
+  let response: Response;
   try {
-    const response = await fetch(request);
-    if (response.ok) await cache.put(request, response.clone());
-    return response;
+    response = await fetch(request);
   } catch (error) {
     const kept = await cache.match(request, { ignoreSearch: true });
     if (kept) return kept;
     throw error;
   }
+  // Where the browser has no room left, what came from the network is shown all the same.
+  if (response.ok) await keep(cache, request, response.clone()).catch(() => {});
+  return response;
+}
+
+/**
+ * Keeps a response as if it had come from the address that was asked for: some hosts lead
+ * `trainer.html` to `trainer`, and browsers open no page by a response that was led elsewhere.
+ */
+async function keep(cache: Cache, address: RequestInfo, response: Response): Promise<void> {
+  const { body, status, statusText, headers } = response;
+  await cache.put(address, new Response(body, { status, statusText, headers }));
 }

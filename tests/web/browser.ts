@@ -99,14 +99,16 @@ export class WatchedPage {
   }
 }
 
-/** Serves a folder as a static host does. */
+/** Serves a folder as static hosts do, of which many lead `trainer.html` to `trainer`. */
 export class StaticHost implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
   constructor(folder: string, port = 0) {
     this.#server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async ({ url }) => {
       const { pathname } = new URL(url);
-      const path = decodeURIComponent(pathname) + (pathname.endsWith("/") ? "index.html" : "");
+      if (pathname.endsWith(".html")) return Response.redirect(url.replace(/\.html$/, ""));
+      const name = decodeURIComponent(pathname).replace(/\/$/, "/index");
+      const path = name.split("/").at(-1)!.includes(".") ? name : `${name}.html`;
       const body = await Deno.readFile(folder + path).catch(() => undefined);
       if (!body) return new Response("not found", { status: 404 });
       return new Response(body, {

@@ -85,6 +85,8 @@ async function talk(chromium: Chromium, dir: string): Promise<void> {
   await page.bringToFront();
   await page.reload();
   assertEquals((await inPage(page)).ids, expected.ids);
+  await page.click("a[href='trainer.html']");
+  await page.waitForFunction(`document.getElementById("trainer") !== null`, PATIENCE);
   await page.close();
 }
 
