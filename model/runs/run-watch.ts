@@ -71,7 +71,8 @@ export class RunWatch {
 
   /** One after another: several browsers may look. */
   #refresh(): Promise<void> {
-    return this.#reading = this.#reading.then(() => this.#read());
+    // What went wrong when another one looked may have passed.
+    return this.#reading = this.#reading.catch(() => {}).then(() => this.#read());
   }
 
   async #read(): Promise<void> {
