@@ -123,9 +123,12 @@ await runCommand(async () => {
 
 /** The first line of a file. */
 async function readKey(path: string): Promise<string> {
-  const [key] = (await fileText(path)).split("\n");
-  if (key.trim() !== "") return key.trim();
-  throw new UserError(`${path}: its first line is empty; expected the key that requests must show`);
+  const key = (await fileText(path)).split("\n")[0].trim();
+  // What a header cannot hold, or would end the key in it, nobody could show.
+  if (/^[!-~]+$/.test(key)) return key;
+  throw new UserError(
+    `${path}:1: expected the key that requests must show, of ASCII characters without spaces`,
+  );
 }
 
 function capacityOf({ config: { maxPositions } }: LanguageModel, context?: number): number {
