@@ -76,6 +76,11 @@ export class Gpu {
     if (this.#failure) throw this.#failure;
   }
 
+  /** Whether {@linkcode check} throws. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** Gives the device back. */
   close(): void {
     this.#closed = true;

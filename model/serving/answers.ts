@@ -4,7 +4,7 @@ import type { Prompt } from "../inference/running-batch.ts";
 import { ApiError } from "./api-error.ts";
 import type { CompletionOptions } from "./completion-request.ts";
 import type { Engine } from "./engine.ts";
-import { type ScoredToken, scoreToken } from "./scored-token.ts";
+import type { ScoredToken } from "./scored-token.ts";
 import { StopTexts } from "./stop-texts.ts";
 
 /** A token of an answer. */
@@ -53,7 +53,7 @@ export function startAnswers(
   const stopIds = new Set(model.stopIds);
   const texts = prompts.flatMap((ids) => {
     const shared = {
-      ...{ ids, stopIds, sampling: request.sampling, wantsLogits: logProbs !== undefined },
+      ...{ ids, stopIds, sampling: request.sampling },
       maxTokens: roomAfter(ids, request.maxTokens, capacity),
     };
     return Array.from(
@@ -61,24 +61,22 @@ export function startAnswers(
       (_, choice): Prompt => ({ ...shared, random: new Random(seed, choice) }),
     );
   });
-  const continuation = engine.submit(texts);
+  const continuation = engine.submit(texts, logProbs);
   let addedTokens = 0;
   const writers = texts.map(({ ids }) => ({
     decoded: model.tokenizer.createDecodeStream({ skipSpecial: true, after: ids }),
     stops: new StopTexts<AnswerToken>(stop),
   }));
   async function* pieces(): AsyncGenerator<AnswerPiece> {
-    for await (const { place: choice, token, end } of continuation.steps) {
+    for await (const { place: choice, id, scored, end } of continuation.steps) {
       const { decoded, stops } = writers[choice];
       if (stops.isStopped) continue;
-      if (!token) {
+      if (id === undefined) {
         yield { choice, ...stops.rest(), end };
         continue;
       }
       addedTokens++;
-      const { id, logits } = token;
       const text = decoded.push(id);
-      const scored = logits && scoreToken({ id, logits }, logProbs!);
       const piece = stops.push(text, { text, scored });
       if (stops.isStopped) {
         continuation.stop(choice);

@@ -5,8 +5,10 @@ import {
   RunningBatch,
   type TextStep,
 } from "../inference/running-batch.ts";
+import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { ApiError } from "./api-error.ts";
+import { type ScoredToken, scoreToken } from "./scored-token.ts";
 
 /**
  * Prompts that are read between two steps of the running texts have no more than so many tokens
@@ -22,10 +24,22 @@ interface Job extends Prompt {
   readonly onError: (error: unknown) => void;
 }
 
+/** A step of one of a request's texts. */
+export interface RequestStep {
+  /** The text's place in the request. */
+  readonly place: number;
+  /** The token; absent where a stop token has ended the text. */
+  readonly id?: number;
+  /** The token's log-probability, where it is asked for. */
+  readonly scored?: ScoredToken;
+  /** Why this is the text's last step, if it is. */
+  readonly end?: "stop" | "length";
+}
+
 /** A request's texts, being continued. */
 export interface Continuation {
-  /** The steps of all its texts, each as soon as it is known; `place` is the text's in the request. */
-  readonly steps: AsyncGenerator<TextStep & { readonly place: number }>;
+  /** The steps of all its texts, each as soon as it is known. */
+  readonly steps: AsyncGenerator<RequestStep>;
   /** Ends one of the texts, or all that are left: their seats are free for others. */
   stop(place?: number): void;
 }
@@ -44,13 +58,14 @@ export class Engine {
   readonly #ended: Promise<void>;
 
   private constructor(
+    private readonly gpu: Gpu,
     private readonly batch: RunningBatch<Job>,
     private readonly most: number,
     onFailure: (error: unknown) => void,
   ) {
     this.#ended = this.#run().catch((error) => {
       this.#hasFailed = true;
-      for (const job of this.#jobs) job.onError(error);
+      for (const job of this.#jobs) job.onError(faultOf(error));
       onFailure(error);
     });
   }
@@ -69,7 +84,8 @@ export class Engine {
     onFailure: (error: unknown) => void,
   ): Promise<Engine> {
     const needs = { drawn: true, penalized: true, suppressIds };
-    return new Engine(await RunningBatch.open(gpu, parameters, room, needs), most, onFailure);
+    const batch = await RunningBatch.open<Job>(gpu, parameters, room, needs);
+    return new Engine(gpu, batch, most, onFailure);
   }
 
   /** How many texts are being continued. */
@@ -84,16 +100,17 @@ export class Engine {
 
   /** Whether nothing can be computed any more. */
   get hasFailed(): boolean {
-    return this.#hasFailed;
+    return this.#hasFailed || this.gpu.hasFailed;
   }
 
   /**
    * Takes the texts of a request, all or none.
    *
+   * @param logProbs how many of the likeliest tokens are told beside each; none is scored if left out
    * @throws ApiError if too many wait already
    */
-  submit(prompts: readonly Prompt[]): Continuation {
-    if (this.hasFailed || this.#isClosing) {
+  submit(prompts: readonly Omit<Prompt, "wantsLogits">[], logProbs?: number): Continuation {
+    if (this.#hasFailed || this.#isClosing) {
       throw new ApiError(503, "The server is going down.", { headers: { "retry-after": "10" } });
     }
     if (this.waiting + prompts.length > this.most + this.batch.room) {
@@ -104,15 +121,19 @@ export class Engine {
         { code: "queue_full", headers: { "retry-after": "1" } },
       );
     }
-    const events: ((TextStep & { place: number }) | { error: unknown })[] = [];
+    const events: (RequestStep | { error: unknown })[] = [];
     let told = () => {};
     const tell = (event: (typeof events)[number]) => {
       events.push(event);
       told();
     };
     const jobs = prompts.map((prompt, place): Job => ({
-      ...prompt,
-      onStep: (step) => tell({ ...step, place }),
+      ...{ ...prompt, wantsLogits: logProbs !== undefined },
+      onStep: ({ token, end }) => {
+        // At once: whoever asked may read late, and logits are as many as the vocabulary.
+        const scored = token?.logits && scoreToken(token.id, token.logits, logProbs!);
+        tell({ place, id: token?.id, scored, end });
+      },
       onError: (error) => tell({ error }),
     }));
     this.#waiting.push(...jobs);
@@ -182,9 +203,9 @@ export class Engine {
       try {
         this.#tell(await this.batch.join([job]));
       } catch (error) {
+        this.gpu.check(); // without it, nothing is computed any more for anybody
         this.#jobs.delete(job);
-        // Whoever asked is not to blame for numbers that are not finite.
-        job.onError(error instanceof UserError ? new ApiError(500, error.message) : error);
+        job.onError(faultOf(error));
       }
     }
   }
@@ -195,4 +216,9 @@ export class Engine {
       step.text.onStep(step);
     }
   }
+}
+
+/** Whoever asked is not to blame, be it numbers that are not finite or a GPU that was lost. */
+function faultOf(error: unknown): unknown {
+  return error instanceof UserError ? new ApiError(500, error.message) : error;
 }

@@ -1,5 +1,3 @@
-import type { NextToken } from "../inference/next-tokens.ts";
-
 /** A token with its natural logarithm of a probability. */
 export interface TokenLogProb {
   readonly id: number;
@@ -14,9 +12,10 @@ export interface ScoredToken extends TokenLogProb {
 /**
  * The log-probability of a token under its logits, before temperature and top-p: a softmax in float64.
  *
+ * @param logits [vocabulary], with penalties applied
  * @param top how many of the likeliest tokens are told too
  */
-export function scoreToken({ id, logits }: Required<NextToken>, top: number): ScoredToken {
+export function scoreToken(id: number, logits: Float32Array, top: number): ScoredToken {
   let highest = -Infinity;
   for (const logit of logits) if (logit > highest) highest = logit;
   let total = 0;

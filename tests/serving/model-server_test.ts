@@ -214,6 +214,32 @@ Deno.test("only who shows the key and asks by a known name is answered", () =>
     await server.close();
   }, { apiKey: "secret" }));
 
+Deno.test("once the GPU has failed, health says so, and whoever asks is told that it is not their fault", () =>
+  inTemporaryFolder(async (dir) => {
+    await writePruned(dir, false);
+    const gpu = await openTestGpu();
+    const failures: unknown[] = [];
+    const server = await ModelServer.open(await loadModel(dir, { gpu }), {
+      ...{ name: "tiny", room: { texts: 1, capacity: 16 }, queue: 1, timeout: 60 },
+      onFailure: (error) => failures.push(error),
+    });
+    const statusOf = async (path: string, init?: RequestInit) =>
+      (await server.handle(new Request(`http://127.0.0.1${path}`, init))).status;
+    const ask = () =>
+      statusOf("/v1/completions", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ prompt: "床", max_tokens: 2 }),
+      });
+    assertEquals([await statusOf("/health"), await ask()], [200, 200]);
+    gpu.fail("The GPU was lost in a test");
+    assertEquals(await statusOf("/health"), 503);
+    assertEquals([await ask(), await ask(), await statusOf("/health")], [500, 503, 503]);
+    assert(failures.length > 0);
+    await server.close();
+    gpu.close();
+  }));
+
 Deno.test("a text ends before the first stop text, whatever the pieces; its tokens end with it", () => {
   const text = "one two  three";
   for (let seed = 0; seed < 50; seed++) {
