@@ -62,6 +62,7 @@ const PAGE_POLICY = "default-src 'none'; script-src 'self'; style-src 'unsafe-in
 /** A request that is being answered. */
 interface Exchange {
   readonly request: Request;
+  /** Empty where it cannot be read. */
   readonly path: string;
   /** When it came, as ISO 8601 has it and as `performance.now()` has it. */
   readonly time: string;
@@ -91,7 +92,7 @@ export class ModelServer {
   /** Answers one request, whatever it is. */
   async handle(request: Request): Promise<Response> {
     const exchange: Exchange = {
-      ...{ request, path: new URL(request.url).pathname },
+      ...{ request, path: URL.parse(request.url)?.pathname ?? "" },
       ...{ time: new Date().toISOString(), began: performance.now() },
     };
     try {
@@ -114,6 +115,9 @@ export class ModelServer {
   #respond(exchange: Exchange): Response | Promise<Response> {
     const { request, path } = exchange;
     this.#checkHost(request);
+    if (path === "") {
+      throw new ApiError(400, "the Host header or the path is no part of an address");
+    }
     const open: Record<string, () => Response> = {
       "/": () => page(chatPage(this.options.name), "text/html"),
       "/chat.js": () => page(chatPage.script, "text/javascript"),

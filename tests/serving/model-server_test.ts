@@ -158,6 +158,15 @@ Deno.test("malformed requests get a status from 400 to 499 and a word, and the s
       const { error: { message } } = JSON.parse(text);
       assert(message.length > 5 && !/undefined|\[object|NaN/.test(message), message);
     }
+    // fetch sends no such header.
+    using connection = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: Number(new URL(address).port),
+    });
+    await connection.write(new TextEncoder().encode("GET /health HTTP/1.1\r\nHost: [\r\n\r\n"));
+    const start = new Uint8Array(12);
+    await connection.read(start);
+    assertEquals(new TextDecoder().decode(start), "HTTP/1.1 400");
     assertEquals((await fetch(`${address}/health`).then((health) => health.json())).status, "ok");
   }));
 
