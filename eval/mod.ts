@@ -144,3 +144,7 @@ export type { ChatTurn, Figure, Page, PageBlock } from "../data/page/page.ts";
 export type { Chart } from "../data/page/draw.ts";
 export { toHtml } from "../data/page/html.ts";
 export { type MarkdownPage, toMarkdown } from "../data/page/markdown.ts";
+
+// What these take and give: see `@steel/steel-llm/model`.
+export type { OnProgress, Progress } from "../data/progress/progress.ts";
+export type * from "../model/mod.ts";

@@ -147,4 +147,4 @@ export type { SlotMemory } from "../kernels/soft-moe/causal-soft-moe.ts";
 export type { LayerUse, RoutingUse } from "../kernels/soft-moe/routing-use.ts";
 export type { HeadLayout } from "../kernels/layers/rope.ts";
 export type { HeadWeights } from "../kernels/loss/head.ts";
-export type { SequenceRows, Sequences } from "../kernels/layers/sequences.ts";
+export type { SequenceRows, Sequences, Spans } from "../kernels/layers/sequences.ts";
