@@ -61,7 +61,9 @@ export class FailureSignatures {
       .filter(Number.isFinite).sort((a, b) => a - b);
     if (norms.length < SPIKE.fewest) return undefined;
     const usual = norms[norms.length >> 1];
-    if (!(gradientNorm > SPIKE.factor * usual)) return undefined;
+    // One that overflowed in f16 is no spike: its step is skipped, and the loss scale tells of it.
+    const isSpike = Number.isFinite(gradientNorm) && gradientNorm > SPIKE.factor * usual;
+    if (!isSpike) return undefined;
     this.#spikes.push(step);
     const recent = this.#spikes.filter((at) => at > step - SPIKE.within);
     if (recent.length < SPIKE.count) return undefined;
@@ -87,14 +89,19 @@ export class FailureSignatures {
 
   #plateauAt({ step, loss }: StepMetrics): string | undefined {
     const { plateauWithin: steps, languages } = this.context;
-    if (steps === undefined || this.#lines.length === 0) return undefined;
+    if (steps === undefined || step > PLATEAU.until * steps) return undefined;
     const length = Math.max(PLATEAU.fewest, Math.ceil(PLATEAU.shareOfRun * steps));
-    if (step < 2 * length || step > PLATEAU.until * steps) return undefined;
     const losses = [...this.#lines.slice(1 - 2 * length).map((line) => line.loss), loss];
-    const meanOf = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    if (losses.length < 2 * length) return undefined;
+    // Losses that overflowed are left out; a mean of none is NaN, of which nothing is told.
+    const meanOf = (values: number[]) => {
+      const finite = values.filter(Number.isFinite);
+      return finite.reduce((a, b) => a + b, 0) / finite.length;
+    };
     const [before, now] = [meanOf(losses.slice(0, length)), meanOf(losses.slice(length))];
-    if (now < (1 - PLATEAU.fall) * before) return undefined;
-    if (now < PLATEAU.left * this.#lines[0].loss) return undefined;
+    const start = this.#lines.map((line) => line.loss).find(Number.isFinite) ?? NaN;
+    const stays = now >= (1 - PLATEAU.fall) * before && now >= PLATEAU.left * start;
+    if (!stays) return undefined;
     return `A plateau: over ${2 * length} steps the loss stays at ${now.toFixed(3)}` +
       `${languages === undefined ? "" : `. ${languages}`}. Steel-LLM's authors saw this when the ` +
       `languages of fine-tuning were not those of pretraining (arXiv 2502.06635). Try a mixture with ` +

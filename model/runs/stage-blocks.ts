@@ -102,7 +102,10 @@ export function signatureBlocks({ task, metrics, settings, mixture }: Stage): Pa
   const steps = Number(settings.train?.steps) || metrics.at(-1)?.step;
   const shares = sharesOf(mixture).join(", ");
   const context = task === "sft"
-    ? { plateauWithin: steps, languages: shares && `It is fine-tuned on ${shares}` }
+    ? {
+      plateauWithin: steps,
+      languages: shares === "" ? undefined : `It is fine-tuned on ${shares}`,
+    }
     : {};
   const signatures = new FailureSignatures(context);
   const items = metrics.flatMap((line) => signatures.observe(line))

@@ -79,6 +79,18 @@ Deno.test("gradient spikes, a falling loss scale, a plateau, dead and dominating
   assertStringIncludes(uneven[0], "hardly ever used in layer 1, and one is used for nearly all in");
 });
 
+Deno.test("steps that overflowed are neither spikes nor a plateau, nor do missing lines make one", () => {
+  const overflows = (step: number) => ({
+    ...healthy(step),
+    ...step % 15 === 0 && { gradientNorm: Infinity, loss: NaN },
+    ...step === 1 && { loss: NaN },
+  });
+  assertEquals(told(overflows), []);
+  const signatures = new FailureSignatures({ plateauWithin: 200 });
+  const late = Array.from({ length: 30 }, (_, i) => signatures.observe(healthy(101 + i))).flat();
+  assertEquals(late, []);
+});
+
 Deno.test("a report shows what the run told, and draws the layers of a measurement together", () => {
   const pageOf = (line: (step: number) => StepMetrics) => {
     const metrics = Array.from({ length: 200 }, (_, i) => line(i + 1));
