@@ -174,8 +174,9 @@ class Keys {
   numbers(key: string, fallback: number[]): number[] {
     const value = this.values[key] ?? fallback;
     const isList = Array.isArray(value) && value.length > 0 &&
-      value.every((item) => Number.isSafeInteger(item) && item >= 0);
-    return isList ? value : this.refuse(key, "a list of whole numbers");
+      value.every((item) => Number.isSafeInteger(item) && item >= 0) &&
+      new Set(value).size === value.length;
+    return isList ? value : this.refuse(key, "a list of whole numbers, none of them twice");
   }
 
   choices<T extends string>(key: string, allowed: readonly T[], fallback: readonly T[]): T[] {

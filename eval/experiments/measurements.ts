@@ -136,8 +136,10 @@ async function readFacts(
   const text = await readIfThere(path);
   if (text === undefined) return {};
   const { parameters, memoryBytes } = parseObject(text, path);
+  // Of an adapter it is a sentence: those that are trained beside those that are not.
+  const isCount = typeof parameters === "string" && /^[\d,]+$/.test(parameters);
   return {
-    parameters: typeof parameters === "string" ? Number(parameters.replaceAll(",", "")) : undefined,
+    parameters: isCount ? Number(parameters.replaceAll(",", "")) : undefined,
     memoryBytes: typeof memoryBytes === "number" ? memoryBytes : undefined,
   };
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { UserError } from "../../kernels/runtime/user-error.ts";
 import { type Experiment, type Settings, type StageName, STAGES } from "./experiment.ts";
 
 /** A stage of training that an experiment needs, in a folder of its own. */
@@ -29,6 +30,9 @@ export interface PlannedArm {
   readonly measures: string;
 }
 
+/** The folder of the runs that all arms go on from. */
+const SHARED = "shared";
+
 /** The settings that depend on the seed. */
 const SEEDED: Record<StageName, readonly (readonly [section: string, key: string])[]> = {
   pretrain: [["train", "seed"], ["data", "seed"]],
@@ -41,10 +45,12 @@ const SEEDED: Record<StageName, readonly (readonly [section: string, key: string
  * once for all of them.
  *
  * @param folder where the experiment is kept
+ * @throws {UserError} for an arm that runs no stage, or whose folder would be another arm's too
  */
 export function planArms(experiment: Experiment, folder: string): PlannedArm[] {
   const { scale, stages, arms } = experiment;
   const names = STAGES.filter((stage) => stages[stage] || scale.stages[stage]);
+  requireOwnFolders(Object.keys(arms));
   return scale.seeds.flatMap((seed) =>
     Object.keys(arms).map((arm): PlannedArm => {
       const ofArm = join(folder, folderName(arm), `seed-${seed}`);
@@ -52,17 +58,21 @@ export function planArms(experiment: Experiment, folder: string): PlannedArm[] {
       let isOwn = false;
       for (const stage of names) {
         const changes = [arms[arm][stage], scale.arms[arm]?.[stage]];
-        if (changes.includes(false)) continue;
+        if (changes.includes(false)) {
+          isOwn = true; // what follows starts from another model than that of the other arms
+          continue;
+        }
         isOwn ||= changes.some((settings) => settings !== undefined);
         runs.push({
           stage,
           arm: isOwn ? arm : undefined,
           seed,
-          dir: isOwn ? join(ofArm, stage) : join(folder, "shared", `seed-${seed}`, stage),
+          dir: isOwn ? join(ofArm, stage) : join(folder, SHARED, `seed-${seed}`, stage),
           base: runs.at(-1)?.dir,
           settings: merged(stages[stage], scale.stages[stage], ...changes, seeded(stage, seed)),
         });
       }
+      if (runs.length === 0) throw new UserError(`arms.${arm}: it runs no stage; expected one`);
       return { arm, seed, runs, measures: join(ofArm, "measures") };
     })
   );
@@ -126,6 +136,20 @@ export function merged(...all: (Settings | false | undefined)[]): Settings {
     }
   }
   return result;
+}
+
+function requireOwnFolders(arms: readonly string[]): void {
+  const taken = new Map([[SHARED, "what arms share"]]);
+  for (const arm of arms) {
+    const folder = folderName(arm);
+    const other = taken.get(folder);
+    if (other !== undefined) {
+      throw new UserError(
+        `arms.${arm}: its folder would be ${folder}, which is that of ${other}; give it another name`,
+      );
+    }
+    taken.set(folder, arm);
+  }
 }
 
 function folderName(arm: string): string {

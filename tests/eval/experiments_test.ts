@@ -197,4 +197,26 @@ Deno.test("a mistake in an experiment's file is told with its place", () =>
       await refused(`${rest}scales: { s: , m: }`, "large"),
       "x.yaml: there is no scale large; expected s, m",
     );
+    assert(
+      (await refused(`${rest}scales: { s: { seeds: [1, 1] } }`)).includes("none of them twice"),
+    );
+  }));
+
+Deno.test("arms share no run that starts from another model, and no folder", () =>
+  inTemporaryFolder(async (dir) => {
+    const planned = async (arms: string) => {
+      const stages = "stages: { pretrain: , sft: , dpo: }";
+      const text = `title: x\nquestion: y\n${stages}\narms: ${arms}\nscales: { s: }`;
+      await Deno.writeTextFile(`${dir}/x.yaml`, text);
+      return planArms(await readExperiment(`${dir}/x.yaml`), "x");
+    };
+    const [whole, without] = await planned("{ whole: , without: { sft: false } }");
+    assertEquals(whole.runs[2].base, "x/shared/seed-1/sft");
+    assertEquals(without.runs[1].base, "x/shared/seed-1/pretrain");
+    assertEquals(without.runs[1].dir, "x/without/seed-1/dpo");
+    for (const arms of ["{ a b: , a-b: }", "{ shared: }"]) {
+      await assertRejects(() => planned(arms), UserError, "give it another name");
+    }
+    const none = "{ none: { pretrain: false, sft: false, dpo: false } }";
+    await assertRejects(() => planned(none), UserError, "arms.none: it runs no stage");
   }));
