@@ -129,7 +129,8 @@ function routingAt(line: StepMetrics): string | undefined {
 /**
  * Whether memory nearly does not fit: what is said if less than a tenth of what a run takes is left.
  *
- * @param free bytes that were free before; undefined where the host cannot tell, as of a GPU
+ * @param bytes that the run is still to take
+ * @param free bytes that are free before; undefined where the host cannot tell, as of a GPU
  */
 export function tightMemory(bytes: number, free: number | undefined): string | undefined {
   if (free === undefined || free - bytes > bytes / 10) return undefined;

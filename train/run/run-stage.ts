@@ -1,6 +1,6 @@
 import { makeFolder } from "../../data/files/make-folder.ts";
 import { aloneOn } from "../../kernels/ranks/communicator.ts";
-import { describeMemory, freeMemory, totalBytes } from "../../kernels/runtime/memory.ts";
+import { describeMemory, freeMemory } from "../../kernels/runtime/memory.ts";
 import { tightMemory } from "../../model/host/failure-signatures.ts";
 import { keepMessage } from "../../model/runs/run-messages.ts";
 import { HeldOutLoss } from "../step/held-out-loss.ts";
@@ -49,12 +49,12 @@ export async function runStage(
     gpu,
     parameters,
     { ...training, ...stage.room, objective: stage.objective(), ranks },
-    (memory) => {
+    (memory, missing) => {
       say(
         `${parameters.summary} on ${ranks.size > 1 ? `${ranks.size} GPUs, each ` : ""}` +
           `${gpu.capabilities.name}; ${describeMemory(memory)}`,
       );
-      const tight = tightMemory(totalBytes(memory), freeMemory(gpu));
+      const tight = tightMemory(missing, freeMemory(gpu));
       if (tight) say(tight);
     },
   );

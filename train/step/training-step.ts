@@ -109,14 +109,15 @@ export class TrainingStep {
   /**
    * Plans a step, reports the memory that it needs, and then allocates it.
    *
-   * @param announce called with the memory, before anything is allocated
+   * @param announce called before anything is allocated with the memory, and with how much of it is not
+   *   there yet: the weights of fine-tuning are
    * @throws UserError if the device has too little memory
    */
   static async plan(
     gpu: Gpu,
     parameters: Parameters,
     options: StepOptions,
-    announce: (memory: MemoryReport) => void = () => {},
+    announce: (memory: MemoryReport, missing: number) => void = () => {},
   ): Promise<TrainingStep> {
     const { ranks = aloneOn("") } = options;
     const { tensors } = parameters;
@@ -154,8 +155,9 @@ export class TrainingStep {
     const updateDraft = new Draft(update);
     const drafts = [microBatchDraft, updateDraft, ...sharded?.drafts ?? []];
     const memory = memoryReport(drafts);
-    announce(memory);
-    requireRoom(gpu, missingBytes(drafts));
+    const missing = missingBytes(drafts);
+    announce(memory, missing);
+    requireRoom(gpu, missing);
     await sharded?.takeOver(gpu);
     // Everything that lasts comes first, so that too little memory shows before pipelines are built.
     unfinished.defer(() => freeMoments(trained));
