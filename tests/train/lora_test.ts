@@ -9,11 +9,17 @@ import { exportModel } from "../../model/host/export-model.ts";
 import { loadModel } from "../../model/host/load-model.ts";
 import { openSafetensors } from "../../model/host/open-checkpoint.ts";
 import { readMetrics } from "../../model/host/step-metrics.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { Parameters } from "../../model/network/parameters.ts";
 import { optimizePreferences } from "../../train/dpo.ts";
+import { newAdapter } from "../../train/lora.ts";
+import { requireSameRun } from "../../train/run/same-run.ts";
+import type { TrainingStage } from "../../train/run/stage.ts";
 import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
 import { loadSftSettings } from "../../train/settings/sft-settings.ts";
 import { superviseFineTuning } from "../../train/sft.ts";
 import { relativeError } from "../kernels/harness.ts";
+import { ranksInProcess } from "../kernels/ranks/in-process.ts";
 import { gpu } from "../model/golden-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { writeTinyLlama } from "./tiny-llama.ts";
@@ -117,3 +123,22 @@ Deno.test("layers that can have no update are refused by name", () =>
       assert(!await exists(`${dir}/run/settings.yaml`));
     }
   }));
+
+Deno.test("ranks whose adapters differ in nothing but their scale are refused", async () => {
+  const config = parseConfig({
+    ...{ vocab_size: 8, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 },
+    ...{ intermediate_size: 24, max_position_embeddings: 8 },
+  }, "test");
+  const stage = (alpha: number) => {
+    const lora = { rank: 2, alpha, dropout: 0, targets: ["all-linear"] };
+    const parameters = new Parameters(config, false, newAdapter(config, lora, "base")!.adaptation);
+    const rest = { name: "sft", dir: "run", room: {}, training: {}, heldOut: [] };
+    return { ...rest, gpu, parameters, source: { position: () => 0 } } as unknown as TrainingStage;
+  };
+  const together = (alphas: number[]) => {
+    const ranks = ranksInProcess(alphas.length);
+    return Promise.all(alphas.map((alpha, i) => requireSameRun(ranks[i], stage(alpha), () => {})));
+  };
+  await together([4, 4]);
+  await assertRejects(() => together([4, 8]), UserError, "adapter is");
+});

@@ -17,6 +17,7 @@ export async function requireSameRun(
   say: (text: string) => void,
 ): Promise<void> {
   if (ranks.size === 1) return;
+  const { adaptation } = parameters;
   const facts: RankFacts = {
     program: await programVersion(),
     stage: name,
@@ -27,6 +28,8 @@ export async function requireSameRun(
     precision: parameters.mixed ? "mixed" : "f32",
     parameters: parameters.count,
     model: digest(parameters.config),
+    // Of two adapters of the same size, one may have another alpha.
+    adapter: adaptation && digest([[...adaptation.modules], adaptation.dropout]),
     room: JSON.stringify(room),
     step: begun?.state.step ?? 0,
     "training data": digest(source.position()),
