@@ -11,7 +11,7 @@ import { parseObject } from "../data/text/json.ts";
 import type { Gpu } from "../kernels/runtime/device.ts";
 import { UserError } from "../kernels/runtime/user-error.ts";
 import { hasChecksums, withoutChecksums } from "../model/host/checksums.ts";
-import { EXAMPLES_FILE } from "../model/host/run-folder.ts";
+import { EXAMPLES_FILE, runOf } from "../model/host/run-folder.ts";
 import { LanguageModel } from "../model/inference/language-model.ts";
 import { initialValues } from "../model/network/initialization.ts";
 import { Parameters } from "../model/network/parameters.ts";
@@ -184,7 +184,9 @@ function describeExamples({ items: { length }, tokens }: Examples, unit: string)
 /** The languages of the examples, and of what their base was trained on where its run tells. */
 async function languagesInWords(base: string, tokens: LanguageShares): Promise<string> {
   const own = `It is fine-tuned on ${sharesInWords(tokens)}`;
-  const path = join(base, "..", "..", FACTS_FILE);
+  const run = runOf(base);
+  if (run === base) return own; // no checkpoint of a run
+  const path = join(run, FACTS_FILE);
   const facts = await readIfThere(path);
   const { tokensBySource } = facts === undefined ? {} : parseObject(facts, path);
   if (!isRecord(tokensBySource)) return own;
