@@ -96,6 +96,13 @@ export class Masters {
     }
   }
 
+  /** Frees the pieces that this rank keeps of them. */
+  destroy(): void {
+    for (const { piece, value } of this.trained) {
+      if (value !== piece.tensor) value.storage.buffer?.destroy();
+    }
+  }
+
   async #keepOwn(gpu: Gpu): Promise<void> {
     for (const { piece: { tensor, first, count }, value } of this.trained) {
       if (value === tensor) continue;

@@ -137,9 +137,10 @@ export class ShardedUpdate {
     );
   }
 
-  /** Frees what the exchange uses; the trained pieces stay. */
+  /** Frees what the exchange uses, and this rank's masters; weights and moments stay. */
   destroy(): void {
     this.#sums?.destroy();
     this.#exchange.destroy();
+    this.#masters.destroy();
   }
 }
