@@ -158,6 +158,7 @@ export class TrainingStep {
     const missing = missingBytes(drafts);
     announce(memory, missing);
     requireRoom(gpu, missing);
+    unfinished.defer(() => sharded?.destroy());
     await sharded?.takeOver(gpu);
     // Everything that lasts comes first, so that too little memory shows before pipelines are built.
     unfinished.defer(() => freeMoments(trained));
@@ -252,6 +253,7 @@ export class TrainingStep {
     upload(gpu, tensors.rates, adamWRates(learningRate, step, this.options, lossScale));
     this.plans.update.run();
     const running = download(gpu, tensors.report);
+    running.catch(() => {}); // thrown below, if nothing else is before
     const weights = await sharded?.share(gpu) ?? 0;
     const report = await running;
     const total = sumOver(this.ranks);
