@@ -61,7 +61,11 @@ export async function record(
   return { isComplete, steps, validations };
 }
 
-async function stageOf(gpu: Gpu, { name, dir, training }: RankedRun): Promise<TrainingStage> {
+/** The stage of a run. */
+export async function stageOf(
+  gpu: Gpu,
+  { name, dir, training }: RankedRun,
+): Promise<TrainingStage> {
   const begun = await findRun(dir);
   const parameters = new Parameters(
     parseConfig({

@@ -10,11 +10,12 @@ import type { Capabilities, Gpu } from "../../kernels/runtime/device.ts";
 import { totalBytes } from "../../kernels/runtime/memory.ts";
 import { benchmarkModel } from "../../train/bench/benchmark-model.ts";
 import { TrainingStep } from "../../train/step/training-step.ts";
+import { ranksInProcess } from "../kernels/ranks/in-process.ts";
 import { ensureMpi, sleep } from "../kernels/ranks/mpirun.ts";
 import { openTestGpu } from "../open-gpu.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { result } from "./child-run.ts";
-import { type RankedRun, record, type RunRecord } from "./ranks-program.ts";
+import { type RankedRun, record, type RunRecord, stageOf } from "./ranks-program.ts";
 
 await ensureMpi();
 const gpu = await openTestGpu();
@@ -116,6 +117,36 @@ Deno.test("the 1.1 B model's memory is shared out, as is told before anything is
     return Number((bytes / 1e9).toFixed(1));
   };
   assertEquals([await planned(1), await planned(2), await planned(8)], [21.2, 15.7, 11.6]);
+});
+
+Deno.test("ranks free all that a step has allocated, and the parameters the rest", async () => {
+  const buffers = new Set<GPUBuffer>();
+  const { device } = gpu;
+  device.createBuffer = (descriptor) => {
+    const buffer = GPUDevice.prototype.createBuffer.call(device, descriptor);
+    buffers.add(buffer);
+    buffer.destroy = () => {
+      buffers.delete(buffer);
+      GPUBuffer.prototype.destroy.call(buffer);
+    };
+    return buffer;
+  };
+  await Promise.all(
+    ranksInProcess(2).map(async (ranks) => {
+      const { parameters, initialWeights, source, room, training } = await stageOf(gpu, {
+        name: "mixed",
+        dir: "none",
+      });
+      const step = await TrainingStep.plan(gpu, parameters, { ...training, ...room, ranks });
+      await step.load(() => parameters.load(gpu, initialWeights!));
+      await step.run(source.next(), 1e-3, 1);
+      await step.release();
+      step.destroy();
+      parameters.destroy();
+    }),
+  );
+  Reflect.deleteProperty(device, "createBuffer");
+  assertEquals([...buffers].map(({ label }) => label), []);
 });
 
 Deno.test("2, 3 and 4 ranks train as one does, in every stage, and a run may change hands", () =>
