@@ -27,6 +27,7 @@ export class ConnectedRanks implements Communicator {
   /** Ranks of this machine. */
   readonly hostRanks: readonly number[];
   readonly #watch: Watch;
+  readonly #waits: Waits;
   readonly #links: HostLinks | undefined;
   readonly #gatherer: Gatherer;
   readonly #exchange: Exchange;
@@ -48,7 +49,7 @@ export class ConnectedRanks implements Communicator {
     this.hostRanks = topology.hostRanks;
     const bell = new Doorbell(memory, topology.place);
     const usesMpi = topology.leaders.length > 1;
-    const waits: Waits = new Waits(
+    const waits: Waits = this.#waits = new Waits(
       () => watch.failure(),
       bell,
       usesMpi ? SLEEP.mpi : SLEEP.shared,
@@ -90,7 +91,7 @@ export class ConnectedRanks implements Communicator {
     const { rank, host } = this;
     const message = `${describe(rank, host)}: ${reason}`;
     await this.#watch.record({ rank, message, told: false });
-    return this.#watch.failure()!;
+    return await this.#waits.failed().catch((error: UserError) => error);
   }
 
   async close(): Promise<void> {

@@ -173,7 +173,7 @@ export class Exchange {
     const message = `${describe(from, topology.hostOf[from])} gives a piece of ${given} bytes ` +
       `where rank ${topology.rank} takes ${taken}: the ranks do not run the same steps.`;
     await this.watch.record({ rank: from, message, told: false });
-    throw this.watch.failure();
+    return await this.waits.failed();
   }
 
   #checkOther(rank: number): void {

@@ -102,7 +102,7 @@ export class Gatherer {
     const message = `${describe(rank, topology.hostOf[rank])} gathers ${there} while ` +
       `rank ${topology.rank} gathers ${here}: the ranks do not run the same steps.`;
     await this.watch.record({ rank, message, told: false });
-    throw this.watch.failure();
+    return await this.waits.failed();
   }
 }
 

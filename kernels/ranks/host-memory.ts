@@ -53,6 +53,8 @@ export class HostMemory {
 
   /** Place + 1 of the rank that told a failure first, 0 while there is none. */
   readonly failed = 0;
+  /** 1 when the person at the terminal has been told of it, or is by another host. */
+  readonly told = 1;
 
   /**
    * Lays out fresh memory.

@@ -56,6 +56,12 @@ export class Waits {
     });
   }
 
+  /** Throws a failure that has been recorded, once all ranks may end. */
+  async failed(): Promise<never> {
+    await this.until(() => false);
+    throw new Error("a wait for nothing has ended");
+  }
+
   /** Seconds that the oldest wait has lasted. */
   longest(): number {
     return this.#waits.length === 0 ? 0 : (performance.now() - this.#waits[0].since) / 1000;

@@ -97,8 +97,20 @@ export class Watch {
   /** Why no rank has anything to wait for any more; cheap, for every turn of a wait. */
   failure(): RanksFailed | undefined {
     if (this.#failure === undefined) this.#look();
-    // The rank that saw it first stays until those of other hosts have heard of it.
-    return this.#spreading ? undefined : this.#failure;
+    // When the first rank has ended, mpirun soon ends all: before that, other hosts must have heard
+    // of it, and the person at the terminal.
+    return this.#spreading || !this.#isTold() ? undefined : this.#failure;
+  }
+
+  #isTold(): boolean {
+    const { words, told } = this.memory;
+    return Atomics.load(words, told) === 1;
+  }
+
+  /** Tells the person at the terminal, unless another rank of this host has. */
+  #tell(message: string): void {
+    const { words, told } = this.memory;
+    if (Atomics.compareExchange(words, told, 0, 1) === 0) this.options.onFailure(message);
   }
 
   /** From now on the end of this rank is no failure. */
@@ -125,7 +137,9 @@ export class Watch {
     if (Atomics.compareExchange(words, failed, 0, topology.place + 1) !== 0) return;
     this.#failure = new RanksFailed(message);
     this.bell.ring(topology.hostRanks.keys().filter((place) => place !== topology.place).toArray());
-    if (tells && !failure.told) this.options.onFailure(message);
+    if (failure.told || !tells && !this.#isTellerHere(failure)) {
+      Atomics.store(words, memory.told, 1);
+    } else if (tells) this.#tell(message);
     if (!spread) return;
     this.#spreading = true;
     await this.otherHosts?.spread(record);
@@ -139,7 +153,7 @@ export class Watch {
     if (teller < 0 || teller === topology.place) return;
     const failure: Failure = JSON.parse(readSizedText(memory.reason(teller)));
     this.#failure = new RanksFailed(failure.message);
-    if (!failure.told && this.#tells(failure)) this.options.onFailure(failure.message);
+    if (!failure.told && this.#tells(failure)) this.#tell(failure.message);
   }
 
   /**
@@ -150,6 +164,12 @@ export class Watch {
   #tells({ rank: failed }: Failure): boolean {
     const { rank, leaders } = this.topology;
     return rank === 0 || failed === 0 && (leaders.length === 1 || rank === leaders[1]);
+  }
+
+  /** Whether it is a rank of this host that tells. */
+  #isTellerHere({ rank: failed }: Failure): boolean {
+    const { hostRanks, leaders } = this.topology;
+    return hostRanks.includes(failed === 0 && leaders.length > 1 ? leaders[1] : 0);
   }
 
   /**
@@ -173,7 +193,10 @@ export class Watch {
     // A rank whose event loop stands still ends by the kernel's hand, later than others notice it.
     libc().alarm(Math.ceil(options.patience + GRACE));
     if (this.#failure ?? this.failure()) {
-      if (++this.#ticksFailed === this.#graceTicks) this.#endHard();
+      this.#ticksFailed++;
+      // Whoever is to tell stands still.
+      if (2 * this.#ticksFailed >= this.#graceTicks) this.#tell(this.#failure!.message);
+      if (this.#ticksFailed === this.#graceTicks) this.#endHard();
       return;
     }
     if (libc().getppid() !== this.#parent) this.#recordOwn("the program that started it is gone");

@@ -43,6 +43,16 @@ const MODES: Record<string, (ranks: Communicator) => Promise<void>> = {
     if (ranks.rank === 1) { while (true); }
     await ranks.barrier();
   },
+  // Rank 0, which tells, stands still while another one fails.
+  busy: async (ranks) => {
+    if (ranks.rank === 1) {
+      await sleep(300);
+      throw new UserError("the disk is full");
+    }
+    const end = performance.now() + 4000;
+    while (performance.now() < end);
+    await ranks.barrier();
+  },
   // Rank 0 waits for something else, which never comes.
   deaf: async (ranks) => {
     if (ranks.rank === 1) Deno.exit(3);

@@ -55,6 +55,12 @@ Deno.test("a rank that fails, or that runs other steps, ends all with one messag
   }));
 });
 
+Deno.test("a rank that fails while the one that tells stands still is told of all the same", async () => {
+  const run = mpirun(2, "busy", { patience });
+  assertEquals(await run.end(), 1);
+  assertMatch(run.failures.told.join(), /^Rank 1 on host \S+: the disk is full$/);
+});
+
 /** Sends a signal to a rank at a random moment; the others must end by themselves. */
 async function strike(
   signal: Deno.Signal,
