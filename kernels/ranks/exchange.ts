@@ -37,6 +37,8 @@ export class Exchange {
   readonly #taking = new Map<number, Promise<unknown>>();
   /** What fills each of this rank's slots: entries of which all must be emptied. */
   readonly #slots: { word: number; number: number }[][];
+  /** Copies under way, of all calls. */
+  readonly #copies = new Set<Promise<void>>();
 
   /**
    * One for all exchanges of a rank.
@@ -62,7 +64,7 @@ export class Exchange {
     for (const rank of to) this.#checkOther(rank);
     const here = to.filter((rank) => this.#place(rank) >= 0);
     const away = to.filter((rank) => this.#place(rank) < 0);
-    await allOf([
+    await this.#endWithCopies(allOf([
       here.length === 0 ? Promise.resolve() : inOrder(
         this.#giving,
         here,
@@ -71,18 +73,38 @@ export class Exchange {
       ...away.map((rank) =>
         inOrder(this.#giving, [rank], (begin) => this.#send(bytes, rank, begin))
       ),
-    ]);
+    ]));
   }
 
   /** See `Communicator.take`. */
   async take(bytes: Uint8Array, from: number): Promise<void> {
     this.#checkOther(from);
     const place = this.#place(from);
-    await inOrder(
+    await this.#endWithCopies(inOrder(
       this.#taking,
       [from],
       (begin) => place < 0 ? this.#receive(bytes, from, begin) : this.#empty(bytes, place, begin),
-    );
+    ));
+  }
+
+  /**
+   * A call that fails waits for the copies of all others too: who hears of the failure frees memory
+   * that these read and write.
+   */
+  async #endWithCopies(call: Promise<void>): Promise<void> {
+    try {
+      await call;
+    } catch (error) {
+      await Promise.allSettled(this.#copies);
+      throw error;
+    }
+  }
+
+  async #copy(to: Uint8Array, from: Uint8Array): Promise<void> {
+    const copied = copy(to, from);
+    this.#copies.add(copied);
+    await copied;
+    this.#copies.delete(copied);
   }
 
   /** Puts a range into slots, piece by piece, and announces each to the places that take it. */
@@ -109,7 +131,7 @@ export class Exchange {
       }
       const room = memory.bytes.subarray(memory.slot(from, slot), memory.slot(from, slot) + length);
       begin(
-        copy(room, bytes.subarray(start, start + length)).then(() => {
+        this.#copy(room, bytes.subarray(start, start + length)).then(() => {
           entries.forEach(({ filled }, i) => Atomics.store(words, filled, sequence(numbers[i])));
           this.bell.ring(to);
         }),
@@ -130,7 +152,7 @@ export class Exchange {
       const slot = memory.slot(from, Atomics.load(words, entry.slot));
       const piece = memory.bytes.subarray(slot, slot + length);
       begin(
-        copy(bytes.subarray(start, start + length), piece).then(() => {
+        this.#copy(bytes.subarray(start, start + length), piece).then(() => {
           Atomics.store(words, entry.emptied, sequence(number));
           this.bell.ring([from]);
         }),
