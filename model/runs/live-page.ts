@@ -145,7 +145,9 @@ function messageBlocks({ messages }: WatchedRun): PageBlock[] {
   const shown = messages.slice(-SHOWN_MESSAGES).toReversed();
   if (shown.length === 0) return [];
   const items = shown.map(({ time, text }) => `${dateText(time)}: ${text}`);
-  const summary = `${messages.length} messages, the last: ${shown[0].text}`;
+  const summary = messages.length === 1
+    ? `One message: ${shown[0].text}`
+    : `${messages.length} messages, the last: ${shown[0].text}`;
   return [{ kind: "list", items, summary }];
 }
 
