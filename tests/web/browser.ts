@@ -134,7 +134,7 @@ const TYPES: Record<string, string> = {
 };
 
 /** Installs Chromium on Debian where it is missing; without it the tests fail. */
-async function ensureChromium(): Promise<void> {
+export async function ensureChromium(): Promise<void> {
   if (await works()) return;
   const install = "apt-get update -qq; apt-get install -qq -y --no-install-recommends chromium";
   if (Deno.uid() === 0) {
