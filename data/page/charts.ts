@@ -137,29 +137,13 @@ export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
  * @param axis `percent` goes from 0 to 100; `count` as far as the longest bar
  */
 export function barChart(bars: Bar[], axis: "percent" | "count", mark?: Mark): Chart {
-  const rows = bars.toReversed();
-  const errors = rows.flatMap(({ value, error }, row) =>
-    error === undefined ? [] : [[value - error, value + error, row]]
-  );
-  // Half an em for a narrow character, and no more than leaves room for the bars.
-  const longest = Math.min(230, 7.2 * Math.max(0, ...rows.map(({ name }) => displayWidth(name))));
-  // A phone has no room for names beside the bars: they stand above them.
-  const rowHeight = { wide: 28, narrow: 44 };
-  const around = { top: mark ? 24 : 10, bottom: 30 };
-  const height = (size: "wide" | "narrow") =>
-    around.top + around.bottom + rowHeight[size] * rows.length;
+  const { rows, grid, yAxis, errors, sizes } = namedRows(bars, { top: mark ? 24 : 10, bottom: 30 });
   return drawChart((size) => ({
-    grid: { left: size === "wide" ? 20 + longest : 14, right: 70, ...around },
+    grid: grid(size),
     xAxis: axis === "percent"
       ? { ...AXIS, type: "value", min: 0, max: 100, interval: 25, axisLabel: PERCENT_LABEL }
       : { ...AXIS, type: "value", min: 0, minInterval: 1, splitNumber: size === "wide" ? 5 : 3 },
-    yAxis: {
-      ...{ ...AXIS, type: "category", data: rows.map(({ name }) => name) },
-      axisTick: { show: false },
-      axisLabel: size === "wide"
-        ? { color: COLORS.ink, width: longest, overflow: "truncate" }
-        : { color: COLORS.ink, width: 300, overflow: "truncate", ...ABOVE_BAR },
-    },
+    yAxis: yAxis(size),
     series: [
       {
         ...{ type: "bar", data: rows.map(({ value }) => value), barWidth: 16, silent: true },
@@ -167,20 +151,14 @@ export function barChart(bars: Bar[], axis: "percent" | "count", mark?: Mark): C
         label: {
           ...{ show: true, position: "right", color: COLORS.ink },
           // An error's end would cross a number that stands right of its bar.
-          ...(errors.length > 0 && { position: "insideLeft", color: COLORS.paper }),
+          ...(errors.data.length > 0 && { position: "insideLeft", color: COLORS.paper }),
           formatter: ({ dataIndex }: { dataIndex: number }) => rows[dataIndex].label,
         },
         ...(mark && { markLine: markLine("xAxis", mark) }),
       },
-      {
-        ...{ type: "custom", data: errors, renderItem: errorBar, silent: true },
-        ...{ encode: { x: [0, 1], y: 2 }, z: 3 },
-      },
+      errors,
     ],
-  }), {
-    wide: { width: 720, height: height("wide") },
-    narrow: { width: 340, height: height("narrow") },
-  });
+  }), sizes);
 }
 
 /**
@@ -189,24 +167,15 @@ export function barChart(bars: Bar[], axis: "percent" | "count", mark?: Mark): C
  * @param unit what the values are
  */
 export function intervalChart(bars: Bar[], unit: string): Chart {
-  const rows = bars.toReversed();
+  const { rows, grid, yAxis, errors, sizes } = namedRows(bars, { top: 10, bottom: 46 });
   const ends = rows.flatMap(({ value, error = 0 }) => [value - error, value + error]);
-  const longest = Math.min(230, 7.2 * Math.max(0, ...rows.map(({ name }) => displayWidth(name))));
-  const rowHeight = { wide: 28, narrow: 44 };
-  const height = (size: "wide" | "narrow") => 56 + rowHeight[size] * rows.length;
   return drawChart((size) => ({
-    grid: { left: size === "wide" ? 20 + longest : 14, right: 70, top: 10, bottom: 46 },
+    grid: grid(size),
     xAxis: {
       ...{ ...AXIS, type: "value", name: unit, nameLocation: "middle", nameGap: 28 },
       ...evenRange(Math.min(...ends), Math.max(...ends)),
     },
-    yAxis: {
-      ...{ ...AXIS, type: "category", data: rows.map(({ name }) => name) },
-      axisTick: { show: false },
-      axisLabel: size === "wide"
-        ? { color: COLORS.ink, width: longest, overflow: "truncate" }
-        : { color: COLORS.ink, width: 300, overflow: "truncate", ...ABOVE_BAR },
-    },
+    yAxis: yAxis(size),
     series: [
       {
         ...{
@@ -219,23 +188,46 @@ export function intervalChart(bars: Bar[], unit: string): Chart {
         ...{ encode: { x: 0, y: 1 }, itemStyle: { color: COLORS.blue } },
         data: rows.map(({ value }, row) => [value, row]),
       },
-      {
-        ...{
-          type: "custom",
-          renderItem: errorBar,
-          silent: true,
-          encode: { x: [0, 1], y: 2 },
-          z: 3,
-        },
-        data: rows.flatMap(({ value, error }, row) =>
-          error === undefined ? [] : [[value - error, value + error, row]]
-        ),
-      },
+      errors,
     ],
-  }), {
-    wide: { width: 720, height: height("wide") },
-    narrow: { width: 340, height: height("narrow") },
-  });
+  }), sizes);
+}
+
+/**
+ * What charts with a named row for each value share: the rows from below, room for their names, the
+ * errors as lines across the values, and the sizes.
+ */
+function namedRows(bars: Bar[], around: { top: number; bottom: number }) {
+  const rows = bars.toReversed();
+  // Half an em for a narrow character, and no more than leaves room for the values.
+  const longest = Math.min(230, 7.2 * Math.max(0, ...rows.map(({ name }) => displayWidth(name))));
+  // A phone has no room for names beside the values: they stand above them.
+  const height = (rowHeight: number) => around.top + around.bottom + rowHeight * rows.length;
+  return {
+    rows,
+    grid: (size: "wide" | "narrow") => ({
+      ...{ left: size === "wide" ? 20 + longest : 14, right: 70 },
+      ...around,
+    }),
+    yAxis: (size: "wide" | "narrow") => ({
+      ...{ ...AXIS, type: "category", data: rows.map(({ name }) => name) },
+      axisTick: { show: false },
+      axisLabel: size === "wide"
+        ? { color: COLORS.ink, width: longest, overflow: "truncate" }
+        : { color: COLORS.ink, width: 300, overflow: "truncate", ...ABOVE_BAR },
+    }),
+    errors: {
+      ...{ type: "custom", renderItem: errorBar, silent: true },
+      ...{ encode: { x: [0, 1], y: 2 }, z: 3 },
+      data: rows.flatMap(({ value, error }, row) =>
+        error === undefined ? [] : [[value - error, value + error, row]]
+      ),
+    },
+    sizes: {
+      wide: { width: 720, height: height(28) },
+      narrow: { width: 340, height: height(44) },
+    },
+  };
 }
 
 /** A chart of shares has at most this many bars; all smaller shares are one more. */

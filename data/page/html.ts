@@ -1,7 +1,7 @@
 import { DARK_CHARTS } from "./draw.ts";
 import { escapeHtml } from "./escape.ts";
+import { htmlDocument } from "./html-document.ts";
 import { contentsOf, type Page, type PageBlock, type Section } from "./page.ts";
-import { STYLE } from "./style.ts";
 import type { Table } from "./table.ts";
 
 /**
@@ -11,32 +11,16 @@ import type { Table } from "./table.ts";
  */
 export function toHtml(page: Page, script?: string): string {
   const contents = contentsOf(page);
-  const title = escapeHtml(page.title);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<style>${STYLE}
-${DARK_CHARTS}</style>${
-    script === undefined ? "" : `\n<script type="module" src="${escapeHtml(script)}"></script>`
-  }
-</head>
-<body>
-<main>
-<h1>${title}</h1>
-${
-    [
-      ...listOfContents([...contents.values()]),
-      ...page.blocks.map((block) => blockToHtml(block, contents.get(block))),
-    ].join("\n")
-  }
-</main>
-</body>
-</html>
-`;
+  const blocks = [
+    ...listOfContents([...contents.values()]),
+    ...page.blocks.map((block) => blockToHtml(block, contents.get(block))),
+  ];
+  return htmlDocument({
+    title: page.title,
+    style: DARK_CHARTS,
+    script,
+    body: `<h1>${escapeHtml(page.title)}</h1>\n${blocks.join("\n")}`,
+  });
 }
 
 function listOfContents(sections: Section[]): string[] {

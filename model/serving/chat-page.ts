@@ -1,45 +1,20 @@
 import { readFileSync } from "node:fs";
 import { escapeHtml } from "../../data/page/escape.ts";
-import { STYLE } from "../../data/page/style.ts";
+import { FORM_STYLE } from "../../data/page/form-style.ts";
+import { htmlDocument } from "../../data/page/html-document.ts";
 
 const PAGE_STYLE = `
 main { max-width: 860px; }
-[hidden] { display: none !important; }
 h1 { margin: 8px 0 4px; }
-.about { color: var(--soft); font-size: .88rem; margin: 0 0 12px; }
-[role=alert] { border-left: 3px solid #c23531; padding: 6px 12px; background: var(--panel);
-  white-space: pre-wrap; overflow-wrap: anywhere; }
-button, input, textarea { font: inherit; color: inherit; border-radius: 6px;
-  border: 1px solid var(--line); background: var(--paper); }
-button { padding: 6px 14px; cursor: pointer; background: var(--panel); }
-button[type=submit] { color: var(--paper); background: var(--accent); border-color: var(--accent); }
-button:disabled { opacity: .45; cursor: default; }
-textarea { display: block; width: 100%; padding: 8px 12px; resize: vertical; }
-.buttons { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin: 8px 0; }
-output { color: var(--soft); font-size: .88rem; font-variant-numeric: tabular-nums; }
-.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(210px, 1fr));
-  gap: 10px 16px; }
-.fields label { font-size: .88rem; color: var(--soft); }
-.fields input { display: block; width: 100%; padding: 4px 8px; color: var(--ink); }
-.chat div { white-space: pre-wrap; overflow-wrap: anywhere; }
-.chat .model:empty::before { content: "…"; }`;
+.about { color: var(--soft); font-size: .88rem; margin: 0 0 12px; }`;
 
 /** The page on which a visitor chats with the model that a server has, as HTML. */
 export function chatPage(name: string): string {
-  const title = escapeHtml(name);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<style>${STYLE}${PAGE_STYLE}</style>
-<script type="module" src="chat.js"></script>
-</head>
-<body>
-<main>
-<h1>${title}</h1>
+  return htmlDocument({
+    title: name,
+    style: FORM_STYLE + PAGE_STYLE,
+    script: "chat.js",
+    body: `<h1>${escapeHtml(name)}</h1>
 <p class="about">What you write goes to this server, which keeps none of it.
 您的输入只发送到本服务器，且不会保存。</p>
 <div id="transcript" class="chat" role="log" aria-live="polite"></div>
@@ -62,11 +37,8 @@ export function chatPage(name: string): string {
 <label>key of the server, if it asks for one 密钥
 <input type="password" name="key" autocomplete="off"></label>
 </div></details>
-</form>
-</main>
-</body>
-</html>
-`;
+</form>`,
+  });
 }
 
 /** The page's script. */

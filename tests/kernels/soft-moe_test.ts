@@ -11,21 +11,26 @@ const cases = [
   { experts: 5, slotsPerExpert: 2, width: 4, lengths: [6, 0, 2], tokens: 8 },
 ];
 
-for (const { experts, slotsPerExpert, width, lengths, tokens } of cases) {
+/** A layer of one linear expert each, and sequences that take a part of the tokens. */
+function inputsOf({ experts, slotsPerExpert, width, lengths, tokens }: typeof cases[number]) {
   const rows = layOutSequences(lengths, tokens, lengths.length);
+  return {
+    x: { shape: [tokens, width] },
+    residual: { shape: [tokens, width] },
+    phi: { shape: [width, experts, slotsPerExpert], parameter: true },
+    scale: { shape: [1], data: new Float32Array([1.7]), parameter: true },
+    expert: { shape: [experts, width, width], parameter: true },
+    bounds: { shape: [lengths.length, 2], data: rows.bounds },
+    index: { shape: [tokens], data: rows.index },
+    starts: { shape: [tokens], data: rows.starts },
+    ends: { shape: [tokens], data: rows.ends },
+  };
+}
+
+for (const { experts, slotsPerExpert, width, lengths, tokens } of cases) {
   Deno.test(`soft moe, ${experts}×${slotsPerExpert} slots of ${width}, lengths ${lengths}`, () =>
     checkOperator({
-      inputs: {
-        x: { shape: [tokens, width] },
-        residual: { shape: [tokens, width] },
-        phi: { shape: [width, experts, slotsPerExpert], parameter: true },
-        scale: { shape: [1], data: new Float32Array([1.7]), parameter: true },
-        expert: { shape: [experts, width, width], parameter: true },
-        bounds: { shape: [lengths.length, 2], data: rows.bounds },
-        index: { shape: [tokens], data: rows.index },
-        starts: { shape: [tokens], data: rows.starts },
-        ends: { shape: [tokens], data: rows.ends },
-      },
+      inputs: inputsOf({ experts, slotsPerExpert, width, lengths, tokens }),
       record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
         const sequences = { count: lengths.length, longest: tokens, bounds, index, starts, ends };
         const routing = dispatchToSlots(x, phi, scale, sequences);
@@ -38,12 +43,12 @@ for (const { experts, slotsPerExpert, width, lengths, tokens } of cases) {
 Deno.test("soft moe: a token and a slot of zeros are divided by the smallest norm, not by zero", () => {
   const [experts, slotsPerExpert, width, tokens] = [2, 2, 5, 4];
   const lengths = [tokens];
-  const rows = layOutSequences(lengths, tokens, 1);
   const random = randomNumbers(3);
   const x = random(tokens * width).fill(0, width, 2 * width); // token 1
   const phi = random(width * 4).map((value, at) => at % 4 === 2 ? 0 : value); // slot 2
   return checkOperator({
     inputs: {
+      ...inputsOf({ experts, slotsPerExpert, width, lengths, tokens }),
       // Constants: at zero, a direction has no gradient that a difference quotient could measure.
       x: { shape: [tokens, width], data: x, constant: true },
       phi: {
@@ -52,13 +57,6 @@ Deno.test("soft moe: a token and a slot of zeros are divided by the smallest nor
         parameter: true,
         constant: true,
       },
-      residual: { shape: [tokens, width] },
-      scale: { shape: [1], data: new Float32Array([1.7]), parameter: true },
-      expert: { shape: [experts, width, width], parameter: true },
-      bounds: { shape: [1, 2], data: rows.bounds },
-      index: { shape: [tokens], data: rows.index },
-      starts: { shape: [tokens], data: rows.starts },
-      ends: { shape: [tokens], data: rows.ends },
     },
     record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
       const sequences = { count: 1, longest: tokens, bounds, index, starts, ends };
@@ -73,20 +71,9 @@ Deno.test("soft moe: a token and a slot of zeros are divided by the smallest nor
   // An empty sequence, one that ends with a segment, one of a single segment, and padding.
   const [lengths, tokens, length] = [[7, 0, 4, 2], 15, 2];
   const [experts, slotsPerExpert, width] = [2, 2, 4];
-  const rows = layOutSequences(lengths, tokens, lengths.length);
   Deno.test(`causal soft moe, lengths ${lengths} in segments of ${length}`, () =>
     checkOperator({
-      inputs: {
-        x: { shape: [tokens, width] },
-        residual: { shape: [tokens, width] },
-        phi: { shape: [width, experts, slotsPerExpert], parameter: true },
-        scale: { shape: [1], data: new Float32Array([1.7]), parameter: true },
-        expert: { shape: [experts, width, width], parameter: true },
-        bounds: { shape: [lengths.length, 2], data: rows.bounds },
-        index: { shape: [tokens], data: rows.index },
-        starts: { shape: [tokens], data: rows.starts },
-        ends: { shape: [tokens], data: rows.ends },
-      },
+      inputs: inputsOf({ experts, slotsPerExpert, width, lengths, tokens }),
       record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
         const sequences = { count: lengths.length, longest: tokens, bounds, index, starts, ends };
         const routing = dispatchToLaterSegments(x, phi, scale, sequences, length);

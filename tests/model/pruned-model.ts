@@ -1,11 +1,8 @@
 /** A model as a training run with a pruned vocabulary leaves one. */
-import { Random } from "../../data/random.ts";
-import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { parseConfig } from "../../model/network/config.ts";
-import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 import { VOCABULARY_FILE } from "../../model/tokenizer/vocabulary.ts";
-import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
+import { writeRandomCheckpoint } from "./random-checkpoint.ts";
 
 export const FULL_SIZE = 151936;
 export const TEXT = "静夜思\n唐·李白\n床前明月光，疑是地上霜。";
@@ -34,17 +31,9 @@ export async function writePruned(
     },
     ...keys,
   }, "test");
-  const shapes = parameterShapes(config);
-  await writeCheckpoint(dir, {
-    config,
-    dtype: "F32",
-    tensors: (name) => {
-      const stream = shapes.findIndex((shape) => shape.name === name);
-      const values = new Float32Array(sizeOf(shapes[stream].shape));
-      new Random(3, stream).fillNormal(values, 0.5);
-      return values;
-    },
-    files: { ...tokenizer.files(), [VOCABULARY_FILE]: vocabulary.toJson() },
-  });
+  await writeRandomCheckpoint(dir, config, {
+    ...tokenizer.files(),
+    [VOCABULARY_FILE]: vocabulary.toJson(),
+  }, { seed: 3, spread: 0.5 });
   return vocabulary;
 }

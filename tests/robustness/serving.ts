@@ -2,7 +2,13 @@
 import { basename } from "node:path";
 import { Random } from "../../data/random.ts";
 import { loadModel } from "../../mod.ts";
-import { type KnownRequest, knownRequests, manyClients, metric } from "../serving/clients.ts";
+import {
+  type KnownRequest,
+  knownRequests,
+  manyClients,
+  metric,
+  PROMPTS,
+} from "../serving/clients.ts";
 import { malformedRequest } from "../serving/malformed.ts";
 import type { ExpectedAnswers } from "../serving/openai-client.ts";
 import { writeSmallModel } from "../serving/small-model.ts";
@@ -14,16 +20,6 @@ const DROP_SHARE = 0.1;
 const MALFORMED = 5000;
 /** Of the second quarter's median, what the last quarter's memory may have more. */
 const GROWTH = 0.05;
-const PROMPTS = [
-  "静夜思",
-  "床前明月光",
-  "疑是地上霜。",
-  "李",
-  "明月光，疑是",
-  "白\n床前",
-  "夜",
-  "思唐",
-];
 const MAX_TOKENS = 40;
 
 /** @param seconds how long the clients ask */

@@ -1,6 +1,18 @@
 /** Many clients of one server at once: each answer must be what it is alone. */
 import { Random } from "../../data/random.ts";
 
+/** Texts to go on from, which the models of these tests have tokens for. */
+export const PROMPTS = [
+  "静夜思",
+  "床前明月光",
+  "疑是地上霜。",
+  "李",
+  "明月光，疑是",
+  "白\n床前",
+  "夜",
+  "思唐",
+];
+
 /** A request, and the texts that answer it. */
 export interface KnownRequest {
   path: "/v1/completions" | "/v1/chat/completions";

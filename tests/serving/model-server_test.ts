@@ -12,23 +12,13 @@ import { StopTexts } from "../../model/serving/stop-texts.ts";
 import { openTestGpu } from "../open-gpu.ts";
 import { writePruned } from "../model/pruned-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
-import { eventsOf, knownRequests, manyClients, metric, post } from "./clients.ts";
+import { eventsOf, knownRequests, manyClients, metric, post, PROMPTS } from "./clients.ts";
 import { malformedRequest } from "./malformed.ts";
 
 const model = await inTemporaryFolder(async (dir) => {
   await writePruned(dir, false);
   return await loadModel(dir, { gpu: await openTestGpu() });
 });
-const PROMPTS = [
-  "静夜思",
-  "床前明月光",
-  "疑是地上霜。",
-  "李",
-  "明月光，疑是",
-  "白\n床前",
-  "夜",
-  "思唐",
-];
 
 /** Serves the model while a test runs. */
 async function serving(

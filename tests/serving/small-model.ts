@@ -1,10 +1,7 @@
 /** A model as large as the default run's, but for its vocabulary, with random weights. */
-import { Random } from "../../data/random.ts";
-import { sizeOf } from "../../kernels/runtime/storage.ts";
-import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
 import { parseConfig } from "../../model/network/config.ts";
-import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 import { FULL_SIZE, qwen, TEXT } from "../model/pruned-model.ts";
+import { writeRandomCheckpoint } from "../model/random-checkpoint.ts";
 
 /** Writes it into a folder. */
 export async function writeSmallModel(dir: string): Promise<void> {
@@ -16,15 +13,5 @@ export async function writeSmallModel(dir: string): Promise<void> {
     ...{ FFN_type: "softmoe_v3", mlp_type: "senet", n_experts: 6, mlp_div_ratio: 4 },
     ...{ max_position_embeddings: 256, eos_token_id: tokenizer.endOfDocument },
   }, "the small model");
-  const shapes = parameterShapes(config);
-  await writeCheckpoint(dir, {
-    config,
-    dtype: "F32",
-    tensors: (name) => {
-      const stream = shapes.findIndex((shape) => shape.name === name);
-      const values = new Float32Array(sizeOf(shapes[stream].shape));
-      return new Random(5, stream).fillNormal(values, 0.2);
-    },
-    files: tokenizer.files(),
-  });
+  await writeRandomCheckpoint(dir, config, tokenizer.files(), { seed: 5, spread: 0.2 });
 }

@@ -1,10 +1,7 @@
-import { Random } from "../../data/random.ts";
 import type { TokenizerFiles } from "../../data/tokenizer/tokenizer-files.ts";
-import { sizeOf } from "../../kernels/runtime/storage.ts";
-import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
 import { parseConfig } from "../../model/network/config.ts";
-import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 import { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
+import { writeRandomCheckpoint } from "../model/random-checkpoint.ts";
 
 /** Writes a small model of a family with random weights, which has this tokenizer and template. */
 export async function writeTinyPeer(
@@ -19,16 +16,10 @@ export async function writeTinyPeer(
     ...{ num_attention_heads: 2, num_key_value_heads: 1, head_dim: 8, eos_token_id: 2 },
     ...{ max_position_embeddings: 1024, vocab_size: new Tokenizer(tokenizerFiles).size },
   }, "test");
-  const shapes = parameterShapes(config);
-  await writeCheckpoint(dir, {
+  await writeRandomCheckpoint(
+    dir,
     config,
-    dtype: "F32",
-    tensors: (name) => {
-      const stream = shapes.findIndex((shape) => shape.name === name);
-      const values = new Float32Array(sizeOf(shapes[stream].shape));
-      new Random(3, stream).fillNormal(values, 0.5);
-      return values;
-    },
-    files: template === undefined ? texts : { ...texts, "chat_template.jinja": template },
-  });
+    template === undefined ? texts : { ...texts, "chat_template.jinja": template },
+    { seed: 3, spread: 0.5 },
+  );
 }

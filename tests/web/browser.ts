@@ -1,5 +1,6 @@
 /** Chromium with WebGPU on the CPU, driven by puppeteer. */
 import { assert, assertEquals } from "@std/assert";
+import { ensureProgram } from "../ensure-program.ts";
 
 const PUPPETEER = "npm:puppeteer-core@25.16.0";
 const FLAGS = [
@@ -134,25 +135,8 @@ const TYPES: Record<string, string> = {
 };
 
 /** Installs Chromium on Debian where it is missing; without it the tests fail. */
-export async function ensureChromium(): Promise<void> {
-  if (await works()) return;
-  const install = "apt-get update -qq; apt-get install -qq -y --no-install-recommends chromium";
-  if (Deno.uid() === 0) {
-    await new Deno.Command("sh", {
-      args: ["-c", `${install} -o DPkg::Lock::Timeout=120`],
-      env: { DEBIAN_FRONTEND: "noninteractive" },
-    }).output();
-  }
-  assert(await works(), `chromium is missing; install it as root: ${install}`);
-}
-
-async function works(): Promise<boolean> {
-  try {
-    return (await new Deno.Command("chromium", { args: ["--version"] }).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+export function ensureChromium(): Promise<void> {
+  return ensureProgram("chromium", "chromium");
 }
 
 /** The address that Chromium writes into its profile once it can be driven. */

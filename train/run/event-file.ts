@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { AppendOnlyFile } from "../../data/files/append-only-file.ts";
+import { joined } from "../../data/files/joined.ts";
 import { makeFolder } from "../../data/files/make-folder.ts";
 import type { StepMetrics } from "../../model/host/step-metrics.ts";
 
@@ -48,10 +49,10 @@ export class EventFile implements Disposable {
   }
 
   #write(...fields: Uint8Array<ArrayBuffer>[]): void {
-    const event = joined(double(1, Date.now() / 1000), ...fields);
+    const event = joined([double(1, Date.now() / 1000), ...fields]);
     const length = new Uint8Array(8);
     new DataView(length.buffer).setBigUint64(0, BigInt(event.length), true);
-    this.#file.append(joined(length, maskedCrc(length), event, maskedCrc(event)));
+    this.#file.append(joined([length, maskedCrc(length), event, maskedCrc(event)]));
   }
 }
 
@@ -59,15 +60,15 @@ export class EventFile implements Disposable {
 const VARINT = 0, FIXED_64 = 1, BYTES = 2, FIXED_32 = 5;
 
 function integer(field: number, value: number): Uint8Array<ArrayBuffer> {
-  return joined(varint(field * 8 + VARINT), varint(value));
+  return joined([varint(field * 8 + VARINT), varint(value)]);
 }
 
 function double(field: number, value: number): Uint8Array<ArrayBuffer> {
-  return joined(varint(field * 8 + FIXED_64), new Uint8Array(Float64Array.of(value).buffer));
+  return joined([varint(field * 8 + FIXED_64), new Uint8Array(Float64Array.of(value).buffer)]);
 }
 
 function float(field: number, value: number): Uint8Array<ArrayBuffer> {
-  return joined(varint(field * 8 + FIXED_32), new Uint8Array(Float32Array.of(value).buffer));
+  return joined([varint(field * 8 + FIXED_32), new Uint8Array(Float32Array.of(value).buffer)]);
 }
 
 function text(field: number, value: string): Uint8Array<ArrayBuffer> {
@@ -75,8 +76,8 @@ function text(field: number, value: string): Uint8Array<ArrayBuffer> {
 }
 
 function message(field: number, ...parts: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const content = joined(...parts);
-  return joined(varint(field * 8 + BYTES), varint(content.length), content);
+  const content = joined(parts);
+  return joined([varint(field * 8 + BYTES), varint(content.length), content]);
 }
 
 /** Seven bits a byte, the lowest first. */
@@ -84,16 +85,6 @@ function varint(value: number): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
   for (; value >= 0x80; value = Math.floor(value / 0x80)) bytes.push(value % 0x80 | 0x80);
   return Uint8Array.of(...bytes, value);
-}
-
-function joined(...parts: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 /** CRC-32C (Castagnoli), rotated and shifted as TFRecords have it, since they may hold checksums. */

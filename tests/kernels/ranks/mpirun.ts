@@ -1,5 +1,6 @@
 /** Starts `rank-program.ts` under mpirun and reads what its ranks say. */
 import { assert, assertEquals } from "@std/assert";
+import { ensureProgram } from "../../ensure-program.ts";
 import type { ConnectOptions } from "../../../kernels/ranks/communicator.ts";
 import { MPI_PACKAGE, MPIRUN_SETTINGS } from "../../../kernels/ranks/launch.ts";
 import { listSystemFolder, processExists } from "../../../kernels/ranks/linux/libc.ts";
@@ -133,25 +134,8 @@ export function mpirun(
 }
 
 /** Installs MPI on Debian where it is missing; without MPI the tests fail. */
-export async function ensureMpi(): Promise<void> {
-  const works = async () => {
-    try {
-      return (await new Deno.Command("mpirun", { args: ["--version"] }).output()).success;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
-  };
-  if (await works()) return;
-  const install =
-    `apt-get update -qq; apt-get install -qq -y --no-install-recommends ${MPI_PACKAGE}`;
-  if (Deno.uid() === 0) {
-    await new Deno.Command("sh", {
-      args: ["-c", `${install} -o DPkg::Lock::Timeout=120`],
-      env: { DEBIAN_FRONTEND: "noninteractive" },
-    }).output();
-  }
-  assert(await works(), `mpirun is missing; install it as root: ${install}`);
+export function ensureMpi(): Promise<void> {
+  return ensureProgram("mpirun", MPI_PACKAGE);
 }
 
 export function sleep(milliseconds: number): Promise<void> {
