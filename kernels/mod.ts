@@ -141,6 +141,7 @@ export { type BalancedExperts, ExpertBalance } from "./mixture-of-experts/expert
 export { type ExpertGroups, groupByExpert } from "./mixture-of-experts/groups.ts";
 export { groupedLinear } from "./mixture-of-experts/grouped-linear.ts";
 export { combineSlots, dispatchToSlots, type Routing } from "./soft-moe/soft-moe.ts";
+export type { SlotTokens } from "./soft-moe/slots.ts";
 export { type LayerUse, RoutingUse } from "./soft-moe/routing-use.ts";
 export {
   type CausalRouting,

@@ -12,6 +12,7 @@ import type { Tensor } from "../runtime/graph.ts";
 export function add(a: Tensor, b: Tensor, dtype: "f32" | "f16" = "f32"): Tensor {
   const graph = a.graph;
   const y = graph.tensor("sum", a.shape, dtype);
+  y.passesHalfGradient = dtype === "f32" && (a.dtype === "f16" || b.dtype === "f16");
   graph.parallel(
     "add",
     { a: read(a), b: read(b), y: write(y) },

@@ -10,6 +10,7 @@ export function cast(x: Tensor, dtype: "f32" | "f16"): Tensor {
   if (x.dtype === dtype) return x;
   const graph = x.graph;
   const y = graph.convert(x, dtype);
+  y.passesHalfGradient = x.dtype === "f16";
   graph.onBackward(y, (dy) => graph.passGradient(dy, x));
   return y;
 }

@@ -45,6 +45,7 @@ export function rmsNormGradients(
   // Rows that a workgroup has in hand at a time, one for each line of lanes.
   const lines = cpu ? 1 : Math.floor(INVOCATIONS / lanes);
   const groups = Math.ceil(rows / (lines * ROWS));
+  const half = dx && graph.halfGradient(x);
   const partial = dweight &&
     graph.tensor(`${weight.name}.gradient.partial`, [groups * lines, width]);
   const parts = range(Math.ceil(steps / lanes)).map((part) => {
@@ -62,6 +63,7 @@ export function rmsNormGradients(
       inverse: read(inverse),
       dy: read(dy, vector),
       ...dx && { dx: (dx.accumulate ? update : write)(dx.tensor, vector) },
+      ...half && { half: write(half, vector) },
       ...partial && { partial: write(partial, vector) },
     },
     `
@@ -101,8 +103,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
         ? `if (row < ${rows}u) {
       ${
           each(({ part, offset, guard }) =>
-            `${guard}{ dx[first + ${offset}] ${dx.accumulate ? "+=" : "="} scale * ` +
-            `(slope${part} - x${part} * along); }`
+            `${guard}{ let at = first + ${offset}; ` +
+            `let sum = ${
+              dx.accumulate ? "dx[at] + " : ""
+            }scale * (slope${part} - x${part} * along); ` +
+            `dx[at] = sum;${half ? " half[at] = half_type(sum);" : ""} }`
           )
         }
     }`

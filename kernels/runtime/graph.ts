@@ -19,8 +19,13 @@ import { type Arena, type DType, sizeOf, type Storage, storageBytes, View } from
 export class Tensor extends View {
   /** Where the gradient of this tensor is gathered. Parameters own one for ever. */
   gradient?: Tensor;
-  /** In mixed precision, a parameter's copy in f16, which matrix products read. */
+  /**
+   * In mixed precision, the copy in f16 that matrix products read: of a parameter, or of a gradient
+   * that {@linkcode Graph.halfGradient} was asked for.
+   */
   half?: Tensor;
+  /** Whether an operator below will read the gradient of this f32 activation in f16. */
+  passesHalfGradient: boolean = false;
   /**
    * Index on the tape of the operator that made this tensor: -1 for parameters and inputs, infinite
    * once the operator's backward has been recorded.
@@ -229,7 +234,17 @@ export class Graph {
       tensor.gradient = this.convert(tensor.gradient, tensor.dtype);
       this.#gradientOwners.set(tensor.gradient, [tensor]);
     }
+    tensor.gradient.half = undefined; // what it is a copy of is about to change
     return { tensor: tensor.gradient, accumulate: true };
+  }
+
+  /**
+   * Where a backward that writes the last part of the gradient of `tensor`, and so all of it, leaves a
+   * copy in f16; undefined if nobody reads one. To be called behind `gradientTarget`.
+   */
+  halfGradient({ name, shape, gradient, passesHalfGradient }: Tensor): Tensor | undefined {
+    if (!gradient || !passesHalfGradient) return undefined;
+    return gradient.half = this.tensor(`${name}.gradient.half`, shape, "f16");
   }
 
   /**
@@ -239,7 +254,9 @@ export class Graph {
   passGradient(gradient: Tensor, tensor: Tensor): void {
     if (tensor.producer >= 0 && !tensor.gradient) {
       const same = gradient.dtype === tensor.dtype;
-      tensor.gradient = same ? gradient : this.convert(gradient, tensor.dtype);
+      const { half } = gradient;
+      if (!same) gradient.half = undefined; // whoever has the copy may change it
+      tensor.gradient = same ? gradient : half ?? this.convert(gradient, tensor.dtype);
       const owners = this.#gradientOwners.get(tensor.gradient) ?? [];
       this.#gradientOwners.set(tensor.gradient, [...owners, tensor]);
       return;

@@ -3,7 +3,7 @@ import type { Tensor } from "../runtime/graph.ts";
 import type { Sequences, Spans } from "../layers/sequences.ts";
 import { addRoutingGradients, rowDots, scoreSlots, type SlotScores } from "./routing.ts";
 import { type Segments, segmentsOf } from "./segments.ts";
-import { gatherTokens } from "./slots.ts";
+import { gatherTokens, type SlotTokens } from "./slots.ts";
 import type { Routing } from "./soft-moe.ts";
 
 /*
@@ -50,30 +50,31 @@ export function slotMemoryShape(slots: number, width: number): readonly number[]
 /**
  * Computes the slots that the tokens of each segment see, from those of the segments before.
  *
- * @param x [tokens, width] f32
+ * @param tokens of which the router reads the directions
  * @param phi [width, experts, slotsPerExpert] f32
  * @param scale [1] f32
  * @param length tokens of a segment
  */
 export function dispatchToLaterSegments(
-  x: Tensor,
+  tokens: SlotTokens,
   phi: Tensor,
   scale: Tensor,
   sequences: Sequences,
   length: number,
 ): SegmentRouting {
+  const { x, weight } = tokens;
   const { graph } = x;
   const segments = segmentsOf(sequences, length);
-  const scores = scoreSlots(x, phi, scale, segments);
+  const scores = scoreSlots(tokens, phi, scale, segments);
   const weights = tokenWeights(scores);
-  const sums = gatherTokens(weights, x, segments, scores.layout, scores.inverseNorm);
+  const factors = { scale: scores.inverseNorm, weight };
+  const sums = gatherTokens(weights, x, segments, scores.layout, factors);
   const masses = gatherWeights(weights, segments, scores);
   const { slots, totals } = slotsBefore(scores, sums, masses, segments, sequences);
 
   graph.onBackward(slots, (dslots) => {
     const { dsums, slotDots, dkeys } = sumGradients(slots, dslots, totals, segments, sequences);
-    const dstart = { dkeys, spans: sequences };
-    addRoutingGradients(x, scores, segments, { weights, dsums, slotDots, dstart });
+    addRoutingGradients(scores, segments, { weights, dsums, slotDots, dkeys });
   });
   return {
     slots,
@@ -86,12 +87,12 @@ export function dispatchToLaterSegments(
 /**
  * The slots of one new token of each text, which is then added to the text's sums.
  *
- * @param x [texts, width] f32
+ * @param tokens one of each text
  * @param positions [texts] u32: each token's place in its text
  * @param length tokens of a segment
  */
 export function continueSegments(
-  x: Tensor,
+  { x, weight }: SlotTokens,
   phi: Tensor,
   scale: Tensor,
   texts: Sequences,
@@ -100,7 +101,7 @@ export function continueSegments(
   length: number,
 ): CausalRouting {
   const { graph } = x;
-  const scores = scoreSlots(x, phi, scale, texts);
+  const scores = scoreSlots({ x, weight }, phi, scale, texts);
   const { keys, combine, inverseNorm, layout: { experts, slotsPerExpert } } = scores;
   const [rows, width] = x.shape;
   const [, total] = combine.shape;
@@ -112,6 +113,7 @@ export function continueSegments(
     rows * half,
     {
       x: read(x),
+      ...(weight && { columns: read(weight) }),
       weights: read(tokenWeights(scores)),
       inverse_norm: read(inverseNorm),
       positions: read(positions),
@@ -129,7 +131,9 @@ export function continueSegments(
     }
     let column = i % ${numbers}u;
     var value = 1f;
-    if (column < ${width}u) { value = x[row * ${width}u + column] * inverse_norm[row]; }
+    if (column < ${width}u) {
+      value = x[row * ${width}u + column] * inverse_norm[row]${weight ? " * columns[column]" : ""};
+    }
     sums[open] = begun + weights[i / ${numbers}u] * value;`,
   );
   const slots = graph.tensor("slots", [experts, rows, slotsPerExpert, width]);

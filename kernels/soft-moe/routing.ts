@@ -3,7 +3,8 @@ import type { Graph, Tensor } from "../runtime/graph.ts";
 import { reduceRows } from "../wgsl/row-reduction.ts";
 import type { Spans } from "../layers/sequences.ts";
 import { softmaxGradients, softmaxOverSlots } from "./slot-softmax.ts";
-import { gatherTokens, scatterSlots, type SlotLayout, tokenSlotScores } from "./slots.ts";
+import { type SlotLayout, type SlotTokens, tokenSlotScores } from "./slots.ts";
+import { addTokenGradients } from "./token-gradients.ts";
 
 /*
  * What all routers of Soft MoE share: the scores of unit tokens with unit keys, and their gradients.
@@ -15,6 +16,7 @@ const SMALLEST_NORM = 1e-12;
 
 /** The tokens scored with each slot's key. */
 export interface SlotScores {
+  readonly tokens: SlotTokens;
   /** Parameter [width, experts, slotsPerExpert] f32, and its factor, [1] f32. */
   readonly phi: Tensor;
   readonly scale: Tensor;
@@ -22,9 +24,9 @@ export interface SlotScores {
   readonly keys: Tensor;
   /** [S] f32: 1 / ‖phi‖. */
   readonly inverseNorms: Tensor;
-  /** [tokens] f32: 1 / ‖x‖. */
+  /** [tokens] f32: 1 / ‖t‖. */
   readonly inverseNorm: Tensor;
-  /** [tokens, S] f32: x̂ · key. */
+  /** [tokens, S] f32: t̂ · key. */
   readonly logits: Tensor;
   /** [tokens, S] f32: softmax of the logits over the slots, token by token. */
   readonly combine: Tensor;
@@ -32,73 +34,63 @@ export interface SlotScores {
 }
 
 /**
- * logits = x̂ · scale · phi / ‖phi‖ with x̂ = x / ‖x‖, which is never stored: it is x times a factor for
- * each token.
+ * logits = t̂ · scale · phi / ‖phi‖ with t̂ = t / ‖t‖, which is never stored: it is x times factors of
+ * each token and column.
  *
- * @param x [tokens, width] f32
  * @param phi [width, experts, slotsPerExpert] f32
  * @param scale [1] f32
  */
-export function scoreSlots(x: Tensor, phi: Tensor, scale: Tensor, spans: Spans): SlotScores {
+export function scoreSlots(
+  tokens: SlotTokens,
+  phi: Tensor,
+  scale: Tensor,
+  spans: Spans,
+): SlotScores {
+  const { x, weight } = tokens;
   const { graph } = x;
   const inverseNorm = graph.tensor("token inverse norms", [x.shape[0]]);
   const { keys, inverseNorms } = normalizePhi(graph, phi, scale);
   const norm = { inverse: inverseNorm, smallest: SMALLEST_NORM };
-  const logits = tokenSlotScores(x, keys, spans, norm);
+  const logits = tokenSlotScores(x, keys, spans, { weight, norm });
   const combine = softmaxOverSlots(logits);
   const layout = { experts: phi.shape[1], slotsPerExpert: phi.shape[2] };
-  return { phi, scale, keys, inverseNorms, inverseNorm, logits, combine, layout };
+  return { tokens, phi, scale, keys, inverseNorms, inverseNorm, logits, combine, layout };
 }
 
 /**
- * Adds the gradients of x, phi and scale, where a span's tokens were summed with `weights`, and a
- * weight's logarithm has the logit's slope.
+ * Adds the gradients of the tokens, phi and scale, where a span's tokens were summed with `weights`,
+ * and a weight's logarithm has the logit's slope.
  *
  * @param weights [tokens, S] f32: dispatch
  * @param dsums [experts, spans, slotsPerExpert, width] f32: gradient of those sums
  * @param slotDots [experts, spans, slotsPerExpert] f32: what each weight of a span costs beside
- * @param dstart gradient of the keys as a part of slots, if they are: [experts, spans, slotsPerExpert,
- *   width] f32, of spans in which the tokens' part is summed too
+ * @param dkeys gradient of the keys as a part of slots, if they are: [experts, any number,
+ *   slotsPerExpert, width] f32, to be summed
  */
 export function addRoutingGradients(
-  x: Tensor,
   scores: SlotScores,
   spans: Spans,
-  { weights, dsums, slotDots, dstart }: {
+  { weights, dsums, slotDots, dkeys }: {
     weights: Tensor;
     dsums: Tensor;
     slotDots: Tensor;
-    dstart?: { readonly dkeys: Tensor; readonly spans: Spans };
+    dkeys?: Tensor;
   },
 ): void {
-  const { graph } = x;
-  const { phi, scale, keys, inverseNorms, inverseNorm, combine, layout } = scores;
-  const { dlogits, projection } = softmaxGradients(
+  const { tokens: { x, weight }, combine, layout } = scores;
+  const factors = softmaxGradients(
     { ...scores, dispatch: weights },
-    { dunscaled: tokenSlotScores(x, dsums, spans), dcombine: combine.gradient!, slotDots },
+    {
+      dunscaled: tokenSlotScores(x, dsums, spans, { weight }),
+      dcombine: combine.gradient!,
+      slotDots,
+    },
     spans,
     layout,
   );
-  const dkeys = gatherTokens(dlogits, x, dstart?.spans ?? spans, layout, inverseNorm);
-  if (dstart) {
-    graph.parallel(
-      "add slot keys.gradient",
-      { dkeys: update(dkeys), dstart: read(dstart.dkeys) },
-      "dkeys[i] += dstart[i];",
-    );
-  }
-  addPhiGradients(phi, scale, inverseNorms, dkeys);
-  const dx = graph.gradientTarget(x);
-  if (!dx) return;
-  // dx = (dx̂ − x̂ (x̂ · dx̂)) / ‖x‖ with dx̂ = Σ weight · dsum + dlogit · key.
-  const vector = vectorOf(x.shape[1]);
-  scatterSlots(
-    [{ weights, slots: dsums }, { weights: dlogits, slots: keys }],
-    spans,
-    (dx.accumulate ? update : write)(dx.tensor),
-    "(sum - number(x[at]) * inverse_norm[token] * projection[token]) * inverse_norm[token]",
-    { x: read(x, vector), inverse_norm: read(inverseNorm), projection: read(projection) },
-  );
+  const ofTokens = addTokenGradients(scores, factors, dsums, spans);
+  if (dkeys && ofTokens) addOverSpans(dkeys, ofTokens);
+  if (ofTokens) addPhiGradients(scores, ofTokens);
 }
 
 /** keys[slot] = scale · phi[:, slot] / ‖phi[:, slot]‖, laid out as slots that all sequences share. */
@@ -132,36 +124,34 @@ function normalizePhi(
   return { keys, inverseNorms };
 }
 
+/** summed[slot] += Σ over spans of dkeys[..., span, ...], in a fixed order. */
+function addOverSpans(dkeys: Tensor, summed: Tensor): void {
+  const [, spans, perExpert, width] = dkeys.shape;
+  dkeys.graph.elementwise(
+    "sum over sequences",
+    summed.size,
+    { dkeys: read(dkeys), summed: update(summed) },
+    `let expert = i / ${perExpert * width}u;
+    var sum = 0f;
+    for (var span = 0u; span < ${spans}u; span++) {
+      sum += dkeys[(expert * ${spans}u + span) * ${perExpert * width}u + i % ${perExpert * width}u];
+    }
+    summed[i] += sum;`,
+  );
+}
+
 /**
- * With φ̂ = phi / ‖phi‖ and dkeys summed over sequences:
- * dscale = Σ over slots of φ̂ · dkeys, dphi = scale · (dkeys − φ̂ (φ̂ · dkeys)) / ‖phi‖.
+ * With φ̂ = phi / ‖phi‖: dscale = Σ over slots of φ̂ · dkeys, dphi = scale · (dkeys − φ̂ (φ̂ · dkeys)) /
+ * ‖phi‖.
+ *
+ * @param dkeys [S, width] f32
  */
-function addPhiGradients(
-  phi: Tensor,
-  scale: Tensor,
-  inverseNorms: Tensor,
-  dkeys: Tensor,
-): void {
+function addPhiGradients({ phi, scale, inverseNorms }: SlotScores, dkeys: Tensor): void {
   const graph = dkeys.graph;
   const dphi = graph.gradientTarget(phi);
   const dscale = graph.gradientTarget(scale);
   if (!dphi || !dscale) return;
-  const [, sequences, perExpert, width] = dkeys.shape;
-  const [total] = inverseNorms.shape;
-  const summed = graph.tensor("slot keys.gradient", [total, width]);
-  graph.elementwise(
-    "sum over sequences",
-    summed.size,
-    { dkeys: read(dkeys), summed: write(summed) },
-    `let expert = i / ${perExpert * width}u;
-    var sum = 0f;
-    for (var sequence = 0u; sequence < ${sequences}u; sequence++) {
-      sum += dkeys[(expert * ${sequences}u + sequence) * ${perExpert * width}u + i % ${
-      perExpert * width
-    }u];
-    }
-    summed[i] = sum;`,
-  );
+  const [total, width] = dkeys.shape;
   const projections = graph.tensor("phi projections", [total]);
   const unitPhi = `(phi[column * ${total}u + row] * inverse_norms[row])`;
   reduceRows(
@@ -171,17 +161,17 @@ function addPhiGradients(
       phi: read(phi),
       scale: read(scale),
       inverse_norms: read(inverseNorms),
-      summed: read(summed),
+      dkeys: read(dkeys),
       projections: write(projections),
       dphi: update(dphi.tensor),
     },
     {
       rows: total,
       width,
-      sums: { projection: `summed[at] * ${unitPhi}` },
+      sums: { projection: `dkeys[at] * ${unitPhi}` },
       between: "if (lane == 0u) { projections[row] = projection; }",
       each: `dphi[column * ${total}u + row] += scale[0] * inverse_norms[row] *
-      (summed[at] - ${unitPhi} * projection);`,
+      (dkeys[at] - ${unitPhi} * projection);`,
     },
   );
   graph.elementwise(

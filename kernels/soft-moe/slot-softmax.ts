@@ -76,9 +76,15 @@ export function softmaxOverSlots(logits: Tensor): Tensor {
 }
 
 /**
- * Both softmaxes' gradients of the logits they share, and x̂ · dx̂ token by token. The sum that the
- * dispatch needs over the tokens of a sequence, Σ dispatch · ddispatch, is slot · dslot: `slotDots`.
- * As logits are x̂ · key and ddispatch is x̂ · dslot, x̂ · dx̂ needs no pass over x̂.
+ * Both softmaxes' gradients of the logits they share, as the factors of a token's gradient: with
+ * t̂ = t / ‖t‖ and dt̂ = Σ dispatch · dsum + dlogit · key, the gradient of t is (dt̂ − t̂ (t̂ · dt̂)) / ‖t‖ =
+ * Σ factor[s] · dsum[s] + factor[S + s] · key[s], plus factor[2 S] · t.
+ *
+ * The sum that the dispatch needs over the tokens of a sequence, Σ dispatch · ddispatch, is
+ * slot · dslot: `slotDots`. As logits are t̂ · key and ddispatch is t̂ · dslot, t̂ · dt̂ needs no pass over
+ * t̂.
+ *
+ * @returns [tokens, 2 S + 1] f32; zeros in rows of padding
  */
 export function softmaxGradients(
   { logits, dispatch, combine, inverseNorm }: Record<
@@ -88,11 +94,10 @@ export function softmaxGradients(
   { dunscaled, dcombine, slotDots }: Record<"dunscaled" | "dcombine" | "slotDots", Tensor>,
   { index, count }: Spans,
   { slotsPerExpert }: SlotLayout,
-): { dlogits: Tensor; projection: Tensor } {
+): Tensor {
   const graph = dispatch.graph;
   const [tokens, total] = dispatch.shape;
-  const dlogits = graph.tensor("slot logits.gradient", [tokens, total]);
-  const projection = graph.tensor("token projections", [tokens]);
+  const factors = graph.tensor("token gradient factors", [tokens, 2 * total + 1]);
   graph.elementwise(
     "slot softmax gradients",
     tokens,
@@ -105,29 +110,32 @@ export function softmaxGradients(
       slot_dots: read(slotDots),
       inverse_norm: read(inverseNorm),
       index: read(index),
-      dlogits: write(dlogits),
-      projection: write(projection),
+      factors: write(factors),
     },
     `let sequence = index[i];
     let row = i * ${total}u;
+    let first = i * ${2 * total + 1}u;
     var along = 0f;
     var mean = 0f;
     for (var slot = 0u; slot < ${total}u; slot++) {
       mean += combine[row + slot] * dcombine[row + slot];
     }
     for (var slot = 0u; slot < ${total}u; slot++) {
+      var sent = 0f;
       var slope = 0f;
       if (sequence < ${count}u) {
         let own = (slot / ${slotsPerExpert}u * ${count}u + sequence) * ${slotsPerExpert}u +
           slot % ${slotsPerExpert}u;
         let ddispatch = dunscaled[row + slot] * inverse_norm[i];
+        sent = dispatch[row + slot];
         slope = combine[row + slot] * (dcombine[row + slot] - mean) +
-          dispatch[row + slot] * (ddispatch - slot_dots[own]);
-        along += dispatch[row + slot] * ddispatch + slope * logits[row + slot];
+          sent * (ddispatch - slot_dots[own]);
+        along += sent * ddispatch + slope * logits[row + slot];
       }
-      dlogits[row + slot] = slope;
+      factors[first + slot] = sent * inverse_norm[i];
+      factors[first + ${total}u + slot] = slope * inverse_norm[i];
     }
-    projection[i] = along;`,
+    factors[first + ${2 * total}u] = -along * inverse_norm[i] * inverse_norm[i];`,
   );
-  return { dlogits, projection };
+  return factors;
 }

@@ -1,4 +1,4 @@
-import { type Binding, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import { range } from "../wgsl/range.ts";
 import { reduceRows } from "../wgsl/row-reduction.ts";
@@ -6,8 +6,9 @@ import type { Spans } from "../layers/sequences.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /*
- * The three products between the tokens of a sequence and its slots. Soft MoE needs no others,
- * forward or backward. Where slots are of parts of sequences, `sequences` are these parts.
+ * The products between the tokens of a sequence and its slots; that of the backward, in which tokens
+ * and slots both receive, is in `token-gradients.ts`. Where slots are of parts of sequences,
+ * `sequences` are these parts.
  *
  * Slots are laid out [experts, sequences, slotsPerExpert, width], so that the rows of one expert lie
  * together for a batched matrix product. Slots that all sequences share have 1 for `sequences`.
@@ -20,35 +21,48 @@ export interface SlotLayout {
   readonly slotsPerExpert: number;
 }
 
+/**
+ * Tokens of which a router reads the directions alone: t = x ⊙ weight, where the weight may be that of
+ * an RMSNorm of x. Dividing by ‖t‖ leaves nothing else of the norm, so that it need not be computed.
+ */
+export interface SlotTokens {
+  /** [tokens, width] f32. */
+  readonly x: Tensor;
+  /** [width] f32; ones when left out. */
+  readonly weight?: Tensor;
+}
+
 /** Slots that one invocation accumulates at a time. */
 const SLOTS_AT_A_TIME = 8;
 /** Parts of a sequence that are summed side by side on a GPU, to keep all of it busy. */
 const SPLITS = 32;
 
 /**
- * Scores of each token with each slot of its sequence: (x / ‖x‖) · slot where `norm` is given, which
- * then receives 1 / ‖x‖, and x · slot otherwise.
+ * Scores of each token with each slot of its sequence: (t / ‖t‖) · slot where `norm` is given, which
+ * then receives 1 / ‖t‖, and t · slot otherwise, with t = x or, with a weight, x ⊙ weight.
  *
  * @param x [tokens, width] f32 or f16
  * @param slots [experts, sequences or 1, slotsPerExpert, width] f32
- * @param norm inverse norms to write, [tokens] f32, and the smallest norm to divide by
+ * @param options.weight [width] f32
+ * @param options.norm inverse norms to write, [tokens] f32, and the smallest norm to divide by
  * @returns [tokens, S] f32; rows of padding hold numbers without meaning
  */
 export function tokenSlotScores(
   x: Tensor,
   slots: Tensor,
   { index, count }: Spans,
-  norm?: { inverse: Tensor; smallest: number },
+  { weight, norm }: { weight?: Tensor; norm?: { inverse: Tensor; smallest: number } } = {},
 ): Tensor {
   const graph = x.graph;
   const [tokens, width] = x.shape;
   const total = slotCount(slots);
   const vector = vectorOf(width);
   const scores = graph.tensor("slot scores", [tokens, total]);
+  const value = weight ? "(number(x[at]) * weight[column])" : "number(x[at])";
   for (const [number, chunk] of slotChunks(total).entries()) {
     const terms = chunk.map((slot) => {
       const at = slotRow(slots, `${slot}u`, `min(index[row], ${count - 1}u)`);
-      return [`score${slot}`, `number(x[at]) * number(slots[${at} * ${width / vector}u + column])`];
+      return [`score${slot}`, `${value} * number(slots[${at} * ${width / vector}u + column])`];
     });
     const scale = norm ? " * scale" : "";
     const stores = chunk.map((slot) =>
@@ -61,6 +75,7 @@ export function tokenSlotScores(
       "token slot scores",
       {
         x: read(x, vector),
+        ...(weight && { weight: read(weight, vector) }),
         slots: read(slots, vector),
         index: read(index),
         scores: again(scores),
@@ -72,7 +87,7 @@ export function tokenSlotScores(
         vector,
         sums: {
           ...Object.fromEntries(terms),
-          ...(norm && { square: "number(x[at]) * number(x[at])" }),
+          ...(norm && { square: `${value} * ${value}` }),
         },
         between: `${norm ? `let scale = 1f / max(sqrt(square), ${norm.smallest}f);` : ""}
   if (lane == 0u) { ${stores.join(" ")} }`,
@@ -88,7 +103,8 @@ export function tokenSlotScores(
  *
  * @param weights [tokens, S] f32
  * @param x [tokens, width] f32 or f16
- * @param scale a further factor of each token, [tokens] f32
+ * @param factors.scale a further factor of each token, [tokens] f32
+ * @param factors.weight a further factor of each column, [width] f32
  * @returns [experts, sequences, slotsPerExpert, width] f32; zeros for empty sequences
  */
 export function gatherTokens(
@@ -96,7 +112,7 @@ export function gatherTokens(
   x: Tensor,
   { bounds, count, longest, parts = SPLITS }: Spans,
   { experts, slotsPerExpert }: SlotLayout,
-  scale?: Tensor,
+  { scale, weight }: { scale?: Tensor; weight?: Tensor } = {},
 ): Tensor {
   const graph = x.graph;
   const width = x.shape[1];
@@ -150,7 +166,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   graph.elementwise(
     "add gathered tokens",
     slots.size / vector,
-    { partial: read(partial, vector), slots: write(slots, vector) },
+    {
+      partial: read(partial, vector),
+      ...(weight && { weight: read(weight, vector) }),
+      slots: write(slots, vector),
+    },
     `let row = i / ${columns}u;
     let sequence = row / ${slotsPerExpert}u % ${count}u;
     let slot = row / ${slotsPerExpert * count}u * ${slotsPerExpert}u + row % ${slotsPerExpert}u;
@@ -164,66 +184,56 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         `sum += partial[first + part * ${total * columns}u];`,
       )
     }
-    slots[i] = sum;`,
+    slots[i] = sum${weight ? ` * weight[i % ${columns}u]` : ""};`,
     vector,
   );
   return slots;
 }
 
-/** A sum of slots: `weights` [tokens, S] f32, `slots` [experts, sequences or 1, perExpert, width]. */
-export interface WeightedSlots {
-  readonly weights: Tensor;
-  readonly slots: Tensor;
-}
-
 /**
- * Gives each token sums of slots: y[t] = Σ over terms, Σ over s of weights[t, s] · slots[s].
+ * Gives each token a sum of slots: y[t] = Σ over s of weights[t, s] · slots[s], plus residual[t].
  *
- * @param terms at least one
- * @param y [tokens, width] f32 or f16
- * @param finish WGSL expression for what is stored, from `sum`, which is 0 in rows of padding,
- *   `token` and `at`, the vector's index
- * @param further bindings for that expression
+ * @param weights [tokens, S] f32
+ * @param slots [experts, sequences or 1, slotsPerExpert, width] f32
+ * @param residual [tokens, width] f32
+ * @returns [tokens, width] f32; rows of padding keep their residual, or are 0
  */
 export function scatterSlots(
-  terms: readonly WeightedSlots[],
+  weights: Tensor,
+  slots: Tensor,
   { index, count }: Spans,
-  y: Binding,
-  finish: string,
-  further: Record<string, Binding>,
-): void {
-  const [{ weights, slots }] = terms;
+  residual?: Tensor,
+): Tensor {
   const graph = weights.graph;
   const width = slots.shape.at(-1)!;
   const vector = vectorOf(width);
   const columns = width / vector;
   const total = slotCount(slots);
-  const sums = range(total).flatMap((slot) =>
-    terms.map(({ slots }, term) =>
-      `sum += weights${term}[token * ${total}u + ${slot}u] *
-        number(slots${term}[${
-        slotRow(slots, `${slot}u`, "sequence")
-      } * ${columns}u + at % ${columns}u]);`
-    )
+  const y = graph.tensor("combined slots", [weights.shape[0], width]);
+  const sums = range(total).map((slot) =>
+    `sum += weights[token * ${total}u + ${slot}u] *
+        slots[${slotRow(slots, `${slot}u`, "sequence")} * ${columns}u + i % ${columns}u];`
   );
-  const bindings = terms.flatMap(({ weights, slots }, term) => [
-    [`weights${term}`, read(weights)],
-    [`slots${term}`, read(slots, vector)],
-  ]);
   graph.elementwise(
     "scatter slots",
-    y.tensor.size / vector,
-    { ...Object.fromEntries(bindings), index: read(index), y: { ...y, vector }, ...further },
-    `let at = i;
-    let token = at / ${columns}u;
+    y.size / vector,
+    {
+      weights: read(weights),
+      slots: read(slots, vector),
+      index: read(index),
+      ...residual && { residual: read(residual, vector) },
+      y: write(y, vector),
+    },
+    `let token = i / ${columns}u;
     let sequence = index[token];
-    var sum = number();
+    var sum = ${residual ? "residual[i]" : "number()"};
     if (sequence < ${count}u) {
       ${sums.join("\n      ")}
     }
-    y[at] ${y.access === "update" ? "+=" : "="} y_type(${finish});`,
+    y[i] = sum;`,
     vector,
   );
+  return y;
 }
 
 function slotCount(slots: Tensor): number {
@@ -231,7 +241,7 @@ function slotCount(slots: Tensor): number {
 }
 
 /** WGSL for the row of a slot of a sequence. */
-function slotRow(
+export function slotRow(
   { shape: [, sequences, perExpert] }: Tensor,
   slot: string,
   sequence: string,
@@ -240,7 +250,8 @@ function slotRow(
   return `((${slot} / ${perExpert}u * ${sequences}u + ${own}) * ${perExpert}u + ${slot} % ${perExpert}u)`;
 }
 
-function slotChunks(total: number): number[][] {
+/** The slots in groups of as many as one invocation accumulates at a time. */
+export function slotChunks(total: number): number[][] {
   return range(Math.ceil(total / SLOTS_AT_A_TIME)).map((chunk) =>
     range(total).slice(chunk * SLOTS_AT_A_TIME, (chunk + 1) * SLOTS_AT_A_TIME)
   );

@@ -1,9 +1,8 @@
-import { read, vectorOf, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import type { Sequences, Spans } from "../layers/sequences.ts";
 import { addRoutingGradients, rowDots, scoreSlots } from "./routing.ts";
 import { softmaxOverTokens } from "./slot-softmax.ts";
-import { gatherTokens, scatterSlots, tokenSlotScores } from "./slots.ts";
+import { gatherTokens, scatterSlots, type SlotTokens, tokenSlotScores } from "./slots.ts";
 
 /*
  * The router of a Soft Mixture of Experts (Puigcerver et al., arXiv 2308.00951), as Steel-LLM's
@@ -25,27 +24,29 @@ export interface Routing {
 }
 
 /**
- * Computes the slots: x̂ = x / ‖x‖, logits = x̂ · scale · phi / ‖phi‖, dispatch = softmax of the logits
- * over the tokens of a sequence, combine = softmax over all slots, slots = dispatchᵀ · x̂.
+ * Computes the slots: t̂ = t / ‖t‖, logits = t̂ · scale · phi / ‖phi‖, dispatch = softmax of the logits
+ * over the tokens of a sequence, combine = softmax over all slots, slots = dispatchᵀ · t̂.
  *
- * @param x [tokens, width] f32
+ * @param tokens t
  * @param phi [width, experts, slotsPerExpert] f32
  * @param scale [1] f32
  */
 export function dispatchToSlots(
-  x: Tensor,
+  tokens: SlotTokens,
   phi: Tensor,
   scale: Tensor,
   sequences: Sequences,
 ): Routing {
+  const { x, weight } = tokens;
   const { graph } = x;
-  const scores = scoreSlots(x, phi, scale, sequences);
+  const scores = scoreSlots(tokens, phi, scale, sequences);
   const { combine, inverseNorm, layout } = scores;
   const dispatch = softmaxOverTokens(scores.logits, sequences);
-  const slots = gatherTokens(dispatch, x, sequences, layout, inverseNorm);
+  const factors = { scale: inverseNorm, weight };
+  const slots = gatherTokens(dispatch, x, sequences, layout, factors);
   graph.onBackward(slots, (dslots) => {
     const slotDots = rowDots(slots, dslots);
-    addRoutingGradients(x, scores, sequences, { weights: dispatch, dsums: dslots, slotDots });
+    addRoutingGradients(scores, sequences, { weights: dispatch, dsums: dslots, slotDots });
   });
   return { slots, combine, dispatch };
 }
@@ -64,15 +65,8 @@ export function combineSlots(
   residual?: Tensor,
 ): Tensor {
   const graph = outputs.graph;
-  const [experts, , slotsPerExpert, width] = outputs.shape;
-  const y = graph.tensor("combined slots", [combine.shape[0], width]);
-  scatterSlots(
-    [{ weights: combine, slots: outputs }],
-    sequences,
-    write(y),
-    residual ? "sum + residual[at]" : "sum",
-    residual ? { residual: read(residual, vectorOf(width)) } : {},
-  );
+  const [experts, , slotsPerExpert] = outputs.shape;
+  const y = scatterSlots(combine, outputs, sequences, residual);
   graph.onBackward(y, (dy) => {
     if (residual) graph.passGradient(dy, residual);
     combine.gradient = tokenSlotScores(dy, outputs, sequences);

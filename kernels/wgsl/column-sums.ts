@@ -72,19 +72,21 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 /**
  * sums[column] += Σ over parts of partial[part, column], in a fixed order.
  *
- * @param partial [parts, columns] f32
- * @param sums [columns] f32
+ * @param partial [parts, ...] f32
+ * @param sums f32, of the size of a part
+ * @param accumulate false to write the sums instead of adding them
  */
-export function addPartialSums(partial: Tensor, sums: Tensor): void {
+export function addPartialSums(partial: Tensor, sums: Tensor, accumulate = true): void {
   const graph = partial.graph;
-  const [parts, columns] = partial.shape;
+  const [parts] = partial.shape;
+  const columns = sums.size;
   const vector = vectorOf(columns);
   const wide = columns / vector;
   const lanes = graph.capabilities.cpu ? 1 : LANES;
   const all = { first: "lane", end: `${parts}u`, step: lanes };
   graph.dispatch(
     "add column sums",
-    { partial: read(partial, vector), sums: update(sums, vector) },
+    { partial: read(partial, vector), sums: (accumulate ? update : write)(sums, vector) },
     `
 var<workgroup> subtotal: array<array<${numberType(vector)}, ${lanes}>, ${COLUMNS}>;
 
@@ -98,7 +100,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   }
   subtotal[local.x][lane] = sum;
   ${foldPartials(["subtotal[local.x]"], lanes)}
-  if (lane == 0u && column < ${wide}u) { sums[column] += subtotal[local.x][0]; }
+  if (lane == 0u && column < ${wide}u) {
+    sums[column] ${accumulate ? "+=" : "="} subtotal[local.x][0];
+  }
 }`,
     [Math.ceil(wide / COLUMNS)],
   );

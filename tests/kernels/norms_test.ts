@@ -37,6 +37,23 @@ for (const frozen of ["x", "weight"]) {
     }));
 }
 
+Deno.test("a norm of a sum, added to it, passes gradients of both types on", () =>
+  checkOperator({
+    inputs: {
+      x: { shape: [4, 6] },
+      half: { shape: [4, 6], operand: true },
+      weight: { shape: [6], parameter: true },
+    },
+    record: ({ x, half, weight }) => {
+      const sum = add(x, half);
+      return add(sum, rmsNorm(sum, weight, EPSILON));
+    },
+    reference: ({ x, half, weight }) => {
+      const sum = x.map((value, i) => value + half[i]);
+      return rmsNormReference(sum, weight, EPSILON).map((value, i) => value + sum[i]);
+    },
+  }));
+
 Deno.test("a tensor added to what was made of it keeps both gradients apart", () =>
   checkOperator({
     inputs: { x: { shape: [4, 6] }, weight: { shape: [6], parameter: true } },

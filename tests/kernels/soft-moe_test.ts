@@ -1,3 +1,4 @@
+import { add } from "../../kernels/layers/add.ts";
 import { linear } from "../../kernels/layers/linear.ts";
 import { layOutSequences } from "../../kernels/layers/sequences.ts";
 import { dispatchToLaterSegments } from "../../kernels/soft-moe/causal-soft-moe.ts";
@@ -16,6 +17,7 @@ function inputsOf({ experts, slotsPerExpert, width, lengths, tokens }: typeof ca
   const rows = layOutSequences(lengths, tokens, lengths.length);
   return {
     x: { shape: [tokens, width] },
+    weight: { shape: [width], parameter: true },
     residual: { shape: [tokens, width] },
     phi: { shape: [width, experts, slotsPerExpert], parameter: true },
     scale: { shape: [1], data: new Float32Array([1.7]), parameter: true },
@@ -31,12 +33,35 @@ for (const { experts, slotsPerExpert, width, lengths, tokens } of cases) {
   Deno.test(`soft moe, ${experts}×${slotsPerExpert} slots of ${width}, lengths ${lengths}`, () =>
     checkOperator({
       inputs: inputsOf({ experts, slotsPerExpert, width, lengths, tokens }),
-      record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
+      record: ({ x, weight, residual, phi, scale, expert, bounds, index, starts, ends }) => {
         const sequences = { count: lengths.length, longest: tokens, bounds, index, starts, ends };
-        const routing = dispatchToSlots(x, phi, scale, sequences);
+        const routing = dispatchToSlots({ x, weight }, phi, scale, sequences);
         return combineSlots(linear(routing.slots, expert), routing, sequences, residual);
       },
       reference: (inputs) => softMoeReference(inputs, { experts, slotsPerExpert, width, lengths }),
+    }));
+}
+
+{
+  // More tokens than one invocation goes through. As in a block, they are a sum of which one side is
+  // f16 in mixed precision, and what the slots give is added to them.
+  const shape = { experts: 2, slotsPerExpert: 1, width: 8, lengths: [66, 0, 9], tokens: 78 };
+  Deno.test("soft moe of a sum, added to that sum", () =>
+    checkOperator({
+      inputs: {
+        ...inputsOf(shape),
+        residual: { shape: [shape.tokens, shape.width], operand: true },
+      },
+      record: ({ x, weight, residual, phi, scale, expert, bounds, index, starts, ends }) => {
+        const sequences = { count: 3, longest: 66, bounds, index, starts, ends };
+        const sum = add(x, residual);
+        const routing = dispatchToSlots({ x: sum, weight }, phi, scale, sequences);
+        return combineSlots(linear(routing.slots, expert), routing, sequences, sum);
+      },
+      reference: (inputs) => {
+        const x = inputs.x.map((value, i) => value + inputs.residual[i]);
+        return softMoeReference({ ...inputs, x, residual: x }, shape);
+      },
     }));
 }
 
@@ -58,9 +83,9 @@ Deno.test("soft moe: a token and a slot of zeros are divided by the smallest nor
         constant: true,
       },
     },
-    record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
+    record: ({ x, weight, residual, phi, scale, expert, bounds, index, starts, ends }) => {
       const sequences = { count: 1, longest: tokens, bounds, index, starts, ends };
-      const routing = dispatchToSlots(x, phi, scale, sequences);
+      const routing = dispatchToSlots({ x, weight }, phi, scale, sequences);
       return combineSlots(linear(routing.slots, expert), routing, sequences, residual);
     },
     reference: (inputs) => softMoeReference(inputs, { experts, slotsPerExpert, width, lengths }),
@@ -74,9 +99,9 @@ Deno.test("soft moe: a token and a slot of zeros are divided by the smallest nor
   Deno.test(`causal soft moe, lengths ${lengths} in segments of ${length}`, () =>
     checkOperator({
       inputs: inputsOf({ experts, slotsPerExpert, width, lengths, tokens }),
-      record: ({ x, residual, phi, scale, expert, bounds, index, starts, ends }) => {
+      record: ({ x, weight, residual, phi, scale, expert, bounds, index, starts, ends }) => {
         const sequences = { count: lengths.length, longest: tokens, bounds, index, starts, ends };
-        const routing = dispatchToLaterSegments(x, phi, scale, sequences, length);
+        const routing = dispatchToLaterSegments({ x, weight }, phi, scale, sequences, length);
         return combineSlots(linear(routing.slots, expert), routing, routing.spans, residual);
       },
       reference: (inputs) => {
@@ -96,7 +121,7 @@ Deno.test("soft moe: a token and a slot of zeros are divided by the smallest nor
 
 /** Adds to y what tokens `first` to `end` receive from slots of the tokens `start` to `first`. */
 function causalReference(
-  { x, phi, scale, expert }: Arrays,
+  { x, weight, phi, scale, expert }: Arrays,
   y: Float64Array,
   [start, first, end]: readonly number[],
   slotsPerExpert: number,
@@ -105,7 +130,7 @@ function causalReference(
   const width = phi.length / total;
   const columns = Array.from({ length: width }, (_, d) => d);
   const unit = (numbers: number[]) => numbers.map((n) => n / Math.hypot(...numbers));
-  const row = (token: number) => unit(columns.map((d) => x[token * width + d]));
+  const row = (token: number) => unit(columns.map((d) => x[token * width + d] * weight[d]));
   const keys = Array.from(
     { length: total },
     (_, slot) => unit(columns.map((d) => phi[d * total + slot])).map((n) => n * scale[0]),
@@ -132,7 +157,7 @@ function causalReference(
 
 /** Each expert is one matrix here; what an expert is does not matter to the router. */
 function softMoeReference(
-  { x, residual, phi, scale, expert }: Arrays,
+  { x, weight, residual, phi, scale, expert }: Arrays,
   { experts, slotsPerExpert, width, lengths }: Omit<typeof cases[number], "tokens">,
 ): Float64Array {
   const total = experts * slotsPerExpert;
@@ -146,7 +171,7 @@ function softMoeReference(
   let first = 0;
   for (const length of lengths) {
     const unit = Array.from({ length }, (_, token) => {
-      const row = x.subarray((first + token) * width, (first + token + 1) * width);
+      const row = weight.map((value, d) => value * x[(first + token) * width + d]);
       return Array.from(row, (value) => value / norm(row));
     });
     const weights = unit.map((row) =>

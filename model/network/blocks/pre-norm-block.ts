@@ -42,10 +42,13 @@ export function preNormBlock(
         (residual) => attention.forward(normed, residual, weights.self_attn, batch, attend),
       );
       const type = feedForward.inputType === "f32" ? "f32" : x.graph.operand;
-      const input = norm.forward(hidden, weights.post_attention_layernorm, type);
+      const normWeights = weights.post_attention_layernorm;
+      const columns = feedForward.readsDirections ? norm.columns?.(normWeights) : undefined;
+      const input = columns ? hidden : norm.forward(hidden, normWeights, type);
       return addTo(
         hidden,
-        (residual) => feedForward.forward(input, residual, weights[feedForwardName], batch),
+        (residual) =>
+          feedForward.forward(input, residual, weights[feedForwardName], batch, columns),
       );
     },
   };

@@ -26,6 +26,11 @@ export interface FeedForward<Name extends string = string> extends Layer<Name> {
   /** What its input is computed in: always f32, or what matrix products take. */
   readonly inputType: "f32" | "operand";
   /**
+   * Whether it divides each token by its length itself. Of an RMSNorm before it, this leaves nothing
+   * but the weight, which `forward` then takes instead of a normalised input.
+   */
+  readonly readsDirections?: boolean;
+  /**
    * Floating-point operations of one token's forward pass.
    *
    * @param sequence tokens of a sequence
@@ -36,9 +41,17 @@ export interface FeedForward<Name extends string = string> extends Layer<Name> {
    *
    * @param x [tokens, hidden], of `inputType`
    * @param residual [tokens, hidden] f32
+   * @param columns [hidden] f32: what the columns of x are still to be multiplied by, if it
+   *   `readsDirections`
    * @returns [tokens, hidden], f32 with a residual; rows of padding may hold anything finite
    */
-  forward(x: Tensor, residual: Tensor | undefined, weights: Weights<Name>, batch: Batch): Tensor;
+  forward(
+    x: Tensor,
+    residual: Tensor | undefined,
+    weights: Weights<Name>,
+    batch: Batch,
+    columns?: Tensor,
+  ): Tensor;
 }
 
 /** A kind of feed-forward layer that a config can choose. */

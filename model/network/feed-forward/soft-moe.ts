@@ -43,8 +43,8 @@ export const softMoE: FeedForwardKind = {
       // The experts' few slots stand for a whole sequence: they are left out.
       flopsPerToken: () => 0,
 
-      forward(x, residual, { phi, scale, up, down }, { sequences, use }) {
-        const routing = dispatchToSlots(x, phi, scale, sequences);
+      forward(x, residual, { phi, scale, up, down }, { sequences, use }, weight) {
+        const routing = dispatchToSlots({ x, weight }, phi, scale, sequences);
         use?.count(phi, routing.combine, sequences, routing.dispatch);
         const outputs = expert.forward(routing.slots, { up, down });
         return combineSlots(outputs, routing, sequences, residual);
@@ -70,12 +70,19 @@ export const causalSoftMoE: FeedForwardKind = {
       memory: slotMemoryShape(slots, sizes.hiddenSize),
       flopsPerToken: () => slots * (expert.flopsPerRow / length + 2 * 2 * sizes.hiddenSize),
 
-      forward(x, residual, { phi, scale, up, down }, { sequences, positions, memory, use }) {
+      forward(
+        x,
+        residual,
+        { phi, scale, up, down },
+        { sequences, positions, memory, use },
+        weight,
+      ) {
+        const tokens = { x, weight };
         let routing;
         if (memory?.continues) {
-          routing = continueSegments(x, phi, scale, sequences, memory, positions, length);
+          routing = continueSegments(tokens, phi, scale, sequences, memory, positions, length);
         } else {
-          routing = dispatchToLaterSegments(x, phi, scale, sequences, length);
+          routing = dispatchToLaterSegments(tokens, phi, scale, sequences, length);
           if (memory) routing.keepSums(memory);
         }
         use?.count(phi, routing.combine, sequences);
@@ -107,6 +114,7 @@ function readSlots(read: ConfigReader, { hiddenSize }: SharedSizes) {
     ways: experts * slotsPerExpert,
     // The experts see only a few slots, with numbers that f16 does not reach.
     inputType: "f32",
+    readsDirections: true,
     parameters: [phi, scale, ...ofExperts.flat()],
     tensors: {
       phi: stacked(phi.shape, phi),

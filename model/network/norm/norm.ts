@@ -11,4 +11,9 @@ export interface Norm<Name extends string = string> extends Layer<Name> {
    * @returns [tokens, hidden]
    */
   forward(x: Tensor, weights: Weights<Name>, dtype?: "f32" | "f16"): Tensor;
+  /**
+   * By what it multiplies columns, [hidden] f32, if it does nothing else but divide each row by a
+   * number; undefined otherwise.
+   */
+  columns?(weights: Weights<Name>): Tensor | undefined;
 }

@@ -23,6 +23,7 @@ export function readRmsNorm(
     parameters: [weight],
     tensors: { weight: stacked([hiddenSize], weight) },
     forward: (x, { weight }, dtype) => rmsNorm(x, weight, epsilon, dtype, offset),
+    columns: ({ weight }) => offset === 0 ? weight : undefined,
   };
 }
 
