@@ -51,6 +51,11 @@ export class Draft implements MemoryNeed {
     return this.#lifetimes.keys();
   }
 
+  /** Index of the first dispatch that touches a storage; infinite if none does. */
+  firstUse(storage: Storage): number {
+    return this.#lifetimes.get(storage)?.first ?? Infinity;
+  }
+
   /** Index of the last dispatch that touches a storage; -1 if none does. */
   lastUse(storage: Storage): number {
     return this.#lifetimes.get(storage)?.last ?? -1;

@@ -3,8 +3,9 @@ import type { Capabilities, Gpu } from "../runtime/device.ts";
 import { Graph, type Tensor } from "../runtime/graph.ts";
 import { Draft, type Plan } from "../runtime/plan.ts";
 import { bytesOf } from "../runtime/storage.ts";
+import type { ComputationInParts } from "./computation-in-parts.ts";
 import { addUpdate, fillHalf, packSection } from "./packing.ts";
-import { type ExchangeWords, submit } from "./reduce-scatter.ts";
+import { type ExchangeWords, type MicroBatchUses, submit } from "./reduce-scatter.ts";
 import {
   type Chunk,
   type ChunkSection,
@@ -22,7 +23,8 @@ interface Travelling {
 }
 
 /**
- * Brings the weights that each rank has updated to all others. Where weights travel as updates in
+ * Brings the weights that each rank has updated to all others, those of the first layers first, so
+ * that the next micro-batch begins before the last ones have come. Where weights travel as updates in
  * bf16, `adamW` has left the update in the gradient.
  */
 export class AllGather {
@@ -31,13 +33,21 @@ export class AllGather {
   readonly #given: Travelling[] = [];
   /** By round: a chunk of each rank that has one left. */
   readonly #taken: (Travelling & { from: number })[][] = [];
+  /**
+   * How far a micro-batch may be submitted before each turn, in which a chunk is given and a round is
+   * taken: to the first dispatch that reads weights, or adds to a gradient, whose turn is to come.
+   */
+  readonly #limits: readonly number[];
   #plans: readonly Plan[] = [];
+  #turns: readonly Turn[] = [];
+  #end: Promise<unknown> = Promise.resolve();
 
   /**
    * Records it.
    *
    * @param shards the pieces of every rank
    * @param capacity words of a chunk
+   * @param microBatch where the next micro-batch uses which memory
    * @param isWhole whether every rank keeps a tensor whole in f32
    */
   constructor(
@@ -47,6 +57,7 @@ export class AllGather {
     format: ExchangeFormat,
     private readonly words: ExchangeWords,
     private readonly capacity: number,
+    microBatch: MicroBatchUses,
     isWhole: (tensor: Tensor) => boolean,
   ) {
     const { rank } = ranks;
@@ -76,6 +87,23 @@ export class AllGather {
       }
     }
     this.drafts = [new Draft(packing), new Draft(adding)];
+    const neededOf = ({ chunk: { sections } }: Travelling) =>
+      sections.map(({ tensor: { storage, half } }) =>
+        Math.min(
+          ...[storage, ...half ? [half.storage] : []].map((each) => microBatch.firstUse(each)),
+        )
+      );
+    const packedBefore = ({ chunk: { sections } }: Travelling) =>
+      sections.filter(isUpdate).map(({ tensor }) => microBatch.firstUse(tensor.gradient!.storage));
+    let limit = Infinity;
+    this.#limits = Array.from({ length: Math.max(longest, this.#given.length) }, (_, turn) => turn)
+      .reverse()
+      .map((turn) => {
+        const given = this.#given.slice(turn, turn + 1).flatMap(packedBefore);
+        const taken = (this.#taken[turn] ?? []).flatMap(neededOf);
+        return limit = Math.min(limit, ...given, ...taken);
+      })
+      .reverse();
   }
 
   /** Builds its pipelines. @throws UserError when the device has too little memory */
@@ -84,10 +112,47 @@ export class AllGather {
     this.#plans = [await packing.build(gpu), await adding.build(gpu)];
   }
 
-  /** Runs it once, after what was submitted before; all ranks call it. */
-  async run(gpu: Gpu, staging: Staging): Promise<void> {
+  /** Begins it, after what was submitted before. All ranks call it. */
+  begin(gpu: Gpu, staging: Staging): void {
     const [packing, adding] = this.#plans;
-    await Promise.all([this.#give(gpu, staging, packing), this.#take(gpu, staging, adding)]);
+    this.#turns = this.#limits.map((_, turn) => ({
+      given: turn < this.#given.length ? Promise.withResolvers() : undefined,
+      taken: turn < this.#taken.length ? Promise.withResolvers() : undefined,
+    }));
+    this.#end = Promise.all([this.#give(gpu, staging, packing), this.#take(gpu, staging, adding)]);
+    this.#end.catch(() => {}); // thrown to who waits for it
+  }
+
+  /**
+   * Waits until all that was begun is submitted.
+   *
+   * @param first the micro-batch that reads the weights: submitted as far as they have come
+   * @returns seconds that the GPU had nothing of it to compute
+   */
+  async submitted(gpu: Gpu, first?: ComputationInParts): Promise<number> {
+    let idleSince: number | undefined = performance.now();
+    let waited = 0;
+    let part = 0;
+    for (const [turn, { given, taken }] of this.#turns.entries()) {
+      if (first?.upTo(this.#limits[turn])) {
+        if (idleSince !== undefined) waited += performance.now() - idleSince;
+        idleSince = undefined;
+        const own = ++part;
+        gpu.device.queue.onSubmittedWorkDone().then(
+          () => idleSince = own === part ? performance.now() : idleSince,
+          () => {}, // a GPU that is lost is told of by what needs it
+        );
+      }
+      await Promise.race([this.#end, Promise.all([given?.promise, taken?.promise])]);
+    }
+    this.#turns = [];
+    if (idleSince !== undefined) waited += performance.now() - idleSince;
+    return waited / 1000;
+  }
+
+  /** Waits until all that was begun has ended: other ranks have what they take. */
+  async ended(): Promise<void> {
+    await this.#end;
   }
 
   /** Frees what it alone uses. */
@@ -99,7 +164,7 @@ export class AllGather {
     const others = Array.from({ length: this.ranks.size }, (_, of) => of)
       .filter((of) => of !== this.ranks.rank);
     let begin = 0;
-    for (const { chunk, end } of this.#given) {
+    for (const [turn, { chunk, end }] of this.#given.entries()) {
       const buffer = await staging.next();
       const encoder = gpu.device.createCommandEncoder();
       if (end > begin) plan.encodeRange(encoder, begin, end);
@@ -115,6 +180,7 @@ export class AllGather {
       }
       submit(gpu, encoder);
       staging.give(chunk.words, others);
+      this.#turns[turn].given!.resolve();
       begin = end;
     }
     await staging.allGiven();
@@ -126,7 +192,7 @@ export class AllGather {
     );
     let [round, begin] = [0, 0];
     for await (const buffers of staging.taken(rounds)) {
-      const travelling = this.#taken[round++];
+      const travelling = this.#taken[round];
       const encoder = gpu.device.createCommandEncoder();
       travelling.forEach(({ chunk }, part) => {
         for (const section of chunk.sections) {
@@ -143,6 +209,7 @@ export class AllGather {
       const end = travelling.at(-1)?.end ?? begin;
       if (end > begin) plan.encodeRange(encoder, begin, end);
       submit(gpu, encoder);
+      this.#turns[round++].taken!.resolve();
       begin = end;
     }
   }
@@ -159,6 +226,12 @@ export class AllGather {
     const word = part * this.capacity + section.word;
     return { buffer: this.words.incoming.storage.buffer!, offset: 4 * word };
   }
+}
+
+/** Settled when this rank's chunk is submitted, and when all others' chunks of the round are. */
+interface Turn {
+  readonly given?: PromiseWithResolvers<void>;
+  readonly taken?: PromiseWithResolvers<void>;
 }
 
 /** A place on the GPU; the offset is in bytes. */

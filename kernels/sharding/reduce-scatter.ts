@@ -2,7 +2,7 @@ import type { Communicator } from "../ranks/communicator.ts";
 import type { Capabilities, Gpu } from "../runtime/device.ts";
 import { Graph, type Tensor } from "../runtime/graph.ts";
 import { Draft, type Plan } from "../runtime/plan.ts";
-import type { LastComputation } from "./last-computation.ts";
+import type { ComputationInParts } from "./computation-in-parts.ts";
 import { addInOrder, packSection, partWords } from "./packing.ts";
 import {
   type Chunk,
@@ -20,6 +20,9 @@ export interface ExchangeWords {
   /** [ranks - 1, chunk] u32: what was taken. */
   readonly incoming: Tensor;
 }
+
+/** The first and the last dispatch of a micro-batch that touch a storage. */
+export type MicroBatchUses = Pick<Draft, "firstUse" | "lastUse">;
 
 /** A chunk of gradients. */
 interface Summand {
@@ -48,7 +51,7 @@ export class ReduceScatter {
    *
    * @param shards the pieces of every rank; their tensors have gradients
    * @param capacity words of a chunk
-   * @param ready the dispatch of a micro-batch after which a tensor's gradient is complete, plus 1
+   * @param microBatch where a micro-batch uses which memory
    */
   constructor(
     capabilities: Capabilities,
@@ -57,7 +60,7 @@ export class ReduceScatter {
     format: ExchangeFormat,
     private readonly words: ExchangeWords,
     capacity: number,
-    ready: (tensor: Tensor) => number,
+    microBatch: MicroBatchUses,
   ) {
     const { rank, size } = ranks;
     // The last layers' gradients are complete first.
@@ -65,7 +68,7 @@ export class ReduceScatter {
       chunksOf(pieces.toReversed(), capacity, (piece) => gradientType(piece, format))
     );
     const readyOf = ({ sections }: Chunk) =>
-      Math.max(...sections.map(({ tensor }) => ready(tensor)));
+      1 + Math.max(...sections.map(({ tensor }) => microBatch.lastUse(tensor.gradient!.storage)));
     const packing = new Graph(capabilities);
     const longest = Math.max(...chunks.map(({ length }) => length));
     for (let turn = 0; turn < longest; turn++) {
@@ -102,7 +105,7 @@ export class ReduceScatter {
    * @param last the micro-batch whose gradients are the last to be added up; all of it is submitted in
    *   the end. Left out, nothing is to be waited for but what was submitted before.
    */
-  async run(gpu: Gpu, staging: Staging, last?: LastComputation): Promise<void> {
+  async run(gpu: Gpu, staging: Staging, last?: ComputationInParts): Promise<void> {
     await Promise.all([this.#give(gpu, staging, last), this.#take(gpu, staging, last)]);
   }
 
@@ -111,7 +114,7 @@ export class ReduceScatter {
     for (const plan of this.#plans) plan.destroy();
   }
 
-  async #give(gpu: Gpu, staging: Staging, last?: LastComputation): Promise<void> {
+  async #give(gpu: Gpu, staging: Staging, last?: ComputationInParts): Promise<void> {
     const [plan] = this.#plans;
     let begin = 0;
     for (const { chunk, to, ready, end } of this.#packed) {
@@ -129,7 +132,7 @@ export class ReduceScatter {
     await staging.allGiven();
   }
 
-  async #take(gpu: Gpu, staging: Staging, last?: LastComputation): Promise<void> {
+  async #take(gpu: Gpu, staging: Staging, last?: ComputationInParts): Promise<void> {
     const [, plan] = this.#plans;
     const { rank, size } = this.ranks;
     const others = Array.from({ length: size }, (_, of) => of).filter((of) => of !== rank);

@@ -3,8 +3,8 @@ import type { Capabilities, Gpu } from "../runtime/device.ts";
 import { persistent, type Tensor } from "../runtime/graph.ts";
 import type { Draft } from "../runtime/plan.ts";
 import { AllGather } from "./all-gather.ts";
-import type { LastComputation } from "./last-computation.ts";
-import { type ExchangeWords, ReduceScatter } from "./reduce-scatter.ts";
+import type { ComputationInParts } from "./computation-in-parts.ts";
+import { type ExchangeWords, type MicroBatchUses, ReduceScatter } from "./reduce-scatter.ts";
 import type { ExchangeFormat, ShardPiece } from "./shards.ts";
 import { chunkWords, Staging } from "./staging.ts";
 
@@ -20,7 +20,7 @@ export class ShardExchange {
    * Records both.
    *
    * @param shards the pieces of every rank; their tensors have gradients
-   * @param ready the dispatch of a micro-batch after which a tensor's gradient is complete, plus 1
+   * @param microBatch where a micro-batch uses which memory
    * @param isWhole whether every rank keeps a tensor whole in f32
    */
   constructor(
@@ -28,7 +28,7 @@ export class ShardExchange {
     private readonly ranks: Communicator,
     shards: readonly (readonly ShardPiece[])[],
     format: ExchangeFormat,
-    ready: (tensor: Tensor) => number,
+    microBatch: MicroBatchUses,
     isWhole: (tensor: Tensor) => boolean,
   ) {
     const elements = shards[0].reduce((sum, { count }) => sum + count, 0);
@@ -37,8 +37,8 @@ export class ShardExchange {
       outgoing: persistent("exchange", "outgoing", [capacity], "u32"),
       incoming: persistent("exchange", "incoming", [(ranks.size - 1) * capacity], "u32"),
     };
-    const all = [capabilities, ranks, shards, format, words, capacity] as const;
-    this.#reduceScatter = new ReduceScatter(...all, ready);
+    const all = [capabilities, ranks, shards, format, words, capacity, microBatch] as const;
+    this.#reduceScatter = new ReduceScatter(...all);
     this.#allGather = new AllGather(...all, isWhole);
   }
 
@@ -56,17 +56,35 @@ export class ShardExchange {
 
   /**
    * Adds up the gradients of all ranks at the rank of each piece, and sets them to zero elsewhere.
-   * All ranks call it.
+   * All ranks call it, when the weights of the step before have come.
    *
    * @param last the micro-batch that is still to be submitted; all of it is in the end
    */
-  async addGradients(gpu: Gpu, last?: LastComputation): Promise<void> {
+  async addGradients(gpu: Gpu, last?: ComputationInParts): Promise<void> {
     await this.#reduceScatter.run(gpu, this.#staging!, last);
   }
 
-  /** Brings the updated weights of all pieces to every rank. All ranks call it. */
-  async shareWeights(gpu: Gpu): Promise<void> {
-    await this.#allGather.run(gpu, this.#staging!);
+  /**
+   * Begins to bring the updated weights of all pieces to every rank, after what was submitted before.
+   * All ranks call it.
+   */
+  shareWeights(gpu: Gpu): void {
+    this.#allGather.begin(gpu, this.#staging!);
+  }
+
+  /**
+   * Waits until all weights are here as far as the GPU's queue is concerned.
+   *
+   * @param first the micro-batch that reads them: submitted as far as they have come
+   * @returns seconds that the GPU had nothing of it to compute
+   */
+  async weightsSubmitted(gpu: Gpu, first?: ComputationInParts): Promise<number> {
+    return await this.#allGather.submitted(gpu, first);
+  }
+
+  /** Waits until this rank's part in sharing weights has ended: others have what is theirs to take. */
+  async weightsShared(): Promise<void> {
+    await this.#allGather.ended();
   }
 
   /** Frees all memory. */

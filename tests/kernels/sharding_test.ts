@@ -62,9 +62,10 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
           outgoing: persistent("exchange", "outgoing", [CAPACITY], "u32"),
           incoming: persistent("exchange", "incoming", [(RANKS - 1) * CAPACITY], "u32"),
         };
-        const options = [gpu.capabilities, ranks, shards, format, words, CAPACITY] as const;
+        const uses = { firstUse: () => 0, lastUse: () => 0 };
+        const options = [gpu.capabilities, ranks, shards, format, words, CAPACITY, uses] as const;
         const [scatter, gather] = [
-          new ReduceScatter(...options, () => 0),
+          new ReduceScatter(...options),
           new AllGather(...options, isWhole),
         ];
         for (const each of [scatter, gather]) await each.build(gpu);
@@ -98,7 +99,8 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
           if (tensor.half) upload(gpu, tensor.half, new Float16Array(updated));
           upload(gpu, tensor.gradient!, updated.map((_, element) => isOwn(element) ? 2 ** -7 : 0));
         }
-        await gather.run(gpu, staging);
+        gather.begin(gpu, staging);
+        await gather.submitted(gpu);
         const weights = await Promise.all(tensors.map(async (tensor) => {
           const whole = isWhole(tensor) ? await download(gpu, tensor) : undefined;
           const words = tensor.half && await download(gpu, tensor.half, 0, tensor.size / 2);

@@ -48,6 +48,7 @@ export async function train(
     return false;
   } finally {
     options.onEnd?.();
+    await stage.step.settle().catch(() => {}); // before anybody frees what is on its way
   }
 }
 
@@ -125,9 +126,9 @@ async function trainSteps(
     options.onStep?.(trained);
 
     const isLast = state.step === steps || await isStopped();
-    const heldOut = isLast || state.step % training.validateEvery === 0
-      ? await stage.validate?.()
-      : undefined;
+    const validates = isLast || state.step % training.validateEvery === 0;
+    if (validates) await step.settle();
+    const heldOut = validates ? await stage.validate?.() : undefined;
     const validated = heldOut &&
       { ...await stage.routing?.(), validationLoss: heldOut.loss };
     const now = performance.now();

@@ -5,7 +5,7 @@ import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { gatherElements } from "../../kernels/sharding/gather-elements.ts";
-import type { LastComputation } from "../../kernels/sharding/last-computation.ts";
+import type { ComputationInParts } from "../../kernels/sharding/computation-in-parts.ts";
 import { Masters, type TrainedPiece, trainedPieces } from "../../kernels/sharding/masters.ts";
 import { ShardExchange } from "../../kernels/sharding/shard-exchange.ts";
 import { type ExchangeFormat, type ShardPiece, shardsOf } from "../../kernels/sharding/shards.ts";
@@ -42,11 +42,17 @@ export class ShardedUpdate {
     format: ExchangeFormat,
   ) {
     const isWhole = (tensor: Tensor) => !tensor.half || microBatch.lastUse(tensor.storage) >= 0;
-    const ready = (tensor: Tensor) => 1 + microBatch.lastUse(tensor.gradient!.storage);
     this.#shards = shardsOf(tensors, ranks.size);
     this.trained = trainedPieces(this.#shards[ranks.rank], isWhole, format);
     this.#masters = new Masters(tensors.filter((tensor) => !isWhole(tensor)), this.trained);
-    this.#exchange = new ShardExchange(capabilities, ranks, this.#shards, format, ready, isWhole);
+    this.#exchange = new ShardExchange(
+      capabilities,
+      ranks,
+      this.#shards,
+      format,
+      microBatch,
+      isWhole,
+    );
     const sums = new Graph(capabilities);
     this.#squares = sums.keep(sumsOfSquares(sums, this.trained));
     this.drafts = [new Draft(sums), ...this.#exchange.drafts];
@@ -66,7 +72,7 @@ export class ShardedUpdate {
    * @param last this rank's last micro-batch, if it has one: submitted here, bit by bit
    * @returns seconds that it took after the GPU had done all micro-batches
    */
-  async addUp(gpu: Gpu, loss: Tensor, squares: Tensor, last?: LastComputation): Promise<number> {
+  async addUp(gpu: Gpu, loss: Tensor, squares: Tensor, last?: ComputationInParts): Promise<number> {
     const began = performance.now();
     await this.#exchange.addGradients(gpu, last);
     this.#sums!.run();
@@ -81,11 +87,24 @@ export class ShardedUpdate {
     return (performance.now() - (await last?.finish() ?? began)) / 1000;
   }
 
-  /** Brings every rank's updated weights to all. @returns seconds that it took */
-  async share(gpu: Gpu): Promise<number> {
-    const began = performance.now();
-    await this.#exchange.shareWeights(gpu);
-    return (performance.now() - began) / 1000;
+  /** Begins to bring every rank's updated weights to all. */
+  share(gpu: Gpu): void {
+    this.#exchange.shareWeights(gpu);
+  }
+
+  /**
+   * Waits until what is submitted next finds all weights.
+   *
+   * @param first the next step's first micro-batch: submitted as far as weights have come
+   * @returns seconds that the GPU had nothing of it to compute
+   */
+  async weightsSubmitted(gpu: Gpu, first?: ComputationInParts): Promise<number> {
+    return await this.#exchange.weightsSubmitted(gpu, first);
+  }
+
+  /** Waits until nothing of the weights is on its way any more. */
+  async settle(): Promise<void> {
+    await this.#exchange.weightsShared();
   }
 
   /** Fills the parameters and keeps what this rank needs. */
@@ -100,6 +119,7 @@ export class ShardedUpdate {
 
   /** Makes every rank's parameters whole again, for other uses than training. */
   async makeWhole(gpu: Gpu): Promise<void> {
+    await this.settle();
     const all = Array.from({ length: this.ranks.size }, (_, rank) => rank);
     await this.#masters.makeWhole(async (tensor) => {
       const values = await this.read(gpu, "value", tensor, 0, tensor.size, all);
@@ -113,7 +133,7 @@ export class ShardedUpdate {
    * @param readers the ranks that get them
    * @returns undefined on other ranks
    */
-  read(
+  async read(
     gpu: Gpu,
     what: ShardedValues,
     tensor: Tensor,
@@ -121,11 +141,12 @@ export class ShardedUpdate {
     count: number,
     readers: readonly number[],
   ): Promise<Float32Array<ArrayBuffer> | undefined> {
+    await this.settle(); // ranks must give and take in the same order
     const holdings = this.#shards.flatMap((pieces, rank) =>
       pieces.filter((piece) => piece.tensor === tensor).map((piece) => ({ ...piece, rank }))
     );
     const own = this.trained.find(({ piece }) => piece.tensor === tensor);
-    return gatherElements(
+    return await gatherElements(
       this.ranks,
       holdings,
       { first, count },
@@ -137,7 +158,7 @@ export class ShardedUpdate {
     );
   }
 
-  /** Frees what the exchange uses, and this rank's masters; weights and moments stay. */
+  /** To be called when all is settled: frees what the exchange uses, and this rank's masters; weights and moments stay. */
   destroy(): void {
     this.#sums?.destroy();
     this.#exchange.destroy();

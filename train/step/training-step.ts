@@ -20,7 +20,7 @@ import {
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
-import { LastComputation } from "../../kernels/sharding/last-computation.ts";
+import { ComputationInParts } from "../../kernels/sharding/computation-in-parts.ts";
 import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
 import type { Parameters, Part } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/transformer.ts";
@@ -73,7 +73,7 @@ export interface StepReport {
   readonly waited: {
     /** With the GPU's part of the step computed, for the sum of the gradients. */
     readonly gradients: number;
-    /** With the update on its way, for the new weights. */
+    /** At its beginning, for the weights that the step before has updated. */
     readonly weights: number;
   };
 }
@@ -84,7 +84,7 @@ export interface StepReport {
  * weights; all call the same methods in the same order.
  */
 export class TrainingStep {
-  #staged?: { microBatch: MicroBatch; commands: GPUCommandBuffer };
+  #staged?: { microBatch: MicroBatch; commands?: GPUCommandBuffer };
   /** While the inputs are still needed: what is to be staged after. */
   #upcoming?: MicroBatch;
   #areInputsNeeded = false;
@@ -208,53 +208,59 @@ export class TrainingStep {
 
   #stage(microBatch: MicroBatch): void {
     uploadMicroBatch(this.gpu, this.tensors, microBatch);
-    this.#staged = { microBatch, commands: this.plans.microBatch.encode() };
+    // With others, it leaves in parts: see ComputationInParts.
+    const commands = this.sharded ? undefined : this.plans.microBatch.encode();
+    this.#staged = { microBatch, commands };
   }
 
   /**
-   * Accumulates a micro-batch's gradients, with `weight` as the weight of each target.
+   * Accumulates a micro-batch's gradients, with `weight` as the weight of each target. Of several
+   * ranks, {@linkcode TrainingStep.run} does it.
    *
    * @param step for dropout, which drops other inputs in every step
    */
   accumulate(microBatch: MicroBatch, weight: number, step = 0): void {
-    this.#fill(microBatch, weight, step);
-    this.plans.microBatch.submit(this.#staged!.commands);
-    this.#staged = undefined;
+    const { plans } = this;
+    const commands = this.#fill(microBatch, weight, step) ?? plans.microBatch.encode();
+    plans.microBatch.submit(commands);
   }
 
-  /** Writes all inputs of a micro-batch. */
-  #fill(microBatch: MicroBatch, weight: number, step: number): void {
+  /** Writes all inputs of a micro-batch. @returns its commands, if they are encoded already */
+  #fill(microBatch: MicroBatch, weight: number, step: number): GPUCommandBuffer | undefined {
     if (this.#staged?.microBatch !== microBatch) this.#stage(microBatch);
+    const { commands } = this.#staged!;
+    this.#staged = undefined;
     const { objective, balance } = this.objectives;
     const { dropoutSeed } = this.tensors;
     if (dropoutSeed) upload(this.gpu, dropoutSeed, Uint32Array.of(seedOf(microBatch, step)));
     objective.upload(this.gpu, microBatch, weight * this.lossScale.value);
     balance?.upload(this.gpu, weight * objective.targets(microBatch), this.lossScale.value);
+    return commands;
   }
 
   /**
-   * Clips the accumulated gradients, updates the weights and sets the gradients to zero.
+   * Clips the accumulated gradients, updates the weights and sets the gradients to zero. Of several
+   * ranks, {@linkcode TrainingStep.run} does it.
    *
    * @param step counted from 1
    */
   update(learningRate: number, step: number): Promise<StepReport> {
-    return this.#update(learningRate, step);
+    return this.#update(learningRate, step, { gradients: 0, weights: 0 });
   }
 
-  async #update(learningRate: number, step: number, last?: LastComputation): Promise<StepReport> {
+  async #update(
+    learningRate: number,
+    step: number,
+    waited: StepReport["waited"],
+  ): Promise<StepReport> {
     const { gpu, sharded, tensors } = this;
     const { objective, balance } = this.objectives;
     const lossScale = this.lossScale.value;
-    this.#areInputsNeeded = last !== undefined;
-    const gradients = await sharded?.addUp(gpu, tensors.loss, tensors.squares, last) ?? 0;
-    this.#areInputsNeeded = false;
-    if (this.#upcoming) this.#stage(this.#upcoming);
-    this.#upcoming = undefined;
     upload(gpu, tensors.rates, adamWRates(learningRate, step, this.options, lossScale));
     this.plans.update.run();
     const running = download(gpu, tensors.report);
     running.catch(() => {}); // thrown below, if nothing else is before
-    const weights = await sharded?.share(gpu) ?? 0;
+    sharded?.share(gpu);
     const report = await running;
     const total = sumOver(this.ranks);
     const finite = report[REPORT.finite] === 1;
@@ -269,15 +275,17 @@ export class TrainingStep {
       usable: this.lossScale.update(finite),
       weightsFinite: (await total([1 - report[REPORT.weightsFinite]]))[0] === 0,
       lossScale,
-      waited: { gradients, weights },
+      waited,
     };
   }
 
   /**
    * Runs a whole step over some micro-batches, of which each rank takes its own part. All targets
-   * have the same weight: 8 × 1 and 4 × 2 are the same step.
+   * have the same weight: 8 × 1 and 4 × 2 are the same step. When it resolves, new weights may still
+   * be on their way from other ranks: this step waits for them where it needs them, and
+   * {@linkcode TrainingStep.settle} for others.
    */
-  run(
+  async run(
     microBatches: readonly MicroBatch[],
     learningRate: number,
     step: number,
@@ -288,13 +296,45 @@ export class TrainingStep {
     );
     const weight = 1 / Math.max(1, targets);
     const own = ownPart(microBatches, this.ranks);
-    // With others, the last one leaves in parts: see LastComputation.
-    const last = this.sharded && own.pop();
+    if (this.sharded) {
+      const waited = await this.#accumulateWithOthers(this.sharded, own, weight, step);
+      return await this.#update(learningRate, step, waited);
+    }
     for (const batch of own) this.accumulate(batch, weight, step);
-    if (!last) return this.#update(learningRate, step);
-    this.#fill(last, weight, step);
-    this.#staged = undefined;
-    return this.#update(learningRate, step, new LastComputation(this.gpu, this.plans.microBatch));
+    return await this.#update(learningRate, step, { gradients: 0, weights: 0 });
+  }
+
+  /** Accumulates this rank's micro-batches while weights come, and adds up all ranks' gradients. */
+  async #accumulateWithOthers(
+    sharded: ShardedUpdate,
+    own: readonly MicroBatch[],
+    weight: number,
+    step: number,
+  ): Promise<StepReport["waited"]> {
+    const { gpu, tensors, plans } = this;
+    this.#areInputsNeeded = true;
+    let last: ComputationInParts | undefined;
+    let weights: number | undefined;
+    for (const microBatch of own) {
+      if (last) {
+        last.upTo(Infinity);
+        await sharded.settle(); // encoding takes the host's time, for which others would wait
+      }
+      this.#fill(microBatch, weight, step);
+      last = new ComputationInParts(gpu, plans.microBatch);
+      weights ??= await sharded.weightsSubmitted(gpu, last);
+    }
+    weights ??= await sharded.weightsSubmitted(gpu);
+    const gradients = await sharded.addUp(gpu, tensors.loss, tensors.squares, last);
+    this.#areInputsNeeded = false;
+    if (this.#upcoming) this.#stage(this.#upcoming);
+    this.#upcoming = undefined;
+    return { gradients, weights };
+  }
+
+  /** Waits until all weights are here that other ranks have updated: before others use them. */
+  async settle(): Promise<void> {
+    await this.sharded?.settle();
   }
 
   /**

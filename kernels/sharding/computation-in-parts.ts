@@ -2,24 +2,25 @@ import type { Gpu } from "../runtime/device.ts";
 import type { Plan } from "../runtime/plan.ts";
 
 /**
- * The last micro-batch of a step on its way: the GPU is given its dispatches bit by bit, so that what
- * is ready can leave between them, and the host's part of the exchange runs beside the rest.
+ * A micro-batch on its way: the GPU is given its dispatches bit by bit, so that weights can come and
+ * gradients can leave between them, and the host's part of the exchange runs beside the rest.
  */
-export class LastComputation {
+export class ComputationInParts {
   #given = 0;
   #done: Promise<number> | undefined;
 
   /** Nothing is submitted yet. */
   constructor(private readonly gpu: Gpu, private readonly plan: Plan) {}
 
-  /** Submits the dispatches before `end` that are not submitted yet. */
-  upTo(end: number): void {
+  /** Submits the dispatches before `end` that are not submitted yet. @returns whether there were any */
+  upTo(end: number): boolean {
     const last = Math.min(end, this.plan.dispatches.length);
-    if (this.#given >= last) return;
+    if (this.#given >= last) return false;
     const encoder = this.gpu.device.createCommandEncoder();
     this.plan.encodeRange(encoder, this.#given, last);
     this.plan.submit(encoder.finish());
     this.#given = last;
+    return true;
   }
 
   /**
