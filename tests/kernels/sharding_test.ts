@@ -1,9 +1,12 @@
 /** Gradients and weights between ranks that are all in this process, in chunks of a few words. */
 import { assert, assertEquals } from "@std/assert";
-import { persistent, type Tensor } from "../../kernels/runtime/graph.ts";
+import { read, update, write } from "../../kernels/runtime/dispatch.ts";
+import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
+import { Draft } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { AllGather } from "../../kernels/sharding/all-gather.ts";
+import { ComputationInParts } from "../../kernels/sharding/computation-in-parts.ts";
 import { ReduceScatter } from "../../kernels/sharding/reduce-scatter.ts";
 import { type ExchangeFormat, shardsOf } from "../../kernels/sharding/shards.ts";
 import { Staging } from "../../kernels/sharding/staging.ts";
@@ -35,6 +38,21 @@ async function parameters(values: Float32Array<ArrayBuffer>[]): Promise<Tensor[]
   return tensors;
 }
 
+/** A micro-batch: it reads the tensors in order, then adds 1 to each one's gradient, last first. */
+function readsInOrder(tensors: readonly Tensor[]): { draft: Draft; outputs: Tensor[] } {
+  const graph = new Graph(gpu.capabilities);
+  const outputs = tensors.map((tensor) => {
+    const output = graph.output("output", tensor.shape);
+    const weights = read(isWhole(tensor) ? tensor : tensor.half!);
+    graph.parallel("read", { weights, output: write(output) }, "output[i] = number(weights[i]);");
+    return output;
+  });
+  for (const { gradient } of tensors.toReversed()) {
+    graph.parallel("add", { gradient: update(gradient!) }, "gradient[i] += number(1);");
+  }
+  return { draft: new Draft(graph), outputs };
+}
+
 /** To the nearest bf16, ties to even, by the arithmetic of f32. */
 function toBf16(x: number): number {
   const bits = new Uint32Array(Float32Array.of(x).buffer)[0];
@@ -62,13 +80,22 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
           outgoing: persistent("exchange", "outgoing", [CAPACITY], "u32"),
           incoming: persistent("exchange", "incoming", [(RANKS - 1) * CAPACITY], "u32"),
         };
-        const uses = { firstUse: () => 0, lastUse: () => 0 };
-        const options = [gpu.capabilities, ranks, shards, format, words, CAPACITY, uses] as const;
+        const microBatch = readsInOrder(tensors);
+        const options = [
+          gpu.capabilities,
+          ranks,
+          shards,
+          format,
+          words,
+          CAPACITY,
+          microBatch.draft,
+        ] as const;
         const [scatter, gather] = [
           new ReduceScatter(...options),
           new AllGather(...options, isWhole),
         ];
         for (const each of [scatter, gather]) await each.build(gpu);
+        const plan = await microBatch.draft.build(gpu);
         const staging = new Staging(gpu, ranks, CAPACITY);
         await scatter.run(gpu, staging);
         const own = new Set(
@@ -92,15 +119,39 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
           });
         }
         // What AdamW does to its own pieces: adds 2^-7, or leaves that in the gradient besides.
+        const isLeft = (i: number, element: number) =>
+          format === "bf16" && isWhole(tensors[i]) &&
+          shards[ranks.rank].some(({ tensor, first, count }) =>
+            tensor === tensors[i] && first <= element && element < first + count && count % 4 === 0
+          );
         for (const [i, tensor] of tensors.entries()) {
           const isOwn = (element: number) => own.has(`${i} ${element}`);
           const updated = values[i].map((value, element) => value + (isOwn(element) ? 2 ** -7 : 0));
           upload(gpu, tensor, updated);
           if (tensor.half) upload(gpu, tensor.half, new Float16Array(updated));
-          upload(gpu, tensor.gradient!, updated.map((_, element) => isOwn(element) ? 2 ** -7 : 0));
+          upload(
+            gpu,
+            tensor.gradient!,
+            updated.map((_, element) => isLeft(i, element) ? 2 ** -7 : 0),
+          );
         }
         gather.begin(gpu, staging);
-        await gather.submitted(gpu);
+        // The next micro-batch reads what has come, and adds to gradients that have left.
+        const next = new ComputationInParts(gpu, plan);
+        const submitted: number[] = [];
+        await gather.submitted(gpu, {
+          upTo: (end: number) => next.upTo(end) && submitted.push(end) > 0,
+        } as ComputationInParts);
+        next.upTo(Infinity);
+        assert(submitted.length > 1, `in parts: up to ${submitted}`);
+        for (const [i, output] of microBatch.outputs.entries()) {
+          const updated = values[i].map((value) => value + 2 ** -7);
+          const read = isWhole(tensors[i]) ? updated : new Float16Array(updated);
+          assertEquals(await download(gpu, output), Float32Array.from(read), `read ${i}`);
+          const gradient = await download(gpu, tensors[i].gradient!);
+          assertEquals(gradient, gradient.map(() => 1), `gradient ${i}`);
+        }
+        await gather.ended();
         const weights = await Promise.all(tensors.map(async (tensor) => {
           const whole = isWhole(tensor) ? await download(gpu, tensor) : undefined;
           const words = tensor.half && await download(gpu, tensor.half, 0, tensor.size / 2);
