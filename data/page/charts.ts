@@ -1,10 +1,11 @@
 import { type Chart, COLORS, drawChart } from "./draw.ts";
 import { displayWidth } from "./table.ts";
+import { inEnglish, type PageText, words } from "./words.ts";
 
 /** A curve over optimizer steps. */
 export interface Curve {
   /** Its name in the legend. */
-  name: string;
+  name: PageText;
   /** Its points, by step. */
   points: Point[];
   /** `raw` is grey and thin, `thin` thin alone, `dots` has a dot for each measurement. */
@@ -40,7 +41,7 @@ export interface Mark {
   /** Where it is. */
   value: number;
   /** What it stands for. */
-  label: string;
+  label: PageText;
 }
 
 /** What a chart of curves shows. */
@@ -50,7 +51,7 @@ export interface Curves {
   /** The curves; later ones lie above earlier ones. */
   curves: Curve[];
   /** What the values are, with their unit. */
-  unit: string;
+  unit: PageText;
   /** A value to compare with. */
   mark?: Mark;
   /** The largest value that is shown; what lies above is cut off. The largest of all by default. */
@@ -60,7 +61,7 @@ export interface Curves {
 /** A bar of a bar chart. */
 export interface Bar {
   /** What it stands for. */
-  name: string;
+  name: PageText;
   /** Its length. */
   value: number;
   /** The value as text. */
@@ -68,6 +69,9 @@ export interface Bar {
   /** The standard error of the value, if it has one. */
   error?: number;
 }
+
+/** The name of the axis of optimizer steps. */
+const STEP = words("step", "步");
 
 const LINE_COLORS = [
   ...[COLORS.blue, COLORS.red, COLORS.green, COLORS.purple],
@@ -108,18 +112,18 @@ export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
       top: titleHeight + (curves.length > 1 ? 36 : 14),
     },
     xAxis: {
-      ...{ ...AXIS, type: "value", name: "step", nameLocation: "middle", nameGap: 28 },
+      ...{ ...AXIS, type: "value", name: inEnglish(STEP), nameLocation: "middle", nameGap: 28 },
       ...{ min: 0, max: last, splitLine: { show: false } },
       // The last step is named too: it is the one that the run ended with.
       axisTick: { ...AXIS.axisTick, customValues: stepTicks(last, size === "wide" ? 6 : 4) },
       axisLabel: { ...AXIS.axisLabel, customValues: stepTicks(last, size === "wide" ? 6 : 4) },
     },
     yAxis: {
-      ...{ ...AXIS, type: "value", name: unit, nameLocation: "middle", nameGap: 50 },
+      ...{ ...AXIS, type: "value", name: inEnglish(unit), nameLocation: "middle", nameGap: 50 },
       ...evenRange(least, most),
     },
     series: curves.map((curve, index) => ({
-      ...{ name: curve.name, type: "line", data: curve.points, sampling: "lttb" },
+      ...{ name: inEnglish(curve.name), type: "line", data: curve.points, sampling: "lttb" },
       ...(curve.look === "dots" ? { symbol: "circle", symbolSize: 5 } : { symbol: "none" }),
       ...{ lineStyle: { width: curve.look === "raw" || curve.look === "thin" ? 1 : 2 } },
       silent: true,
@@ -128,7 +132,7 @@ export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
   }), {
     wide: { width: 720, height: 320 + titleHeight },
     narrow: { width: 340, height: 260 + titleHeight },
-  });
+  }, [STEP, unit, ...curves.map(({ name }) => name), ...(mark ? [mark.label] : [])]);
 }
 
 /**
@@ -138,27 +142,31 @@ export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
  */
 export function barChart(bars: Bar[], axis: "percent" | "count", mark?: Mark): Chart {
   const { rows, grid, yAxis, errors, sizes } = namedRows(bars, { top: mark ? 24 : 10, bottom: 30 });
-  return drawChart((size) => ({
-    grid: grid(size),
-    xAxis: axis === "percent"
-      ? { ...AXIS, type: "value", min: 0, max: 100, interval: 25, axisLabel: PERCENT_LABEL }
-      : { ...AXIS, type: "value", min: 0, minInterval: 1, splitNumber: size === "wide" ? 5 : 3 },
-    yAxis: yAxis(size),
-    series: [
-      {
-        ...{ type: "bar", data: rows.map(({ value }) => value), barWidth: 16, silent: true },
-        itemStyle: { color: COLORS.blue },
-        label: {
-          ...{ show: true, position: "right", color: COLORS.ink },
-          // An error's end would cross a number that stands right of its bar.
-          ...(errors.data.length > 0 && { position: "insideLeft", color: COLORS.paper }),
-          formatter: ({ dataIndex }: { dataIndex: number }) => rows[dataIndex].label,
+  return drawChart(
+    (size) => ({
+      grid: grid(size),
+      xAxis: axis === "percent"
+        ? { ...AXIS, type: "value", min: 0, max: 100, interval: 25, axisLabel: PERCENT_LABEL }
+        : { ...AXIS, type: "value", min: 0, minInterval: 1, splitNumber: size === "wide" ? 5 : 3 },
+      yAxis: yAxis(size),
+      series: [
+        {
+          ...{ type: "bar", data: rows.map(({ value }) => value), barWidth: 16, silent: true },
+          itemStyle: { color: COLORS.blue },
+          label: {
+            ...{ show: true, position: "right", color: COLORS.ink },
+            // An error's end would cross a number that stands right of its bar.
+            ...(errors.data.length > 0 && { position: "insideLeft", color: COLORS.paper }),
+            formatter: ({ dataIndex }: { dataIndex: number }) => rows[dataIndex].label,
+          },
+          ...(mark && { markLine: markLine("xAxis", mark) }),
         },
-        ...(mark && { markLine: markLine("xAxis", mark) }),
-      },
-      errors,
-    ],
-  }), sizes);
+        errors,
+      ],
+    }),
+    sizes,
+    [...bars.map(({ name }) => name), ...(mark ? [mark.label] : [])],
+  );
 }
 
 /**
@@ -199,8 +207,9 @@ export function intervalChart(bars: Bar[], unit: string): Chart {
  */
 function namedRows(bars: Bar[], around: { top: number; bottom: number }) {
   const rows = bars.toReversed();
+  const names = rows.map(({ name }) => inEnglish(name));
   // Half an em for a narrow character, and no more than leaves room for the values.
-  const longest = Math.min(230, 7.2 * Math.max(0, ...rows.map(({ name }) => displayWidth(name))));
+  const longest = Math.min(230, 7.2 * Math.max(0, ...names.map(displayWidth)));
   // A phone has no room for names beside the values: they stand above them.
   const height = (rowHeight: number) => around.top + around.bottom + rowHeight * rows.length;
   return {
@@ -210,7 +219,7 @@ function namedRows(bars: Bar[], around: { top: number; bottom: number }) {
       ...around,
     }),
     yAxis: (size: "wide" | "narrow") => ({
-      ...{ ...AXIS, type: "category", data: rows.map(({ name }) => name) },
+      ...{ ...AXIS, type: "category", data: names },
       axisTick: { show: false },
       axisLabel: size === "wide"
         ? { color: COLORS.ink, width: longest, overflow: "truncate" }
@@ -238,8 +247,9 @@ export function shareChart(shares: Record<string, number>): Chart {
   const total = Object.values(shares).reduce((sum, share) => sum + share, 0);
   const sorted = Object.entries(shares).toSorted(([, a], [, b]) => b - a);
   const others = sorted.slice(MOST_SHARES).reduce((sum, [, share]) => sum + share, 0);
-  const shown = sorted.slice(0, MOST_SHARES);
-  if (others > 0) shown.push([`${sorted.length - MOST_SHARES} others`, others]);
+  const shown: [PageText, number][] = sorted.slice(0, MOST_SHARES);
+  const rest = sorted.length - MOST_SHARES;
+  if (others > 0) shown.push([words(`${rest} others`, `其他 ${rest} 项`), others]);
   return barChart(
     shown.map(([name, share]) => {
       const value = total === 0 ? 0 : 100 * share / total;
@@ -281,7 +291,7 @@ function markLine(axis: "xAxis" | "yAxis", { value, label }: Mark) {
     ...{ silent: true, symbol: "none", data: [{ [axis]: value }] },
     lineStyle: { type: "dashed", color: COLORS.soft, width: 1.2 },
     label: {
-      ...{ formatter: label, color: COLORS.soft },
+      ...{ formatter: inEnglish(label), color: COLORS.soft },
       ...(axis === "yAxis" && { position: "insideEndTop" }),
     },
   };

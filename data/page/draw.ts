@@ -7,6 +7,8 @@ import {
 } from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
+import { escapeHtml } from "./escape.ts";
+import type { PageText } from "./words.ts";
 
 use([
   BarChart,
@@ -86,20 +88,50 @@ ${
 // Without quotes: ECharts writes them as they are into an attribute that has quotes of its own.
 const FONT = "system-ui, PingFang SC, Microsoft YaHei, Noto Sans CJK SC, sans-serif";
 
-/** Draws a chart in both sizes. */
+/**
+ * Draws a chart in both sizes, with its texts in English.
+ *
+ * @param texts those of the texts that the chart is to have in Chinese too
+ */
 export function drawChart(
   option: (size: "wide" | "narrow") => EChartsCoreOption,
   sizes: Record<"wide" | "narrow", Size>,
+  texts: readonly PageText[] = [],
 ): Chart {
   return {
-    wide: draw(option("wide"), sizes.wide),
-    narrow: draw(option("narrow"), sizes.narrow),
+    wide: withChinese(draw(option("wide"), sizes.wide), texts),
+    narrow: withChinese(draw(option("narrow"), sizes.narrow), texts),
   };
+}
+
+/** Puts the Chinese of texts beside their English, in the same place. */
+function withChinese(svg: string, texts: readonly PageText[]): string {
+  const chinese = new Map(
+    texts.flatMap((text): [string, string][] =>
+      typeof text === "string" || text.en === text.zh
+        ? []
+        : [[escapeHtml(text.en), escapeHtml(text.zh)]]
+    ),
+  );
+  return svg.replace(/<text([^>]*)>([^<]*)<\/text>/g, (english, attributes, text) => {
+    const zh = chinese.get(text);
+    if (zh === undefined) return english;
+    return `<text xml:lang="en"${attributes}>${text}</text>` +
+      `<text xml:lang="zh"${attributes}>${zh}</text>`;
+  });
+}
+
+/** A picture of a chart with its English texts alone, for pages and files that have no others. */
+export function englishPicture(svg: string): string {
+  return svg.replace(/<text xml:lang="zh"[^>]*>[^<]*<\/text>/g, "").replaceAll(
+    ' xml:lang="en"',
+    "",
+  );
 }
 
 /** The wide picture of a chart as the text of an SVG file that is dark where the reader prefers it. */
 export function chartFile({ wide }: Chart): string {
-  return wide.replace(">", `>\n<style>${DARK_CHARTS}</style>`);
+  return englishPicture(wide).replace(">", `>\n<style>${DARK_CHARTS}</style>`);
 }
 
 function draw(option: EChartsCoreOption, size: Size): string {

@@ -1,5 +1,6 @@
 import { lineChart, type Point } from "./charts.ts";
 import type { Chart } from "./draw.ts";
+import { type PageText, words } from "./words.ts";
 
 /** The losses of a run. */
 export interface Losses {
@@ -10,7 +11,7 @@ export interface Losses {
   /** The loss over what is held out. */
   validation: Point[];
   /** What the losses are, with their unit. */
-  unit: string;
+  unit: PageText;
   /** The loss of a model that knows only how often each token occurs, in nats. */
   unigramEntropy?: number;
 }
@@ -36,18 +37,24 @@ export function lossChart({ title, training, validation, unit, unigramEntropy }:
     curves: [
       ...(isAveraged
         ? [
-          { name: "each step", points: training, look: "raw" as const },
-          { name: `mean of ${window} steps`, points: means(training, window) },
+          { name: words("each step", "每步"), points: training, look: "raw" as const },
+          {
+            name: words(`mean of ${window} steps`, `${window} 步均值`),
+            points: means(training, window),
+          },
         ]
-        : [{ name: "training", points: training }]),
+        : [{ name: words("training", "训练"), points: training }]),
       ...(validation.length > 0
-        ? [{ name: "validation", points: validation, look: "dots" as const }]
+        ? [{ name: words("validation", "验证"), points: validation, look: "dots" as const }]
         : []),
     ],
     unit,
     mark: unigramEntropy === undefined ? undefined : {
       value: unigramEntropy,
-      label: `unigram entropy ${unigramEntropy.toFixed(2)}`,
+      label: words(
+        `unigram entropy ${unigramEntropy.toFixed(2)}`,
+        `一元熵 ${unigramEntropy.toFixed(2)}`,
+      ),
     },
     top: shownTop([...training, ...validation], unigramEntropy),
   });
@@ -56,7 +63,7 @@ export function lossChart({ title, training, validation, unit, unigramEntropy }:
 /** The losses of several runs on one axis, each as a mean over its steps. */
 export function lossesChart(
   runs: readonly { readonly name: string; readonly training: Point[] }[],
-  unit: string,
+  unit: PageText,
 ): Chart {
   const curves = runs.map(({ name, training }) => ({
     name,

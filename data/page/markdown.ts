@@ -2,6 +2,7 @@ import { markdownTable } from "./table.ts";
 import { chartFile } from "./draw.ts";
 import { escapeHtml, escapeMarkdown, escapeMarkdownLine } from "./escape.ts";
 import { contentsOf, type Page, type PageBlock } from "./page.ts";
+import { inEnglish, type PageText } from "./words.ts";
 
 /** A page in Markdown with the files that it shows. */
 export interface MarkdownPage {
@@ -19,15 +20,16 @@ export interface MarkdownPage {
 export function toMarkdown(page: Page, folder: string): MarkdownPage {
   const pictures = new Map<string, string>();
   const contents = [...contentsOf(page).values()]
-    .map(({ text, anchor }) => `- [${escapeMarkdown(text)}](#${anchor})`);
+    .map(({ text, anchor }) => `- [${escapeMarkdown(inEnglish(text))}](#${anchor})`);
   const blocks = page.blocks.map((block) => {
     if (block.kind !== "chart") return blockToMarkdown(block);
-    const words = block.title.toLowerCase().match(/[a-z0-9]+/g) ?? [];
+    const title = inEnglish(block.title);
+    const words = title.toLowerCase().match(/[a-z0-9]+/g) ?? [];
     const number = String(pictures.size + 1).padStart(2, "0");
     const path = `${folder}/${[number, ...words.slice(0, 5)].join("-")}.svg`;
     pictures.set(path, chartFile(block.chart));
-    const caption = escapeMarkdown(block.caption);
-    return `**${escapeMarkdown(block.title)}**\n\n![${caption}](${path})\n\n*${caption}*`;
+    const caption = escapeMarkdown(inEnglish(block.caption));
+    return `**${escapeMarkdown(title)}**\n\n![${caption}](${path})\n\n*${caption}*`;
   });
   const parts = [
     `# ${escapeMarkdown(page.title)}`,
@@ -40,14 +42,16 @@ export function toMarkdown(page: Page, folder: string): MarkdownPage {
 function blockToMarkdown(block: Exclude<PageBlock, { kind: "chart" }>): string {
   switch (block.kind) {
     case "heading":
-      return `${"#".repeat(block.level)} ${escapeMarkdown(block.text)}`;
+      return `${"#".repeat(block.level)} ${escapeMarkdown(inEnglish(block.text))}`;
     case "text":
-      return escapeMarkdownLine(block.text);
-    case "list":
-      return folded(block.items.map((item) => `- ${escapeMarkdownLine(item)}`).join("\n"), block);
+      return escapeMarkdownLine(inEnglish(block.text));
+    case "list": {
+      const items = block.items.map((item) => `- ${escapeMarkdownLine(inEnglish(item))}`);
+      return folded(items.join("\n"), block);
+    }
     case "figures":
       return block.figures.map(({ label, value }) =>
-        `- ${escapeMarkdownLine(label)}: **${escapeMarkdown(value)}**`
+        `- ${escapeMarkdownLine(inEnglish(label))}: **${escapeMarkdown(inEnglish(value))}**`
       ).join("\n");
     case "table":
       return folded(markdownTable(block.table), block);
@@ -65,9 +69,9 @@ function blockToMarkdown(block: Exclude<PageBlock, { kind: "chart" }>): string {
   }
 }
 
-function folded(text: string, { summary }: { summary?: string }): string {
+function folded(text: string, { summary }: { summary?: PageText }): string {
   if (summary === undefined) return text;
-  return `<details><summary>${escapeHtml(summary)}</summary>\n\n${text}\n\n</details>`;
+  return `<details><summary>${escapeHtml(inEnglish(summary))}</summary>\n\n${text}\n\n</details>`;
 }
 
 /** A text as it stands, with its lines; `before` is Markdown. */

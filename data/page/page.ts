@@ -1,9 +1,10 @@
 import type { Chart } from "./draw.ts";
 import type { Table } from "./table.ts";
+import { inEnglish, type PageText } from "./words.ts";
 
 /**
  * A page of a report, before it is HTML or Markdown. Its texts are plain: what is markup in one of
- * the two formats is escaped there.
+ * the two formats is escaped there. A page with a script speaks both languages, all others English.
  */
 export interface Page {
   /** Its title. */
@@ -14,19 +15,19 @@ export interface Page {
 
 /** A part of a page. */
 export type PageBlock =
-  | { kind: "heading"; level: 2 | 3; text: string }
-  | { kind: "text"; text: string }
+  | { kind: "heading"; level: 2 | 3; text: PageText }
+  | { kind: "text"; text: PageText }
   /** `summary` folds the items away under that line. */
-  | { kind: "list"; items: string[]; summary?: string }
+  | { kind: "list"; items: PageText[]; summary?: PageText }
   /** A few numbers that matter most. */
   | { kind: "figures"; figures: Figure[] }
   /**
    * `summary` folds the table away under that line; with `cards`, each row becomes a card where the
    * screen is too narrow for the columns.
    */
-  | { kind: "table"; table: Table; summary?: string; cards?: boolean }
+  | { kind: "table"; table: Table; summary?: PageText; cards?: boolean }
   /** `caption` says in words what is seen; small charts stand side by side. */
-  | { kind: "chart"; title: string; chart: Chart; caption: string; small?: boolean }
+  | { kind: "chart"; title: PageText; chart: Chart; caption: PageText; small?: boolean }
   | { kind: "code"; text: string }
   | { kind: "quote"; text: string }
   | { kind: "chat"; turns: ChatTurn[] };
@@ -34,9 +35,9 @@ export type PageBlock =
 /** A number that matters. */
 export interface Figure {
   /** What it is. */
-  label: string;
+  label: PageText;
   /** The number as text. */
-  value: string;
+  value: PageText;
 }
 
 /** What one side of a chat says. */
@@ -50,7 +51,7 @@ export interface ChatTurn {
 /** A heading that the list of contents names. */
 export interface Section {
   /** Its text. */
-  text: string;
+  text: PageText;
   /** The name that links lead to, as GitHub makes it of the text. */
   anchor: string;
 }
@@ -64,7 +65,7 @@ export function contentsOf({ title, blocks }: Page): Map<PageBlock, Section> {
   const taken = new Set([anchorOf(title)]);
   for (const block of blocks) {
     if (block.kind !== "heading") continue;
-    const plain = anchorOf(block.text);
+    const plain = anchorOf(inEnglish(block.text));
     let anchor = plain;
     for (let count = 1; taken.has(anchor); count++) anchor = `${plain}-${count}`;
     taken.add(anchor);

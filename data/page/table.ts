@@ -1,20 +1,21 @@
 import { escapeMarkdown } from "./escape.ts";
+import { inEnglish, type PageText } from "./words.ts";
 
-/** A table, for a terminal, Markdown or HTML. */
+/** A table, for a terminal, Markdown or HTML; only on a page may its texts be in two languages. */
 export interface Table {
   /** Its title; may be empty. */
   title: string;
   /** The heading of every column. */
-  columns: string[];
+  columns: PageText[];
   /** The first cell names the row. */
-  rows: string[][];
+  rows: PageText[][];
   /** Lines below the table. */
   notes: string[];
 }
 
 /** A table for a terminal: the first column is flush left, the others are flush right. */
 export function textTable({ title, columns, rows, notes }: Table): string {
-  const lines = rows.length === 0 ? [] : [columns, ...rows];
+  const lines = rows.length === 0 ? [] : [columns, ...rows].map((line) => line.map(inEnglish));
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => displayWidth(line[i]))));
   const write = (line: string[]) =>
     line.map((cell, i) => {
@@ -28,7 +29,9 @@ export function textTable({ title, columns, rows, notes }: Table): string {
 export function markdownTable({ columns, rows, notes }: Table): string {
   const write = (cells: string[]) => `| ${cells.join(" | ")} |`;
   const rule = columns.map((_, i) => i === 0 ? "---" : "---:");
-  const lines = [columns, ...rows].map((cells) => cells.map(escapeMarkdown));
+  const lines = [columns, ...rows].map((cells) =>
+    cells.map((cell) => escapeMarkdown(inEnglish(cell)))
+  );
   return [
     lines.toSpliced(1, 0, rule).map(write).join("\n"),
     ...notes.map((note) => `*${escapeMarkdown(note)}*`),

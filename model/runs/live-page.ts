@@ -2,11 +2,14 @@ import { lastOf, pointsOf } from "../../data/page/charts.ts";
 import { lossesChart } from "../../data/page/loss-chart.ts";
 import type { Figure, Page, PageBlock } from "../../data/page/page.ts";
 import type { Table } from "../../data/page/table.ts";
+import { type PageText, type Words, words } from "../../data/page/words.ts";
 import { timeText } from "../../data/progress/time-text.ts";
 import { formatBytes } from "../../kernels/runtime/memory.ts";
 import type { RunMessage } from "./run-messages.ts";
 import {
+  captionOf,
   detailBlocks,
+  LOSS,
   lossUnit,
   measurementBlocks,
   sampleBlocks,
@@ -30,15 +33,19 @@ const SILENCE = { milliseconds: 60_000, steps: 20 };
 /** Of messages, so many are shown. */
 const SHOWN_MESSAGES = 20;
 
+const RUNNING = words("running", "训练中");
+const FINISHED = words("finished", "已结束");
+
 /** Whether a run goes on, in words: it depends on the time of day. */
-export function stateOf(run: WatchedRun, now: number): string {
+export function stateOf(run: WatchedRun, now: number): Words {
   const done = lastOf(run.metrics, "step") ?? 0;
   const steps = stepsOf(run);
-  if (steps !== undefined && done >= steps) return "finished";
+  if (steps !== undefined && done >= steps) return FINISHED;
   const usual = 1000 * (recent(run, "seconds") ?? 0);
   const silence = now - run.changed;
-  if (silence < Math.max(SILENCE.milliseconds, SILENCE.steps * usual)) return "running";
-  return `nothing new since ${dateText(new Date(run.changed).toISOString())}`;
+  if (silence < Math.max(SILENCE.milliseconds, SILENCE.steps * usual)) return RUNNING;
+  const since = dateText(new Date(run.changed).toISOString());
+  return words(`nothing new since ${since}`, `自 ${since} 起无新数据`);
 }
 
 /**
@@ -51,7 +58,7 @@ export function livePage(
   title: string,
   runs: readonly WatchedRun[],
   now: number,
-  trouble?: string,
+  trouble?: PageText,
 ): Page {
   const warning: PageBlock[] = trouble === undefined ? [] : [{ kind: "text", text: trouble }];
   const [run, ...others] = runs;
@@ -66,19 +73,26 @@ export function livePage(
 }
 
 function nowBlocks(run: WatchedRun, now: number): PageBlock[] {
-  const figures: Figure[] = Object.entries({
-    "now": stateOf(run, now),
-    "step": progressOf(run),
-    "time left": timeLeft(run, now),
-    ...lossesOf(run),
-    "learning rate": lastOf(run.metrics, "learningRate")?.toExponential(2) ?? "",
-    "tokens/s": countText(recent(run, "tokensPerSecond")),
-    "share of peak": percent(recent(run, "shareOfPeak")),
-    "gradient norm": lastOf(run.metrics, "gradientNorm")?.toPrecision(3) ?? "",
-    "GPU memory": memoryOf(run),
-    "tokens trained on": countText(lastOf(run.metrics, "tokens")),
-  }).filter(([, value]) => value !== "").map(([label, value]) => ({ label, value }));
-  return [{ kind: "figures", figures }, ...messageBlocks(run)];
+  const { metrics } = run;
+  const figures: Figure[] = [
+    ...progressFigures(run, now),
+    {
+      label: words("learning rate", "学习率"),
+      value: lastOf(metrics, "learningRate")?.toExponential(2) ?? "",
+    },
+    speedOf(run),
+    { label: words("share of peak", "占峰值"), value: percent(recent(run, "shareOfPeak")) },
+    {
+      label: words("gradient norm", "梯度范数"),
+      value: lastOf(metrics, "gradientNorm")?.toPrecision(3) ?? "",
+    },
+    memoryOf(run),
+    { label: words("tokens trained on", "训练词元"), value: countText(lastOf(metrics, "tokens")) },
+  ];
+  return [
+    { kind: "figures", figures: figures.filter(({ value }) => value !== "") },
+    ...messageBlocks(run),
+  ];
 }
 
 function togetherBlocks(runs: readonly WatchedRun[], now: number): PageBlock[] {
@@ -93,11 +107,12 @@ function togetherBlocks(runs: readonly WatchedRun[], now: number): PageBlock[] {
       .filter(({ training }) => training.length > 0);
     return {
       kind: "chart",
-      title: "Loss",
+      title: LOSS,
       chart: lossesChart(curves, unit),
-      caption: `Loss, ${unit}, means over steps: ${
-        ofUnit.map(({ name, metrics }) => `${name} ${decimals(lastOf(metrics, "loss"))}`).join("; ")
-      }`,
+      caption: captionOf(
+        [LOSS, unit, words("means over steps", "多步均值")],
+        ofUnit.map(({ name, metrics }) => `${name} ${decimals(lastOf(metrics, "loss"))}`),
+      ),
     };
   });
   return [
@@ -116,28 +131,38 @@ function togetherBlocks(runs: readonly WatchedRun[], now: number): PageBlock[] {
 }
 
 function runsTable(runs: readonly WatchedRun[], now: number): Table {
-  const rows = runs.map((run) => ({
-    "now": stateOf(run, now),
-    "step": progressOf(run),
-    "time left": timeLeft(run, now),
-    ...lossesOf(run),
-    "tokens/s": countText(recent(run, "tokensPerSecond")),
-    "GPU memory": memoryOf(run),
-  }));
-  const names = Object.keys(rows[0]) as (keyof (typeof rows)[0])[];
-  const known = names.filter((name) => rows.some((row) => row[name] !== ""));
+  const rows = runs.map((run) => [...progressFigures(run, now), speedOf(run), memoryOf(run)]);
+  const isKnown = (_: unknown, column: number) => rows.some((row) => row[column].value !== "");
   return {
     title: "",
-    columns: ["run", ...known],
-    rows: rows.map((row, i) => [runs[i].name, ...known.map((name) => row[name])]),
+    columns: [words("run", "训练"), ...rows[0].filter(isKnown).map(({ label }) => label)],
+    rows: rows.map((row, i) => [
+      runs[i].name,
+      ...row.filter(isKnown).map(({ value }) => value),
+    ]),
     notes: [],
   };
 }
 
-function lossesOf({ metrics }: WatchedRun) {
+/** How far a run is, and how well it does; a figure that is not known is empty. */
+function progressFigures(run: WatchedRun, now: number): Figure[] {
+  const { metrics } = run;
+  return [
+    { label: words("now", "状态"), value: stateOf(run, now) },
+    { label: words("step", "步"), value: progressOf(run) },
+    { label: words("time left", "剩余时间"), value: timeLeft(run, now) },
+    { label: words("loss", "损失"), value: decimals(lastOf(metrics, "loss")) },
+    {
+      label: words("validation loss", "验证损失"),
+      value: decimals(lastOf(metrics, "validationLoss")),
+    },
+  ];
+}
+
+function speedOf(run: WatchedRun): Figure {
   return {
-    "loss": decimals(lastOf(metrics, "loss")),
-    "validation loss": decimals(lastOf(metrics, "validationLoss")),
+    label: words("tokens/s", "词元/秒"),
+    value: countText(recent(run, "tokensPerSecond")),
   };
 }
 
@@ -145,9 +170,11 @@ function messageBlocks({ messages }: WatchedRun): PageBlock[] {
   const shown = messages.slice(-SHOWN_MESSAGES).toReversed();
   if (shown.length === 0) return [];
   const items = shown.map(({ time, text }) => `${dateText(time)}: ${text}`);
-  const summary = messages.length === 1
-    ? `One message: ${shown[0].text}`
-    : `${messages.length} messages, the last: ${shown[0].text}`;
+  const { length: count } = messages;
+  const [{ text: last }] = shown;
+  const summary = count === 1
+    ? words(`One message: ${last}`, `一条消息：${last}`)
+    : words(`${count} messages, the last: ${last}`, `${count} 条消息，最近一条：${last}`);
   return [{ kind: "list", items, summary }];
 }
 
@@ -156,21 +183,24 @@ function stepsOf({ settings }: WatchedRun): number | undefined {
   return typeof steps === "number" && steps > 0 ? steps : undefined;
 }
 
-function progressOf(run: WatchedRun): string {
-  const done = lastOf(run.metrics, "step") ?? 0;
-  const steps = stepsOf(run);
-  return steps === undefined ? countText(done) : `${countText(done)} of ${countText(steps)}`;
+function progressOf(run: WatchedRun): PageText {
+  const done = countText(lastOf(run.metrics, "step") ?? 0);
+  const steps = countText(stepsOf(run));
+  return steps === "" ? done : words(`${done} of ${steps}`, `${done} / ${steps}`);
 }
 
 function timeLeft(run: WatchedRun, now: number): string {
   const steps = stepsOf(run);
   const seconds = recent(run, "seconds");
-  if (steps === undefined || seconds === undefined || stateOf(run, now) !== "running") return "";
+  if (steps === undefined || seconds === undefined || stateOf(run, now) !== RUNNING) return "";
   return timeText(seconds * (steps - (lastOf(run.metrics, "step") ?? 0)));
 }
 
-function memoryOf({ facts: { memoryBytes } }: WatchedRun): string {
-  return memoryBytes === undefined ? "" : formatBytes(memoryBytes);
+function memoryOf({ facts: { memoryBytes } }: WatchedRun): Figure {
+  return {
+    label: words("GPU memory", "显存"),
+    value: memoryBytes === undefined ? "" : formatBytes(memoryBytes),
+  };
 }
 
 /** The median of a measurement over the latest steps: a validation or a checkpoint is no outlier of it. */

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { toHtml } from "../../data/page/html.ts";
+import { pageScript } from "../../data/page/page-script.ts";
+import { type Words, words } from "../../data/page/words.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { livePage, stateOf, type WatchedRun } from "./live-page.ts";
 import { MESSAGES_FILE, readMessages } from "./run-messages.ts";
@@ -13,7 +14,7 @@ const READ_FILES = [METRICS_FILE, MESSAGES_FILE, "settings.yaml", "facts.json", 
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; " +
   "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const SCRIPT = readFileSync(new URL("./watch.js", import.meta.url), "utf8");
+const SCRIPT = pageScript(new URL("./watch.js", import.meta.url));
 
 /** By these names alone the page may be asked for: a web page could have its own name lead here. */
 const HOSTS = ["127.0.0.1", "localhost"];
@@ -26,7 +27,7 @@ const HOSTS = ["127.0.0.1", "localhost"];
 export class RunWatch {
   #runs: readonly WatchedRun[] = [];
   /** Why what was read last may be old. */
-  #trouble?: string;
+  #trouble?: Words;
   /** Of the files that were read last. */
   #stamp = "";
   #html?: { readonly version: string; readonly text: string };
@@ -56,8 +57,8 @@ export class RunWatch {
 
   /** Another one for each other page. */
   get #version(): string {
-    const states = this.#runs.map((run) => stateOf(run, Date.now()));
-    return [this.#stamp, this.#trouble, ...states].join("\n");
+    const states = this.#runs.map((run) => stateOf(run, Date.now()).en);
+    return [this.#stamp, this.#trouble?.en, ...states].join("\n");
   }
 
   #page(): string {
@@ -102,8 +103,11 @@ export class RunWatch {
     } catch (error) {
       // A folder may be deleted, or be of a disk that is not there for a while.
       if (!(error instanceof UserError) && !(error instanceof Deno.errors.NotFound)) throw error;
-      const old = this.#runs.length > 0 ? " What was seen last is shown." : "";
-      this.#trouble = `${error.message}.${old}`;
+      const { message } = error;
+      this.#trouble = this.#runs.length === 0 ? words(`${message}.`, `出错了：${message}`) : words(
+        `${message}. What was seen last is shown.`,
+        `出错了：${message}。以下为上次读到的内容。`,
+      );
     }
   }
 }

@@ -1,4 +1,7 @@
-/** The script of the page about running runs: when something has changed, it takes the page anew. */
+/**
+ * The script of the page about running runs: when something has changed, it takes the page anew. It
+ * is sent behind `language.js`.
+ */
 
 /** Milliseconds between two looks. */
 const INTERVAL = 2000;
@@ -6,8 +9,10 @@ const INTERVAL = 2000;
 const notice = document.createElement("p");
 notice.setAttribute("role", "alert");
 notice.hidden = true;
-notice.textContent = "Nothing answers any more: this is what was seen last. " +
-  "deno task watch RUN shows it again.";
+say(notice, {
+  en: "Nothing answers any more: this is what was seen last. deno task watch RUN shows it again.",
+  zh: "服务已无响应，以下为上次读到的内容。运行 deno task watch RUN 可再次查看。",
+});
 document.body.prepend(notice);
 notice.style.cssText = "margin: 0; padding: 8px 20px; background: var(--panel); " +
   "border-left: 4px solid #c23531";
@@ -38,7 +43,10 @@ function show(html) {
   page.querySelectorAll("details").forEach((details, i) => details.open = open[i] ?? false);
   document.title = page.title;
   document.querySelector("main").replaceWith(page.querySelector("main"));
+  chooseLanguage(document.getElementById("language"));
 }
+
+chooseLanguage(document.getElementById("language"));
 
 await look();
 while (true) {

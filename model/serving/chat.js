@@ -1,4 +1,7 @@
-/** The script of the chat page: it asks this server, as any other client would. */
+/**
+ * The script of the chat page: it asks this server, as any other client would. It is sent behind
+ * `language.js`.
+ */
 
 const form = document.getElementById("talk");
 const transcript = document.getElementById("transcript");
@@ -46,7 +49,7 @@ async function answerTo(messages, turn, signal) {
   const { key, ...sampling } = Object.fromEntries(new FormData(form));
   delete sampling.text;
   const numbers = Object.entries(sampling).filter(([, value]) => value !== "")
-    .map(([name, value]) => [name, Number(value)]);
+    .map(([name, value]) => [inSnakeCase(name), Number(value)]);
   const response = await fetch("v1/chat/completions", {
     method: "POST",
     headers: {
@@ -66,7 +69,7 @@ async function answerTo(messages, turn, signal) {
     turn.append(piece);
     turn.scrollIntoView({ block: "nearest" });
     const rate = (1000 * ++tokens / (performance.now() - began)).toFixed(1);
-    speed.textContent = `${tokens} pieces, ${rate} a second`;
+    say(speed, { en: `${tokens} pieces, ${rate} a second`, zh: `${tokens} 段，每秒 ${rate} 段` });
   }
   return turn.textContent;
 }
@@ -98,5 +101,14 @@ function added(who, content) {
 
 function showError(turn, error) {
   turn.setAttribute("role", "alert");
-  turn.textContent = error.message;
+  say(turn, wordsOf(error));
 }
+
+/** `topP` as OpenAI's API has it: `top_p`. */
+function inSnakeCase(name) {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+chooseLanguage(document.getElementById("language"));
+send.disabled = false;
+text.focus();

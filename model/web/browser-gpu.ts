@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { type Gpu, openAdapter } from "../../kernels/runtime/device.ts";
 import { formatBytes } from "../../kernels/runtime/memory.ts";
-import { PageError } from "./words.ts";
+import { PageError } from "./page-error.ts";
 
 /** What a page computes, beyond what every WebGPU has room for. */
 export interface PageNeeds {

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** The script of a site's page: loads the model into the browser and lets the visitor talk with it. */
+import { chooseLanguage, say, wordsOf } from "../../data/page/language.js";
 import { formatBytes } from "../../kernels/runtime/memory.ts";
 import { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { loadCheckpoint } from "../inference/load-checkpoint.ts";
@@ -10,7 +11,6 @@ import { SiteFiles, siteJson } from "./site-files.ts";
 import { MANIFEST_FILE, type SiteManifest } from "./site-manifest.ts";
 import { ModelSpeaker } from "./speaker.ts";
 import { talk } from "./talk.ts";
-import { chooseLanguage, say, wordsOf } from "./words.ts";
 
 /** A larger model is fetched only when the visitor asks for it. */
 const UNASKED_BYTES = 100e6;

@@ -2,7 +2,7 @@ import { DARK_CHARTS } from "../../data/page/draw.ts";
 import { escapeHtml } from "../../data/page/escape.ts";
 import { FORM_STYLE } from "../../data/page/form-style.ts";
 import { htmlDocument } from "../../data/page/html-document.ts";
-import { bothHtml, LANGUAGE_STYLE, type Words } from "./words.ts";
+import { bothHtml, LANGUAGE_STYLE, titleHtml, type Words } from "../../data/page/words.ts";
 
 /** What a page of a site consists of. */
 export interface SitePage {
@@ -19,13 +19,9 @@ export interface SitePage {
 }
 
 const PAGE_STYLE = `
-.top { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: baseline; }
-.top h1 { flex: 1; margin: 8px 0 4px; }
-.top button { flex: none; }
 #state { color: var(--soft); margin: 10px 0; white-space: pre-wrap; }
 progress { width: 100%; height: 10px; accent-color: var(--accent); }
-.modes { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 12px 0; }
-@media (max-width: 560px) { .top h1 { flex-basis: 100%; font-size: 1.35rem; } }`;
+.modes { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 12px 0; }`;
 
 const CONTENT_POLICY = `<meta http-equiv="Content-Security-Policy" content="default-src 'self'; \
 img-src 'self' data:; style-src 'self' 'unsafe-inline'">`;
@@ -40,9 +36,7 @@ export function pageHtml({ title, about, links, body, script }: SitePage): strin
     head: CONTENT_POLICY,
     style: [DARK_CHARTS, FORM_STYLE, PAGE_STYLE, LANGUAGE_STYLE].join("\n"),
     script,
-    body: `<div class="top"><h1>${escapeHtml(title)}</h1>
-${nav.join("\n")}
-<button type="button" id="language">中文</button></div>
+    body: `${titleHtml(title, nav)}
 <p>${bothHtml(about)}</p>
 <p id="state" aria-live="polite">${
       bothHtml({

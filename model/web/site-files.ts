@@ -2,7 +2,7 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { CheckpointFiles } from "../checkpoint/checkpoint-files.ts";
 import { sha256, type SiteContents, type SitePiece } from "./site-manifest.ts";
-import { PageError } from "./words.ts";
+import { PageError } from "./page-error.ts";
 
 /** Pieces that are fetched at the same time. */
 const AT_ONCE = 4;

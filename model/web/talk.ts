@@ -1,9 +1,10 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
+import { say, wordsOf } from "../../data/page/language.js";
+import { bothHtml, type Words } from "../../data/page/words.ts";
 import type { GenerateOptions } from "../inference/language-model.ts";
 import { elementOf } from "./element.ts";
 import type { Speaker } from "./speaker.ts";
-import { bothHtml, say, type Words, wordsOf } from "./words.ts";
 
 /** What the visitor does with the model. */
 export type TalkMode = "complete" | "chat";
@@ -63,15 +64,27 @@ export function talkHtml(first: TalkMode, prompt: string): string {
     `<label><input type="radio" name="mode" value="${mode}"${mode === first ? " checked" : ""}> ` +
     `${bothHtml(words)}</label>`
   );
+  return `<form id="talk">
+<div class="modes">${modes.join("")}</div>
+${conversationHtml(prompt)}
+</form>`;
+}
+
+/**
+ * What the form of a page has where a visitor talks with a model, however it is reached: what was
+ * said, a field to write in, buttons, and how tokens are chosen.
+ *
+ * @param prompt a text to begin with
+ * @param moreFields further fields beside those for sampling, as HTML
+ */
+export function conversationHtml(prompt: string, moreFields = ""): string {
   const fields = FIELDS.map(({ name, label, value = "", least, most = "", step }) =>
     `<label>${
       bothHtml(label)
     }<input type="number" name="${name}" value="${value}" min="${least}" ` +
     `max="${most}" step="${step}"></label>`
   );
-  return `<form id="talk">
-<div class="modes">${modes.join("")}</div>
-<div id="transcript" class="chat" role="log" aria-live="polite"></div>
+  return `<div id="transcript" class="chat" role="log" aria-live="polite"></div>
 <textarea name="text" rows="3" aria-label="Text / 文字">${prompt}</textarea>
 <p class="buttons">
 <button type="submit" id="send" disabled>${bothHtml({ en: "Send", zh: "发送" })}</button>
@@ -81,8 +94,7 @@ export function talkHtml(first: TalkMode, prompt: string): string {
 </p>
 <details id="sampling"><summary>${
     bothHtml({ en: "How tokens are chosen", zh: "采样设置" })
-  }</summary><div class="fields">${fields.join("")}</div></details>
-</form>`;
+  }</summary><div class="fields">${fields.join("")}${moreFields}</div></details>`;
 }
 
 /** Lets the visitor talk with a speaker. */

@@ -21,6 +21,12 @@ async function watching(
   }
 }
 
+/** The page as its English reader sees it. */
+function inEnglish(html: string): string {
+  return html.replaceAll(/<span lang="zh">.*?<\/span>/gs, "")
+    .replaceAll(/<span lang="en">(.*?)<\/span>/gs, "$1");
+}
+
 async function measure(run: string, first: number, last: number, loss = 5): Promise<void> {
   await Deno.mkdir(run, { recursive: true });
   const lines = Array.from({ length: last - first + 1 }, (_, i) => {
@@ -46,6 +52,8 @@ Deno.test("a run is shown as it grows, ends, begins anew and is deleted", () =>
       keepMessage(run, "step 7: a gradient overflowed; <b>skipped</b>");
       const first = await get("version");
       const page = await get("");
+      assertMatch(page, /<dt>.*<span lang="zh">验证损失<\/span><\/dt><dd>5\.250/);
+      assertMatch(page, /<text xml:lang="zh"[^>]*>每步</);
       const shown = { "step": "25 of 30", "time left": "10s", "GPU memory": "64.0 MB" };
       for (
         const [label, value] of Object.entries({
@@ -53,25 +61,27 @@ Deno.test("a run is shown as it grows, ends, begins anew and is deleted", () =>
           ...{ "now": "running", "loss": "5.040", "validation loss": "5.250" },
           ...{ "share of peak": "41.0 %", "learning rate": "1.00e-3", "gradient norm": "1.00" },
         })
-      ) assert(page.includes(`<dt>${label}</dt><dd>${value}</dd>`), `${label}: ${value}`);
+      ) {
+        const figure = `<dt>${label}</dt><dd>${value}</dd>`;
+        assert(inEnglish(page).includes(figure), `${label}: ${value}`);
+      }
       assert(page.includes("&lt;b&gt;skipped"), "messages are shown as they are");
 
       await measure(run, 26, 30);
       assert(await get("version") !== first);
-      assertMatch(await get(""), /<dt>now<\/dt><dd>finished/);
+      assertMatch(inEnglish(await get("")), /<dt>now<\/dt><dd>finished/);
 
       await measure(run, 1, 3, 7); // begun anew
-      assertMatch(await get(""), /<dd>3 of 30/);
-      assertMatch(await get(""), /<dt>loss<\/dt><dd>7\.333/);
+      assertMatch(inEnglish(await get("")), /<dd>3 of 30.*<dt>loss<\/dt><dd>7\.333/s);
 
       await Deno.writeTextFile(`${run}/facts.json`, "{ half");
       await measure(run, 4, 4, 7);
       assertMatch(await get(""), /facts\.json.*What was seen last is shown/);
       await Deno.remove(run, { recursive: true });
       assertMatch(await get(""), /there is no such folder.*What was seen last is shown/);
-      assertMatch(await get(""), /<dd>3 of 30/);
+      assertMatch(inEnglish(await get("")), /<dd>3 of 30/);
       await measure(run, 1, 2);
-      assertMatch(await get(""), /<dt>step<\/dt><dd>2</);
+      assertMatch(inEnglish(await get("")), /<dt>step<\/dt><dd>2</);
     });
   }));
 

@@ -4,7 +4,7 @@ import { type Ingredient, tokenizeCorpus } from "../../data/token-corpus.ts";
 import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
 import type { SiteWriter } from "../../model/host/site/site-writer.ts";
 import type { SitePiece } from "../../model/web/site-manifest.ts";
-import type { Words } from "../../model/web/words.ts";
+import type { Words } from "../../data/page/words.ts";
 import { type PretrainSettings, pretrainSettings } from "../settings/pretrain-settings.ts";
 import type { Given } from "../settings/settings-schema.ts";
 import { type DocumentList, DOCUMENTS_FILE, TRAINER_FILE } from "./trainer-files.ts";

@@ -1,5 +1,5 @@
 import { pageHtml } from "../../model/web/page-html.ts";
-import { bothHtml, type Words } from "../../model/web/words.ts";
+import { bothHtml, type Words } from "../../data/page/words.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 
 /** A number that a visitor may change, by the section and key of its setting. */

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /** The script of a site's trainer: pretrains a model in the browser. */
+import { chooseLanguage, say, wordsOf } from "../../data/page/language.js";
 import { lossChart } from "../../data/page/loss-chart.ts";
 import { tokenizeCorpus } from "../../data/token-corpus.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
@@ -12,7 +13,7 @@ import { openBrowserGpu } from "../../model/web/browser-gpu.ts";
 import { elementOf } from "../../model/web/element.ts";
 import { keepOffline } from "../../model/web/offline.ts";
 import { SiteFiles, siteJson } from "../../model/web/site-files.ts";
-import { chooseLanguage, PageError, say, wordsOf } from "../../model/web/words.ts";
+import { PageError } from "../../model/web/page-error.ts";
 import type { CorpusSource } from "../batches/pretraining-text.ts";
 import type { PretrainSettings } from "../settings/pretrain-settings.ts";
 import { checkpointZip } from "./checkpoint-zip.ts";

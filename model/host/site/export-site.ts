@@ -1,6 +1,7 @@
 import { currentFolder, writeFolderAtomically } from "../../../data/files/atomic-folder.ts";
 import { exists } from "../../../data/files/exists.ts";
 import { Lock } from "../../../data/files/lock.ts";
+import type { Words } from "../../../data/page/words.ts";
 import { UserError } from "../../../kernels/runtime/user-error.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { configFiles } from "../../checkpoint/config-files.ts";
@@ -12,7 +13,6 @@ import { parameterShapes } from "../../network/parameter-shapes.ts";
 import { pageHtml } from "../../web/page-html.ts";
 import type { SiteContents, SitePiece } from "../../web/site-manifest.ts";
 import { talkHtml } from "../../web/talk.ts";
-import type { Words } from "../../web/words.ts";
 import { storedContents } from "../export-model.ts";
 import { cardHtml, type ModelCard, readModelCard } from "./model-card.ts";
 import { type OpenModel, openModel } from "../open-model.ts";
