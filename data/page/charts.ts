@@ -91,6 +91,8 @@ const LEGEND = {
   textStyle: { color: COLORS.ink },
   inactiveColor: COLORS.soft,
 };
+/** The height of a line of the legend. */
+const LEGEND_LINE = 26;
 
 /** Curves over optimizer steps. */
 export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
@@ -99,7 +101,11 @@ export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
   const least = values.reduce((a, b) => Math.min(a, b), Infinity);
   const most = top ?? values.reduce((a, b) => Math.max(a, b), -Infinity);
   const last = curves.reduce((a, { points }) => Math.max(a, points.at(-1)?.[0] ?? 0), 1);
+  const range = evenRange(least, most);
+  const left = Math.max(unit === "" ? 52 : 68, 7 * longestTick(range) + (unit === "" ? 14 : 30));
   const titleHeight = title === undefined ? 0 : 34;
+  const names = curves.length > 1 ? curves.map(({ name }) => inEnglish(name)) : [];
+  const legend = { wide: legendHeight(names, 720), narrow: legendHeight(names, 340) };
   const lined = curves.filter(({ look }) => look !== "raw");
   const colorOf = (curve: Curve) =>
     curve.look === "raw" ? COLORS.faint : LINE_COLORS[lined.indexOf(curve) % LINE_COLORS.length];
@@ -108,8 +114,8 @@ export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
     title: { text: title, left: "center", top: 6, textStyle: { fontSize: 15, color: COLORS.ink } },
     legend: curves.length > 1 ? { ...LEGEND, top: titleHeight } : undefined,
     grid: {
-      ...{ left: unit === "" ? 52 : 68, right: 22, bottom: 46 },
-      top: titleHeight + (curves.length > 1 ? 36 : 14),
+      ...{ left, right: 22, bottom: 46 },
+      top: titleHeight + (curves.length > 1 ? 10 + legend[size] : 14),
     },
     xAxis: {
       ...{ ...AXIS, type: "value", name: inEnglish(STEP), nameLocation: "middle", nameGap: 28 },
@@ -119,19 +125,29 @@ export function lineChart({ title, curves, unit, mark, top }: Curves): Chart {
       axisLabel: { ...AXIS.axisLabel, customValues: stepTicks(last, size === "wide" ? 6 : 4) },
     },
     yAxis: {
-      ...{ ...AXIS, type: "value", name: inEnglish(unit), nameLocation: "middle", nameGap: 50 },
-      ...evenRange(least, most),
+      ...{
+        ...AXIS,
+        type: "value",
+        name: inEnglish(unit),
+        nameLocation: "middle",
+        nameGap: left - 18,
+      },
+      ...range,
     },
     series: curves.map((curve, index) => ({
       ...{ name: inEnglish(curve.name), type: "line", data: curve.points, sampling: "lttb" },
-      ...(curve.look === "dots" ? { symbol: "circle", symbolSize: 5 } : { symbol: "none" }),
+      // A line through one point would not be seen.
+      ...(curve.look === "dots" || curve.points.length === 1
+        ? { symbol: "circle", symbolSize: 5 }
+        : { symbol: "none" }),
       ...{ lineStyle: { width: curve.look === "raw" || curve.look === "thin" ? 1 : 2 } },
       silent: true,
       ...(mark && index === curves.length - 1 && { markLine: markLine("yAxis", mark) }),
     })),
   }), {
-    wide: { width: 720, height: 320 + titleHeight },
-    narrow: { width: 340, height: 260 + titleHeight },
+    // A legend of several lines makes a picture higher, not its curves lower.
+    wide: { width: 720, height: 320 + titleHeight + Math.max(0, legend.wide - LEGEND_LINE) },
+    narrow: { width: 340, height: 260 + titleHeight + Math.max(0, legend.narrow - LEGEND_LINE) },
   }, [STEP, unit, ...curves.map(({ name }) => name), ...(mark ? [mark.label] : [])]);
 }
 
@@ -322,6 +338,17 @@ function errorBar(_params: unknown, place: BarPlace) {
   };
 }
 
+/** The height of the lines that ECharts makes of a legend's names in a picture of this width. */
+function legendHeight(names: string[], width: number): number {
+  let [lines, filled] = [0, Infinity];
+  for (const name of names) {
+    const needed = LEGEND.itemWidth + 5 + 7 * displayWidth(name) + LEGEND.itemGap;
+    if (filled + needed > width) [lines, filled] = [lines + 1, 0];
+    filled += needed;
+  }
+  return LEGEND_LINE * lines;
+}
+
 /** Even steps to name on an axis, and the last one. */
 function stepTicks(last: number, count: number): number[] {
   const step = Math.max(1, evenStep(last / count));
@@ -332,10 +359,28 @@ function stepTicks(last: number, count: number): number[] {
 }
 
 /** A range of an axis that begins and ends at a tick. */
-function evenRange(least: number, most: number): { min: number; max: number; interval: number } {
+interface AxisRange {
+  min: number;
+  max: number;
+  interval: number;
+}
+
+/** Three times 0.1 is 0.30000000000000004, which the axis would show. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(12));
+}
+
+/** Characters of the longest number on an axis. */
+function longestTick({ min, max, interval }: AxisRange): number {
+  const count = Math.round((max - min) / interval);
+  const ticks = Array.from({ length: count + 1 }, (_, i) => rounded(min + i * interval));
+  return Math.max(
+    ...ticks.map((tick) => tick.toLocaleString("en", { maximumFractionDigits: 12 }).length),
+  );
+}
+
+function evenRange(least: number, most: number): AxisRange {
   const interval = evenStep((most - least || Math.abs(most) || 1) / 5.5);
-  // Three times 0.1 is 0.30000000000000004, which the axis would show.
-  const rounded = (value: number) => Number(value.toPrecision(12));
   return {
     min: rounded(Math.floor(rounded(least / interval)) * interval),
     max: rounded(Math.ceil(rounded(most / interval)) * interval),

@@ -38,7 +38,7 @@ table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabu
 th, td { padding: 4px 10px; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal;
-  overflow-wrap: anywhere; min-width: 6em; }
+  overflow-wrap: anywhere; min-width: 7em; }
 th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid var(--line); }
 .words td, .words th { text-align: left; white-space: normal; overflow-wrap: anywhere;
   vertical-align: top; }

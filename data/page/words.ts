@@ -43,7 +43,8 @@ export const LANGUAGE_STYLE = `
 :root:lang(en) :lang(zh), :root:lang(zh) :lang(en) { display: none; }
 .top { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: baseline; }
 .top h1 { flex: 1; margin: 8px 0 4px; }
-.top button { flex: none; }
+.top button { flex: none; font: inherit; font-size: .88rem; color: inherit; padding: 4px 12px;
+  background: var(--panel); border: 1px solid var(--line); border-radius: 6px; cursor: pointer; }
 @media (max-width: 560px) {
   .top h1 { flex-basis: 100%; font-size: 1.35rem; }
   :root:lang(zh) .cards td[data-zh]::before { content: attr(data-zh); }

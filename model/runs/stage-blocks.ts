@@ -244,7 +244,9 @@ function range({ name, points }: Curve): Words {
   const least = values.reduce((a, b) => Math.min(a, b));
   const most = values.reduce((a, b) => Math.max(a, b));
   const [from, to, end] = [least, most, values.at(-1)!].map(short);
-  const told = words(`${from} to ${to}, ${end} at the end`, `${from} 至 ${to}，末值 ${end}`);
+  const told = points.length === 1
+    ? end
+    : words(`${from} to ${to}, ${end} at the end`, `${from} 至 ${to}，末值 ${end}`);
   return inBoth((say) => [say(name), say(told)].filter(Boolean).join(" "));
 }
 
