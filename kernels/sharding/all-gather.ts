@@ -5,7 +5,13 @@ import { Draft, type Plan } from "../runtime/plan.ts";
 import { bytesOf } from "../runtime/storage.ts";
 import type { ComputationInParts } from "./computation-in-parts.ts";
 import { addUpdate, fillHalf, packSection } from "./packing.ts";
-import { type ExchangeWords, type MicroBatchUses, submit } from "./reduce-scatter.ts";
+import {
+  type ExchangeWords,
+  type MicroBatchUses,
+  submit,
+  sum,
+  type Traffic,
+} from "./reduce-scatter.ts";
 import {
   type Chunk,
   type ChunkSection,
@@ -104,6 +110,13 @@ export class AllGather {
         return limit = Math.min(limit, ...given, ...taken);
       })
       .reverse();
+  }
+
+  /** See {@linkcode Traffic}. */
+  get traffic(): Traffic {
+    const words = (travelling: readonly Travelling[]) =>
+      4 * sum(travelling.map(({ chunk }) => chunk.words));
+    return { out: words(this.#given), in: words(this.#taken.flat()) };
   }
 
   /** Builds its pipelines. @throws UserError when the device has too little memory */

@@ -24,6 +24,12 @@ export interface ExchangeWords {
 /** The first and the last dispatch of a micro-batch that touch a storage. */
 export type MicroBatchUses = Pick<Draft, "firstUse" | "lastUse">;
 
+/** Bytes that a rank's GPU copies out to the host, and in from there, in an exchange. */
+export interface Traffic {
+  readonly out: number;
+  readonly in: number;
+}
+
 /** A chunk of gradients. */
 interface Summand {
   readonly chunk: Chunk;
@@ -91,6 +97,13 @@ export class ReduceScatter {
       this.#added.push({ chunk, ready: readyOf(chunk), end: adding.dispatches.length });
     }
     this.drafts = [new Draft(packing), new Draft(adding)];
+  }
+
+  /** See {@linkcode Traffic}. */
+  get traffic(): Traffic {
+    const given = this.#packed.map(({ chunk }) => chunk.words);
+    const taken = this.#added.map(({ chunk }) => chunk.words * (this.ranks.size - 1));
+    return { out: 4 * sum(given), in: 4 * sum(taken) };
   }
 
   /** Builds its pipelines. @throws UserError when the device has too little memory */
@@ -162,6 +175,11 @@ export class ReduceScatter {
       begin = end;
     }
   }
+}
+
+/** The sum of some numbers. */
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 /** Submits what was recorded. */

@@ -4,7 +4,12 @@ import { persistent, type Tensor } from "../runtime/graph.ts";
 import type { Draft } from "../runtime/plan.ts";
 import { AllGather } from "./all-gather.ts";
 import type { ComputationInParts } from "./computation-in-parts.ts";
-import { type ExchangeWords, type MicroBatchUses, ReduceScatter } from "./reduce-scatter.ts";
+import {
+  type ExchangeWords,
+  type MicroBatchUses,
+  ReduceScatter,
+  type Traffic,
+} from "./reduce-scatter.ts";
 import type { ExchangeFormat, ShardPiece } from "./shards.ts";
 import { chunkWords, Staging } from "./staging.ts";
 
@@ -45,6 +50,11 @@ export class ShardExchange {
   /** What it needs of the GPU's memory. */
   get drafts(): Draft[] {
     return [...this.#reduceScatter.drafts, ...this.#allGather.drafts];
+  }
+
+  /** Bytes that this rank's GPU copies in a step. */
+  get traffic(): { gradients: Traffic; weights: Traffic } {
+    return { gradients: this.#reduceScatter.traffic, weights: this.#allGather.traffic };
   }
 
   /** Makes buffers and pipelines. @throws UserError when the device has too little memory */

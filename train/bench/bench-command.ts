@@ -36,7 +36,7 @@ Usage:
 Examples:
   deno task bench
   deno task bench --micro-batches=1,8 --precision=mixed --json
-  deno task bench --gpus=2 --exchange=bf16
+  deno task bench --gpus=2 --exchange=bf16 --micro-batches=8 --accumulation=8,2
 
 Options, with defaults in brackets:
   --micro-batches N,N,...  sizes of a micro-batch to measure, in sequences
@@ -44,7 +44,8 @@ Options, with defaults in brackets:
   --steps N                training steps to time for each size [8; on a software driver 2]
   --lora-rank N            rank of the adapter whose training is timed beside that of all weights;
                            0 leaves it out [16]
-  --accumulation N         micro-batches of a step, on each GPU [2; with several GPUs 8]
+  --accumulation N,N,...   micro-batches of a step, on each GPU; one number with one GPU
+                           [2; with several GPUs 8,2]
   --gpus N                 measure whole steps on one GPU, then on N of this machine's, or all [1]
   --exchange NAME          how several GPUs exchange gradients and weights: f32 or bf16 [f32]
   --json                   print one JSON object instead of tables
@@ -69,11 +70,9 @@ await runOnGpus(async (commandRanks) => {
   if (flags.help) return console.log(HELP);
   const device = deviceOptions(flags);
   const asked = {
-    microBatches: flags["micro-batches"]?.split(",").map((each: string) =>
-      numberFlag("micro-batches", each, atLeastOne)!
-    ),
+    microBatches: numbersOf("micro-batches", flags["micro-batches"]),
     steps: numberFlag("steps", flags.steps, atLeastOne),
-    accumulation: numberFlag("accumulation", flags.accumulation, atLeastOne),
+    accumulations: numbersOf("accumulation", flags.accumulation),
     exchange: exchangeOf(flags.exchange),
     loraRank: numberFlag("lora-rank", flags["lora-rank"], count) ?? 16,
   };
@@ -84,7 +83,7 @@ await runOnGpus(async (commandRanks) => {
   const mixed = isMixed(device.precision, gpu.capabilities);
   const { config, sequence } = await benchmarkModel(cpu);
   const microBatches = asked.microBatches ?? (cpu ? [2] : [1, 2, 4, 8]);
-  const { steps = cpu ? 2 : 8, accumulation = 2 } = asked;
+  const { steps = cpu ? 2 : 8, accumulations: [accumulation, ...more] = [2] } = asked;
   const say = (line: string) => flags.json || console.log(line);
   if (ranks.size > 1) {
     const parameters = new Parameters(config, mixed);
@@ -92,6 +91,9 @@ await runOnGpus(async (commandRanks) => {
     if (flags.json) console.log(JSON.stringify({ name, implementation, mixed, ...figures }));
     gpu.close();
     return;
+  }
+  if (more.length > 0) {
+    throw new UserError(`--accumulation=${flags.accumulation}: with one GPU, give one number`);
   }
 
   say(`${name}, ${implementation}, ${mixed ? "mixed" : "f32"}\n`);
@@ -119,7 +121,7 @@ await runOnGpus(async (commandRanks) => {
       `included`,
   );
   const measured = { gpu, sequence, microBatches, steps, accumulation, best, say };
-  const rows = await timeSteps(parameters, measured);
+  const rows = await timeSizes(parameters, measured);
   const most = Math.max(...microBatches);
   const largest = { microBatch: most, sequence };
   const profile = await profileStep(gpu, parameters, largest);
@@ -136,7 +138,7 @@ await runOnGpus(async (commandRanks) => {
     await adapted.load(gpu, randomWeights);
     await adapted.loadUpdates(gpu, randomWeights);
     say(`\nthe same steps with an adapter of rank ${asked.loraRank} (LoRA): ${adapted.summary}`);
-    loraRows = await timeSteps(adapted, measured);
+    loraRows = await timeSizes(adapted, measured);
   }
   say(`\n${next("profile", `--micro-batch=${most}`)}`);
   if (flags.json) {
@@ -175,7 +177,7 @@ interface StepRow {
   readonly gigabytes: number;
 }
 
-async function timeSteps(
+async function timeSizes(
   parameters: Parameters,
   { gpu, sequence, microBatches, steps, accumulation, best, say }: Measured,
 ): Promise<StepRow[]> {
@@ -183,9 +185,9 @@ async function timeSteps(
   const rows: StepRow[] = [];
   for (const microBatch of microBatches) {
     const shape = { microBatch, sequence };
-    const { tokensPerSecond, memory } = await benchmarkStep(gpu, parameters, shape, steps, {
-      accumulation,
-    });
+    const { tokensPerSecond, memory } = await benchmarkStep(
+      ...[gpu, parameters, shape, steps, accumulation] as const,
+    );
     const teraflops = tokensPerSecond * flops / 1e12;
     const shareOfBestProduct = teraflops / best;
     const gigabytes = totalBytes(memory) / 1e9;
@@ -197,6 +199,10 @@ async function timeSteps(
     );
   }
   return rows;
+}
+
+function numbersOf(name: string, flag: string | undefined): number[] | undefined {
+  return flag?.split(",").map((each) => numberFlag(name, each, atLeastOne)!);
 }
 
 function exchangeOf(format: string | undefined): ExchangeFormat | undefined {
@@ -211,7 +217,7 @@ interface RanksMeasured {
   readonly ranks: Communicator;
   readonly microBatches?: readonly number[];
   readonly steps?: number;
-  readonly accumulation?: number;
+  readonly accumulations?: readonly number[];
   readonly exchange?: ExchangeFormat;
   readonly say: (line: string) => void;
 }
@@ -221,28 +227,36 @@ async function timeRanks(parameters: Parameters, measured: RanksMeasured) {
   const { gpu, sequence, ranks, exchange = "f32", say } = measured;
   const { cpu, name, implementation } = gpu.capabilities;
   const { microBatches = [cpu ? 2 : 8], steps = cpu ? 2 : 8 } = measured;
-  const { accumulation = cpu ? 2 : 8 } = measured;
+  const { accumulations = cpu ? [2, 1] : [8, 2] } = measured;
   const facts = { program: await programVersion(), precision: parameters.mixed ? "mixed" : "f32" };
   await requireSame(
     ranks,
-    { ...facts, microBatches: microBatches.join(), steps, accumulation, exchange },
+    {
+      ...facts,
+      microBatches: microBatches.join(),
+      steps,
+      accumulations: accumulations.join(),
+      exchange,
+    },
     { GPU: `${name}, ${implementation}` },
     console.error,
   );
   say(`${ranks.size} ranks, each on ${name}, ${implementation}, ${facts.precision}`);
   say(
-    `whole steps, accumulation ${accumulation} on each GPU, sequences of ${sequence}, exchange in ` +
-      `${exchange}, clipping and AdamW included\n`,
+    `whole steps, accumulation ${accumulations.join(", then ")} on each GPU, sequences of ` +
+      `${sequence}, exchange in ${exchange}, clipping and AdamW included`,
   );
   await parameters.load(gpu, randomWeights);
   const rows = [];
   for (const microBatch of microBatches) {
     const shape = { microBatch, sequence };
-    const share = { accumulation, exchange, ranks };
+    const share = { accumulations, exchange, ranks };
     const row = await benchmarkRanks(gpu, parameters, shape, steps, share);
     rows.push(row);
-    ranksTable(row, ranks.size).forEach(say);
+    say("");
+    const what = `micro-batches of ${microBatch} x ${sequence}, exchange in ${exchange}`;
+    ranksTable(row, ranks.size, what).forEach(say);
   }
   say(`\n${next("pretrain", `--gpus=${ranks.size}`)}`);
-  return { ranks: ranks.size, accumulation, exchange, steps: rows };
+  return { ranks: ranks.size, exchange, microBatches: rows };
 }

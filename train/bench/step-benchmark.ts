@@ -14,10 +14,8 @@ export interface StepShape {
   readonly sequence: number;
 }
 
-/** How many micro-batches a step has, and who computes them. */
+/** Who computes a step. */
 export interface StepShare {
-  /** Micro-batches of each rank; 2 if not given, as in the PyTorch figures that ours stand beside. */
-  readonly accumulation?: number;
   /** The ranks that share the steps out, all of which call; this process alone if not given. */
   readonly ranks?: Communicator;
   /** How gradients and weights travel between ranks. */
@@ -27,28 +25,23 @@ export interface StepShare {
 /** Seconds for the sum of the gradients, and for the new weights. */
 export type ExchangeTimes = StepReport["waited"];
 
+/** Medians of some steps. */
 export interface StepTimes {
-  /** Tokens per second of the median step, of all ranks together. */
+  /** Tokens per second, of all ranks together. */
   readonly tokensPerSecond: number;
-  /** Seconds of the median step. */
+  /** Seconds from the end of one step to the end of the next. */
   readonly seconds: number;
-  /** Seconds of a step in which the GPU had computed all it could, and waited; medians. */
+  /** Seconds of a step in which the GPU had computed all it could, and waited. */
   readonly waited: ExchangeTimes;
-  /** The same of a step without micro-batches, which hide nothing. */
-  readonly exchange: ExchangeTimes;
-  /** Memory of one rank. */
-  readonly memory: MemoryReport;
 }
 
+/** As in the PyTorch figures that ours stand beside. */
 const ACCUMULATION = 2;
 const LEARNING_RATE = 3e-4;
 const OPTIONS = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clip: 1 };
 
 /** Milliseconds of steps before the measurement: an idle GPU runs at a lower clock for a while. */
 const WARM_UP = 4000;
-
-/** Steps without micro-batches that are timed. */
-const EXCHANGES = 5;
 
 /**
  * Times whole training steps on random tokens, clipping and AdamW included, after a warm-up.
@@ -61,49 +54,60 @@ export async function benchmarkStep(
   parameters: Parameters,
   shape: StepShape,
   steps: number,
-  { accumulation = ACCUMULATION, ranks = aloneOn(""), exchange }: StepShare = {},
+  accumulation: number = ACCUMULATION,
+): Promise<StepTimes & { memory: MemoryReport }> {
+  const step = await planStep(gpu, parameters, shape);
+  const times = await timeSteps(step, parameters, shape, steps, accumulation);
+  step.destroy();
+  return { ...times, memory: step.memory };
+}
+
+/**
+ * Times steps that are planned, after a warm-up. All ranks call it.
+ *
+ * @param steps how many to time
+ * @param accumulation micro-batches of each rank; none, to time the exchange where nothing hides it
+ * @param warmUp milliseconds of steps before
+ */
+export async function timeSteps(
+  step: TrainingStep,
+  { config }: Parameters,
+  shape: StepShape,
+  steps: number,
+  accumulation: number,
+  ranks: Communicator = aloneOn(""),
+  warmUp = WARM_UP,
 ): Promise<StepTimes> {
-  const step = await planStep(gpu, parameters, shape, { ranks, exchange });
-  const { vocabSize } = parameters.config;
   const microBatches = accumulation * ranks.size;
+  const batches = Array.from({ length: microBatches }, () => randomBatch(config.vocabSize, shape));
   const milliseconds: number[] = [];
   const waited: ExchangeTimes[] = [];
   const started = performance.now();
-  let number = 1;
-  for (; milliseconds.length < steps; number++) {
-    const batches = Array.from({ length: microBatches }, () => randomBatch(vocabSize, shape));
+  let ended = started;
+  for (let number = 1; milliseconds.length < steps; number++) {
     // All ranks begin to measure at the same step.
     const [[elapsed]] = await ranks.allGather([performance.now() - started]);
-    const began = performance.now();
     const report = await step.run(batches, LEARNING_RATE, number);
-    if (number <= 2 || elapsed <= WARM_UP) continue;
-    milliseconds.push(performance.now() - began);
+    const began = ended;
+    ended = performance.now();
+    if (number <= 2 || elapsed <= warmUp) continue;
+    milliseconds.push(ended - began);
     waited.push(report.waited);
   }
-  const alone: ExchangeTimes[] = [];
-  for (let i = 0; i < EXCHANGES; i++) {
-    alone.push((await step.run([], LEARNING_RATE, number++)).waited);
-  }
-  await step.release();
-  step.destroy();
+  await step.settle();
   const seconds = median(milliseconds) / 1000;
   return {
     tokensPerSecond: microBatches * shape.microBatch * shape.sequence / seconds,
     seconds,
-    waited: mediansOf(waited),
-    exchange: mediansOf(alone),
-    memory: step.memory,
+    waited: {
+      gradients: median(waited.map(({ gradients }) => gradients)),
+      weights: median(waited.map(({ weights }) => weights)),
+    },
   };
 }
 
-function mediansOf(times: readonly ExchangeTimes[]): ExchangeTimes {
-  return {
-    gradients: median(times.map(({ gradients }) => gradients)),
-    weights: median(times.map(({ weights }) => weights)),
-  };
-}
-
-function median(numbers: readonly number[]): number {
+/** The middle one of some numbers. */
+export function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 }
 
@@ -130,12 +134,13 @@ export async function profileStep(
   return times;
 }
 
-function planStep(
+/** Plans the steps that are timed. */
+export function planStep(
   gpu: Gpu,
   parameters: Parameters,
   { microBatch, sequence }: StepShape,
-  share: Pick<StepShare, "ranks" | "exchange"> = {},
-) {
+  share: StepShare = {},
+): Promise<TrainingStep> {
   const tokens = microBatch * sequence;
   const rows = { tokens, sequences: microBatch, longest: sequence };
   return TrainingStep.plan(gpu, parameters, { ...OPTIONS, ...rows, ...share });

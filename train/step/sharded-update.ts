@@ -58,6 +58,11 @@ export class ShardedUpdate {
     this.drafts = [new Draft(sums), ...this.#exchange.drafts];
   }
 
+  /** Bytes that this rank's GPU copies in a step, out to the host and in from there. */
+  get traffic(): ShardExchange["traffic"] {
+    return this.#exchange.traffic;
+  }
+
   /** Makes buffers and pipelines. @throws UserError when the device has too little memory */
   async build(gpu: Gpu): Promise<void> {
     this.#sums = await this.drafts[0].build(gpu);

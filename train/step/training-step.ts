@@ -332,6 +332,11 @@ export class TrainingStep {
     return { gradients, weights };
   }
 
+  /** Bytes that this rank's GPU copies in a step, if there are others. */
+  get traffic(): ShardedUpdate["traffic"] | undefined {
+    return this.sharded?.traffic;
+  }
+
   /** Waits until all weights are here that other ranks have updated: before others use them. */
   async settle(): Promise<void> {
     await this.sharded?.settle();
