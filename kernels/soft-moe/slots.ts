@@ -1,7 +1,6 @@
-import { read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import { range } from "../wgsl/range.ts";
-import { reduceRows } from "../wgsl/row-reduction.ts";
 import type { Spans } from "../layers/sequences.ts";
 import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
@@ -34,6 +33,11 @@ export interface SlotTokens {
 
 /** Slots that one invocation accumulates at a time. */
 const SLOTS_AT_A_TIME = 8;
+/**
+ * How a GPU scores tokens: lanes share rows, several together, so that a slot is loaded once for all of
+ * them. With a load of six slots for each row, these loads would take longer than those from memory.
+ */
+const SCORES = { rows: 4, lines: 2, lanes: 32 };
 /** Parts of a sequence that are summed side by side on a GPU, to keep all of it busy. */
 const SPLITS = 32;
 
@@ -54,24 +58,49 @@ export function tokenSlotScores(
   { weight, norm }: { weight?: Tensor; norm?: { inverse: Tensor; smallest: number } } = {},
 ): Tensor {
   const graph = x.graph;
+  const { cpu } = graph.capabilities;
   const [tokens, width] = x.shape;
   const total = slotCount(slots);
   const vector = vectorOf(width);
+  const columns = width / vector;
   const scores = graph.tensor("slot scores", [tokens, total]);
-  const value = weight ? "(number(x[at]) * weight[column])" : "number(x[at])";
+  // A software driver runs a workgroup on one core: there, one SIMD register of lanes is enough.
+  const { rows, lines, lanes } = cpu ? { rows: 1, lines: 1, lanes: 8 } : SCORES;
+  const each = (text: (row: number) => string) => range(rows).map(text).join(" ");
+  const product = (a: string, b: string) => vector === 1 ? `${a} * ${b}` : `dot(${a}, ${b})`;
+  const isShared = slots.shape[1] === 1 || rows === 1;
+
   for (const [number, chunk] of slotChunks(total).entries()) {
-    const terms = chunk.map((slot) => {
-      const at = slotRow(slots, `${slot}u`, `min(index[row], ${count - 1}u)`);
-      return [`score${slot}`, `${value} * number(slots[${at} * ${width / vector}u + column])`];
-    });
-    const scale = norm ? " * scale" : "";
-    const stores = chunk.map((slot) =>
-      `scores[row * ${total}u + ${slot}u] = score${slot}${scale};`
+    const sums = [...chunk.map((slot) => `score${slot}`), ...norm ? ["square"] : []];
+    const load = (slot: number, row: number) =>
+      `number(slots[${slotRow(slots, `${slot}u`, `own${row}`)} * ${columns}u + column])`;
+    const add = (slot: number, row: number, value: string) =>
+      `score${slot}_${row} += ${product(`value${row}`, value)};`;
+    const loop = (addScores: string, turns: number) =>
+      unrolledLoop(
+        graph.capabilities,
+        "column",
+        { first: "lane", end: `${columns}u`, step: lanes, turns },
+        `${weight ? "let factor = weight[column]; " : ""}${
+          each((row) =>
+            `let value${row} = number(x[row${row} * ${columns}u + column])` +
+            `${weight ? " * factor" : ""};`
+          )
+        }
+      ${norm ? each((row) => `square_${row} += ${product(`value${row}`, `value${row}`)};`) : ""}
+      ${addScores}`,
+      );
+    const shared = loop(
+      chunk.map((slot) =>
+        `{ let slot = ${load(slot, 0)}; ${each((row) => add(slot, row, "slot"))} }`
+      ).join("\n      "),
+      2,
     );
-    if (norm) stores.push("inverse_norm[row] = scale;");
+    const apart = () =>
+      loop(chunk.map((slot) => each((row) => add(slot, row, load(slot, row)))).join("\n      "), 1);
+    const result = (sum: number) => `partial[local.y][lane * ${sums.length}u + ${sum}u][${lanes}]`;
     const again = number > 0 ? update : write;
-    reduceRows(
-      graph,
+    graph.dispatch(
       "token slot scores",
       {
         x: read(x, vector),
@@ -81,17 +110,48 @@ export function tokenSlotScores(
         scores: again(scores),
         ...(norm && { inverse_norm: again(norm.inverse) }),
       },
-      {
-        rows: tokens,
-        width,
-        vector,
-        sums: {
-          ...Object.fromEntries(terms),
-          ...(norm && { square: `${value} * ${value}` }),
-        },
-        between: `${norm ? `let scale = 1f / max(sqrt(square), ${norm.smallest}f);` : ""}
-  if (lane == 0u) { ${stores.join(" ")} }`,
-      },
+      `
+alias number = ${numberType(vector)};
+// Behind a sum's parts is the sum. One more than lanes, they begin in different banks.
+var<workgroup> partial: array<array<array<f32, ${lanes + 1}>, ${rows * sums.length}>, ${lines}>;
+
+@compute @workgroup_size(${lanes}, ${lines})
+fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
+  let lane = local.x;
+  let first = (group.x * ${lines}u + local.y) * ${rows}u;
+  ${each((row) => `let row${row} = min(first + ${row}u, ${tokens - 1}u);`)}
+  ${each((row) => `let own${row} = min(index[row${row}], ${count - 1}u);`)}
+  ${each((row) => sums.map((sum) => `var ${sum}_${row} = 0f;`).join(" "))}
+  ${isShared ? shared : `if (own0 == own${rows - 1}) ${shared} else { ${apart()} }`}
+  ${
+        each((row) =>
+          sums.map((sum, i) => `partial[local.y][${row * sums.length + i}][lane] = ${sum}_${row};`)
+            .join(" ")
+        )
+      }
+  workgroupBarrier();
+  for (var i = lane; i < ${rows * sums.length}u; i += ${lanes}u) {
+    var sum = 0f;
+    for (var part = 0u; part < ${lanes}u; part++) { sum += partial[local.y][i][part]; }
+    partial[local.y][i][${lanes}] = sum;
+  }
+  workgroupBarrier();
+  let row = first + lane;
+  if (lane < ${rows}u && row < ${tokens}u) {
+    ${
+        norm
+          ? `let scale = 1f / max(sqrt(${result(chunk.length)}), ${norm.smallest}f);
+    inverse_norm[row] = scale;`
+          : ""
+      }
+    ${
+        chunk.map((slot, i) =>
+          `scores[row * ${total}u + ${slot}u] = ${result(i)}${norm ? " * scale" : ""};`
+        ).join(" ")
+      }
+  }
+}`,
+      [Math.ceil(tokens / (rows * lines))],
     );
   }
   return scores;

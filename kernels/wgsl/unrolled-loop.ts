@@ -1,7 +1,7 @@
 import type { Capabilities } from "../runtime/device.ts";
 import { range } from "./range.ts";
 
-/** Turns of a loop that are written out one after the other. */
+/** Turns of a loop that are written out one after the other, if not said otherwise. */
 const TURNS = 4;
 
 /**
@@ -14,17 +14,22 @@ const TURNS = 4;
 export function unrolledLoop(
   { cpu }: Capabilities,
   index: string,
-  { first, end, step = 1 }: { first: string; end: string; step?: number },
+  { first, end, step = 1, turns = TURNS }: {
+    first: string;
+    end: string;
+    step?: number;
+    turns?: number;
+  },
   body: string,
 ): string {
-  if (cpu) {
+  if (cpu || turns === 1) {
     return `for (var ${index} = ${first}; ${index} < ${end}; ${index} += ${step}u) { ${body} }`;
   }
-  const turns = range(TURNS).map((turn) => `{ let ${index} = next + ${turn * step}u; ${body} }`);
+  const bodies = range(turns).map((turn) => `{ let ${index} = next + ${turn * step}u; ${body} }`);
   return `{
     var next = ${first};
-    for (; next + ${(TURNS - 1) * step}u < ${end}; next += ${TURNS * step}u) {
-      ${turns.join("\n      ")}
+    for (; next + ${(turns - 1) * step}u < ${end}; next += ${turns * step}u) {
+      ${bodies.join("\n      ")}
     }
     for (; next < ${end}; next += ${step}u) { let ${index} = next; ${body} }
   }`;
