@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { taskCommand } from "../../kernels/host/next-command.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
@@ -10,14 +11,14 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { textTable } from "../../data/page/table.ts";
 import { reportCommand } from "../report/report-command.ts";
 import { readExperiment } from "./experiment.ts";
-import { costTable, planText, resultTable } from "./experiment-page.ts";
+import { costTables, planText, resultTable } from "./experiment-page.ts";
 import { readMeasurements } from "./measurements.ts";
 import { planArms, runsOf } from "./plan.ts";
 import { runExperiment } from "./run-experiment.ts";
 import { runTask } from "./task-process.ts";
 
 /** The experiments that are here. */
-const NAMES = ["baseline", "ffn", "language-share", "mixtures", "alignment"];
+const NAMES = ["baseline", "ffn", "language-share", "mixtures", "alignment", "fused"];
 
 const HELP = `Runs an experiment: arms that differ in one thing, from several seeds, measured alike.
 An experiment that was stopped goes on when the same command is given again.
@@ -36,6 +37,7 @@ Experiments:
   language-share           SFT with 0 to 100 % Chinese from one checkpoint
   mixtures                 the five mixtures of Table 3 of the paper
   alignment                SFT beside DPO, IPO, ORPO and SimPO
+  fused                    single kernels beside elementary operators: Table 2 of the paper
   FILE.yaml                one of your own: see docs/experiments.md
 
 Options, with defaults in brackets:
@@ -58,10 +60,11 @@ async function experimentCommand(argv: string[]): Promise<void> {
     return console.log(planText(experiment, runsOf(planArms(experiment, folder))));
   }
   await installMissingDriver();
-  await runExperiment(experiment, folder, runTask, (line) => console.log(`\n${line}`));
+  const command = taskCommand(["experiment", ...argv]);
+  await runExperiment(experiment, folder, command, runTask, (line) => console.log(`\n${line}`));
   const arms = await readMeasurements(experiment, folder);
-  console.log(`\n${experiment.title}\n${textTable(resultTable(experiment, arms))}`);
-  console.log(`${textTable(costTable(arms))}\n`);
+  const tables = [resultTable(experiment, arms), ...costTables(arms)].map(textTable);
+  console.log(`\n${experiment.title}\n${tables.join("\n")}\n`);
   await reportCommand([folder]);
 }
 

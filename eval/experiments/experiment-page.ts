@@ -18,7 +18,7 @@ import type { ExperimentState } from "./run-experiment.ts";
 
 /** The page of an experiment: its question, ours beside the paper's figures, curves, arms, commands. */
 export function experimentPage(
-  { experiment, began, lengths, commands }: ExperimentState,
+  { experiment, command, began, lengths, commands }: ExperimentState,
   folder: string,
   arms: readonly ArmMeasurements[],
 ): Page {
@@ -41,7 +41,7 @@ export function experimentPage(
           }`,
       },
       { kind: "table", table: resultTable(experiment, arms), cards: true },
-      { kind: "table", table: costTable(arms), cards: true },
+      ...costTables(arms).map((table): PageBlock => ({ kind: "table", table, cards: true })),
       ...QUANTITIES.filter(({ isResult }) => isResult).flatMap((quantity) =>
         intervalBlocks(quantity, arms)
       ),
@@ -63,68 +63,79 @@ export function experimentPage(
       {
         kind: "code",
         text: [
-          `deno task experiment ${experiment.name} --scale ${scaleName}`,
+          command,
           "",
           "# which runs:",
           ...Object.values(commands),
         ].join("\n"),
       },
-      {
-        kind: "text",
+      ...(isTimed(experiment) ? [] : [{
+        kind: "text" as const,
         text: `Every run is an ordinary one: deno task report ${folder}/ARM/seed-N has its page.`,
-      },
+      }]),
     ],
   };
 }
 
 /** Means of all arms, with differences from the first one and the paper's figures. */
 export function resultTable(
-  { published, scale }: Experiment,
+  { published, scale, stages }: Pick<Experiment, "published" | "scale" | "stages">,
   arms: readonly ArmMeasurements[],
 ): Table {
   const shown = shownOf(arms).filter(({ isResult }) => isResult);
-  const main = shown.find((quantity) => arms[0].values.has(quantity)) ?? shown[0];
-  const ofPaper = shown.filter(({ measure }) =>
-    measure && Object.values(published).some((row) => row[measure] !== undefined)
+  const [first] = arms;
+  const main = shown.find((quantity) => first.values.has(quantity)) ?? shown[0];
+  const isCompared = (quantity: Quantity) =>
+    arms.length > 1 && (quantity === main || quantity.isRelative === true);
+  const ofPaper = shown.filter(({ figure }) =>
+    figure && Object.values(published).some((row) => row[figure] !== undefined)
   );
-  const reference = main && meanOf(arms[0].values.get(main));
+  /** The paper's figure, and how far ours is from it, or what share it is of the paper's first. */
+  const paperCells = (arm: string, mean: Mean | undefined, quantity: Quantity): string[] => {
+    const [own, reference] = [arm, first.arm].map((name) =>
+      meanIf(quantity.figure && published[name]?.[quantity.figure])
+    );
+    if (!own) return ["", ""];
+    const compared = !quantity.isRelative
+      ? comparison(mean, own, quantity)
+      : arm === first.arm
+      ? ""
+      : comparison(own, reference, quantity);
+    return [meanText(own, quantity), compared];
+  };
   return {
     title: "",
     columns: [
       "",
       ...shown.flatMap((quantity) => [
         quantity.title,
-        ...(quantity === main && arms.length > 1 ? [`less ${arms[0].arm}`] : []),
-        ...(ofPaper.includes(quantity) ? ["paper", "difference"] : []),
+        ...(isCompared(quantity)
+          ? [quantity.isRelative ? "of the first" : `less ${first.arm}`]
+          : []),
+        ...(ofPaper.includes(quantity)
+          ? ["paper", quantity.isRelative ? "of its first" : "difference"]
+          : []),
       ]),
     ],
-    rows: arms.map(({ arm, values }, index) => [
+    rows: arms.map(({ arm, values }) => [
       arm,
       ...shown.flatMap((quantity) => {
         const mean = meanOf(values.get(quantity));
-        const own = quantity.measure && published[arm]?.[quantity.measure];
+        const reference = arm === first.arm ? undefined : meanOf(first.values.get(quantity));
         return [
           meanText(mean, quantity),
-          ...(quantity === main && arms.length > 1
-            ? [
-              index === 0 || !mean || !reference
-                ? ""
-                : signed(differenceOf(mean, reference), quantity),
-            ]
-            : []),
-          ...(ofPaper.includes(quantity)
-            ? [
-              own === undefined ? "" : own.toFixed(quantity.digits),
-              own === undefined || !mean ? "" : signed({ mean: mean.mean - own }, quantity),
-            ]
-            : []),
+          ...(isCompared(quantity) ? [comparison(mean, reference, quantity)] : []),
+          ...(ofPaper.includes(quantity) ? paperCells(arm, mean, quantity) : []),
         ];
       }),
     ]),
     notes: [
-      scale.seeds.length > 1
-        ? "Mean over seeds ± its standard error; differences of less than two errors mean little."
-        : "One seed: another seed may move a figure as far as an arm does.",
+      ...(isTimed({ stages })
+        ? [timingNote(scale.seeds.length)]
+        : scale.seeds.length > 1
+        ? ["Mean over seeds ± its standard error; differences of less than two errors mean little."]
+        : ["One seed: another seed may move a figure as far as an arm does."]),
+      ...arms.flatMap(({ arm, notRun }) => notRun === undefined ? [] : [`${arm}: ${notRun}`]),
       ...(shown.includes(AS_GENERATED)
         ? [
           "As generated: each token is predicted from those before it, as when text is written. " +
@@ -137,10 +148,37 @@ export function resultTable(
   };
 }
 
-/** What each arm is and costs: parameters, speed, memory. */
-export function costTable(arms: readonly ArmMeasurements[]): Table {
+/** Whether an experiment times steps, and trains nothing. */
+function isTimed({ stages }: Pick<Experiment, "stages">): boolean {
+  return stages["bench:step"] !== undefined;
+}
+
+function timingNote(times: number): string {
+  return `Each row is a process of its own, timed ${
+    times > 1 ? `${times} times: mean ± standard error` : "once"
+  }; its figure is the median step's. Memory is as planned before the steps, which allocate it.`;
+}
+
+function meanIf(mean: number | undefined): Mean | undefined {
+  return mean === undefined ? undefined : { mean };
+}
+
+/** The difference of two figures, or the share that the one is of the other. */
+function comparison(
+  mean: Mean | undefined,
+  reference: Mean | undefined,
+  quantity: Quantity,
+): string {
+  if (!mean || !reference) return "";
+  if (quantity.isRelative) return `${Math.round(100 * mean.mean / reference.mean)} %`;
+  return signed(differenceOf(mean, reference), quantity);
+}
+
+/** What each arm is and costs: parameters, speed, memory. None where nothing was trained. */
+export function costTables(arms: readonly ArmMeasurements[]): Table[] {
   const shown = shownOf(arms).filter(({ isResult }) => !isResult);
-  return {
+  if (shown.length === 0) return [];
+  return [{
     title: "",
     columns: ["", ...shown.map(({ title }) => title)],
     rows: arms.map(({ arm, values }) => [
@@ -148,7 +186,7 @@ export function costTable(arms: readonly ArmMeasurements[]): Table {
       ...shown.map((quantity) => meanText(meanOf(values.get(quantity)), quantity)),
     ]),
     notes: ["Of the last run of each arm: tokens a second of the median step, planned memory."],
-  };
+  }];
 }
 
 function shownOf(arms: readonly ArmMeasurements[]): Quantity[] {

@@ -12,16 +12,24 @@ import { parseYaml } from "../../data/text/yaml.ts";
 import { didYouMean } from "../../kernels/runtime/did-you-mean.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
-/** A command that trains. */
-export type StageName = "pretrain" | "sft" | "dpo";
+/** A command that trains, or that times steps of training. */
+export type StageName = "pretrain" | "sft" | "dpo" | "bench:step";
 
-/** The commands that train, in the order in which an arm runs them. */
-export const STAGES: readonly StageName[] = ["pretrain", "sft", "dpo"];
+/** These commands, in the order in which an arm runs them. */
+export const STAGES: readonly StageName[] = ["pretrain", "sft", "dpo", "bench:step"];
+
+/** Those that train, for so long as a budget says. */
+const TRAINING: readonly StageName[] = ["pretrain", "sft", "dpo"];
 
 /** Something that can be measured of an arm's last model. */
 export type Measure = "bits-per-byte" | "exam" | "ceval" | "cmmlu" | "mmlu";
 
 const MEASURES: readonly Measure[] = ["bits-per-byte", "exam", "ceval", "cmmlu", "mmlu"];
+
+/** What the paper may have figures of: a measure, or what `bench:step` finds. */
+export type Figure = Measure | "tokens-per-second" | "gigabytes";
+
+const FIGURES: readonly Figure[] = [...MEASURES, "tokens-per-second", "gigabytes"];
 
 /** Settings of a command by section and key, as in its own YAML file. */
 export type Settings = Record<string, Record<string, unknown>>;
@@ -70,8 +78,8 @@ export interface Experiment {
   readonly arms: Readonly<Record<string, ArmSettings>>;
   /** How many checkpoints of each run are kept. */
   readonly checkpoints: number;
-  /** Figures of the paper: of each arm, by measure. */
-  readonly published: Readonly<Record<string, Partial<Record<Measure, number>>>>;
+  /** Figures of the paper: of each arm, by what was measured. */
+  readonly published: Readonly<Record<string, Partial<Record<Figure, number>>>>;
   /** The name of the scale. */
   readonly scaleName: string;
   /** How large it is. */
@@ -121,12 +129,12 @@ function experimentOf(
     stages,
     arms,
     checkpoints: read.number("checkpoints", 1),
-    published: read.mapOf("published", (row) => row.numbersOf(MEASURES)),
+    published: read.mapOf("published", (row) => row.numbersOf(FIGURES)),
     scaleName,
     scale: {
       about: ofScale.text("about", ""),
       seeds: ofScale.numbers("seeds", [1]),
-      budget: ofScale.mapOf("budget", (budget) => budget.budget()),
+      budget: ofScale.mapOf("budget", (budget) => budget.budget(), TRAINING),
       stages: ofScale.stages("stages"),
       arms: ofScale.mapOf("arms", (arm) => arm.stageSettings(), Object.keys(arms)),
       measures: ofScale.choices("measures", MEASURES, read.choices("measures", MEASURES, [])),

@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { exists } from "../../data/files/exists.ts";
 import { parseObject } from "../../data/text/json.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
+import { readStepSpeed } from "../../model/host/step-speed.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { readPerplexity, totalBitsPerByte } from "../perplexity-results.ts";
 import { readResults, RESULTS_FILE } from "../../model/host/evaluation-results.ts";
-import type { Experiment, Measure } from "./experiment.ts";
+import type { Experiment, Figure, Measure } from "./experiment.ts";
 import { haveOneLoss, planArms, type PlannedArm } from "./plan.ts";
 
 /** What was measured of an arm, one value a seed that has been measured so far. */
@@ -16,6 +17,8 @@ export interface ArmMeasurements {
   readonly values: ReadonlyMap<Quantity, readonly number[]>;
   /** Bits a byte as generated of each source of the text, one value a seed. */
   readonly sources: ReadonlyMap<string, readonly number[]>;
+  /** Why steps were planned and not timed, if they were not. */
+  readonly notRun?: string;
   /** What the last run measured at each step, one list a seed. */
   readonly curves: readonly (readonly StepMetrics[])[];
 }
@@ -26,23 +29,25 @@ export interface Quantity {
   readonly title: string;
   /** Digits behind the point. */
   readonly digits: number;
-  /** The measure for which the paper may have a figure. */
-  readonly measure?: Measure;
+  /** What the paper may have a figure of. */
+  readonly figure?: Figure;
+  /** Whether arms are compared by their share of the first one, not by the difference. */
+  readonly isRelative?: boolean;
   /** Whether it is a result, with an error: not what an arm costs. */
   readonly isResult: boolean;
 }
 
 const BENCHMARKS: Record<Exclude<Measure, "bits-per-byte">, Quantity> = {
-  exam: { title: "exam, %", digits: 1, measure: "exam", isResult: true },
-  ceval: { title: "C-Eval, %", digits: 2, measure: "ceval", isResult: true },
-  cmmlu: { title: "CMMLU, %", digits: 2, measure: "cmmlu", isResult: true },
-  mmlu: { title: "MMLU, %", digits: 2, measure: "mmlu", isResult: true },
+  exam: { title: "exam, %", digits: 1, figure: "exam", isResult: true },
+  ceval: { title: "C-Eval, %", digits: 2, figure: "ceval", isResult: true },
+  cmmlu: { title: "CMMLU, %", digits: 2, figure: "cmmlu", isResult: true },
+  mmlu: { title: "MMLU, %", digits: 2, figure: "mmlu", isResult: true },
 };
 /** The honest figure: each byte is predicted from those before it. */
 export const AS_GENERATED: Quantity = {
   title: "bits a byte, as generated",
   digits: 4,
-  measure: "bits-per-byte",
+  figure: "bits-per-byte",
   isResult: true,
 };
 /** A model that is not causal has seen what it predicts here. */
@@ -57,6 +62,21 @@ const PARAMETERS: Quantity = { title: "parameters", digits: 0, isResult: false }
 const SPEED: Quantity = { title: "tokens/s", digits: 0, isResult: false };
 const MEMORY: Quantity = { title: "memory, MB", digits: 1, isResult: false };
 
+const STEP_SPEED: Quantity = {
+  title: "tokens/s of a GPU",
+  digits: 0,
+  figure: "tokens-per-second",
+  isRelative: true,
+  isResult: true,
+};
+const STEP_MEMORY: Quantity = {
+  title: "memory of a GPU, GB",
+  digits: 1,
+  figure: "gigabytes",
+  isRelative: true,
+  isResult: true,
+};
+
 /** Everything that is told of arms, in the order of a table. */
 export const QUANTITIES: readonly Quantity[] = [
   AS_GENERATED,
@@ -64,6 +84,8 @@ export const QUANTITIES: readonly Quantity[] = [
   VALIDATION,
   ACCURACY,
   ...Object.values(BENCHMARKS),
+  STEP_SPEED,
+  STEP_MEMORY,
   PARAMETERS,
   SPEED,
   MEMORY,
@@ -84,6 +106,7 @@ export async function readMeasurements(
     };
     const curves: StepMetrics[][] = [];
     const sources = new Map<string, number[]>();
+    let notRun: string | undefined;
     for (const seed of seeds) {
       const last = seed.runs.at(-1)!;
       const metrics = readMetrics(join(last.dir, "metrics.jsonl"));
@@ -96,8 +119,12 @@ export async function readMeasurements(
       add(PARAMETERS, parameters);
       add(MEMORY, memoryBytes === undefined ? undefined : memoryBytes / 1e6);
       await addMeasures(seed, add, sources);
+      const steps = await readStepSpeed(last.dir);
+      add(STEP_SPEED, steps?.tokensPerSecond);
+      add(STEP_MEMORY, steps && steps.memoryBytes / 1e9);
+      notRun ??= steps?.notRun;
     }
-    return { arm, values, sources, curves };
+    return { arm, values, sources, notRun, curves };
   }));
 }
 

@@ -38,6 +38,7 @@ const SEEDED: Record<StageName, readonly (readonly [section: string, key: string
   pretrain: [["train", "seed"], ["data", "seed"]],
   sft: [["data", "seed"]],
   dpo: [["data", "seed"]],
+  "bench:step": [],
 };
 
 /**
@@ -63,19 +64,51 @@ export function planArms(experiment: Experiment, folder: string): PlannedArm[] {
           continue;
         }
         isOwn ||= changes.some((settings) => settings !== undefined);
+        const asked = merged(stages[stage], scale.stages[stage], ...changes);
+        const base = runs.at(-1)?.dir;
+        refuseOwn(asked, `arms.${arm}: ${stage}`, ownSettings(experiment, stage, base));
         runs.push({
           stage,
           arm: isOwn ? arm : undefined,
           seed,
           dir: isOwn ? join(ofArm, stage) : join(folder, SHARED, `seed-${seed}`, stage),
-          base: runs.at(-1)?.dir,
-          settings: merged(stages[stage], scale.stages[stage], ...changes, seeded(stage, seed)),
+          base,
+          settings: merged(asked, seeded(stage, seed)),
         });
       }
       if (runs.length === 0) throw new UserError(`arms.${arm}: it runs no stage; expected one`);
       return { arm, seed, runs, measures: join(ofArm, "measures") };
     })
   );
+}
+
+/** The settings that the experiment itself gives to a stage's runs, with what it takes them from. */
+function ownSettings(
+  { scale }: Experiment,
+  stage: StageName,
+  base: string | undefined,
+): Record<string, string> {
+  return {
+    "run.dir": "the folder of the experiment",
+    ...Object.fromEntries(
+      SEEDED[stage].map(([section, key]) => [`${section}.${key}`, "the scale's seeds"]),
+    ),
+    ...scale.budget[stage] && { "train.steps": `the scale's budget of ${stage}` },
+    ...base !== undefined && { "model.path": "the stage before" },
+  };
+}
+
+/** Refuses settings that would be replaced. */
+function refuseOwn(settings: Settings, where: string, own: Record<string, string>): void {
+  for (const [section, values] of Object.entries(settings)) {
+    for (const key of Object.keys(values)) {
+      const name = `${section}.${key}`;
+      if (!Object.hasOwn(own, name)) continue;
+      throw new UserError(
+        `${where} ${name}: an experiment takes it from ${own[name]}; leave it out`,
+      );
+    }
+  }
 }
 
 /** All runs of the arms, each once, those before that others start from. */

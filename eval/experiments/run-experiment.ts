@@ -11,6 +11,7 @@ import { newestCheckpoint } from "../../model/host/run-folder.ts";
 import { readMetrics } from "../../model/host/step-metrics.ts";
 import { PERPLEXITY_FILE } from "../perplexity-results.ts";
 import { RESULTS_FILE } from "../../model/host/evaluation-results.ts";
+import { SPEED_FILE } from "../../model/host/step-speed.ts";
 import type { Experiment, Measure, StageName } from "./experiment.ts";
 import { argumentsOf, merged, planArms, type PlannedArm, type PlannedRun, runsOf } from "./plan.ts";
 
@@ -28,6 +29,8 @@ export interface ExperimentState {
   readonly began: string;
   /** Of each stage with a budget, what that comes to. */
   readonly lengths: Partial<Record<StageName, StageLength>>;
+  /** The experiment's own command, as it was typed. */
+  readonly command: string;
   /** The commands that have ended well, by folder, as they can be typed. */
   readonly commands: Record<string, string>;
 }
@@ -49,19 +52,21 @@ export type RunTask = (task: StageName | "eval", args: string[]) => Promise<void
  * Runs an experiment in a folder, or goes on where it was stopped: all runs, then what is measured of
  * each arm.
  *
+ * @param command how this was asked for, as it can be typed
  * @param say called with a line before each command
  * @throws {UserError} if the folder holds another experiment, or a command fails
  */
 export async function runExperiment(
   experiment: Experiment,
   folder: string,
+  command: string,
   runTask: RunTask,
   say: (text: string) => void,
 ): Promise<void> {
   await makeFolder(folder);
   await using _ = await Lock.ofFolder(folder);
   let state = await readState(folder) ??
-    { experiment, began: new Date().toISOString(), lengths: {}, commands: {} };
+    { experiment, began: new Date().toISOString(), command, lengths: {}, commands: {} };
   if (JSON.stringify(state.experiment) !== JSON.stringify(experiment)) {
     throw new UserError(
       `${folder} holds this experiment with other settings. Go on with the file as it was, or choose ` +
@@ -72,7 +77,7 @@ export async function runExperiment(
     state = { ...state, ...changes };
     await WholeFile.write(join(folder, EXPERIMENT_FILE), formatJson(state));
   };
-  await keep({});
+  await keep({ command });
   const arms = planArms(experiment, folder);
   const tasks: Task[] = [
     ...runsOf(arms).map((run): Task => ({ kind: "run", run, folder: run.dir })),
@@ -90,14 +95,16 @@ export async function runExperiment(
       const { run } = task;
       const length = await measuredLength(run, experiment, arms, state, runTask, say);
       await keep({ lengths: { ...state.lengths, ...length } });
-      [name, args] = [run.stage, trainingArguments(run, experiment, state.lengths[run.stage])];
+      [name, args] = run.stage === "bench:step"
+        ? [run.stage, timingArguments(run)]
+        : [run.stage, trainingArguments(run, experiment, state.lengths[run.stage])];
     } else {
       args = measuringArguments(task.measure, task.arm, experiment, task.folder);
     }
     say(`[${number + 1}/${tasks.length}] ${inWords(task, arms)}`);
     await runTask(name, args);
-    const command = `deno task ${name} ${args.map(quoted).join(" ")}`;
-    await keep({ commands: { ...state.commands, [task.folder]: command } });
+    const typed = `deno task ${name} ${args.map(quoted).join(" ")}`;
+    await keep({ commands: { ...state.commands, [task.folder]: typed } });
   }
 }
 
@@ -107,9 +114,10 @@ export async function readState(folder: string): Promise<ExperimentState | undef
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
   const state = parseObject(text, path);
-  const { experiment, lengths, commands, began } = state;
+  const { experiment, command, lengths, commands, began } = state;
   const isSound = isRecord(experiment) && isRecord(experiment.arms) && isRecord(experiment.scale) &&
-    isRecord(lengths) && isRecord(commands) && typeof began === "string";
+    isRecord(lengths) && isRecord(commands) && typeof began === "string" &&
+    typeof command === "string";
   if (!isSound) throw new UserError(`${path}: not an experiment of deno task experiment`);
   return state as unknown as ExperimentState;
 }
@@ -125,6 +133,9 @@ type Task =
   };
 
 async function isDone(task: Task): Promise<boolean> {
+  if (task.kind === "run" && task.run.stage === "bench:step") {
+    return await exists(join(task.folder, SPEED_FILE));
+  }
   if (task.kind === "run") return await newestCheckpoint(task.folder) !== undefined;
   return await exists(join(task.folder, resultsOf(task.measure)));
 }
@@ -194,6 +205,15 @@ function trainingArguments(
     { train: { ...length && { steps: length.steps } }, run: { dir } },
     base === undefined ? undefined : { model: { path: base } },
   ));
+}
+
+/** GPUs are not a setting of steps, but the command's own option. */
+function timingArguments({ dir, settings }: PlannedRun): string[] {
+  const { gpus, ...step } = settings.step ?? {};
+  return [
+    ...argumentsOf({ ...settings, step, run: { dir } }),
+    ...gpus === undefined ? [] : [`--gpus=${gpus}`],
+  ];
 }
 
 function measuringArguments(

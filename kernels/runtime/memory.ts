@@ -2,6 +2,12 @@ import type { Gpu } from "./device.ts";
 import type { Arena, Storage } from "./storage.ts";
 import { UserError } from "./user-error.ts";
 
+/** A device has no room for what is to be allocated. */
+export class TooLittleMemory extends UserError {
+  /** What the error is called. */
+  override name = "TooLittleMemory";
+}
+
 /** A storage with the first and last dispatch that touch it. */
 export interface Lifetime {
   readonly storage: Storage;
@@ -96,7 +102,7 @@ export function formatBytes(bytes: number): string {
 export async function createBuffer(gpu: Gpu, name: string, bytes: number): Promise<GPUBuffer> {
   const { maxBufferBytes, name: device } = gpu.capabilities;
   if (bytes > maxBufferBytes) {
-    throw new UserError(
+    throw new TooLittleMemory(
       `${name} needs a buffer of ${formatBytes(bytes)}, but ${device} allows at most ` +
         `${formatBytes(maxBufferBytes)}. Use a smaller batch or model, or another GPU.`,
     );
@@ -110,7 +116,7 @@ export async function createBuffer(gpu: Gpu, name: string, bytes: number): Promi
   });
   const error = await gpu.device.popErrorScope() ?? await gpu.device.popErrorScope();
   if (error) {
-    throw new UserError(
+    throw new TooLittleMemory(
       `Too little GPU memory on ${device} for ${name}, ${formatBytes(bytes)} (${error.message}). ` +
         `Use a smaller batch, sequence or model, or another GPU.`,
     );
@@ -147,7 +153,7 @@ export function requireRoom(gpu: Gpu, bytes: number): void {
   const { capabilities } = gpu;
   const free = freeMemory(gpu);
   if (free === undefined || bytes <= free) return;
-  throw new UserError(
+  throw new TooLittleMemory(
     `Too little memory: this takes ${formatBytes(bytes)}, but ${capabilities.name} runs in the ` +
       `machine's own memory, of which ${
         formatBytes(free)

@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 import type { Implementation } from "../../kernels/host/open-gpu.ts";
-import type { Gpu } from "../../kernels/runtime/device.ts";
+import type { Capabilities, Gpu } from "../../kernels/runtime/device.ts";
 import { read, write } from "../../kernels/runtime/dispatch.ts";
 import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
@@ -84,7 +84,14 @@ export async function checkOperator(
     for (const cpu of [true, false]) {
       const mixed = precision === "mixed";
       const tolerance = mixed ? HALF_TOLERANCE : TOLERANCE;
-      const run = await runOperator({ inputs, record }, data, upstream, differentiable, cpu, mixed);
+      const run = await runOperator(
+        { inputs, record },
+        data,
+        () => upstream,
+        differentiable,
+        { cpu },
+        mixed,
+      );
       const variant = `${precision}, kernels for ${cpu ? "software drivers" : "GPUs"}`;
       assertClose(`output (${variant})`, run.output, expected, tolerance);
       differentiable.forEach((name, i) =>
@@ -94,16 +101,63 @@ export async function checkOperator(
   }
 }
 
+/**
+ * Runs two operators forward and backward on the same numbers, and asserts that outputs and gradients
+ * are the same, in both variants of the kernels.
+ *
+ * @param limits of a smaller device
+ */
+export async function checkSameOperator(
+  inputs: OperatorTest["inputs"],
+  record: OperatorTest["record"],
+  other: OperatorTest["record"],
+  limits: Partial<Capabilities> = {},
+): Promise<void> {
+  const random = randomNumbers(1);
+  const data = mapValues(
+    inputs,
+    ({ shape, data }) => data ?? Float32Array.from(Float16Array.from(random(sizeOf(shape)))),
+  );
+  const differentiable = Object.keys(inputs)
+    .filter((name) => !inputs[name].constant && data[name] instanceof Float32Array);
+  for (const precision of precisions) {
+    for (const cpu of [true, false]) {
+      const mixed = precision === "mixed";
+      const run = (record: OperatorTest["record"]) =>
+        runOperator(
+          { inputs, record },
+          data,
+          randomNumbers(2),
+          differentiable,
+          { cpu, ...limits },
+          mixed,
+        );
+      const [ours, wanted] = [await run(other), await run(record)];
+      const tolerance = mixed ? HALF_TOLERANCE : TOLERANCE;
+      const variant = `${precision}, kernels for ${cpu ? "software drivers" : "GPUs"}`;
+      assertClose(`output (${variant})`, ours.output, wanted.output, tolerance);
+      differentiable.forEach((name, i) =>
+        assertClose(
+          `gradient of ${name} (${variant})`,
+          ours.gradients[i],
+          wanted.gradients[i],
+          tolerance,
+        )
+      );
+    }
+  }
+}
+
 /** Records, plans and runs an operator and its backward once. */
 async function runOperator(
   { inputs, record }: Pick<OperatorTest, "inputs" | "record">,
   data: Record<string, Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>,
-  upstream: Float32Array<ArrayBuffer>,
+  upstream: (length: number) => Float32Array<ArrayBuffer>,
   differentiable: string[],
-  cpu: boolean,
+  limits: Partial<Capabilities>,
   mixed: boolean,
 ) {
-  const graph = new Graph({ ...gpu.capabilities, cpu }, { training: true, mixed });
+  const graph = new Graph({ ...gpu.capabilities, ...limits }, { training: true, mixed });
   const results: Tensor[] = [];
   const uploads: [Tensor, Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>][] = [];
   const lasting: Tensor[] = [];
@@ -139,7 +193,7 @@ async function runOperator(
   const kept = graph.output("kept output", output.shape);
   copyInto(graph, output, kept);
   output.gradient = graph.input("upstream", output.shape, output.dtype);
-  uploads.push([output.gradient, upstream]);
+  uploads.push([output.gradient, upstream(output.size)]);
   graph.backward();
 
   await allocate(gpu, lasting.map(({ storage }) => storage));

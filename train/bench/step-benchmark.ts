@@ -6,7 +6,7 @@ import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import { microBatchOfBlocks } from "../batches/block-batches.ts";
 import type { MicroBatch } from "../step/micro-batch.ts";
-import { type StepReport, TrainingStep } from "../step/training-step.ts";
+import { type StepOptions, type StepReport, TrainingStep } from "../step/training-step.ts";
 
 /** The number of sequences computed at once, and their length. */
 export interface StepShape {
@@ -14,8 +14,8 @@ export interface StepShape {
   readonly sequence: number;
 }
 
-/** Who computes a step. */
-export interface StepShare {
+/** Who computes a step, and how. */
+export interface StepShare extends Pick<StepOptions, "objective" | "recompute"> {
   /** The ranks that share the steps out, all of which call; this process alone if not given. */
   readonly ranks?: Communicator;
   /** How gradients and weights travel between ranks. */
@@ -138,12 +138,25 @@ export async function profileStep(
 export function planStep(
   gpu: Gpu,
   parameters: Parameters,
-  { microBatch, sequence }: StepShape,
+  shape: StepShape,
   share: StepShare = {},
 ): Promise<TrainingStep> {
+  return TrainingStep.plan(gpu, parameters, stepOptions(shape, share));
+}
+
+/** The memory of such steps. Nothing is allocated, and ranks are only counted. */
+export function memoryOfStep(
+  gpu: Gpu,
+  parameters: Parameters,
+  shape: StepShape,
+  share: StepShare,
+): MemoryReport {
+  return TrainingStep.plannedMemory(gpu, parameters, stepOptions(shape, share));
+}
+
+function stepOptions({ microBatch, sequence }: StepShape, share: StepShare): StepOptions {
   const tokens = microBatch * sequence;
-  const rows = { tokens, sequences: microBatch, longest: sequence };
-  return TrainingStep.plan(gpu, parameters, { ...OPTIONS, ...rows, ...share });
+  return { ...OPTIONS, tokens, sequences: microBatch, longest: sequence, ...share };
 }
 
 function randomBatch(vocabSize: number, { microBatch, sequence }: StepShape): MicroBatch {

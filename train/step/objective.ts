@@ -35,10 +35,14 @@ export class NextTokenObjective implements Objective {
   /** [tokens] f32. */
   #weights?: Tensor;
 
+  /** @param lastLayer computes the labels' log-probabilities and, in training, the gradients */
+  constructor(private readonly lastLayer: typeof head = head) {}
+
   record({ hidden, head: table, labels }: NetworkEnd, loss: Tensor): void {
     const { graph } = hidden;
     const weights = this.#weights = graph.input("loss weights", labels.shape);
-    addLoss(head(hidden, table, labels, graph.training ? weights : undefined), weights, loss);
+    const logProbs = this.lastLayer(hidden, table, labels, graph.training ? weights : undefined);
+    addLoss(logProbs, weights, loss);
   }
 
   targets({ labels }: MicroBatch): number {

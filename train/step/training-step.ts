@@ -119,41 +119,11 @@ export class TrainingStep {
     options: StepOptions,
     announce: (memory: MemoryReport, missing: number) => void = () => {},
   ): Promise<TrainingStep> {
-    const { ranks = aloneOn("") } = options;
     const { tensors } = parameters;
     using unfinished = new DisposableStack();
     unfinished.defer(() => freeGradients(tensors));
-    for (const tensor of tensors) giveGradient(tensor);
-    const loss = persistent("outputs", "loss", [1]);
-
-    const forward = new Graph(gpu.capabilities, {
-      training: true,
-      mixed: parameters.mixed,
-      recompute: options.recompute,
-    });
-    const inputs = microBatchInputs(forward, options);
-    const balance = BalanceObjective.of(forward, parameters.config);
-    const batch = { ...inputs.batch, balance: balance?.loss };
-    const hidden = transformer(batch, parameters);
-    const objective = options.objective ?? new NextTokenObjective();
-    objective.record({ ...inputs, hidden, head: parameters.head }, loss);
-    balance?.record();
-    forward.backward();
-
-    const microBatchDraft = new Draft(forward);
-    const { exchange = "f32" } = options;
-    const sharded = ranks.size > 1
-      ? new ShardedUpdate(gpu, ranks, tensors, microBatchDraft, exchange)
-      : undefined;
-    const trained = sharded?.trained ?? tensors.map(trainable);
-    const update = new Graph(gpu.capabilities);
-    const rates = update.input("rates", [4]);
-    const squares = sharded ? update.input("squares", [1]) : sumsOfSquares(update, trained);
-    const report = clipReport(update, squares, loss, rates, options.clip);
-    for (const parameter of trained) adamW(update, parameter, rates, report, options);
-
-    const updateDraft = new Draft(update);
-    const drafts = [microBatchDraft, updateDraft, ...sharded?.drafts ?? []];
+    const record = recordStep(gpu, parameters, options);
+    const { drafts, trained, sharded } = record;
     const memory = memoryReport(drafts);
     const missing = missingBytes(drafts);
     announce(memory, missing);
@@ -164,30 +134,31 @@ export class TrainingStep {
     unfinished.defer(() => freeMoments(trained));
     const lasting = [...tensors.map(({ gradient }) => gradient!), ...trained.flatMap(tensorsOf)];
     await allocate(gpu, lasting.map(({ storage }) => storage));
-    const microBatch = await microBatchDraft.build(gpu);
+    const microBatch = await record.microBatch.build(gpu);
     unfinished.defer(() => microBatch.destroy());
-    const plans = { microBatch, update: await updateDraft.build(gpu) };
+    const plans = { microBatch, update: await record.update.build(gpu) };
     unfinished.defer(() => plans.update.destroy());
     await sharded?.build(gpu);
     unfinished.move();
-    const all = {
-      ...{ ...inputs, rates, loss, squares, report },
-      ...{ dropoutSeed: parameters.dropoutSeed, parameters: tensors },
-    };
-    const objectives = { objective, balance };
-    const scale = new LossScale(parameters.mixed);
+    const all = { ...record.tensors, dropoutSeed: parameters.dropoutSeed, parameters: tensors };
     return new TrainingStep(
       gpu,
       options,
-      ranks,
-      objectives,
+      options.ranks ?? aloneOn(""),
+      record.objectives,
       all,
       plans,
-      scale,
+      new LossScale(parameters.mixed),
       trained,
       sharded,
       memory,
     );
+  }
+
+  /** The memory of a step as it would be planned; nothing is allocated, and no ranks are called. */
+  static plannedMemory(gpu: Gpu, parameters: Parameters, options: StepOptions): MemoryReport {
+    using _ = { [Symbol.dispose]: () => freeGradients(parameters.tensors) };
+    return memoryReport(recordStep(gpu, parameters, options).drafts);
   }
 
   /** Fills the parameters: `fill` calls their `load`. */
@@ -370,6 +341,50 @@ export class TrainingStep {
     freeMoments(this.trained);
     freeGradients(this.tensors.parameters);
   }
+}
+
+/** Records a step's graphs; the parameters have gradients then. */
+function recordStep(gpu: Gpu, parameters: Parameters, options: StepOptions) {
+  const { ranks = aloneOn(""), exchange = "f32" } = options;
+  const { tensors } = parameters;
+  for (const tensor of tensors) giveGradient(tensor);
+  const loss = persistent("outputs", "loss", [1]);
+
+  const forward = new Graph(gpu.capabilities, {
+    training: true,
+    mixed: parameters.mixed,
+    recompute: options.recompute,
+  });
+  const inputs = microBatchInputs(forward, options);
+  const balance = BalanceObjective.of(forward, parameters.config);
+  const batch = { ...inputs.batch, balance: balance?.loss };
+  const hidden = transformer(batch, parameters);
+  const objective = options.objective ?? new NextTokenObjective();
+  objective.record({ ...inputs, hidden, head: parameters.head }, loss);
+  balance?.record();
+  forward.backward();
+
+  const microBatch = new Draft(forward);
+  const sharded = ranks.size > 1
+    ? new ShardedUpdate(gpu, ranks, tensors, microBatch, exchange)
+    : undefined;
+  const trained = sharded?.trained ?? tensors.map(trainable);
+  const graph = new Graph(gpu.capabilities);
+  const rates = graph.input("rates", [4]);
+  const squares = sharded ? graph.input("squares", [1]) : sumsOfSquares(graph, trained);
+  const report = clipReport(graph, squares, loss, rates, options.clip);
+  for (const parameter of trained) adamW(graph, parameter, rates, report, options);
+
+  const update = new Draft(graph);
+  return {
+    tensors: { ...inputs, rates, loss, squares, report },
+    objectives: { objective, balance },
+    microBatch,
+    update,
+    trained,
+    sharded,
+    drafts: [microBatch, update, ...sharded?.drafts ?? []],
+  };
 }
 
 /** The tensors of a step beside its micro-batch. */
