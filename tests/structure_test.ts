@@ -17,6 +17,7 @@ const FAMILIES = [
   "mixture-of-experts",
   "optimizer",
   "soft-moe",
+  "unfused",
 ];
 const KERNEL_FOLDERS: Record<string, readonly string[]> = {
   runtime: [],

@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
 import { readExperiment } from "../../eval/experiments/experiment.ts";
-import { planText } from "../../eval/experiments/experiment-page.ts";
+import { planText, resultTable } from "../../eval/experiments/experiment-page.ts";
+import { readMeasurements } from "../../eval/experiments/measurements.ts";
 import { argumentsOf, planArms, runsOf } from "../../eval/experiments/plan.ts";
 import { readState, runExperiment, type RunTask } from "../../eval/experiments/run-experiment.ts";
 import {
@@ -14,6 +15,9 @@ import { reportCommand } from "../../eval/report/report-command.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { pretrain } from "../../train/pretrain.ts";
+import { takeGpus } from "../../model/command-line/run-on-gpus.ts";
+import { writeStepSpeed } from "../../model/host/step-speed.ts";
+import { loadStepSettings } from "../../train/settings/step-settings.ts";
 import { loadDpoSettings } from "../../train/settings/dpo-settings.ts";
 import { loadSftSettings } from "../../train/settings/sft-settings.ts";
 import { PreferenceObjective } from "../../train/step/preference-objective.ts";
@@ -86,10 +90,14 @@ Deno.test("an experiment runs its arms, goes on where it was stopped, and has a 
     console.log = () => {};
     try {
       const say = () => {};
-      await assertRejects(() => runExperiment(experiment, folder, runTask, say), UserError);
+      const command = "deno task experiment tiny.yaml";
+      await assertRejects(
+        () => runExperiment(experiment, folder, command, runTask, say),
+        UserError,
+      );
       assertEquals(Object.keys((await readState(folder))!.commands).length, 2);
       ran.push("the same command again");
-      await runExperiment(experiment, folder, runTask, say);
+      await runExperiment(experiment, folder, command, runTask, say);
       await reportCommand([folder]);
     } finally {
       console.log = log;
@@ -107,8 +115,9 @@ Deno.test("an experiment runs its arms, goes on where it was stopped, and has a 
     assertStringIncludes(page, 'pretrain model.FFN_type="raw"');
     assertStringIncludes(page, " --model.hidden_size=16 ");
     assertStringIncludes(await Deno.readTextFile(`${folder}/report.html`), "<svg");
+    assertStringIncludes(page, "deno task experiment tiny.yaml\n");
     await assertRejects(
-      () => runExperiment({ ...experiment, checkpoints: 2 }, folder, runTask, () => {}),
+      () => runExperiment({ ...experiment, checkpoints: 2 }, folder, "", runTask, () => {}),
       UserError,
       "holds this experiment with other settings",
     );
@@ -117,13 +126,17 @@ Deno.test("an experiment runs its arms, goes on where it was stopped, and has a 
 /** Reads a stage's settings as its command would. */
 const LOAD = { pretrain: loadPretrainSettings, sft: loadSftSettings, dpo: loadDpoSettings };
 
+/** The experiment that trains nothing, which has scales of its own. */
+const TIMED = "fused.yaml";
+
 Deno.test("every arm of every experiment has settings that its commands take", async () => {
   for await (const { name } of Deno.readDir(HERE)) {
-    if (!name.endsWith(".yaml")) continue;
+    if (!name.endsWith(".yaml") || name === TIMED) continue;
     for (const scale of ["embedded", "small-gpu", "paper"]) {
       const experiment = await readExperiment(HERE + name, scale);
       const runs = runsOf(planArms(experiment, "runs/x"));
       for (const { stage, settings } of runs) {
+        if (stage === "bench:step") throw new Error(`${name} times steps`);
         const loaded = await LOAD[stage](argumentsOf(settings));
         if ("loss" in loaded) new PreferenceObjective(loaded.loss);
         if (stage !== "pretrain") continue;
@@ -160,7 +173,7 @@ Deno.test("layers of equal parameters have them, at every scale", async () => {
 Deno.test("the experiments that are here can be read, and say what they cost", async () => {
   const names = [];
   for await (const { name } of Deno.readDir(HERE)) {
-    if (!name.endsWith(".yaml")) continue;
+    if (!name.endsWith(".yaml") || name === TIMED) continue;
     names.push(name);
     const plan = async (scale?: string) => {
       const experiment = await readExperiment(HERE + name, scale);
@@ -200,6 +213,84 @@ Deno.test("a mistake in an experiment's file is told with its place", () =>
     assert(
       (await refused(`${rest}scales: { s: { seeds: [1, 1] } }`)).includes("none of them twice"),
     );
+  }));
+
+Deno.test("Table 2 has its rows, with the share that each is of the first, here and in the paper", () =>
+  inTemporaryFolder(async (folder) => {
+    const experiment = await readExperiment(`${HERE}${TIMED}`, "h100");
+    const asked = new Map<string, string[]>();
+    /** Half as fast with anything unfused; what is recomputed or sharded is not timed. */
+    const runTask: RunTask = async (task, args) => {
+      assertEquals(task, "bench:step");
+      const { args: own, gpus } = takeGpus(args);
+      const { step, run } = await loadStepSettings(own);
+      asked.set(run.dir, [...step.unfused, ...gpus === undefined ? [] : [`${gpus} GPUs`]]);
+      const isTimed = !step.recompute && gpus === undefined;
+      await Deno.mkdir(run.dir, { recursive: true });
+      await writeStepSpeed(run.dir, {
+        ...isTimed
+          ? { tokensPerSecond: step.unfused.length > 0 ? 30_000 : 60_000 }
+          : { notRun: "too large" },
+        ...{ memoryBytes: 32.4e9, device: "a card", commit: "abc" },
+      });
+    };
+    await runExperiment(experiment, folder, "deno task experiment fused", runTask, () => {});
+    assertEquals(asked.size, 9);
+    assertEquals(asked.get(`${folder}/Exp-3-norm-and-attention-unfused/seed-1/bench:step`), [
+      "norm",
+      "attention",
+    ]);
+    assert([...asked.values()].some((arm) => arm.join() === "8 GPUs"));
+    const { rows, notes } = resultTable(experiment, await readMeasurements(experiment, folder));
+    const row = (name: string) => rows.find(([arm]) => arm.startsWith(name))!.slice(1);
+    assertEquals(row("Exp 7"), ["60,000", "", "15,000", "", "32.4", "", "66.0", ""]);
+    assertEquals(row("Exp 8"), [
+      "30,000",
+      "50 %",
+      "10,500",
+      "70 %",
+      "32.4",
+      "100 %",
+      "75.0",
+      "114 %",
+    ]);
+    assertEquals(row("all fused, recomputed"), ["", "", "", "", "32.4", "100 %", "", ""]);
+    assert(notes.includes("all fused, sharded over 8 GPUs: too large"), notes.join());
+  }));
+
+Deno.test("settings that an experiment gives its runs itself are refused by name", () =>
+  inTemporaryFolder(async (dir) => {
+    const refused = async (arm: string, scale: string) => {
+      const text = `title: x\nquestion: y\nstages: { pretrain: , sft: }\narms: { a: ${arm} }\n` +
+        `scales: { s: ${scale} }`;
+      await Deno.writeTextFile(`${dir}/x.yaml`, text);
+      const experiment = await readExperiment(`${dir}/x.yaml`);
+      try {
+        return `${planArms(experiment, "x").length} arms`;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const budget = "{ budget: { pretrain: { tokens: 1 } } }";
+    const steps = "{ pretrain: { train: { steps: 9 } } }";
+    assertEquals(await refused(steps, ""), "1 arms");
+    assertEquals(
+      await refused(steps, budget),
+      "arms.a: pretrain train.steps: an experiment takes it from the scale's budget of pretrain; " +
+        "leave it out",
+    );
+    for (
+      const [stage, name, value] of [
+        ["pretrain", "train.seed", 1],
+        ["sft", "data.seed", 1],
+        ["pretrain", "run.dir", "x"],
+        ["sft", "model.path", "x"],
+      ]
+    ) {
+      const [section, key] = String(name).split(".");
+      const message = await refused(`{ ${stage}: { ${section}: { ${key}: ${value} } } }`, "");
+      assertStringIncludes(message, `arms.a: ${stage} ${name}: an experiment takes it from`);
+    }
   }));
 
 Deno.test("arms share no run that starts from another model, and no folder", () =>

@@ -22,6 +22,11 @@ export function epilogueOf(options: TensorCoreMatmul): Epilogue {
   return direct ? directEpilogue(options) : stagedEpilogue(options);
 }
 
+/** Which matrix of C a workgroup writes: of a batch, or of the parts of one product. */
+function matrixOf({ batch = 1 }: TensorCoreMatmul): string {
+  return batch > 1 ? "workgroup.z" : "workgroup.y";
+}
+
 /** Whole fragments stored straight from the registers. */
 function directEpilogue(options: TensorCoreMatmul): Epilogue {
   const { m, n, tile, fragment } = options;
@@ -35,7 +40,7 @@ function directEpilogue(options: TensorCoreMatmul): Epilogue {
           `first_column + column + ${j * fragment.n}u < ${n}u) { ${text} }`;
       })
     ).join("\n");
-  const at = `  let c_at = workgroup.y * ${m * n}u + (first_row + row) * ${n}u + ` +
+  const at = `  let c_at = ${matrixOf(options)} * ${m * n}u + (first_row + row) * ${n}u + ` +
     `first_column + column;\n`;
   const store = (i: number, j: number, to: string) =>
     `subgroupMatrixStore<row_major>(&matrix_c, ${to}, sum_${i}_${j}, ${n}u);`;
@@ -49,7 +54,8 @@ function directEpilogue(options: TensorCoreMatmul): Epilogue {
 
 /** Sums passed through workgroup memory, for f16 results, biases and ragged edges. */
 function stagedEpilogue(options: TensorCoreMatmul): Epilogue {
-  const { m, n, tile, fragment, subgroupSize, output, accumulate, bias, splits = 1 } = options;
+  const { m, n, tile, fragment, subgroupSize, output, accumulate, bias } = options;
+  const { batch = 1, splits = 1 } = options;
   const fragmentsAlong = tile.subgroupColumns / fragment.n;
   const together = fragmentsAlong % 2 === 0 ? 2 : 1;
   const width = together * fragment.n;
@@ -89,7 +95,9 @@ ${
         bias
           ? "      low += bias[c_column / 4u];\n      high += bias[c_column / 4u + 1u];\n"
           : ""
-      }      let at = (workgroup.y * ${splits > 1 ? m : 0}u + c_row) * ${n / scale}u + ` +
+      }      let at = (${matrixOf(options)} * ${splits * batch > 1 ? m : 0}u + c_row) * ${
+        n / scale
+      }u + ` +
       `c_column / ${scale}u;
       ${finish}
     }

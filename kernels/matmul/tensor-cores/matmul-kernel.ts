@@ -5,6 +5,8 @@ import type { MatmulTile } from "./matmul-tile.ts";
 /** What to multiply and how to store the result. */
 export interface TensorCoreMatmul {
   layout: MatrixLayout;
+  /** Products one behind the other in all operands; 1 when left out. More have no bias, and no splits. */
+  batch?: number;
   m: number;
   n: number;
   k: number;
@@ -27,6 +29,6 @@ export interface TensorCoreKernel {
   code: string;
   /** WGSL type of an element of C. */
   resultType: string;
-  /** Workgroups to dispatch in x and y. */
-  workgroups: [number, number];
+  /** Workgroups to dispatch in x, y and z. */
+  workgroups: [number, number, number];
 }

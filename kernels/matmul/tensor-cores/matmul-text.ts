@@ -18,7 +18,7 @@ const lines = (statements: string[]) => statements.join("\n");
 
 /** Checks what the generated text takes for granted. */
 function checkShape(options: TensorCoreMatmul): void {
-  const { layout, m, n, k, tile, fragment, splits = 1 } = options;
+  const { layout, batch = 1, m, n, k, tile, fragment, splits = 1 } = options;
   const contiguous: [string, number][] = [
     layout === "tn" ? ["m", m] : ["k", k],
     layout === "nt" ? ["k", k] : ["n", n],
@@ -32,6 +32,9 @@ function checkShape(options: TensorCoreMatmul): void {
   }
   if (splits > 1 && (options.bias || options.accumulate || options.output !== "f32")) {
     throw new RangeError("partial products are stored as plain f32");
+  }
+  if (batch > 1 && (options.bias || splits > 1)) {
+    throw new RangeError("a batch of products has no bias and no splits");
   }
   if (k % (splits * HALVES) !== 0) {
     throw new RangeError(`k = ${k} does not split into ${splits} parts of whole vectors`);
@@ -53,18 +56,22 @@ function checkShape(options: TensorCoreMatmul): void {
  */
 export function tensorCoreMatmul(options: TensorCoreMatmul): TensorCoreKernel {
   checkShape(options);
-  const { layout, m, n, k, tile, fragment, subgroupSize, splits = 1 } = options;
+  const { layout, batch = 1, m, n, k, tile, fragment, subgroupSize, splits = 1 } = options;
   const { rows, columns, depth, subgroupRows, subgroupColumns, buffers } = tile;
   const subgroupsAcross = columns / subgroupColumns;
   const lanes = subgroupSize * (rows / subgroupRows) * subgroupsAcross;
   const inner = k / splits;
+  const apart = (size: number) => batch > 1 ? size : 0;
   const a = new StagedOperand(
     stagedTile("a", rows, depth, layout !== "tn", lanes),
-    { size: m, stride: layout === "tn" ? m : k, inner, first: "first_row" },
+    { size: m, stride: layout === "tn" ? m : k, inner, first: "first_row", apart: apart(m * k) },
   );
   const b = new StagedOperand(
     stagedTile("b", columns, depth, layout === "nt", lanes),
-    { size: n, stride: layout === "nt" ? k : n, inner, first: "first_column" },
+    {
+      ...{ size: n, stride: layout === "nt" ? k : n, inner },
+      ...{ first: "first_column", apart: apart(n * k) },
+    },
   );
   const aBase = (buffer: number) => buffer * (a.size + b.size);
   const bBase = (buffer: number) => aBase(buffer) + a.size;
@@ -144,5 +151,9 @@ ${epilogue.before}
 ${buffers === 1 ? singleBuffered(stages) : doubleBuffered(stages)}
 ${epilogue.after}
 }`;
-  return { code, resultType: epilogue.element, workgroups: [tilesDown * tilesAcross, splits] };
+  return {
+    code,
+    resultType: epilogue.element,
+    workgroups: [tilesDown * tilesAcross, splits, batch],
+  };
 }

@@ -17,14 +17,14 @@ const MOST_SPLITS = 8;
 /** Whether a product can be computed on tensor cores. */
 export function fitsTensorCores(
   graph: Graph,
-  { layout, batch, m, n, k, accumulate }: MatrixProduct,
+  { layout, batch, m, n, k, accumulate, bias }: MatrixProduct,
   { a, b, c }: MatrixOperands,
 ): boolean {
   // Whole vectors along every contiguous dimension, and along the one that is staged in slabs.
   const lengths = [n, k, layout === "tn" ? m : k];
   const addsToHalves = accumulate && c.dtype === "f16";
   return graph.capabilities.tensorCores && a.dtype === "f16" && b.dtype === "f16" &&
-    !addsToHalves && batch === 1 && lengths.every((length) => length % 8 === 0);
+    !addsToHalves && !(batch > 1 && bias) && lengths.every((length) => length % 8 === 0);
 }
 
 /** Records a product on tensor cores. */
@@ -57,12 +57,13 @@ export function tensorCoreProduct(
 function record(
   graph: Graph,
   label: string,
-  { layout, m, n, k, accumulate, bias: hasBias }: MatrixProduct,
+  { layout, batch, m, n, k, accumulate, bias: hasBias }: MatrixProduct,
   { a, b, c, bias, sliceA, sliceB, sliceC }: MatrixOperands,
   splits: number,
 ): void {
   const { code, resultType, workgroups } = tensorCoreMatmul({
     layout,
+    batch,
     m,
     n,
     k,
@@ -93,10 +94,10 @@ function outputType({ dtype }: Tensor): "f16" | "f32" {
   return dtype === "f16" ? "f16" : "f32";
 }
 
-function splitsOf({ layout, m, n, k, bias }: MatrixProduct): number {
+function splitsOf({ layout, batch, m, n, k, bias }: MatrixProduct): number {
   const { rows, columns } = MATMUL_TILES[layout];
   const tiles = Math.ceil(m / rows) * Math.ceil(n / columns);
-  if (bias) return 1;
+  if (bias || batch > 1) return 1;
   for (let splits = Math.min(MOST_SPLITS, Math.ceil(ENOUGH_TILES / tiles)); splits > 1; splits--) {
     // Each split has whole vectors, and enough of the inner dimension to be worth its sum.
     if (k % (8 * splits) === 0 && k / splits >= 1024) return splits;

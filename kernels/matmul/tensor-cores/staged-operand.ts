@@ -12,12 +12,14 @@ interface Source {
   inner: number;
   /** WGSL for the first row or column of the workgroup's tile. */
   first: "first_row" | "first_column";
+  /** Elements from one matrix of a batch to the next; 0 for a single one. */
+  apart: number;
 }
 
 /**
  * One operand's way from memory through registers into workgroup memory and on into fragments, as
- * statements of WGSL. In scope must be `lane`, `inner_start`, `inner` (the inner position of the
- * next stage) and `first`; `staged` is the workgroup's memory.
+ * statements of WGSL. In scope must be `workgroup`, `lane`, `inner_start`, `inner` (the inner position
+ * of the next stage) and `first`; `staged` is the workgroup's memory.
  */
 export class StagedOperand {
   /** Whether the last tile reaches past the end of the matrix. */
@@ -45,7 +47,9 @@ export class StagedOperand {
     const column = innerContiguous || !this.#ragged
       ? `${name}_column`
       : `min(${name}_column, ${size / HALVES - 1}u - ${first} / ${HALVES}u)`;
-    const across = innerContiguous ? "" : ` + ${first} / ${HALVES}u`;
+    const { apart } = this.source;
+    const across = (innerContiguous ? "" : ` + ${first} / ${HALVES}u`) +
+      (apart > 0 ? ` + workgroup.z * ${apart / HALVES}u` : "");
     const skips = !this.#clampsRows
       ? ""
       : "\n" + this.#eachVector((i, row) =>
