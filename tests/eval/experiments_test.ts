@@ -1,6 +1,7 @@
 /** An experiment from its file to its page, with runs of a second each. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
+import { inEnglish } from "../../data/page/words.ts";
 import { readExperiment } from "../../eval/experiments/experiment.ts";
 import { planText, resultTable } from "../../eval/experiments/experiment-page.ts";
 import { readMeasurements } from "../../eval/experiments/measurements.ts";
@@ -242,7 +243,7 @@ Deno.test("Table 2 has its rows, with the share that each is of the first, here 
     ]);
     assert([...asked.values()].some((arm) => arm.join() === "8 GPUs"));
     const { rows, notes } = resultTable(experiment, await readMeasurements(experiment, folder));
-    const row = (name: string) => rows.find(([arm]) => arm.startsWith(name))!.slice(1);
+    const row = (name: string) => rows.find(([arm]) => inEnglish(arm).startsWith(name))!.slice(1);
     assertEquals(row("Exp 7"), ["60,000", "", "15,000", "", "32.4", "", "66.0", ""]);
     assertEquals(row("Exp 8"), [
       "30,000",
