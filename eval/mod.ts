@@ -114,6 +114,7 @@ export {
   type Budget,
   type Experiment,
   type Measure,
+  type PublishedFigure,
   readExperiment,
   type Scale,
   type Settings,

@@ -27,9 +27,13 @@ export type Measure = "bits-per-byte" | "exam" | "ceval" | "cmmlu" | "mmlu";
 const MEASURES: readonly Measure[] = ["bits-per-byte", "exam", "ceval", "cmmlu", "mmlu"];
 
 /** What the paper may have figures of: a measure, or what `bench:step` finds. */
-export type Figure = Measure | "tokens-per-second" | "gigabytes";
+export type PublishedFigure = Measure | "tokens-per-second" | "gigabytes";
 
-const FIGURES: readonly Figure[] = [...MEASURES, "tokens-per-second", "gigabytes"];
+const PUBLISHED_FIGURES: readonly PublishedFigure[] = [
+  ...MEASURES,
+  "tokens-per-second",
+  "gigabytes",
+];
 
 /** Settings of a command by section and key, as in its own YAML file. */
 export type Settings = Record<string, Record<string, unknown>>;
@@ -79,7 +83,7 @@ export interface Experiment {
   /** How many checkpoints of each run are kept. */
   readonly checkpoints: number;
   /** Figures of the paper: of each arm, by what was measured. */
-  readonly published: Readonly<Record<string, Partial<Record<Figure, number>>>>;
+  readonly published: Readonly<Record<string, Partial<Record<PublishedFigure, number>>>>;
   /** The name of the scale. */
   readonly scaleName: string;
   /** How large it is. */
@@ -129,7 +133,7 @@ function experimentOf(
     stages,
     arms,
     checkpoints: read.number("checkpoints", 1),
-    published: read.mapOf("published", (row) => row.numbersOf(FIGURES)),
+    published: read.mapOf("published", (row) => row.numbersOf(PUBLISHED_FIGURES)),
     scaleName,
     scale: {
       about: ofScale.text("about", ""),

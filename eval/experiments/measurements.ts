@@ -6,7 +6,7 @@ import { readStepSpeed } from "../../model/host/step-speed.ts";
 import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts";
 import { readPerplexity, totalBitsPerByte } from "../perplexity-results.ts";
 import { readResults, RESULTS_FILE } from "../../model/host/evaluation-results.ts";
-import type { Experiment, Figure, Measure } from "./experiment.ts";
+import type { Experiment, Measure, PublishedFigure } from "./experiment.ts";
 import { haveOneLoss, planArms, type PlannedArm } from "./plan.ts";
 
 /** What was measured of an arm, one value a seed that has been measured so far. */
@@ -30,7 +30,7 @@ export interface Quantity {
   /** Digits behind the point. */
   readonly digits: number;
   /** What the paper may have a figure of. */
-  readonly figure?: Figure;
+  readonly figure?: PublishedFigure;
   /** Whether arms are compared by their share of the first one, not by the difference. */
   readonly isRelative?: boolean;
   /** Whether it is a result, with an error: not what an arm costs. */

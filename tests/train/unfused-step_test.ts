@@ -6,7 +6,7 @@ import { Parameters } from "../../model/network/parameters.ts";
 import { microBatchOfBlocks } from "../../train/batches/block-batches.ts";
 import { benchmarkModel } from "../../train/bench/benchmark-model.ts";
 import { memoryOfStep } from "../../train/bench/step-benchmark.ts";
-import { objectiveOf, OPERATORS, unfusedModel } from "../../train/bench/unfused-model.ts";
+import { FUSED_OPERATORS, objectiveOf, unfusedModel } from "../../train/bench/unfused-model.ts";
 import { TrainingStep } from "../../train/step/training-step.ts";
 import { randomNumbers } from "../kernels/harness.ts";
 import { openTestGpu } from "../open-gpu.ts";
@@ -24,7 +24,12 @@ Deno.test("steps with all operators unfused have the losses and gradient norms o
   );
   const reports = [];
   const memories = [];
-  for (const [names, recompute] of [[[], false], [OPERATORS, false], [OPERATORS, true]] as const) {
+  for (
+    const [names, recompute] of [[[], false], [FUSED_OPERATORS, false], [
+      FUSED_OPERATORS,
+      true,
+    ]] as const
+  ) {
     const unfused = new Set(names);
     const parameters = new Parameters(unfusedModel(small, unfused), false);
     const random = randomNumbers(1);

@@ -14,10 +14,10 @@ import { readEpsilon } from "../../model/network/norm/rms-norm.ts";
 import { NextTokenObjective } from "../step/objective.ts";
 
 /** The operators that can be made of elementary ones: those of the paper's Table 2. */
-export const OPERATORS = ["attention", "rope", "norm", "loss"] as const;
+export const FUSED_OPERATORS = ["attention", "rope", "norm", "loss"] as const;
 
 /** An operator that can be made of elementary ones. */
-export type Operator = typeof OPERATORS[number];
+export type FusedOperator = typeof FUSED_OPERATORS[number];
 
 /**
  * Steel-LLM with some operators made of elementary ones. It has the same parameters, and computes the
@@ -25,7 +25,10 @@ export type Operator = typeof OPERATORS[number];
  *
  * @param config of Steel-LLM, or of another Qwen
  */
-export function unfusedModel(config: ModelConfig, unfused: ReadonlySet<Operator>): ModelConfig {
+export function unfusedModel(
+  config: ModelConfig,
+  unfused: ReadonlySet<FusedOperator>,
+): ModelConfig {
   const norm = unfused.has("norm") ? unfusedNorm(config) : config.norm;
   const layers = config.layers.map(({ attention, feedForward }) =>
     preNormBlock(unfusedAttentionLayer(attention, unfused), feedForward, norm)
@@ -34,7 +37,7 @@ export function unfusedModel(config: ModelConfig, unfused: ReadonlySet<Operator>
 }
 
 /** The mean of −ln p over all labels, with the head and its cross-entropy fused or not. */
-export function objectiveOf(unfused: ReadonlySet<Operator>): NextTokenObjective {
+export function objectiveOf(unfused: ReadonlySet<FusedOperator>): NextTokenObjective {
   return new NextTokenObjective(unfused.has("loss") ? unfusedHead : undefined);
 }
 
@@ -46,7 +49,7 @@ function unfusedNorm({ norm, source }: ModelConfig): Norm {
   };
 }
 
-function unfusedAttentionLayer(layer: Attention, unfused: ReadonlySet<Operator>): Attention {
+function unfusedAttentionLayer(layer: Attention, unfused: ReadonlySet<FusedOperator>): Attention {
   const turn = unfused.has("rope") ? unfusedRope : rope;
   return {
     ...layer,

@@ -1,5 +1,5 @@
 import { atLeastOne } from "../../model/number-range.ts";
-import { type Operator, OPERATORS } from "../bench/unfused-model.ts";
+import { FUSED_OPERATORS, type FusedOperator } from "../bench/unfused-model.ts";
 import { loadSettings } from "./settings.ts";
 import {
   choiceSetting,
@@ -37,13 +37,14 @@ export function loadStepSettings(argv: string[]): Promise<StepSettings> {
 }
 
 /** A list of operators, which may be empty. */
-function operatorsSetting(meaning: string): Field<readonly Operator[]> {
+function operatorsSetting(meaning: string): Field<readonly FusedOperator[]> {
   return {
-    meaning: `${meaning} (${OPERATORS.join(", ")}); may be repeated`,
-    expected: `a list of ${OPERATORS.join(", ")}`,
+    meaning: `${meaning} (${FUSED_OPERATORS.join(", ")}); may be repeated`,
+    expected: `a list of ${FUSED_OPERATORS.join(", ")}`,
     accept(value) {
       const list: unknown[] = Array.isArray(value) ? value : [value];
-      const isOperator = (item: unknown): item is Operator => OPERATORS.some((one) => one === item);
+      const isOperator = (item: unknown): item is FusedOperator =>
+        FUSED_OPERATORS.some((one) => one === item);
       return list.every(isOperator) ? list : undefined;
     },
     parse: (argument) => argument,
