@@ -23,8 +23,8 @@ const MESSAGES = 8;
  * reach a sixth of the host's speed. A rank may fill the queues to all others at once and finds a
  * slot for every entry, so no receiver holds up what goes to another. Each byte is copied twice, once
  * by each side: with two ranks giving and taking at once, a host that copies 60 GB/s in all moves 15
- * into each. (The kernel's copy between processes, process_vm_readv, would need one, but reads no
- * pages that a driver has mapped by their numbers, as those of a GPU are; not tried.) Deno has 32 threads for such calls.
+ * into each. (The kernel's copy between processes, process_vm_readv, would need one, but refuses memory
+ * that is marked VM_IO, as NVIDIA's driver marks all that it maps.) Deno has 32 threads for such calls.
  *
  * Between hosts, pieces are messages of MPI from and into the ranges themselves.
  */

@@ -20,7 +20,7 @@ import {
   type ShardPiece,
   weightType,
 } from "./shards.ts";
-import type { Staging } from "./staging.ts";
+import { DEPTH, type Staging } from "./staging.ts";
 
 /** A chunk, and the dispatch after the last that it needs. */
 interface Travelling {
@@ -125,15 +125,27 @@ export class AllGather {
     this.#plans = [await packing.build(gpu), await adding.build(gpu)];
   }
 
-  /** Begins it, after what was submitted before. All ranks call it. */
-  begin(gpu: Gpu, staging: Staging): void {
+  /**
+   * Begins it, after what was submitted before. All ranks call it.
+   *
+   * @param update updates this rank's pieces: submitted here, the first chunks leaving between its parts
+   * @returns when all of the update is submitted
+   */
+  async begin(gpu: Gpu, staging: Staging, update?: UpdateInParts): Promise<void> {
     const [packing, adding] = this.#plans;
     this.#turns = this.#limits.map((_, turn) => ({
       given: turn < this.#given.length ? Promise.withResolvers() : undefined,
       taken: turn < this.#taken.length ? Promise.withResolvers() : undefined,
     }));
-    this.#end = Promise.all([this.#give(gpu, staging, packing), this.#take(gpu, staging, adding)]);
+    const updated = Promise.withResolvers<void>();
+    const submitRest = () => {
+      update?.computation.upTo(Infinity);
+      updated.resolve();
+    };
+    const give = this.#give(gpu, staging, packing, submitRest, update);
+    this.#end = Promise.all([give, this.#take(gpu, staging, adding)]);
     this.#end.catch(() => {}); // thrown to who waits for it
+    await Promise.race([updated.promise, give]);
   }
 
   /**
@@ -173,11 +185,19 @@ export class AllGather {
     for (const plan of this.#plans) plan.destroy();
   }
 
-  async #give(gpu: Gpu, staging: Staging, plan: Plan): Promise<void> {
+  async #give(
+    gpu: Gpu,
+    staging: Staging,
+    plan: Plan,
+    submitRest: () => void,
+    update?: UpdateInParts,
+  ): Promise<void> {
     const others = Array.from({ length: this.ranks.size }, (_, of) => of)
       .filter((of) => of !== this.ranks.rank);
     let begin = 0;
     for (const [turn, { chunk, end }] of this.#given.entries()) {
+      if (turn === DEPTH) submitRest(); // from here on, buffers must become free
+      update?.computation.upTo(Math.max(...chunk.sections.map(({ tensor }) => update.end(tensor))));
       const buffer = await staging.next();
       const encoder = gpu.device.createCommandEncoder();
       if (end > begin) plan.encodeRange(encoder, begin, end);
@@ -196,6 +216,7 @@ export class AllGather {
       this.#turns[turn].given!.resolve();
       begin = end;
     }
+    submitRest();
     await staging.allGiven();
   }
 
@@ -239,6 +260,13 @@ export class AllGather {
     const word = part * this.capacity + section.word;
     return { buffer: this.words.incoming.storage.buffer!, offset: 4 * word };
   }
+}
+
+/** The update of this rank's pieces, on its way. */
+export interface UpdateInParts {
+  readonly computation: ComputationInParts;
+  /** The dispatch after that which updates a tensor's piece. */
+  readonly end: (tensor: Tensor) => number;
 }
 
 /** Settled when this rank's chunk is submitted, and when all others' chunks of the round are. */

@@ -2,7 +2,7 @@ import type { Communicator } from "../ranks/communicator.ts";
 import type { Capabilities, Gpu } from "../runtime/device.ts";
 import { persistent, type Tensor } from "../runtime/graph.ts";
 import type { Draft } from "../runtime/plan.ts";
-import { AllGather } from "./all-gather.ts";
+import { AllGather, type UpdateInParts } from "./all-gather.ts";
 import type { ComputationInParts } from "./computation-in-parts.ts";
 import {
   type ExchangeWords,
@@ -75,11 +75,13 @@ export class ShardExchange {
   }
 
   /**
-   * Begins to bring the updated weights of all pieces to every rank, after what was submitted before.
-   * All ranks call it.
+   * Submits the update of this rank's pieces, and begins to bring the weights of all pieces to every
+   * rank. All ranks call it.
+   *
+   * @returns when all of the update is submitted
    */
-  shareWeights(gpu: Gpu): void {
-    this.#allGather.begin(gpu, this.#staging!);
+  async shareWeights(gpu: Gpu, update: UpdateInParts): Promise<void> {
+    await this.#allGather.begin(gpu, this.#staging!, update);
   }
 
   /**

@@ -9,7 +9,7 @@ const MANY_RANKS_WORDS = 2 ** 20;
 const CHUNKS = 16;
 const LEAST_WORDS = 1024;
 /** Chunks under way at once, each way. */
-const DEPTH = 8;
+export const DEPTH = 8;
 
 /**
  * The most words of a chunk, a multiple of 64.

@@ -135,7 +135,7 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
             updated.map((_, element) => isLeft(i, element) ? 2 ** -7 : 0),
           );
         }
-        gather.begin(gpu, staging);
+        await gather.begin(gpu, staging);
         // The next micro-batch reads what has come, and adds to gradients that have left.
         const next = new ComputationInParts(gpu, plan);
         const submitted: number[] = [];

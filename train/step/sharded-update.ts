@@ -5,7 +5,7 @@ import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { gatherElements } from "../../kernels/sharding/gather-elements.ts";
-import type { ComputationInParts } from "../../kernels/sharding/computation-in-parts.ts";
+import { ComputationInParts } from "../../kernels/sharding/computation-in-parts.ts";
 import { Masters, type TrainedPiece, trainedPieces } from "../../kernels/sharding/masters.ts";
 import { ShardExchange } from "../../kernels/sharding/shard-exchange.ts";
 import { type ExchangeFormat, type ShardPiece, shardsOf } from "../../kernels/sharding/shards.ts";
@@ -28,6 +28,7 @@ export class ShardedUpdate {
   readonly #masters: Masters;
   readonly #squares: Tensor;
   #sums?: Plan;
+  #update?: Draft;
 
   /**
    * Shares the tensors out, which must have their gradients.
@@ -63,8 +64,14 @@ export class ShardedUpdate {
     return this.#exchange.traffic;
   }
 
-  /** Makes buffers and pipelines. @throws UserError when the device has too little memory */
-  async build(gpu: Gpu): Promise<void> {
+  /**
+   * Makes buffers and pipelines.
+   *
+   * @param update what updates this rank's pieces
+   * @throws UserError when the device has too little memory
+   */
+  async build(gpu: Gpu, update: Draft): Promise<void> {
+    this.#update = update;
     this.#sums = await this.drafts[0].build(gpu);
     await this.#exchange.build(gpu);
   }
@@ -92,9 +99,17 @@ export class ShardedUpdate {
     return (performance.now() - (await last?.finish() ?? began)) / 1000;
   }
 
-  /** Begins to bring every rank's updated weights to all. */
-  share(gpu: Gpu): void {
-    this.#exchange.shareWeights(gpu);
+  /**
+   * Updates this rank's pieces and begins to bring every rank's weights to all.
+   *
+   * @param plan of the update's draft
+   * @returns when all of the update is submitted
+   */
+  async update(gpu: Gpu, plan: Plan): Promise<void> {
+    await this.#exchange.shareWeights(gpu, {
+      computation: new ComputationInParts(gpu, plan),
+      end: (tensor) => 1 + this.#update!.lastUse(tensor.gradient!.storage),
+    });
   }
 
   /**

@@ -138,7 +138,7 @@ export class TrainingStep {
     unfinished.defer(() => microBatch.destroy());
     const plans = { microBatch, update: await record.update.build(gpu) };
     unfinished.defer(() => plans.update.destroy());
-    await sharded?.build(gpu);
+    await sharded?.build(gpu, record.update);
     unfinished.move();
     const all = { ...record.tensors, dropoutSeed: parameters.dropoutSeed, parameters: tensors };
     return new TrainingStep(
@@ -228,10 +228,10 @@ export class TrainingStep {
     const { objective, balance } = this.objectives;
     const lossScale = this.lossScale.value;
     upload(gpu, tensors.rates, adamWRates(learningRate, step, this.options, lossScale));
-    this.plans.update.run();
+    if (sharded) await sharded.update(gpu, this.plans.update);
+    else this.plans.update.run();
     const running = download(gpu, tensors.report);
     running.catch(() => {}); // thrown below, if nothing else is before
-    sharded?.share(gpu);
     const report = await running;
     const total = sumOver(this.ranks);
     const finite = report[REPORT.finite] === 1;
