@@ -342,7 +342,7 @@ function errorBar(_params: unknown, place: BarPlace) {
 function legendHeight(names: string[], width: number): number {
   let [lines, filled] = [0, Infinity];
   for (const name of names) {
-    const needed = LEGEND.itemWidth + 5 + 7 * displayWidth(name) + LEGEND.itemGap;
+    const needed = LEGEND.itemWidth + 5 + 6 * displayWidth(name) + LEGEND.itemGap;
     if (filled + needed > width) [lines, filled] = [lines + 1, 0];
     filled += needed;
   }

@@ -1,6 +1,7 @@
 /** A model and a trainer as a site, in Chromium: the same numbers as in Deno. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { unzipSync } from "fflate";
+import { listen } from "../../kernels/host/listen.ts";
 import { exportSite } from "../../model/host/site/export-site.ts";
 import { storedContents } from "../../model/host/export-model.ts";
 import { Chat } from "../../model/inference/chat.ts";
@@ -8,6 +9,7 @@ import { loadModel } from "../../model/host/load-model.ts";
 import { openModel } from "../../model/host/open-model.ts";
 import { readMetrics } from "../../model/host/step-metrics.ts";
 import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
+import { ModelServer } from "../../model/serving/model-server.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { addTrainer } from "../../train/web/add-trainer.ts";
 import { writePruned } from "../model/pruned-model.ts";
@@ -18,7 +20,7 @@ import { type BrowserPage, Chromium, PATIENCE, StaticHost } from "./browser.ts";
 const PROMPT = "静夜思\n唐·李白\n";
 const SAID = "床前明月光";
 /** The settings that are typed into the page. */
-const TALK = { temperature: 1.2, maxTokens: 12, seed: 5 };
+const TALK = { temperature: 1.2, topP: 0.9, maxTokens: 12, seed: 5 };
 const GREEDY = { temperature: 0, maxTokens: 64, stopIds: [] };
 /** Sums are rounded otherwise by another driver; the largest logit has about 10. */
 const LOGIT_ERROR = 1e-5;
@@ -49,6 +51,8 @@ Deno.test("a site in Chromium computes what Deno computes", (test) =>
       addPages: (site, title) => addTrainer(site, title, settings),
     });
     await test.step("the model talks, and without a network", () => talk(chromium, dir));
+    await test.step("a server's page chats too, in the visitor's language", () =>
+      chatWithServer(chromium, `${dir}/model`));
     await test.step("the trainer takes the same steps", () =>
       trainInPage(chromium, dir, documents, { ...settings, run: { dir: `${dir}/run` } }));
   }));
@@ -88,6 +92,39 @@ async function talk(chromium: Chromium, dir: string): Promise<void> {
   await page.click("a[href='trainer.html']");
   await page.waitForFunction(`document.getElementById("trainer") !== null`, PATIENCE);
   await page.close();
+}
+
+/** One question to a server, by a visitor who reads Chinese. */
+async function chatWithServer(chromium: Chromium, dir: string): Promise<void> {
+  const gpu = await openTestGpu("deno");
+  const model = await loadModel(dir, { gpu });
+  const expected = await joined(new Chat(model, TALK).say(SAID));
+  const server = await ModelServer.open(model, {
+    ...{ name: "小钢", room: { texts: 1, capacity: 128 }, queue: 4, timeout: 60 },
+  });
+  const { address, close } = listen((request) => server.handle(request), {
+    ...{ hostname: "127.0.0.1", port: 0 },
+  });
+  const watched = await chromium.open();
+  const { page } = watched;
+  await page.evaluateOnNewDocument(() =>
+    Object.defineProperty(navigator, "language", { value: "zh-CN" })
+  );
+  await page.goto(address);
+  await page.waitForFunction(`!document.getElementById("send").disabled`, PATIENCE);
+  assertEquals(await page.evaluate("send.innerText"), "发送");
+  await setFields(page, TALK);
+  await page.type("[name=text]", SAID);
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(`!document.getElementById("send").disabled`, PATIENCE);
+  assertEquals(await page.evaluate(`document.querySelector(".model").textContent`), expected);
+  await page.click("#language");
+  assertEquals(await page.evaluate("send.innerText"), "Send");
+  watched.assertClean(address);
+  await page.close();
+  await Promise.all([close(), server.close()]);
+  model.close();
+  gpu.close();
 }
 
 /** A hundred steps on pasted text; the checkpoint is downloaded and read. */
@@ -156,12 +193,11 @@ async function inDeno(dir: string, rounded: string) {
   const model = await loadModel(rounded, { gpu });
   const [logits] = await model.nextLogits([model.tokenizer.encode(PROMPT)]);
   const generated = await Array.fromAsync(model.generate(PROMPT, GREEDY));
-  const options = { ...TALK, topP: 0.9 };
-  const chat = new Chat(model, options);
+  const chat = new Chat(model, TALK);
   const answers = [
     await joined(chat.say(SAID)),
     await joined(chat.say(SAID)),
-    SAID + (await model.generateMany([SAID], options))[0].text,
+    SAID + (await model.generateMany([SAID], TALK))[0].text,
   ];
   model.close();
   gpu.close();
@@ -180,6 +216,12 @@ async function inPage(page: BrowserPage): Promise<{ logits: number[]; ids: numbe
   })()`);
 }
 
+async function setFields(page: BrowserPage, values: Record<string, number>): Promise<void> {
+  for (const [name, value] of Object.entries(values)) {
+    await page.evaluate(`document.querySelector("[name=${name}]").value = ${value}`);
+  }
+}
+
 /** Chats twice, begins anew, and lets a text be continued. Returns what the model wrote. */
 async function converse(page: BrowserPage): Promise<string[]> {
   const answers = async (count: number) => {
@@ -188,9 +230,7 @@ async function converse(page: BrowserPage): Promise<string[]> {
     await page.waitForFunction(isDone, PATIENCE);
     return await page.evaluate<string[]>(`${turns}.map(({ textContent }) => textContent)`);
   };
-  for (const [name, value] of Object.entries(TALK)) {
-    await page.evaluate(`document.querySelector("[name=${name}]").value = ${value}`);
-  }
+  await setFields(page, TALK);
   await page.click("[value=chat]");
   for (const count of [1, 2]) {
     await page.type("[name=text]", SAID);

@@ -3,6 +3,7 @@
 /** The script of a site's trainer: pretrains a model in the browser. */
 import { chooseLanguage, say, wordsOf } from "../../data/page/language.js";
 import { lossChart } from "../../data/page/loss-chart.ts";
+import { words } from "../../data/page/words.ts";
 import { tokenizeCorpus } from "../../data/token-corpus.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { formatBytes } from "../../kernels/runtime/memory.ts";
@@ -156,7 +157,7 @@ class Curve {
     const { wide, narrow } = lossChart({
       training: pointsOf(this.metrics, "loss"),
       validation: pointsOf(this.metrics, "validationLoss"),
-      unit: "loss (nats a token)",
+      unit: words("loss (nats a token)", "损失（nat/词元）"),
       unigramEntropy: this.unigramEntropy,
     });
     elementOf("curve", HTMLElement).innerHTML = `<figure><div class="wide">${wide}</div>` +

@@ -3,7 +3,7 @@ import { lastOf, pointsOf, shareChart } from "../../../data/page/charts.ts";
 import type { Chart } from "../../../data/page/draw.ts";
 import { escapeHtml } from "../../../data/page/escape.ts";
 import { lossChart } from "../../../data/page/loss-chart.ts";
-import { bothHtml, type Words } from "../../../data/page/words.ts";
+import { bothHtml, type Words, words } from "../../../data/page/words.ts";
 import { exists } from "../../../data/files/exists.ts";
 import { isMissing, readError } from "../../../data/files/file-errors.ts";
 import type { ModelConfig } from "../../network/config.ts";
@@ -87,7 +87,7 @@ function lossHtml({ metrics, facts: { unigramEntropy } }: ModelCard): string {
   const validation = pointsOf(metrics, "validationLoss");
   return figureHtml(
     { en: "Loss in training", zh: "训练损失" },
-    lossChart({ training, validation, unit: "loss", unigramEntropy }),
+    lossChart({ training, validation, unit: words("loss", "损失"), unigramEntropy }),
   );
 }
 
