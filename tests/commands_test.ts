@@ -33,13 +33,14 @@ async function complaint(command: string, args: string[], env = {}): Promise<str
 }
 
 Deno.test("a mistyped setting, a folder that is not there, a wrong type: one line each", async () => {
-  const [setting, folder, type, site, gpu, steps] = await Promise.all([
+  const [setting, folder, type, site, gpu, steps, torch] = await Promise.all([
     complaint("train/pretrain", ["--train.stepz=3"]),
     complaint("model/generate", ["--model=/nonexistent", "--prompt=steel"]),
     complaint("train/export", ["--model=/nonexistent", "--output=/none", "--dtype=int8"]),
     complaint("train/export", ["--model=/nonexistent", "--to=web", "--dtype=f32"]),
     complaint("train/bench/profile", ["--gpu=cuda"]),
     complaint("train/bench/bench", ["--steps=few"]),
+    complaint("tests/transformers/against-torch", ["--model.FFN_type=softmoe_causal"]),
   ]);
   assertMatch(setting, /--train\.stepz: unknown setting .* did you mean "train\.steps"\?/);
   assertEquals(
@@ -49,6 +50,10 @@ Deno.test("a mistyped setting, a folder that is not there, a wrong type: one lin
   assertEquals(type, "error: --dtype is int8; expected f32, f16, bf16");
   assertEquals(site, "error: A site's weights are f16 and whole: leave --dtype and --merge out");
   assertEquals(gpu, "error: --gpu=cuda: expected auto, dawn or deno");
+  assertEquals(
+    torch,
+    "error: model.FFN_type is softmoe_causal; the program in PyTorch has softmoe_v3 and raw",
+  );
   assertEquals(steps, "error: --steps=few: expected a whole number of at least 1");
 });
 
@@ -92,7 +97,8 @@ Deno.test("a command that lacks a permission says which; what is not asked for i
     assertMatch(dropped, /^net prompt, run prompt$/m);
     const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
     for (const [name, { command }] of Object.entries<{ command: string }>(tasks)) {
-      if (name.startsWith("test") || name === "bench:peers") continue; // they run other programs
+      // They run other programs.
+      if (name.startsWith("test") || ["bench:peers", "bench:torch"].includes(name)) continue;
       assert(!/--allow-(all|net|run|env|sys)( |$)|-A /.test(command), `${name}: ${command}`);
       if (["data", "export", "report"].includes(name)) {
         assertNotMatch(command, /allow-(ffi|net|run)/);

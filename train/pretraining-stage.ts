@@ -29,11 +29,7 @@ export function pretrainingStage(
   text: PretrainingText,
   base?: Pick<Checkpoint, "config" | "readFloat32">,
 ): PretrainingStage {
-  const config = base?.config ?? modelConfig(model, {
-    vocab_size: text.vocabularySize,
-    bos_token_id: text.tokenizer.padding,
-    eos_token_id: text.tokenizer.endOfDocument,
-  });
+  const config = base?.config ?? newNetwork(model, text);
   return {
     name: "pretraining",
     gpu,
@@ -54,6 +50,18 @@ export function pretrainingStage(
     tokensBySource: text.tokensBySource,
     unigramEntropy: unigramEntropy(text.validation, text.padding),
   };
+}
+
+/** The network that is made anew for a text. @throws UserError if the settings describe none */
+export function newNetwork(
+  model: PretrainSettings["model"],
+  { vocabularySize, tokenizer }: Pick<PretrainingText, "vocabularySize" | "tokenizer">,
+): ModelConfig {
+  return modelConfig(model, {
+    vocab_size: vocabularySize,
+    bos_token_id: tokenizer.padding,
+    eos_token_id: tokenizer.endOfDocument,
+  });
 }
 
 /** Refuses what can be told before any text is read; a checkpoint is checked when it is opened. */

@@ -7,6 +7,7 @@ import { connectRanks } from "../../kernels/ranks/connect.ts";
 import { type StartedRank, startedRank } from "../../kernels/ranks/environment.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { numberFlag } from "./number-flag.ts";
+import { takeArgument } from "./take-argument.ts";
 import { atLeastOne } from "../number-range.ts";
 
 /** How a command that can compute on several GPUs gets the ranks that do it together. */
@@ -49,14 +50,8 @@ export const onOneProcess: CommandRanks = { start: startRanks, once: (work) => w
 
 /** Takes `--gpus=N` or `--gpus N` out of arguments, for commands that read the others differently. */
 export function takeGpus(args: readonly string[]): { args: string[]; gpus: string | undefined } {
-  const isGpus = (arg: string) => arg === GPUS || arg.startsWith(`${GPUS}=`);
-  const at = args.findIndex(isGpus);
-  if (at < 0) return { args: [...args], gpus: undefined };
-  const [name, value] = args[at].split("=", 2);
-  const words = value === undefined ? 2 : 1;
-  const rest = args.toSpliced(at, words);
-  if (rest.some(isGpus)) throw new UserError(`${name} is given twice`);
-  return { args: rest, gpus: value ?? args[at + 1] ?? "" };
+  const { args: rest, value: gpus } = takeArgument(args, GPUS);
+  return { args: rest, gpus };
 }
 
 async function startRanks(gpus: string | undefined): Promise<Communicator> {

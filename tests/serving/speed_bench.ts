@@ -4,6 +4,7 @@
  * model.
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { markdownTable } from "../../data/page/table.ts";
 import { Random } from "../../data/random.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { listen } from "../../kernels/host/listen.ts";
@@ -51,15 +52,32 @@ await runCommand(async () => {
   await installMissingDriver();
   const model = await randomModel(deviceOptions(flags));
   const { clients, ...load } = LOADS[model.gpu.capabilities.cpu ? "cpu" : "gpu"];
-  for (const count of only === undefined ? clients : [only]) await bench(model, count, load);
+  const rows: string[][] = [];
+  for (const count of only === undefined ? clients : [only]) {
+    console.error(`clients: ${count}`);
+    rows.push(await bench(model, count, load));
+  }
+  console.log(markdownTable({
+    title: "",
+    columns: [
+      ...["clients", "tokens/s", "first token, median", "95 %"],
+      "tokens/s of generate's batch of that size",
+    ],
+    rows,
+    notes: [
+      `Prompts of ${load.prompt} tokens and answers of up to ${load.answer}, as fast as the same ` +
+      `clients ask; generate's batch has their prompts.`,
+    ],
+  }));
   model.close();
 });
 
+/** A row of the table: a number of clients, each of which asks again once it is answered. */
 async function bench(
   model: LanguageModel,
   clients: number,
   { prompt, answer, rounds }: { prompt: number; answer: number; rounds: number },
-): Promise<void> {
+): Promise<string[]> {
   const random = new Random(1);
   const prompts = Array.from(
     { length: clients },
@@ -88,14 +106,13 @@ async function bench(
   const alone = await timeOf(() =>
     model.generateMany(prompts, { temperature: 0, maxTokens: answer, batch: clients })
   );
-  console.log(
-    `${clients} clients, prompts of ${prompt} tokens: ${(tokens / seconds).toFixed(1)} tokens/s, ` +
-      `the first after ${waits[waits.length >> 1].toFixed(0)} ms (median) and ${
-        waits[Math.ceil(0.95 * (waits.length - 1))].toFixed(0)
-      } ms (95 %); generate's batch of ${clients}: ${
-        (alone.tokens / alone.seconds).toFixed(1)
-      } tokens/s with its prompts`,
-  );
+  const rate = (tokens: number, seconds: number) =>
+    Math.round(tokens / seconds).toLocaleString("en");
+  const wait = (share: number) => `${waits[Math.ceil(share * (waits.length - 1))].toFixed(0)} ms`;
+  return [
+    ...[String(clients), rate(tokens, seconds), wait(0.5), wait(0.95)],
+    rate(alone.tokens, alone.seconds),
+  ];
 }
 
 /** An answer: its tokens, and milliseconds to the first of them. */

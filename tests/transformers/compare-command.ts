@@ -4,30 +4,39 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
+import { makeFolder } from "../../data/files/make-folder.ts";
+import { WholeFile } from "../../data/files/whole-file.ts";
+import { markdownTable } from "../../data/page/table.ts";
 import { Random } from "../../data/random.ts";
+import { messageOf } from "../../data/text/error-message.ts";
+import { formatJson } from "../../data/text/json.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
-import type { Gpu } from "../../kernels/runtime/device.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { DEVICE_HELP, deviceOptions } from "../../model/command-line/device-flags.ts";
+import { numberFlag } from "../../model/command-line/number-flag.ts";
 import { loadModel } from "../../model/host/load-model.ts";
 import { writeCheckpoint } from "../../model/host/write-checkpoint.ts";
+import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { type Adaptation, linearLayers } from "../../model/network/adaptation.ts";
 import { type ModelConfig, parseConfig } from "../../model/network/config.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";
 import { Parameters } from "../../model/network/parameters.ts";
-import { isMixed, type Precision } from "../../model/network/precision.ts";
+import { isMixed } from "../../model/network/precision.ts";
+import { atLeastOne } from "../../model/number-range.ts";
 import { randomWeights } from "../../train/bench/benchmark-model.ts";
 import { benchmarkForward } from "../../train/bench/forward-benchmark.ts";
 import { benchmarkStep } from "../../train/bench/step-benchmark.ts";
+import { runPython } from "./run-python.ts";
 
 const HELP = `Compares models of other families with transformers on this machine's GPU.
 
 Two models with random weights, of the sizes of TinyLlama 1.1B and Qwen2 0.5B, are written as
 checkpoints in bfloat16. Logits of both programs are compared with transformers' in float32; speeds
-stand side by side: forward pass, training, LoRA and writing. Python needs PyTorch and transformers.
+stand side by side: forward pass, training, LoRA and writing. Python needs PyTorch and transformers,
+and PEFT for LoRA. What fails is told, and the rest goes on.
 
 Usage:
   deno task bench:peers [options]
@@ -36,8 +45,9 @@ Example:
   deno task bench:peers --python=/opt/venv/bin/python3
 
 Options, with defaults in brackets:
-  --python PATH            Python with PyTorch and transformers [python3]
-  --json                   print one JSON object instead of tables
+  --python PATH            Python with PyTorch, transformers and PEFT [python3]
+  --seconds N              nothing is begun that would end after about so many seconds [150]
+  --output DIR             folder for figures.json [runs/against-transformers]
   --help                   show this text
 
 ${DEVICE_HELP}`;
@@ -71,12 +81,20 @@ const SIZES = {
   cpu: { compared: 16, microBatch: 2, sequence: 32, prompt: 8, newTokens: 4, passes: 1 },
 };
 const TEXTS = [1, 32];
-const RANK = 8;
+const RANK = 16;
+const ALPHA = 32;
 
-/** Figures of one side: tokens a second, and the relative error of the logits. */
-type Figures = Record<string, number>;
+/** The share of the time in which transformers begins to measure. */
+const THEIR_SHARE = 0.6;
 
-/** What is shown, in this order. */
+/** How long what transformers has begun may take. */
+const GRACE = 60;
+
+/** Beside the checkpoint: what transformers is asked for, and its logits in float32. */
+const INPUTS = "inputs.json";
+const REFERENCE = "reference.f32";
+
+/** What is measured, in the order of the table. */
 const ROWS: [key: string, title: string][] = [
   ["logitsError", "logits, error relative to float32"],
   ["forward", "forward pass below the head, tokens/s"],
@@ -88,55 +106,102 @@ const ROWS: [key: string, title: string][] = [
   ]),
 ];
 
+/** What one program measured: each figure, or why there is none. */
+interface Side {
+  readonly figures: Record<string, number>;
+  readonly missing: Record<string, string>;
+  /** Of PyTorch and transformers. */
+  versions?: Record<string, unknown>;
+}
+
+/** A model as both programs measured it. */
+interface Compared {
+  readonly name: string;
+  readonly device: string;
+  readonly ours: Side;
+  readonly theirs: Side;
+}
+
 await runCommand(async () => {
   const flags = parseArgs(commandArguments(), {
-    string: ["python", "gpu", "precision"],
-    boolean: ["json", "help"],
+    string: ["python", "seconds", "output", "gpu", "precision"],
+    boolean: ["help"],
     unknown: (name: string) => {
       throw new UserError(`unknown option ${name}; --help lists all options`);
     },
   });
   if (flags.help) return console.log(HELP);
-  const { gpu: implementation, precision } = deviceOptions(flags);
+  const { python = "python3", output = "runs/against-transformers" } = flags;
+  const seconds = numberFlag("seconds", flags.seconds, atLeastOne) ?? 150;
+  const device = deviceOptions(flags);
   await installMissingDriver();
   const work = await Deno.makeTempDir({ prefix: "transformers-" });
+  const place = { ...device, python, work, seconds };
   try {
-    for (const [name, json] of Object.entries(MODELS)) {
-      const gpu = await openGpu(implementation);
-      const { cpu, name: device } = gpu.capabilities;
-      const config = parseConfig(cpu ? { ...json, ...SMALL } : json, name);
-      const sizes = SIZES[cpu ? "cpu" : "gpu"];
-      const dir = join(work, name.replaceAll(" ", "-"));
-      await writeRandom(dir, config);
-      const random = new Random(5);
-      const ids = Array.from({ length: sizes.compared }, () => random.below(config.vocabSize));
-      const asked = { ...sizes, ids, texts: TEXTS, rank: RANK, alpha: 2 * RANK };
-      await Deno.writeTextFile(join(work, "inputs.json"), JSON.stringify(asked));
-      gpu.close(); // so that Python has all of its memory
-      const theirs = await transformersFigures(flags.python ?? "python3", dir, work);
-      const opened = await openGpu(implementation);
-      const ours = await ourFigures(opened, config, dir, work, ids, sizes, precision);
-      opened.close();
-      if (flags.json) {
-        console.log(JSON.stringify({ name, device, ours, transformers: theirs }));
-        continue;
-      }
-      console.log(
-        `\n${name}, on ${device}; PyTorch ${theirs.torch}, transformers ` + theirs.transformers,
-      );
-      console.log(`${"".padEnd(42)}${"ours".padStart(12)}${"transformers".padStart(14)}`);
-      for (const [key, title] of ROWS) {
-        const shown = (value: unknown) =>
-          key === "logitsError" ? Number(value).toExponential(2) : Number(value).toFixed(0);
-        console.log(
-          title.padEnd(42) + shown(ours[key]).padStart(12) + shown(theirs[key]).padStart(14),
-        );
-      }
-    }
+    const compared = await compare(place);
+    await makeFolder(output);
+    await WholeFile.write(join(output, "figures.json"), formatJson(compared));
+    console.log(tableOf(compared));
+    console.log(`\nThe figures are in ${join(output, "figures.json")}.`);
   } finally {
     await Deno.remove(work, { recursive: true });
   }
 });
+
+/** Where a comparison computes, and how long. */
+interface Place extends ReturnType<typeof deviceOptions> {
+  readonly python: string;
+  /** A folder that is removed after. */
+  readonly work: string;
+  readonly seconds: number;
+}
+
+/** A model on the disk, and what both programs are asked for. */
+interface Task {
+  readonly dir: string;
+  readonly config: ModelConfig;
+  readonly ids: number[];
+  readonly sizes: typeof SIZES.gpu;
+}
+
+/** Transformers comes first, while it has all memory of the GPU. */
+async function compare(place: Place): Promise<Compared[]> {
+  const { cpu, name: device } = await capabilitiesOf(place.gpu);
+  const sizes = SIZES[cpu ? "cpu" : "gpu"];
+  const models = Object.entries(MODELS);
+  const begun: { name: string; task: Task; theirs: Side }[] = [];
+  for (const [index, [name, json]] of models.entries()) {
+    console.error(`${name}: writing a checkpoint`);
+    const config = parseConfig(cpu ? { ...json, ...SMALL } : json, name);
+    const random = new Random(5);
+    const ids = Array.from({ length: sizes.compared }, () => random.below(config.vocabSize));
+    const task = { dir: join(place.work, String(index)), config, ids, sizes };
+    await writeRandom(task.dir, config);
+    // What a model leaves is there for the next one.
+    const end = THEIR_SHARE * place.seconds * (index + 1) / models.length;
+    begun.push({ name, task, theirs: await theirFigures(place, task, end - secondsSoFar()) });
+  }
+  const compared: Compared[] = [];
+  for (const [index, { name, task, theirs }] of begun.entries()) {
+    console.error(`${name}: here`);
+    const share = THEIR_SHARE + (1 - THEIR_SHARE) * (index + 1) / models.length;
+    const ours = await ourFigures(place, task, share * place.seconds);
+    compared.push({ name, device, ours, theirs });
+  }
+  return compared;
+}
+
+/** Since the command was started. */
+function secondsSoFar(): number {
+  return performance.now() / 1000;
+}
+
+/** Of the GPU, which is closed again: Python gets all of its memory. */
+async function capabilitiesOf(implementation: Place["gpu"]) {
+  const gpu = await openGpu(implementation);
+  gpu.close();
+  return gpu.capabilities;
+}
 
 /** Writes a checkpoint with random weights in bfloat16. */
 async function writeRandom(dir: string, config: ModelConfig): Promise<void> {
@@ -148,61 +213,103 @@ async function writeRandom(dir: string, config: ModelConfig): Promise<void> {
   });
 }
 
-async function transformersFigures(
-  python: string,
-  dir: string,
-  work: string,
-): Promise<Record<string, unknown>> {
-  const program = decodeURIComponent(new URL("transformers_side.py", import.meta.url).pathname);
-  const command = new Deno.Command(python, { args: [program, dir, work], stderr: "inherit" });
-  const { success, stdout } = await command.output().catch((error) => {
-    throw new UserError(`--python=${python}: it cannot be started: ${error.message}`);
-  });
-  if (!success) throw new UserError(`--python=${python}: ${program} has failed; see above`);
-  return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+/** @param seconds in which transformers may begin to measure */
+async function theirFigures(
+  { python }: Place,
+  { dir, ids, sizes }: Task,
+  seconds: number,
+): Promise<Side> {
+  const asked = { ...sizes, ids, texts: TEXTS, rank: RANK, alpha: ALPHA, seconds };
+  await Deno.writeTextFile(join(dir, INPUTS), JSON.stringify(asked));
+  const side: Side = { figures: {}, missing: {} };
+  try {
+    for await (const line of runPython(python, "transformers_side.py", [dir], seconds + GRACE)) {
+      const { key, value, why } = line;
+      if (typeof key !== "string") side.versions = line;
+      else if (typeof value === "number") note(side, key, value);
+      else note(side, key, String(why));
+    }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    for (const [key] of ROWS) if (!(key in side.figures)) side.missing[key] ??= error.message;
+    console.error(error.message);
+  }
+  return side;
 }
 
+/** Keeps a figure or why there is none, and shows it: the command takes minutes. */
+function note(
+  { figures, missing }: Side,
+  key: string,
+  value: number | string,
+  who = "transformers",
+) {
+  if (typeof value === "number" && Number.isFinite(value)) figures[key] = value;
+  else missing[key] = String(value);
+  console.error(`${who}: ${key} ${typeof value === "number" ? value.toPrecision(4) : value}`);
+}
+
+/** @param end seconds of the command after which nothing is begun */
 async function ourFigures(
-  gpu: Gpu,
-  config: ModelConfig,
-  dir: string,
-  work: string,
-  ids: number[],
-  { microBatch, sequence, prompt, newTokens, passes }: typeof SIZES.gpu,
-  precision: Precision,
-): Promise<Figures> {
-  const figures: Figures = {};
+  { gpu: implementation, precision }: Place,
+  { dir, config, ids, sizes }: Task,
+  end: number,
+): Promise<Side> {
+  const gpu = await openGpu(implementation);
+  const side: Side = { figures: {}, missing: {} };
+  const measure = async (key: string, figure: () => Promise<number>) => {
+    if (secondsSoFar() > end) return note(side, key, "there was no time left", "here");
+    try {
+      note(side, key, await figure(), "here");
+    } catch (error) {
+      note(side, key, messageOf(error), "here");
+    }
+  };
+  const { microBatch, sequence, prompt, newTokens, passes } = sizes;
   const model = await loadModel(dir, { gpu, precision });
-  const reference = new Float32Array((await Deno.readFile(join(work, "reference.f32"))).buffer);
-  figures.logitsError = relativeError(await model.logits([ids]), reference);
+  await measure("logitsError", async () => {
+    const reference = new Float32Array((await Deno.readFile(join(dir, REFERENCE))).buffer);
+    return relativeError(await model.logits([ids]), reference);
+  });
+  const shape = { microBatch, sequence };
+  await measure("forward", () => benchmarkForward(gpu, model.parameters, shape, passes));
   for (const texts of TEXTS) {
     const prompts = Array(texts).fill(ids.slice(0, prompt));
-    const write = () =>
-      model.generateMany(prompts, { maxTokens: newTokens, temperature: 0, stopIds: [] });
-    await write();
-    const began = performance.now();
-    await write();
-    figures[`writing${texts}`] = 1000 * texts * newTokens / (performance.now() - began);
+    await measure(`writing${texts}`, () => writingSpeed(model, prompts, newTokens));
   }
-  const shape = { microBatch, sequence };
-  figures.forward = await benchmarkForward(gpu, model.parameters, shape, passes);
   model.close();
 
   const mixed = isMixed(precision, gpu.capabilities);
-  const modules = [...linearLayers(config).keys()];
-  const update = { rank: RANK, scale: 2 };
-  const adaptation = { modules: new Map(modules.map((name) => [name, update])), dropout: 0 };
-  const speed = async (adaptation?: Adaptation) => {
+  const trainingSpeed = async (adaptation?: Adaptation) => {
     const parameters = new Parameters(config, mixed, adaptation);
-    await parameters.load(gpu, randomWeights);
-    if (adaptation) await parameters.loadUpdates(gpu, randomWeights);
-    const { tokensPerSecond } = await benchmarkStep(gpu, parameters, shape, passes);
-    parameters.destroy();
-    return tokensPerSecond;
+    try {
+      await parameters.load(gpu, randomWeights);
+      if (adaptation) await parameters.loadUpdates(gpu, randomWeights);
+      return (await benchmarkStep(gpu, parameters, shape, passes)).tokensPerSecond;
+    } finally {
+      parameters.destroy();
+    }
   };
-  figures.lora = await speed(adaptation);
-  figures.training = await speed();
-  return figures;
+  await measure("lora", () => trainingSpeed(updatesOf(config)));
+  await measure("training", () => trainingSpeed());
+  gpu.close();
+  return side;
+}
+
+/** An update of every linear layer, as PEFT's `all-linear`. */
+function updatesOf(config: ModelConfig): Adaptation {
+  const update = { rank: RANK, scale: ALPHA / RANK };
+  const modules = [...linearLayers(config).keys()].map((name) => [name, update] as const);
+  return { modules: new Map(modules), dropout: 0 };
+}
+
+async function writingSpeed(model: LanguageModel, prompts: number[][], maxTokens: number) {
+  const write = (maxTokens: number) =>
+    model.generateMany(prompts, { maxTokens, temperature: 0, stopIds: [], batch: prompts.length });
+  await write(maxTokens); // kernels are compiled
+  const began = performance.now();
+  await write(maxTokens);
+  return 1000 * prompts.length * maxTokens / (performance.now() - began);
 }
 
 function relativeError(ours: Float32Array, theirs: Float32Array): number {
@@ -215,4 +322,46 @@ function relativeError(ours: Float32Array, theirs: Float32Array): number {
     size += value ** 2;
   }
   return Math.sqrt(error / size);
+}
+
+/** In Markdown, as documentation shows it. */
+function tableOf(compared: readonly Compared[]): string {
+  const { device, theirs: { versions } } = compared[0];
+  const cell = ({ figures }: Side, key: string) => {
+    const value = figures[key];
+    if (value === undefined) return "–";
+    return key === "logitsError" ? value.toExponential(1) : Math.round(value).toLocaleString("en");
+  };
+  const notes = compared.flatMap(({ name, ours, theirs }) => [
+    ...withinBfloat16(name, ours, theirs),
+    ...Object.entries(ours.missing).map(([key, why]) => `${name}, ${key}, here: ${why}`),
+    ...Object.entries(theirs.missing).map(([key, why]) => `${name}, ${key}, transformers: ${why}`),
+  ]);
+  const table = markdownTable({
+    title: "",
+    columns: [
+      `on ${device}`,
+      "this project",
+      versions
+        ? `transformers ${versions.transformers}, PyTorch ${versions.torch}`
+        : "transformers",
+    ],
+    rows: compared.flatMap(({ name, ours, theirs }) =>
+      ROWS.map(([key, title]) => [`${name}: ${title}`, cell(ours, key), cell(theirs, key)])
+    ),
+    notes: [],
+  });
+  return [table, "", ...notes].join("\n");
+}
+
+/** Whether the logits are as near to float32's as those of transformers in bfloat16. */
+function withinBfloat16(name: string, ours: Side, theirs: Side): string[] {
+  const [here, there] = [ours.figures.logitsError, theirs.figures.logitsError];
+  if (here === undefined || there === undefined) return [];
+  return [
+    `${name}: the logits are ${
+      here <= there ? "" : "NOT "
+    }as near to float32 as transformers' are ` +
+    `in bfloat16`,
+  ];
 }

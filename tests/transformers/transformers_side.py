@@ -1,131 +1,150 @@
 """What transformers computes of a checkpoint, and how fast; see compare-command.ts.
 
-Usage: transformers_side.py CHECKPOINT WORK. WORK holds inputs.json; it gets reference.f32, the logits in
-float32. The last line printed is one JSON object.
+Usage: transformers_side.py CHECKPOINT. Its folder also holds inputs.json, and gets reference.f32, the
+logits in float32. Each line that is printed is one JSON object: the versions, and then each figure or why there is
+none. LoRA is PEFT's.
 """
 
+import gc
 import json
-import math
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import torch
 import transformers
-from torch import nn
 
-WARM_UP = 2.0  # seconds: an idle GPU runs at a lower clock for a while
-TIMES = 8
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+WARM_UP = 2.0 if DEVICE == "cuda" else 0.0  # seconds: an idle GPU runs at a lower clock for a while
 
 
-def median_seconds(run):
+def synchronize():
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+
+
+def seconds_of(run):
+    synchronize()
+    began = time.perf_counter()
+    run()
+    synchronize()
+    return time.perf_counter() - began
+
+
+def median_seconds(run, times):
+    run()
     started = time.perf_counter()
-    seconds = []
-    while len(seconds) < TIMES:
-        torch.cuda.synchronize()
-        began = time.perf_counter()
-        run()
-        torch.cuda.synchronize()
-        if began - started > WARM_UP:
-            seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+    while time.perf_counter() - started < WARM_UP:
+        seconds_of(run)
+    return statistics.median(seconds_of(run) for _ in range(times))
 
 
-class Lora(nn.Module):
-    """PEFT's update of a linear layer, which is frozen: base(x) + alpha / rank * B(A(x))."""
+class Comparison:
+    """Every figure is a method's; the models are loaded when the first of them needs one."""
 
-    def __init__(self, base, rank, alpha):
-        super().__init__()
-        self.base, self.scale = base, alpha / rank
-        self.down = nn.Linear(base.in_features, rank, bias=False, device="cuda")
-        self.up = nn.Linear(rank, base.out_features, bias=False, device="cuda")
-        nn.init.zeros_(self.up.weight)
+    def __init__(self, checkpoint):
+        self.settings = json.loads((checkpoint / "inputs.json").read_text())
+        self.checkpoint = checkpoint
+        self.ids = torch.tensor([self.settings["ids"]], device=DEVICE)
+        self.half = None
 
-    def forward(self, x):
-        return self.base(x) + self.scale * self.up(self.down(x))
+    def load(self, dtype):
+        load = transformers.AutoModelForCausalLM.from_pretrained
+        return load(self.checkpoint, dtype=dtype).to(DEVICE).eval()
 
+    def bfloat16(self):
+        if self.half is None:
+            self.half = self.load(torch.bfloat16)
+        return self.half
 
-def add_lora(model, rank, alpha):
-    model.requires_grad_(False)
-    for module in list(model.model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.Linear):
-                setattr(module, name, Lora(child, rank, alpha))
+    @torch.no_grad()
+    def logits_error(self):
+        torch.backends.cuda.matmul.allow_tf32 = False
+        reference = self.load(torch.float32)(self.ids).logits[0].float()
+        reference.cpu().numpy().tofile(self.checkpoint / "reference.f32")
+        error = self.bfloat16()(self.ids).logits[0].float() - reference
+        return (error.norm() / reference.norm()).item()
 
+    def batch(self):
+        shape = self.settings["microBatch"], self.settings["sequence"]
+        return torch.randint(self.bfloat16().config.vocab_size, shape, device=DEVICE)
 
-def training_speed(model, settings):
-    """Two micro-batches, clipping and AdamW, with matrix products in bfloat16."""
-    micro_batch, sequence = settings["microBatch"], settings["sequence"]
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=3e-4, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
-    ids = torch.randint(model.config.vocab_size, (micro_batch, sequence), device="cuda")
+    @torch.no_grad()
+    def forward(self):
+        batch, model = self.batch(), self.bfloat16().model
+        run = lambda: model(batch, use_cache=False)
+        return batch.numel() / median_seconds(run, self.settings["passes"])
 
-    def step():
-        for _ in range(2):
-            with torch.autocast("cuda", torch.bfloat16):
-                loss = model(input_ids=ids, labels=ids, use_cache=False).loss
-            (loss / 2).backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+    @torch.no_grad()
+    def writing(self, texts):
+        prompts = self.ids[:, : self.settings["prompt"]].repeat(texts, 1)
+        asked = {"attention_mask": torch.ones_like(prompts), "do_sample": False, "pad_token_id": 0}
 
-    return 2 * micro_batch * sequence / median_seconds(step)
+        def write(new):
+            count = {"max_new_tokens": new, "min_new_tokens": new}
+            written = self.bfloat16().generate(prompts, **asked, **count)
+            assert written.shape[1] == prompts.shape[1] + new
 
+        write(2)
+        new = self.settings["newTokens"]
+        return texts * new / seconds_of(lambda: write(new))
 
-def main(checkpoint, work):
-    with open(f"{work}/inputs.json") as file:
-        settings = json.load(file)
-    ids = torch.tensor([settings["ids"]], device="cuda")
-    load = transformers.AutoModelForCausalLM.from_pretrained
-    figures = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
-    figures["transformers"] = transformers.__version__
+    def lora(self):
+        from peft import LoraConfig, get_peft_model
 
-    torch.backends.cuda.matmul.allow_tf32 = False
-    with torch.no_grad():
-        full = load(checkpoint, dtype=torch.float32).cuda().eval()
-        reference = full(ids).logits[0].float()
-        reference.cpu().numpy().tofile(f"{work}/reference.f32")
-        del full
-        half = load(checkpoint, dtype=torch.bfloat16).cuda().eval()
-        error = half(ids).logits[0].float() - reference
-        figures["logitsError"] = (error.norm() / reference.norm()).item()
+        rank, alpha = self.settings["rank"], self.settings["alpha"]
+        config = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear")
+        return self.training_speed(get_peft_model(self.bfloat16(), config))
 
-        micro_batch, sequence = settings["microBatch"], settings["sequence"]
-        batch = torch.randint(half.config.vocab_size, (micro_batch, sequence), device="cuda")
-        seconds = median_seconds(lambda: half.model(batch, use_cache=False))
-        figures["forward"] = micro_batch * sequence / seconds
+    def training(self):
+        self.half = None  # which PEFT has changed
+        gc.collect()
+        return self.training_speed(self.load(torch.float32))
 
-        new = settings["newTokens"]
-        for texts in settings["texts"]:
-            prompts = ids[:, : settings["prompt"]].repeat(texts, 1)
-            mask = torch.ones_like(prompts)
+    def training_speed(self, model):
+        """Two micro-batches, clipping and AdamW, with matrix products in bfloat16."""
+        shape = self.settings["microBatch"], self.settings["sequence"]
+        ids = torch.randint(model.config.vocab_size, shape, device=DEVICE)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=3e-4, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
+        model.train()
 
-            def write():
-                half.generate(
-                    prompts,
-                    attention_mask=mask,
-                    do_sample=False,
-                    max_new_tokens=new,
-                    min_new_tokens=new,
-                    pad_token_id=0,
-                )
+        def step():
+            for _ in range(2):
+                with torch.autocast(DEVICE, torch.bfloat16):
+                    loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+                (loss / 2).backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
 
-            write()
-            torch.cuda.synchronize()
-            began = time.perf_counter()
-            write()
-            torch.cuda.synchronize()
-            figures[f"writing{texts}"] = texts * new / (time.perf_counter() - began)
-
-    add_lora(half, settings["rank"], settings["alpha"])
-    half.train()
-    figures["lora"] = training_speed(half, settings)
-    del half
-    torch.cuda.empty_cache()
-    full = load(checkpoint, dtype=torch.float32).cuda().train()
-    figures["training"] = training_speed(full, settings)
-    assert all(math.isfinite(v) for v in figures.values() if isinstance(v, float))
-    print(json.dumps(figures))
+        return 2 * ids.numel() / median_seconds(step, self.settings["passes"])
 
 
-main(*sys.argv[1:])
+def tell(**figures):
+    print(json.dumps(figures), flush=True)
+
+
+def main(checkpoint):
+    started = time.monotonic()
+    tell(torch=torch.__version__, transformers=transformers.__version__)
+    comparison = Comparison(checkpoint)
+    parts = {"logitsError": comparison.logits_error, "forward": comparison.forward}
+    for texts in comparison.settings["texts"]:
+        parts[f"writing{texts}"] = lambda texts=texts: comparison.writing(texts)
+    parts |= {"lora": comparison.lora, "training": comparison.training}
+    for key, measure in parts.items():
+        if time.monotonic() - started > comparison.settings["seconds"]:
+            tell(key=key, why="there was no time left")
+            continue
+        try:
+            tell(key=key, value=measure())
+        except Exception as error:
+            tell(key=key, why=f"{type(error).__name__}: {error}".splitlines()[0])
+        gc.collect()
+        if DEVICE == "cuda":
+            torch.cuda.empty_cache()
+
+
+main(Path(sys.argv[1]))
