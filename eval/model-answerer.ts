@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { readBitSums } from "../kernels/layers/bit-sums.ts";
+import { configToJson } from "../model/network/config.ts";
 import type { LanguageModel } from "../model/inference/language-model.ts";
 import type { Answerer } from "./answerer.ts";
 
@@ -34,9 +37,16 @@ export function modelAnswerer(
   };
 }
 
-/** A hash of weights that every step of training changes: the last layer's queries. */
-export async function fingerprint({ gpu, parameters, config }: LanguageModel): Promise<string> {
-  const name = `model.layers.${config.layers.length - 1}.self_attn.q_proj.weight`;
-  const hash = await crypto.subtle.digest("SHA-256", await parameters.read(gpu, name));
-  return new Uint8Array(hash).toHex().slice(0, 16);
+/**
+ * A hash of all that a model's answers come from: its weights and those of its adapter, its
+ * configuration, its tokenizer with the chat template, and which tokens end an answer.
+ */
+export async function fingerprint(model: LanguageModel): Promise<string> {
+  const { gpu, parameters, config, tokenizer, stopIds, suppressIds } = model;
+  const parts = [...parameters.parts, ...parameters.updateParts];
+  const sums = await readBitSums(gpu, [...new Set(parts.map(({ tensor }) => tensor))]);
+  const updates = [...parameters.adaptation?.modules ?? []];
+  const described = [configToJson(config), updates, tokenizer.files(), stopIds, suppressIds];
+  const hash = createHash("sha256").update(sums).update(JSON.stringify(described));
+  return hash.digest("hex").slice(0, 16);
 }

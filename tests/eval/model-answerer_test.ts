@@ -1,8 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../data/random.ts";
-import { modelAnswerer } from "../../eval/model-answerer.ts";
+import { fingerprint, modelAnswerer } from "../../eval/model-answerer.ts";
 import { letterChoices } from "../../eval/prompt.ts";
 import type { LetterAnswer } from "../../eval/protocols/protocol.ts";
+import { sizeOf } from "../../kernels/runtime/storage.ts";
+import { upload } from "../../kernels/runtime/transfer.ts";
+import { linearLayers } from "../../model/network/adaptation.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { LanguageModel } from "../../model/inference/language-model.ts";
 import { parameterShapes } from "../../model/network/parameter-shapes.ts";
@@ -34,6 +37,31 @@ async function randomModel(feedForward: "softmoe_v3" | "raw"): Promise<LanguageM
   });
   return new LanguageModel(gpu, parameters, { tokenizer: qwen.withVocabulary(vocabulary) });
 }
+
+Deno.test("a fingerprint tells apart weights, adapters, configurations and tokenizers", async () => {
+  const { config, tokenizer } = await randomModel("raw");
+  const of = (parameters: Parameters, reader = tokenizer) =>
+    fingerprint(new LanguageModel(gpu, parameters, { tokenizer: reader }));
+  const loaded = async (rank: number, scale: number, ropeTheta = 10000) => {
+    const modules = new Map(
+      [...linearLayers(config).keys()].map((name) => [name, { rank, scale }]),
+    );
+    const json = { ...config.source, rope_theta: ropeTheta };
+    const parameters = new Parameters(parseConfig(json, "test"), false, { modules, dropout: 0 });
+    await parameters.load(gpu, ({ shape }) => new Float32Array(sizeOf(shape)).fill(1));
+    await parameters.loadUpdates(gpu, ({ shape }) => new Float32Array(sizeOf(shape)).fill(2));
+    return parameters;
+  };
+  const model = await loaded(2, 1);
+  const seen = [await of(model), await of(await loaded(2, 3)), await of(await loaded(2, 1, 500))];
+  assertEquals(await of(await loaded(2, 1)), seen[0]);
+  seen.push(await of(model, qwen));
+  for (const part of [model.parts[0], model.parts.at(-1)!, model.updateParts.at(-1)!]) {
+    upload(gpu, part.tensor, Float32Array.of(9), part.first + sizeOf(part.shape) - 1);
+    seen.push(await of(model));
+  }
+  assertEquals(new Set(seen).size, 7, seen.join());
+});
 
 const SHOTS = "以下是单选题\n1 + 1 = 2\nA. 1\nB. 2\nC. 3\nD. 4\n答案：B\n\n";
 
