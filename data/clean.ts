@@ -14,6 +14,7 @@ import { fitRecipe, type PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { OnProgress } from "./progress/progress.ts";
 import { DEFAULT_READING, type ReadingRules } from "./readers/documents.ts";
 import { addProblems, firstProblems, noProblems } from "./readers/problems.ts";
+import { tokenizerPaths } from "./tokenizer/load-tokenizer-files.ts";
 import { prepareSteps, type Recipe, type RecipeStep } from "./recipe.ts";
 import { WholeFile } from "./files/whole-file.ts";
 import { WORK_FOLDER, WorkFolder } from "./files/work-folder.ts";
@@ -41,7 +42,7 @@ export interface CleanSettings {
   strict?: boolean;
   /** How records become documents; by default, each by the corpus that its fields show. */
   reading?: Pick<ReadingRules, "corpus" | "asPublished">;
-  /** A `tokenizer.json` for filters that count tokens. */
+  /** A `tokenizer.json`, or a model's folder, for filters that count tokens. */
   tokenizer?: string;
   /**
    * A SentencePiece `.model` for filters that count its pieces; if undefined, that of perplexity.
@@ -169,7 +170,8 @@ export function judgingFilesOf(
     : [perplexity.arpa, perplexity.sentencePiece];
   const benchmarks = recipe.steps.filter(({ name }) => name === benchmarkQuestionsFilter.name)
     .flatMap((step) => [step.arguments.benchmarks as string | string[]].flat());
-  return [tokenizer, sentencePiece, ...measuring, ...benchmarks.flatMap(csvFiles)]
+  const counting = tokenizer === undefined ? [] : tokenizerPaths(tokenizer);
+  return [...counting, sentencePiece, ...measuring, ...benchmarks.flatMap(csvFiles)]
     .filter((path) => path !== undefined);
 }
 

@@ -52,7 +52,7 @@ Options of clean:
   --stats FILE.jsonl       write the statistics of every document, also of dropped ones
   --trace FILE.jsonl       write samples of what each mapper changed and each filter dropped
   --traced N               number of samples for each operator [10]
-  --tokenizer FILE         a tokenizer.json for filters that count tokens
+  --tokenizer PATH         a tokenizer.json, or a model's folder, for filters that count tokens
   --sentencepiece FILE     a SentencePiece model, for filters that count its pieces and for
                            --perplexity-model
   --perplexity-model FILE  a KenLM model (.arpa) that measures perplexity as Data-Juicer does; needs
@@ -68,7 +68,7 @@ Options of dedup:
   --tokenization NAME      units of comparison: character, space or punctuation [character]
 
 Options of prepare and tokenize:
-  --tokenizer FILE         a tokenizer.json [that of Qwen1.5]
+  --tokenizer PATH         a tokenizer.json, or a model's folder [that of Qwen1.5]
   --format NAME            format of the shards: steel, or litpkds (that of the authors) [steel]
   --sequence N             sequence length, in tokens [2048]
   --blocks-per-shard N     sequences in one shard [204800]

@@ -22,6 +22,7 @@ import {
   tokenizingWork,
 } from "./tokenizing/tokenize-job.ts";
 import { type TokenizedFile, tokenizeFile } from "./tokenizing/tokenize-file.ts";
+import { tokenizerPaths } from "./tokenizer/load-tokenizer-files.ts";
 import { TokenStream } from "./tokenizing/token-stream.ts";
 import { WORK_FOLDER, WorkFolder } from "./files/work-folder.ts";
 import { Threads } from "./threads.ts";
@@ -42,7 +43,7 @@ export interface TokenizeSettings {
   sources: TokenizeSource[];
   /** The folder for the shards. */
   output: string;
-  /** The path of a `tokenizer.json`; Qwen1.5's if undefined. */
+  /** The path of a `tokenizer.json` or of a model's folder; Qwen1.5's if undefined. */
   tokenizer?: string;
   /** The format of the shards; `steel` if undefined. */
   format?: ShardFormat;
@@ -94,8 +95,8 @@ export async function tokenizeInto(settings: TokenizeSettings): Promise<Tokenize
   const started = performance.now();
   const encoder = await loadDocumentEncoder(settings.tokenizer);
   const inputs = sources.flatMap(({ files }) => files);
-  const files = [...inputs, settings.tokenizer].filter((path) => path !== undefined);
-  const identities = await Promise.all(files.map(fileIdentity));
+  const ofTokenizer = settings.tokenizer === undefined ? [] : tokenizerPaths(settings.tokenizer);
+  const identities = await Promise.all([...inputs, ...ofTokenizer].map(fileIdentity));
   const task = { edition: EDITION, identities, tokenizer: settings.tokenizer, strict };
   const workPath = `${output}/${WORK_FOLDER}`;
   const earlier = await earlierShards(output);

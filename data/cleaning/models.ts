@@ -7,7 +7,7 @@ import { loadTokenizerFiles } from "../tokenizer/load-tokenizer-files.ts";
 
 /** The files of the models that operators may need. */
 export interface ModelFiles {
-  /** A `tokenizer.json` of any kind. */
+  /** A `tokenizer.json` of any kind, or a model's folder. */
   tokenizer?: string;
   /** A SentencePiece `.model` file by which words are counted; that of perplexity if undefined. */
   sentencePiece?: string;

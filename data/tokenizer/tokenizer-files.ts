@@ -24,7 +24,7 @@ export interface TokenizerFiles {
 }
 
 /** Every text file in which transformers keeps a part of a tokenizer. */
-const FILE_NAMES = [
+export const FILE_NAMES: readonly string[] = [
   "tokenizer.json",
   "tokenizer_config.json",
   "vocab.json",
@@ -35,7 +35,7 @@ const FILE_NAMES = [
 ];
 
 /** A SentencePiece model, as Llama's authors and others of older models publish it. */
-const PIECE_MODEL = "tokenizer.model";
+export const PIECE_MODEL = "tokenizer.model";
 
 /** Files of tokenizers in other formats: Qwen 1's and Mistral's. */
 const OTHER_FORMATS = ["qwen.tiktoken", "tekken.json"];

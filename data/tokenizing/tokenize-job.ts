@@ -10,7 +10,7 @@ import type { Work } from "../threads.ts";
 
 /** What all jobs of a tokenization have in common. */
 export interface TokenizeSetup {
-  /** The path of a `tokenizer.json`; Qwen1.5's if undefined. */
+  /** The path of a `tokenizer.json` or of a model's folder; Qwen1.5's if undefined. */
   tokenizer?: string;
   reading: ReadingRules;
 }
@@ -36,7 +36,7 @@ export interface DocumentEncoder {
 }
 
 /**
- * Loads the encoder of a `tokenizer.json`, or Qwen1.5's.
+ * Loads the encoder of a `tokenizer.json` or of a model's folder, or Qwen1.5's.
  *
  * @throws UserError if the tokenizer cannot be had, or has no token that could end a document
  */

@@ -4,14 +4,17 @@ import { dirname, join } from "node:path";
 import { readManifest, writeManifest } from "../../data/shards/manifest.ts";
 import { ShardBlocks } from "../../data/shards/shard-blocks.ts";
 import { ShardWriter } from "../../data/shards/shard-writer.ts";
+import { tokenize } from "../../data/tokenize.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { microBatchOfBlocks } from "../../train/batches/block-batches.ts";
+import { shardText } from "../../train/batches/shard-text.ts";
 import { pretrain } from "../../train/pretrain.ts";
-import type { PretrainSettings } from "../../train/settings/pretrain-settings.ts";
+import { type PretrainSettings, pretrainSettings } from "../../train/settings/pretrain-settings.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
 import { tinySettings } from "./tiny-run.ts";
-import { qwenTokenizer } from "../../model/host/load-tokenizer.ts";
+import { loadTokenizer, qwenTokenizer } from "../../model/host/load-tokenizer.ts";
+import { bytePairPieceModel } from "../data/sentence-piece-model.ts";
 
 const BLOCK = 5;
 
@@ -135,6 +138,38 @@ Deno.test("a run stopped and gone on with more shards sees each block once an ep
     const manifest = await readManifest(`${dir}/a`);
     await writeManifest(`${dir}/a`, { ...manifest, endToken: 5 });
     assertStringIncludes(await refusal(), "it is not the one that made the shards");
+  }));
+
+Deno.test("text is tokenized and trained on with the tokenizer of a model's folder", () =>
+  inTemporaryFolder(async (dir) => {
+    const folder = `${dir}/model`;
+    await Deno.mkdir(folder);
+    await Deno.writeFile(
+      `${folder}/tokenizer.model`,
+      bytePairPieceModel(["ic", "ice", ..."▁ice on"]),
+    );
+    const tokenizer = await loadTokenizer(folder);
+    await Deno.writeTextFile(`${dir}/in.jsonl`, '{"text":"ice on ice"}\n'.repeat(40));
+    const sources = [{ name: "ice", files: [`${dir}/in.jsonl`] }];
+    const ids = [...tokenizer.encodePrompt("ice on ice"), tokenizer.endOfDocument];
+    const shape = { sequence: ids.length - 1, output: `${dir}/shards`, tokenizer: folder };
+    const { manifest } = await tokenize({ sources, ...shape });
+    assertEquals([manifest.tokenizer, manifest.sources.ice.tokens], [folder, 40 * ids.length]);
+
+    const { data, train } = await pretrainSettings({
+      data: { source: [`${dir}/shards`], sequence: ids.length - 1, vocabulary: 0, heldOut: 0.5 },
+    });
+    const settings = { data, train } as PretrainSettings;
+    using text = await shardText(settings, undefined, undefined, () => {});
+    assertEquals([...text.blocks.next()], ids);
+    assertEquals(text.tokenizer.decode(ids, { skipSpecial: true }), "ice on ice");
+
+    await Deno.remove(`${folder}/tokenizer.model`);
+    await assertRejects(
+      () => tokenize({ sources, ...shape }),
+      UserError,
+      `${folder}: there is no tokenizer; expected tokenizer.json`,
+    );
   }));
 
 Deno.test("padding is no target", () => {

@@ -102,16 +102,20 @@ function requireWholeVocabulary(vocabulary: number, { tokenizer }: Manifest): vo
   );
 }
 
-/** The tokenizer that the manifest names: Qwen1.5's, or the path of a `tokenizer.json`. */
+/** The tokenizer that the manifest names: Qwen1.5's, a `tokenizer.json` or a model's folder. */
 async function vocabularyOf(manifest: Manifest, dir: string) {
   const { tokenizer: name, endToken, paddingToken } = manifest;
-  if (name !== "Qwen1.5" && basename(name) !== "tokenizer.json") {
+  const isQwen = name === "Qwen1.5";
+  const isOfFolder = !isQwen && await isFolder(name);
+  if (!isQwen && !isOfFolder && basename(name) !== "tokenizer.json") {
     throw new UserError(
-      `${dir} was made with the tokenizer ${name}; expected Qwen1.5 or a file tokenizer.json`,
+      `${dir} was made with the tokenizer ${name}; expected Qwen1.5, a file tokenizer.json or a ` +
+        `model's folder`,
     );
   }
-  const isQwen = name === "Qwen1.5";
-  const tokenizer = isQwen ? await qwenTokenizer() : await loadTokenizer(dirname(name));
+  const tokenizer = isQwen
+    ? await qwenTokenizer()
+    : await loadTokenizer(isOfFolder ? name : dirname(name));
   if (tokenizer.endOfDocument !== endToken || tokenizer.padding !== paddingToken) {
     throw new UserError(
       `${dir}: its documents end with token ${endToken} and padding is ${paddingToken}, but in the ` +
