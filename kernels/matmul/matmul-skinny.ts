@@ -2,6 +2,7 @@ import { read, update, write } from "../runtime/dispatch.ts";
 import type { Graph } from "../runtime/graph.ts";
 import type { MatrixOperands, MatrixProduct } from "./product.ts";
 import { range } from "../wgsl/range.ts";
+import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /** Rows of c that a workgroup computes. */
 const ROWS = 16;
@@ -134,7 +135,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     size,
     { partial: read(partial, 4), c: (accumulate ? update : write)(c, 4, sliceC) },
     `var sum = partial[i];
-    for (var part = 1u; part < ${splits}u; part++) { sum += partial[part * ${size}u + i]; }
+    ${
+      unrolledLoop(
+        graph.capabilities,
+        "part",
+        { first: "1u", end: `${splits}u`, turns: 8 },
+        `sum += partial[part * ${size}u + i];`,
+      )
+    }
     c[i] ${accumulate ? "+=" : "="} c_type(sum);`,
     4,
   );

@@ -178,7 +178,9 @@ function addPhiGradients({ phi, scale, inverseNorms }: SlotScores, dkeys: Tensor
     "scale gradient",
     1,
     { projections: read(projections), dscale: update(dscale.tensor) },
-    `for (var slot = 0u; slot < ${total}u; slot++) { dscale[0] += projections[slot]; }`,
+    `var sum = 0f;
+    for (var slot = 0u; slot < ${total}u; slot++) { sum += projections[slot]; }
+    dscale[0] += sum;`,
   );
 }
 
