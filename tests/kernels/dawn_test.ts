@@ -1,6 +1,13 @@
-/** How Dawn waits, on its backend that computes nothing and needs no GPU. */
+/** What Dawn's backend shows that computes nothing and needs no GPU: how it waits, what it compiles. */
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { createDawn } from "../../kernels/host/dawn.ts";
+import { Graph, persistent } from "../../kernels/runtime/graph.ts";
+import { parseConfig } from "../../model/network/config.ts";
+import { Parameters } from "../../model/network/parameters.ts";
+import { transformer } from "../../model/network/transformer.ts";
+import { giveGradient } from "../../kernels/optimizer/adamw.ts";
+import { microBatchInputs } from "../../train/step/micro-batch.ts";
+import { NextTokenObjective } from "../../train/step/objective.ts";
 
 Deno.test("Dawn polls by a timer, and the global setImmediate stays as it was", async () => {
   const { setImmediate, setTimeout } = globalThis;
@@ -37,3 +44,56 @@ Deno.test("Dawn polls by a timer, and the global setImmediate stays as it was", 
     Object.assign(globalThis, { setImmediate, setTimeout });
   }
 });
+
+// Heads of 56 as Steel-LLM's, wide ones that lanes share, and some whose vectors they do not divide.
+for (const [heads, keyValueHeads, headDim] of [[4, 4, 56], [2, 1, 128], [4, 2, 80]]) {
+  Deno.test(`WGSL of training on tensor cores is valid, ${heads}/${keyValueHeads} heads of ${headDim}`, async () => {
+    const dawn = await createDawn(["enable-dawn-features=allow_unsafe_apis", "backend=null"]);
+    const requiredFeatures = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"];
+    const device = await (await dawn.requestAdapter())!.requestDevice({
+      requiredFeatures: requiredFeatures as GPUFeatureName[],
+    });
+    const messages: string[] = [];
+    for (const [code, label] of trainingKernels(heads, keyValueHeads, headDim)) {
+      const module = device.createShaderModule({ code });
+      const info = await module.getCompilationInfo();
+      messages.push(
+        ...info.messages.map(({ lineNum, message }) => `${label}: line ${lineNum}: ${message}`),
+      );
+    }
+    device.destroy();
+    assertEquals(messages, []);
+  });
+}
+
+/** The WGSL of a micro-batch of a small Steel-LLM as a GPU with tensor cores would run it, with labels. */
+function trainingKernels(heads: number, keyValueHeads: number, headDim: number) {
+  const config = parseConfig({
+    architectures: ["SteelForCausalLM"],
+    vocab_size: 1024,
+    hidden_size: heads * headDim,
+    intermediate_size: 32,
+    num_hidden_layers: 1,
+    num_attention_heads: heads,
+    num_key_value_heads: keyValueHeads,
+    n_experts: 6,
+    slots_per_expert: 1,
+    mlp_type: "senet",
+    mlp_div_ratio: 4,
+    FFN_type: "softmoe_v3",
+    max_position_embeddings: 512,
+    rope_theta: 10000,
+  }, "the test's model");
+  const parameters = new Parameters(config, true);
+  for (const tensor of parameters.tensors) giveGradient(tensor);
+  const graph = new Graph({
+    ...{ name: "a GPU", implementation: "dawn", cpu: false, f16: true, tensorCores: true },
+    ...{ maxBindingBytes: 2 ** 31 - 4, maxBufferBytes: 2 ** 40, timestamps: true },
+  }, { training: true, mixed: true });
+  const inputs = microBatchInputs(graph, { tokens: 1024, sequences: 2, longest: 512 });
+  const hidden = transformer(inputs.batch, parameters);
+  const loss = persistent("outputs", "loss", [1]);
+  new NextTokenObjective().record({ ...inputs, hidden, head: parameters.head }, loss);
+  graph.backward();
+  return new Map(graph.dispatches.map(({ label, code }) => [code, label]));
+}
