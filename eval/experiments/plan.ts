@@ -71,7 +71,7 @@ export function planArms(experiment: Experiment, folder: string): PlannedArm[] {
           stage,
           arm: isOwn ? arm : undefined,
           seed,
-          dir: isOwn ? join(ofArm, stage) : join(folder, SHARED, `seed-${seed}`, stage),
+          dir: join(isOwn ? ofArm : join(folder, SHARED, `seed-${seed}`), folderName(stage)),
           base,
           settings: merged(asked, seeded(stage, seed)),
         });

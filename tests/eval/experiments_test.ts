@@ -237,7 +237,7 @@ Deno.test("Table 2 has its rows, with the share that each is of the first, here 
     };
     await runExperiment(experiment, folder, "deno task experiment fused", runTask, () => {});
     assertEquals(asked.size, 9);
-    assertEquals(asked.get(`${folder}/Exp-3-norm-and-attention-unfused/seed-1/bench:step`), [
+    assertEquals(asked.get(`${folder}/Exp-3-norm-and-attention-unfused/seed-1/bench-step`), [
       "norm",
       "attention",
     ]);
