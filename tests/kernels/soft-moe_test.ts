@@ -96,27 +96,45 @@ Deno.test("soft moe: a token and a slot of zeros are divided by the smallest nor
   // An empty sequence, one that ends with a segment, one of a single segment, and padding.
   const [lengths, tokens, length] = [[7, 0, 4, 2], 15, 2];
   const [experts, slotsPerExpert, width] = [2, 2, 4];
-  Deno.test(`causal soft moe, lengths ${lengths} in segments of ${length}`, () =>
-    checkOperator({
-      inputs: inputsOf({ experts, slotsPerExpert, width, lengths, tokens }),
-      record: ({ x, weight, residual, phi, scale, expert, bounds, index, starts, ends }) => {
-        const sequences = { count: lengths.length, longest: tokens, bounds, index, starts, ends };
-        const routing = dispatchToLaterSegments({ x, weight }, phi, scale, sequences, length);
-        return combineSlots(linear(routing.slots, expert), routing, routing.spans, residual);
-      },
-      reference: (inputs) => {
-        const y = Float64Array.from(inputs.residual);
-        let start = 0;
-        for (const count of lengths) {
-          for (let first = 0; first < count; first += length) {
-            const seen = start + Math.min(count, first + length);
-            causalReference(inputs, y, [start, start + first, seen], slotsPerExpert);
+  const inputs = inputsOf({ experts, slotsPerExpert, width, lengths, tokens });
+  const axes = (count: number, axisOf: (i: number) => number) =>
+    Float32Array.from({ length: count * width }, (_, i) => Number(i % width === axisOf(i / width)));
+  // Logits are 0 or ±120, and exp(120) is more than f32 holds. They are exact, so that the softmax is.
+  const large = {
+    ...inputs,
+    x: { ...inputs.x, data: axes(tokens, (token) => Math.floor(token) * 3 % 4) },
+    weight: { ...inputs.weight, data: new Float32Array(width).fill(1) },
+    phi: { ...inputs.phi, data: axes(width, (column) => Math.floor(column)) },
+    scale: { ...inputs.scale, data: new Float32Array([120]) },
+  };
+  for (
+    const [name, given] of [
+      [`causal soft moe, lengths ${lengths} in segments of ${length}`, inputs],
+      ["causal soft moe with logits that exp overflows on", large],
+    ] as const
+  ) {
+    Deno.test(name, () =>
+      checkOperator({
+        inputs: given,
+        record: ({ x, weight, residual, phi, scale, expert, bounds, index, starts, ends }) => {
+          const sequences = { count: lengths.length, longest: tokens, bounds, index, starts, ends };
+          const routing = dispatchToLaterSegments({ x, weight }, phi, scale, sequences, length);
+          return combineSlots(linear(routing.slots, expert), routing, routing.spans, residual);
+        },
+        reference: (inputs) => {
+          const y = Float64Array.from(inputs.residual);
+          let start = 0;
+          for (const count of lengths) {
+            for (let first = 0; first < count; first += length) {
+              const seen = start + Math.min(count, first + length);
+              causalReference(inputs, y, [start, start + first, seen], slotsPerExpert);
+            }
+            start += count;
           }
-          start += count;
-        }
-        return y;
-      },
-    }));
+          return y;
+        },
+      }));
+  }
 }
 
 /** Adds to y what tokens `first` to `end` receive from slots of the tokens `start` to `first`. */
