@@ -17,6 +17,8 @@ export interface Facts {
   examBefore?: number;
   /** The same after it. */
   examAfter?: number;
+  /** Optimizer steps of the whole run, also where its settings give epochs. */
+  steps?: number;
   /** Bytes of GPU memory that it took. */
   memoryBytes?: number;
   /** Device, memory, machine and versions, in words. */
@@ -45,15 +47,16 @@ export async function readRunFacts(
 }
 
 function factsOf(facts: Record<string, unknown>, path: string): Facts {
-  const { began, commit, unigramEntropy, examBefore, examAfter, memoryBytes, ...others } = facts;
+  const { began, commit, unigramEntropy, examBefore, examAfter, steps, memoryBytes, ...others } =
+    facts;
   const isOptional = (type: "string" | "number", ...values: unknown[]) =>
     values.every((value) => value === undefined || typeof value === type);
   const isSound = isOptional("string", began, commit) &&
-    isOptional("number", unigramEntropy, examBefore, examAfter, memoryBytes) &&
+    isOptional("number", unigramEntropy, examBefore, examAfter, steps, memoryBytes) &&
     (began === undefined || !Number.isNaN(Date.parse(began as string)));
   if (!isSound) throw new UserError(`${path}: not the facts of a training run`);
   return {
-    ...{ began, commit, unigramEntropy, examBefore, examAfter, memoryBytes } as Omit<
+    ...{ began, commit, unigramEntropy, examBefore, examAfter, steps, memoryBytes } as Omit<
       Facts,
       "others"
     >,

@@ -17,8 +17,8 @@ export interface StepSpeed {
   readonly notRun?: string;
   /** The device and its precision, in words. */
   readonly device: string;
-  /** The commit of this program. */
-  readonly commit: string;
+  /** The version of this program. */
+  readonly program: string;
 }
 
 /** Writes a folder's measurement. @throws {UserError} if the file cannot be written */
@@ -31,11 +31,11 @@ export async function readStepSpeed(folder: string): Promise<StepSpeed | undefin
   const path = join(folder, SPEED_FILE);
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
-  const { tokensPerSecond, memoryBytes, notRun, device, commit } = parseObject(text, path);
+  const { tokensPerSecond, memoryBytes, notRun, device, program } = parseObject(text, path);
   const isSound = typeof memoryBytes === "number" && typeof device === "string" &&
-    typeof commit === "string" &&
+    typeof program === "string" &&
     (typeof tokensPerSecond === "number" || tokensPerSecond === undefined) &&
     (typeof notRun === "string" || notRun === undefined);
   if (!isSound) throw new UserError(`${path}: not a measurement of deno task bench:step`);
-  return { tokensPerSecond, memoryBytes, notRun, device, commit };
+  return { tokensPerSecond, memoryBytes, notRun, device, program };
 }

@@ -137,12 +137,11 @@ function medianOf(metrics: readonly StepMetrics[], key: string): number | undefi
 }
 
 /** What the run told of its metrics while it trained: signatures of failures, if there were any. */
-export function signatureBlocks({ task, metrics, settings, mixture }: Stage): PageBlock[] {
-  const steps = Number(settings.train?.steps) || metrics.at(-1)?.step;
+export function signatureBlocks({ task, metrics, facts, mixture }: Stage): PageBlock[] {
   const shares = sharesOf(mixture).join(", ");
   const context = task === "sft"
     ? {
-      plateauWithin: steps,
+      plateauWithin: facts.steps,
       languages: shares === "" ? undefined : `It is fine-tuned on ${shares}`,
     }
     : {};

@@ -232,7 +232,7 @@ Deno.test("Table 2 has its rows, with the share that each is of the first, here 
         ...isTimed
           ? { tokensPerSecond: step.unfused.length > 0 ? 30_000 : 60_000 }
           : { notRun: "too large" },
-        ...{ memoryBytes: 32.4e9, device: "a card", commit: "abc" },
+        ...{ memoryBytes: 32.4e9, device: "a card", program: "abc" },
       });
     };
     await runExperiment(experiment, folder, "deno task experiment fused", runTask, () => {});

@@ -2,6 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { toMarkdown } from "../../data/page/markdown.ts";
 import { report } from "../../eval/report/report.ts";
+import { signatureBlocks } from "../../model/runs/stage-blocks.ts";
 import { RoutingUse } from "../../kernels/soft-moe/routing-use.ts";
 import { layOutSequences } from "../../kernels/layers/sequences.ts";
 import { Graph } from "../../kernels/runtime/graph.ts";
@@ -112,6 +113,19 @@ Deno.test("a report shows what the run told, and draws the layers of a measureme
   assertStringIncludes(page, "### What the metrics show");
   assertStringIncludes(page, "Step 90: Gradient spikes: in 3 of the last 100 steps");
   assertEquals(page.match(/!\[Entropy of combine by layer/g)?.length, 1);
+});
+
+Deno.test("a report of a run that is under way looks for a plateau in the whole of it, as the run does", () => {
+  const pageOf = (steps: number | undefined) => {
+    const metrics = Array.from({ length: 60 }, (_, i) => ({ ...healthy(i + 1), loss: 7 }));
+    const stage = { name: "sft", folder: "x", task: "sft" as const, metrics, mixture: {} };
+    const facts = { steps, others: {} };
+    const blocks = signatureBlocks({ ...stage, settings: {}, samples: [], facts });
+    return JSON.stringify(blocks);
+  };
+  assertStringIncludes(pageOf(200), "Step 40: A plateau: over 40 steps");
+  assertEquals(pageOf(1000), "[]", "a tenth of it twice is more than there is");
+  assertEquals(pageOf(undefined), "[]", "a run of before, of which the number is not known");
 });
 
 Deno.test("memory nearly does not fit if less than a tenth of the run's is left", () => {

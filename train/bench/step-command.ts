@@ -71,7 +71,7 @@ await runOnGpus(async (commandRanks) => {
   const measured = missing
     ? { notRun: `planned for ${gpus} GPUs; this machine has fewer` }
     : await timed();
-  const about = { memoryBytes, device, commit: await programVersion() };
+  const about = { memoryBytes, device, program: await programVersion() };
   if (ranks.rank === 0) {
     await makeFolder(run.dir);
     await writeStepSpeed(run.dir, { ...measured, ...about });

@@ -40,6 +40,7 @@ export async function keepFacts(
     parameters: parameters.adaptation ? parameters.summary : parameters.count.toLocaleString("en"),
     memory: (gpus > 1 ? "each " : "") + describeMemory(memory),
     memoryBytes: totalBytes(memory),
+    steps: stage.training.steps,
     machine: describeMachine(),
     versions:
       `${project.name} ${project.version}, Deno ${deno}, V8 ${v8}, TypeScript ${typescript}`,
