@@ -2,8 +2,19 @@ import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.t
 import type { Tensor } from "../runtime/graph.ts";
 import { bytesOf } from "../runtime/storage.ts";
 import { matmul } from "../matmul/matmul.ts";
+import { fitsTensorCores, tensorCoreProduct } from "../matmul/tensor-cores/matmul.ts";
+import type { MatrixOperands } from "../matmul/product.ts";
 import { addColumnSums } from "../wgsl/column-sums.ts";
 import { foldPartials, total } from "../wgsl/row-reduction.ts";
+import {
+  clearOthers,
+  columnMarks,
+  listColumns,
+  markLabel,
+  markLikely,
+  moveToFront,
+  settable,
+} from "./kept-columns.ts";
 
 /** Label of a row that takes no part in the loss. */
 export const IGNORED = 0xffffffff;
@@ -12,6 +23,13 @@ export const IGNORED = 0xffffffff;
 const LOGITS_BYTES = 1280 * 1024 * 1024;
 /** Rows of a chunk come in multiples of this, so that every slice starts on a 256-byte border. */
 const ROW_UNIT = 128;
+
+/**
+ * How the gradient of the hidden states is computed: from the whole gradient of the logits, or from
+ * the columns that matter (see `LEFT_OUT`). The gradients of the parameters are always whole: rare
+ * tokens learn from small gradients.
+ */
+export type HeadGradient = "whole" | "filtered";
 
 /** The parameters of a head. */
 export interface HeadWeights {
@@ -32,6 +50,7 @@ export interface HeadWeights {
  * @param hidden [tokens, width] f32 or f16
  * @param labels [tokens] u32: the token that should follow, or IGNORED
  * @param lossWeights [tokens] f32
+ * @param gradient of `hidden`
  * @returns log-probability of each label, [tokens]; 0 where ignored
  */
 export function head(
@@ -39,6 +58,7 @@ export function head(
   { weight, bias }: HeadWeights,
   labels: Tensor,
   lossWeights?: Tensor,
+  gradient: HeadGradient = "whole",
 ): Tensor {
   const graph = hidden.graph;
   const [tokens, width] = hidden.shape;
@@ -72,22 +92,10 @@ export function head(
       },
       { a: hidden, sliceA: hiddenRows, b: operand, c: logits, bias },
     );
-    crossEntropy(logits, labels, logProbs, { first, count: rows }, lossWeights);
-    if (dhidden) {
-      matmul(
-        graph,
-        "head dX",
-        {
-          ...common,
-          layout: "nn",
-          m: rows,
-          n: width,
-          k: vocabulary,
-          accumulate: dhidden.accumulate,
-        },
-        { a: logits, b: operand, c: dhidden.tensor, sliceC: hiddenRows },
-      );
-    }
+    const marks = dhidden && gradient === "filtered"
+      ? columnMarks(graph, rows, vocabulary)
+      : undefined;
+    crossEntropy(logits, labels, logProbs, { first, count: rows }, lossWeights, marks);
     if (dweight) {
       matmul(
         graph,
@@ -97,17 +105,51 @@ export function head(
       );
     }
     if (dbias) addColumnSums(logits, dbias.tensor);
+    if (dhidden) {
+      // Last, as it may overwrite the gradient of the logits.
+      const operands = { a: logits, b: operand, c: dhidden.tensor, sliceC: hiddenRows };
+      hiddenGradient(operands, dhidden.accumulate, marks);
+    }
   }
   return logProbs;
 }
 
-/** Log-probabilities of the labels; with weights, logits become weight · (softmax − label). */
+/**
+ * Records the product of the logits' gradient `a` [rows, vocabulary] with the weight `b`.
+ *
+ * @param marks the columns of `a` to keep; all when left out
+ */
+function hiddenGradient(operands: MatrixOperands, accumulate: boolean, marks?: Tensor): void {
+  const { a, b } = operands;
+  const graph = a.graph;
+  const [rows, vocabulary] = a.shape;
+  const [, width] = b.shape;
+  const product = {
+    ...{ layout: "nn", batch: 1, m: rows, n: width, k: vocabulary } as const,
+    ...{ accumulate, bias: false },
+  };
+  if (marks && fitsTensorCores(graph, product, operands)) {
+    const lists = listColumns(graph, marks, vocabulary);
+    moveToFront(a, lists);
+    return tensorCoreProduct(graph, "head dX", product, operands, lists);
+  }
+  // Without tensor cores, products take what is left out as zeros.
+  if (marks) clearOthers(a, marks);
+  matmul(graph, "head dX", product, operands);
+}
+
+/**
+ * Log-probabilities of the labels; with weights, logits become weight · (softmax − label).
+ *
+ * @param marks of `columnMarks`, to be set for the columns whose gradients matter
+ */
 function crossEntropy(
   logits: Tensor,
   labels: Tensor,
   logProbs: Tensor,
   rows: { first: number; count: number },
   lossWeights?: Tensor,
+  marks?: Tensor,
 ): void {
   const graph = logits.graph;
   const vocabulary = logits.shape[1];
@@ -120,12 +162,15 @@ function crossEntropy(
   // The label's own term is set afterwards, by the lane that wrote the others of its vector.
   let weight = select(loss_weights[row], 0f, ignored);
   for (var i = lane; i < ${columns}u; i += ${lanes}u) {
-    logits[start + i] = logits_type(weight * exp(number(logits[start + i]) - normalizer));
+    let probability = exp(number(logits[start + i]) - normalizer);
+    logits[start + i] = logits_type(weight * probability);
+    ${marks ? markLikely(vocabulary) : ""}
   }
   if (lane == label / ${vector}u % ${lanes}u && !ignored) {
     let probability = exp(label_logit - normalizer);
     logits[start + label / ${vector}u]${vector === 1 ? "" : "[label % 4u]"} =
       ${logits.dtype}(weight * (probability - 1f));
+    ${marks ? markLabel(vocabulary) : ""}
   }`;
   graph.dispatch(
     "cross-entropy",
@@ -134,6 +179,7 @@ function crossEntropy(
       log_probs: (rows.first === 0 ? write : update)(logProbs, 1, rows),
       logits: lossWeights ? update(logits, vector) : read(logits, vector),
       ...(lossWeights && { loss_weights: read(lossWeights, 1, rows) }),
+      ...(marks && { marks: settable(marks) }),
     },
     `
 alias number = ${numberType(vector)};

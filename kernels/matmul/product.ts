@@ -45,6 +45,21 @@ export interface MatrixOperands {
   readonly sliceC?: Slice;
 }
 
+/**
+ * Rows of b that a product sums over, other ones for each block of rows of c: a block is the product
+ * of the first columns of its rows of a, as many as its list is long, with the listed rows of b.
+ */
+export interface RowLists {
+  /** u32: for each block `stride` places, of which the first are its list. */
+  readonly rows: Tensor;
+  /** [blocks] u32: lengths of the lists. */
+  readonly counts: Tensor;
+  /** Rows of c that share a list. */
+  readonly blockRows: number;
+  /** Places of a list. */
+  readonly stride: number;
+}
+
 /** WGSL of where the operands of one product of a batch lie, in products, and of what its sums run over. */
 export interface ProductPlaces {
   readonly a: string;

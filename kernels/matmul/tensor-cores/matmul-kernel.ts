@@ -1,5 +1,5 @@
 import type { FragmentShape } from "../../runtime/fragment.ts";
-import type { MatrixLayout } from "../product.ts";
+import type { MatrixLayout, RowLists } from "../product.ts";
 import type { MatmulTile } from "./matmul-tile.ts";
 
 /** What to multiply and how to store the result. */
@@ -18,6 +18,12 @@ export interface TensorCoreMatmul {
   bias?: boolean;
   /** Parts of the inner dimension computed apart: C becomes [splits, m, n], to be summed. */
   splits?: number;
+  /**
+   * Sums over lists of rows of b instead of all of them (see `RowLists`; `nn` only), bound last as
+   * `row_lists` and `row_counts`. They hold whole stages, filled up with any rows of b where a has
+   * zeros, and one stage more behind the last of them.
+   */
+  lists?: Pick<RowLists, "blockRows" | "stride">;
   tile: MatmulTile;
   fragment: FragmentShape;
   subgroupSize: number;

@@ -2,8 +2,8 @@ import { range } from "../../wgsl/range.ts";
 
 /** The stages in which a product goes through the inner dimension, as statements of WGSL. */
 export interface MatmulStages {
-  /** How many there are. */
-  readonly stages: number;
+  /** WGSL of how many there are, u32. */
+  readonly stages: string;
   /** Multiplications of fragments one after the other in a stage. */
   readonly steps: number;
   /** Reads the next stage into registers. */
@@ -19,7 +19,7 @@ export interface MatmulStages {
 /** One buffer: the next stage is on its way into registers while this one is multiplied. */
 export function singleBuffered({ stages, steps, fetch, put, load, multiply }: MatmulStages) {
   return `${fetch}
-  for (var stage = 0u; stage < ${stages}u; stage++) {
+  for (var stage = 0u; stage < ${stages}; stage++) {
 ${put(0)}
     workgroupBarrier();
 ${fetch}
@@ -47,7 +47,7 @@ ${put(0)}
   workgroupBarrier();
 ${fetch}
 ${load(0, 0, 0)}
-  for (var pair = 0u; pair < ${Math.ceil(stages / 2)}u; pair++) {
+  for (var pair = 0u; pair < (${stages} + 1u) / 2u; pair++) {
 ${stageOf(0)}
 ${stageOf(1)}
   }`;

@@ -5,6 +5,7 @@
  */
 
 import { range } from "../../wgsl/range.ts";
+import { innerPart } from "./matmul-inner.ts";
 import { epilogueOf } from "./matmul-epilogue.ts";
 import { doubleBuffered, singleBuffered } from "./matmul-loop.ts";
 import type { TensorCoreKernel, TensorCoreMatmul } from "./matmul-kernel.ts";
@@ -18,7 +19,7 @@ const lines = (statements: string[]) => statements.join("\n");
 
 /** Checks what the generated text takes for granted. */
 function checkShape(options: TensorCoreMatmul): void {
-  const { layout, batch = 1, m, n, k, tile, fragment, splits = 1 } = options;
+  const { layout, batch = 1, m, n, k, tile, fragment, splits = 1, lists } = options;
   const contiguous: [string, number][] = [
     layout === "tn" ? ["m", m] : ["k", k],
     layout === "nt" ? ["k", k] : ["n", n],
@@ -44,23 +45,32 @@ function checkShape(options: TensorCoreMatmul): void {
     tile.subgroupRows % fragment.m === 0 && tile.subgroupColumns % fragment.n === 0 &&
     tile.depth % fragment.k === 0;
   if (!fits) throw new RangeError("the tile is not made of whole fragments");
+  if (!lists) return;
+  if (layout !== "nn" || tile.buffers !== 1 || tile.depth !== options.subgroupSize) {
+    throw new RangeError("lists of rows need nn, one buffer, and a lane for each row of a stage");
+  }
+  if (lists.blockRows % tile.rows !== 0 || lists.stride % tile.depth !== 0) {
+    throw new RangeError("lists of rows are for whole tiles, and of whole stages");
+  }
 }
 
 /**
  * WGSL for one matrix product. Bindings: `matrix_a`, `matrix_b` (f16, as `vec4<u32>`), `matrix_c`
- * (as `resultType`), then `bias` (as `vec4<f32>`) where there is one. Every size works whose
- * contiguous dimensions are multiples of 8; rows past the end are read as the last one and never
- * stored, and the inner dimension is filled up with zeros.
+ * (as `resultType`), then `bias` (as `vec4<f32>`) where there is one, then `row_lists` and
+ * `row_counts` where there are lists. Every size works whose contiguous dimensions are multiples of
+ * 8; rows past the end are read as the last one and never stored, and the inner dimension is filled
+ * up with zeros.
  *
  * @throws RangeError where a size or a tile cannot be built.
  */
 export function tensorCoreMatmul(options: TensorCoreMatmul): TensorCoreKernel {
   checkShape(options);
-  const { layout, batch = 1, m, n, k, tile, fragment, subgroupSize, splits = 1 } = options;
+  const { layout, batch = 1, m, n, k, tile, fragment, subgroupSize, splits = 1, lists } = options;
   const { rows, columns, depth, subgroupRows, subgroupColumns, buffers } = tile;
   const subgroupsAcross = columns / subgroupColumns;
   const lanes = subgroupSize * (rows / subgroupRows) * subgroupsAcross;
-  const inner = k / splits;
+  const inner = lists ? k : k / splits;
+  const part = innerPart(options);
   const apart = (size: number) => batch > 1 ? size : 0;
   const a = new StagedOperand(
     stagedTile("a", rows, depth, layout !== "tn", lanes),
@@ -70,7 +80,7 @@ export function tensorCoreMatmul(options: TensorCoreMatmul): TensorCoreKernel {
     stagedTile("b", columns, depth, layout === "nt", lanes),
     {
       ...{ size: n, stride: layout === "nt" ? k : n, inner },
-      ...{ first: "first_column", apart: apart(n * k) },
+      ...{ first: "first_column", apart: apart(n * k), listedRow: part.listedRow },
     },
   );
   const aBase = (buffer: number) => buffer * (a.size + b.size);
@@ -103,11 +113,12 @@ export function tensorCoreMatmul(options: TensorCoreMatmul): TensorCoreKernel {
     );
   const pastTheEnd = buffers === 2 ? ` else {\n${a.clear()}\n${b.clear()}\n    }` : "";
   const stages = {
-    stages: Math.ceil(inner / depth),
+    stages: part.stages,
     steps: depth / fragment.k,
-    fetch: `    if (inner < ${inner}u) {
+    fetch: `    if (inner < ${part.end}) {
 ${a.fetch()}
 ${b.fetch()}
+${part.ahead}
     }${pastTheEnd}
     inner += ${depth}u;`,
     put: (buffer: number) => `${a.put(aBase(buffer))}\n${b.put(bBase(buffer))}`,
@@ -136,8 +147,7 @@ fn main(
   let first_column = (in_band / band_rows) * ${columns}u;
   let row = (subgroup / ${subgroupsAcross}u) * ${subgroupRows}u;
   let column = (subgroup % ${subgroupsAcross}u) * ${subgroupColumns}u;
-  let inner_start = workgroup.y * ${inner}u;
-  var inner = 0u;
+${part.begin}
 ${a.position()}
 ${b.position()}
 ${a.fragmentStart("row")}

@@ -1,6 +1,6 @@
 import { type Binding, read, update, write } from "../../runtime/dispatch.ts";
 import type { Graph, Tensor } from "../../runtime/graph.ts";
-import type { MatrixOperands, MatrixProduct } from "../product.ts";
+import type { MatrixOperands, MatrixProduct, RowLists } from "../product.ts";
 import { FRAGMENT, SUBGROUP_SIZE } from "../../runtime/fragment.ts";
 import { MATRIX_DIRECTIVES } from "../../wgsl/matrix-directives.ts";
 import { tensorCoreMatmul } from "./matmul-text.ts";
@@ -27,19 +27,24 @@ export function fitsTensorCores(
     !addsToHalves && !(batch > 1 && bias) && lengths.every((length) => length % 8 === 0);
 }
 
-/** Records a product on tensor cores. */
+/**
+ * Records a product on tensor cores.
+ *
+ * @param lists the rows of b that it sums over, for `nn` without a bias; all when left out
+ */
 export function tensorCoreProduct(
   graph: Graph,
   label: string,
   product: MatrixProduct,
   operands: MatrixOperands,
+  lists?: RowLists,
 ): void {
   const splits = splitsOf(product);
-  if (splits === 1) return record(graph, label, product, operands, 1);
+  if (splits === 1) return record(graph, label, product, operands, 1, lists);
   const { m, n } = product;
   const partial = graph.tensor(`${label}.partial`, [splits, m, n]);
   const plain = { ...product, accumulate: false };
-  record(graph, label, plain, { ...operands, c: partial, sliceC: undefined }, splits);
+  record(graph, label, plain, { ...operands, c: partial, sliceC: undefined }, splits, lists);
   const { c, sliceC } = operands;
   const target = product.accumulate ? update : write;
   const size = m * n / 4;
@@ -60,6 +65,7 @@ function record(
   { layout, batch, m, n, k, accumulate, bias: hasBias }: MatrixProduct,
   { a, b, c, bias, sliceA, sliceB, sliceC }: MatrixOperands,
   splits: number,
+  lists?: RowLists,
 ): void {
   const { code, resultType, workgroups } = tensorCoreMatmul({
     layout,
@@ -71,6 +77,7 @@ function record(
     accumulate,
     bias: hasBias,
     splits,
+    lists,
     tile: MATMUL_TILES[layout],
     fragment: FRAGMENT,
     subgroupSize: SUBGROUP_SIZE,
@@ -83,6 +90,7 @@ function record(
       matrix_b: as(read(b, 4, sliceB), "vec4<u32>"),
       matrix_c: as((accumulate ? update : write)(c, 4, sliceC), resultType),
       ...(bias && { bias: read(bias, 4) }),
+      ...(lists && { row_lists: read(lists.rows), row_counts: read(lists.counts) }),
     },
     code,
     workgroups,

@@ -14,6 +14,8 @@ interface Source {
   first: "first_row" | "first_column";
   /** Elements from one matrix of a batch to the next; 0 for a single one. */
   apart: number;
+  /** WGSL of the row at a place of the next stage, where rows are not taken one after the other. */
+  listedRow?: (place: string) => string;
 }
 
 /**
@@ -37,7 +39,7 @@ export class StagedOperand {
   /** Where a lane begins to read and to store. */
   position(): string {
     const { name, innerContiguous, pitch, vectorsPerRow } = this.tile;
-    const { size, first } = this.source;
+    const { size, first, listedRow } = this.source;
     const stride = this.source.stride / HALVES;
     const start = !innerContiguous
       ? `(inner_start + ${name}_row) * ${stride}u`
@@ -50,6 +52,8 @@ export class StagedOperand {
     const { apart } = this.source;
     const across = (innerContiguous ? "" : ` + ${first} / ${HALVES}u`) +
       (apart > 0 ? ` + workgroup.z * ${apart / HALVES}u` : "");
+    // The column in memory where rows come from a list, else the first vector.
+    const at = listedRow ? `let ${name}_across = ` : `var ${name}_at = ${start} + `;
     const skips = !this.#clampsRows
       ? ""
       : "\n" + this.#eachVector((i, row) =>
@@ -57,7 +61,7 @@ export class StagedOperand {
       );
     return `  let ${name}_row = ${laneRow(this.tile)};
   let ${name}_column = lane % ${vectorsPerRow}u;
-  var ${name}_at = ${start} + ${column}${across};
+  ${at}${column}${across};
   let ${name}_slot = ${name}_row * ${pitch / HALVES}u + ${name}_column;${skips}`;
   }
 
@@ -75,8 +79,13 @@ export class StagedOperand {
   /** Reads the next stage into registers and moves on; past the end of the inner part are zeros. */
   fetch(): string {
     const { name, innerContiguous, rows, columns, rowStep } = this.tile;
-    const { inner } = this.source;
+    const { inner, listedRow } = this.source;
     const stride = this.source.stride / HALVES;
+    if (listedRow) {
+      return this.#eachVector((i, row) =>
+        `      ${name}_${i} = matrix_${name}[${listedRow(row)} * ${stride}u + ${name}_across];`
+      );
+    }
     const depth = innerContiguous ? columns : rows;
     const loads = this.#eachVector((i, row) => {
       const skip = this.#clampsRows ? `${name}_skip_${i}` : `${i * rowStep * stride}u`;
