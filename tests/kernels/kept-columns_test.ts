@@ -15,6 +15,8 @@ interface Shape {
   readonly width: number;
   /** How far apart logits are; 0 makes all tokens equally likely. */
   readonly spread: number;
+  /** The token that nearly has all probability. */
+  readonly certain?: number;
   /** Rows from this one on have no label. */
   readonly labelled?: number;
   readonly maxBindingBytes?: number;
@@ -27,10 +29,10 @@ const shapes: Shape[] = [
   // A block without labels, and rows without a label in the other.
   { tokens: 256, vocabulary: 64, width: 8, spread: 9, labelled: 100 },
   // One token is nearly certain: of the others, labels alone stay.
-  { tokens: 130, vocabulary: 72, width: 8, spread: 300 },
+  { tokens: 130, vocabulary: 72, width: 8, spread: 1, certain: 1 },
   // Everything stays, as at the start of training.
   { tokens: 130, vocabulary: 72, width: 8, spread: 0 },
-  // On tensor cores: splits of the lists, and lists that end inside a stage.
+  // Splits of the lists, and lists that end inside a stage.
   { tokens: 260, vocabulary: 4104, width: 16, spread: 5 },
 ];
 
@@ -38,40 +40,53 @@ const shapes: Shape[] = [
 const variants = gpu.capabilities.tensorCores ? [false, true] : [false];
 
 for (const shape of shapes) {
-  const { tokens, vocabulary, width, spread } = shape;
+  const { tokens, vocabulary, spread } = shape;
   const name = `${tokens} rows of ${vocabulary} tokens, spread ${spread}`;
-  Deno.test(`filtered gradient of hidden states: ${name}`, async () => {
-    const random = randomNumbers(5);
-    const exact = (count: number, factor: number) =>
-      Float32Array.from(Float16Array.from(random(count), (x) => factor * x));
-    const hidden = exact(tokens * width, spread / Math.sqrt(width));
-    const weights = exact(vocabulary * width, 1);
-    const labels = Uint32Array.from(
-      { length: tokens },
-      (_, row) => row % 5 === 3 || row >= (shape.labelled ?? tokens) ? IGNORED : 2 * row % 22,
-    );
-    const lossWeights = Float32Array.from(labels, (_, row) => 1 + row % 3);
-    const inputs = { hidden, weights, labels, lossWeights };
-    const { whole, filtered, leftOut } = reference(shape, inputs);
-    assertEquals(spread > 0, leftOut.some((rest) => rest > 0));
-    const norm = (numbers: ArrayLike<number>, row: number) =>
-      Math.hypot(...Array.from(numbers).slice(row * width, (row + 1) * width));
-    const longest = Array.from({ length: vocabulary }, (_, token) => norm(weights, token))
-      .reduce((a, b) => Math.max(a, b));
-    for (const mixed of variants) {
-      const tolerance = mixed ? HALF_TOLERANCE : 1e-4;
-      const run = (gradient: HeadGradient) => hiddenGradient(shape, inputs, gradient, mixed);
-      const [wholeRun, filteredRun] = [await run("whole"), await run("filtered")];
-      assertClose(`whole, mixed ${mixed}`, wholeRun, whole, tolerance);
-      assertClose(`filtered, mixed ${mixed}`, filteredRun, filtered, tolerance);
-      const difference = filteredRun.map((value, i) => value - wholeRun[i]);
-      labels.forEach((label, row) => {
-        const bound = label === IGNORED ? 0 : lossWeights[row] * LEFT_OUT * longest;
-        assert(leftOut[row] <= LEFT_OUT);
-        assert(norm(difference, row) <= bound + tolerance * norm(whole, row), `row ${row}`);
-      });
-    }
+  Deno.test({
+    name: `filtered gradient of hidden states: ${name}`,
+    // Only tensor cores have lists to split.
+    ignore: vocabulary > 4096 && !gpu.capabilities.tensorCores,
+    fn: () => checkFiltered(shape),
   });
+}
+
+async function checkFiltered(shape: Shape) {
+  const { tokens, vocabulary, width, spread } = shape;
+  const random = randomNumbers(5);
+  const exact = (count: number, factor: number) =>
+    Float32Array.from(Float16Array.from(random(count), (x) => factor * x));
+  const hidden = exact(tokens * width, spread / Math.sqrt(width));
+  const weights = exact(vocabulary * width, 1);
+  if (shape.certain !== undefined) {
+    for (let row = 0; row < tokens; row++) hidden[row * width] = 8;
+    for (let token = 0; token < vocabulary; token++) weights[token * width] = 0;
+    weights[shape.certain * width] = 8;
+  }
+  const labels = Uint32Array.from(
+    { length: tokens },
+    (_, row) => row % 5 === 3 || row >= (shape.labelled ?? tokens) ? IGNORED : 2 * row % 22,
+  );
+  const lossWeights = Float32Array.from(labels, (_, row) => 1 + row % 3);
+  const inputs = { hidden, weights, labels, lossWeights };
+  const { whole, filtered, leftOut } = reference(shape, inputs);
+  assertEquals(spread > 0, leftOut.some((rest) => rest > 0));
+  const norm = (numbers: ArrayLike<number>, row: number) =>
+    Math.hypot(...Array.from(numbers).slice(row * width, (row + 1) * width));
+  const longest = Array.from({ length: vocabulary }, (_, token) => norm(weights, token))
+    .reduce((a, b) => Math.max(a, b));
+  for (const mixed of variants) {
+    const tolerance = mixed ? HALF_TOLERANCE : 1e-4;
+    const run = (gradient: HeadGradient) => hiddenGradient(shape, inputs, gradient, mixed);
+    const [wholeRun, filteredRun] = [await run("whole"), await run("filtered")];
+    assertClose(`whole, mixed ${mixed}`, wholeRun, whole, tolerance);
+    assertClose(`filtered, mixed ${mixed}`, filteredRun, filtered, tolerance);
+    const difference = filteredRun.map((value, i) => value - wholeRun[i]);
+    labels.forEach((label, row) => {
+      const bound = label === IGNORED ? 0 : lossWeights[row] * LEFT_OUT * longest;
+      assert(leftOut[row] <= LEFT_OUT);
+      assert(norm(difference, row) <= bound + tolerance * norm(whole, row), `row ${row}`);
+    });
+  }
 }
 
 Deno.test("columns that stay are listed and moved to the front, with zeros behind them", async () => {
@@ -98,7 +113,8 @@ Deno.test("columns that stay are listed and moved to the front, with zeros behin
     const numbers = Float32Array.from({ length: rows * vocabulary }, (_, i) => i + 1);
     upload(gpu, gradient, numbers);
     plan.run();
-    assertEquals([...await download(gpu, lists.counts)], kept.map(({ length }) => length));
+    const counts = new Uint32Array((await download(gpu, lists.counts)).buffer);
+    assertEquals([...counts], kept.map(({ length }) => length));
     const moved = await download(gpu, gradient);
     for (let row = 0; row < rows; row++) {
       const columns = kept[Math.floor(row / BLOCK_ROWS)];

@@ -1,3 +1,4 @@
+import type { HeadGradient } from "../../kernels/loss/head.ts";
 import type { AdamWOptions } from "../../kernels/optimizer/adamw.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { SignatureContext } from "../../model/host/failure-signatures.ts";
@@ -16,6 +17,8 @@ export interface StageSettings extends AdamWOptions, LearningRateSchedule {
   readonly clip: number;
   /** Compute each layer's activations again in the backward pass: less memory, more time. */
   readonly recompute?: boolean;
+  /** From what of the logits' gradient the hidden states' gradient is computed. */
+  readonly headGradient?: HeadGradient;
   /** How gradients and weights travel between ranks, if there are several. */
   readonly exchange?: ExchangeFormat;
   /** Steps between two validations. */

@@ -11,6 +11,7 @@ import {
 } from "./settings-schema.ts";
 import {
   deviceSettings,
+  headSettings,
   learningRateSettings,
   logSettings,
   optimizerSettings,
@@ -68,6 +69,7 @@ export const fineTuningSchema = {
     ...learningRateSettings,
     warmupShare: numberSetting("share of the steps used for linear learning-rate warm-up", share),
     ...optimizerSettings,
+    ...headSettings,
     ...deviceSettings,
     validateEvery: wholeNumberSetting("steps between validations", atLeastOne),
     checkpointEvery: wholeNumberSetting("steps between checkpoints", atLeastOne),

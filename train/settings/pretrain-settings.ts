@@ -20,6 +20,7 @@ import {
 } from "./settings-schema.ts";
 import {
   deviceSettings,
+  headSettings,
   learningRateSettings,
   logSettings,
   optimizerSettings,
@@ -98,6 +99,7 @@ export const pretrainSchema = {
     recompute: flagSetting(
       "compute each layer's activations again in the backward pass: less memory, more time",
     ),
+    ...headSettings,
     ...deviceSettings,
     validateEvery: wholeNumberSetting("steps between validations", atLeastOne),
     validationBlocks: wholeNumberSetting("held-out blocks used in each validation; 0 uses all"),

@@ -48,8 +48,9 @@ export interface RunProgress {
   readonly steps?: number;
 }
 
-/** Sections that runs of earlier versions have not, as if they had been given like this. */
+/** Settings that runs of earlier versions have not, as if they had been given like this. */
 const EARLIER: Record<string, Record<string, unknown>> = {
+  train: { headGradient: "whole" },
   lora: { rank: 0, alpha: 0, dropout: 0, targets: ["all-linear"] },
 };
 
@@ -65,7 +66,7 @@ export async function keepSettings(
   progress?: RunProgress,
 ): Promise<void> {
   const path = join(dir, "settings.yaml");
-  const before = progress && { ...EARLIER, ...await readRunSettings(dir) };
+  const before = progress && await readRunSettings(dir);
   if (before) {
     const goesOn = hasEnded(progress) && isLonger(settings.train, before.train, progress.step);
     const free = goesOn ? FREE.union(FREE_AT_END) : FREE;
@@ -75,7 +76,7 @@ export async function keepSettings(
         .map((key) => ({
           name: `${section}.${key}`,
           now: values[key],
-          was: before[section]?.[key],
+          was: before[section]?.[key] ?? EARLIER[section]?.[key],
         }))
         .filter(({ now, was }) => JSON.stringify(now) !== JSON.stringify(was))
     );

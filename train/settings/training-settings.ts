@@ -23,6 +23,15 @@ export const optimizerSettings = {
   ),
 };
 
+/** How the last layer's gradients are computed. */
+export const headSettings = {
+  headGradient: choiceSetting(
+    "what the last layer passes back: from all columns of its logits' gradient, or without those of " +
+      "tokens that no row of a block makes likely",
+    ["whole", "filtered"],
+  ),
+};
+
 /** What else a run writes of what it measures. */
 export const logSettings = {
   tensorboard: flagSetting("also write what is measured as event files for TensorBoard"),

@@ -1,6 +1,6 @@
 import { IGNORED_LABEL } from "../../data/instructions/encode.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
-import { addLoss, head, type HeadWeights } from "../../kernels/loss/head.ts";
+import { addLoss, head, type HeadGradient, type HeadWeights } from "../../kernels/loss/head.ts";
 import type { Tensor } from "../../kernels/runtime/graph.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 import type { MicroBatch, MicroBatchInputs } from "./micro-batch.ts";
@@ -12,6 +12,8 @@ export interface NetworkEnd extends MicroBatchInputs {
   readonly hidden: Tensor;
   /** The head's parameters. */
   readonly head: HeadWeights;
+  /** In training, from what of the logits' gradient that of `hidden` is computed; all by default. */
+  readonly headGradient?: HeadGradient;
 }
 
 /** What a stage minimizes: a mean over targets, which all have the same weight in a step. */
@@ -38,11 +40,11 @@ export class NextTokenObjective implements Objective {
   /** @param lastLayer computes the labels' log-probabilities and, in training, the gradients */
   constructor(private readonly lastLayer: typeof head = head) {}
 
-  record({ hidden, head: table, labels }: NetworkEnd, loss: Tensor): void {
+  record({ hidden, head: table, labels, headGradient }: NetworkEnd, loss: Tensor): void {
     const { graph } = hidden;
     const weights = this.#weights = graph.input("loss weights", labels.shape);
-    const logProbs = this.lastLayer(hidden, table, labels, graph.training ? weights : undefined);
-    addLoss(logProbs, weights, loss);
+    const trained = graph.training ? weights : undefined;
+    addLoss(this.lastLayer(hidden, table, labels, trained, headGradient), weights, loss);
   }
 
   targets({ labels }: MicroBatch): number {

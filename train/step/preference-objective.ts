@@ -40,7 +40,8 @@ export class PreferenceObjective implements Objective {
     }
   }
 
-  record({ batch: { sequences }, hidden, head: table, labels }: NetworkEnd, loss: Tensor): void {
+  record(end: NetworkEnd, loss: Tensor): void {
+    const { batch: { sequences }, hidden, head: table, labels } = end;
     const { graph } = hidden;
     const pairs = Math.floor(sequences.count / 2);
     this.#reference = graph.input("reference log-probabilities", [2 * pairs]);
@@ -48,7 +49,8 @@ export class PreferenceObjective implements Objective {
     const logProbs = sequenceLogProbs(head(hidden, table, labels), labels, sequences);
     const inputs = { logProbs, reference: this.#reference, weights: this.#weights };
     const slopes = preferenceLoss(this.loss, inputs, loss, this.#measures);
-    if (graph.training) head(hidden, table, labels, spreadOverRows(slopes, sequences));
+    if (!graph.training) return;
+    head(hidden, table, labels, spreadOverRows(slopes, sequences), end.headGradient);
   }
 
   targets({ inputs }: MicroBatch): number {

@@ -7,6 +7,7 @@ import {
   type Trained,
 } from "../../kernels/optimizer/adamw.ts";
 import { clipReport, REPORT, sumsOfSquares } from "../../kernels/optimizer/gradient-norm.ts";
+import type { HeadGradient } from "../../kernels/loss/head.ts";
 import { aloneOn, type Communicator } from "../../kernels/ranks/communicator.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
@@ -45,6 +46,8 @@ export interface StepOptions extends AdamWOptions, Room {
   readonly clip: number;
   /** Compute each layer's activations again in the backward pass: less memory, more time. */
   readonly recompute?: boolean;
+  /** From what of the logits' gradient the hidden states' gradient is computed; all by default. */
+  readonly headGradient?: HeadGradient;
   /** What to minimize; the mean of −ln p over every label when left out. */
   readonly objective?: Objective;
   /** The processes that share each step out, one a GPU; this one alone when left out. */
@@ -360,7 +363,8 @@ function recordStep(gpu: Gpu, parameters: Parameters, options: StepOptions) {
   const batch = { ...inputs.batch, balance: balance?.loss };
   const hidden = transformer(batch, parameters);
   const objective = options.objective ?? new NextTokenObjective();
-  objective.record({ ...inputs, hidden, head: parameters.head }, loss);
+  const { headGradient } = options;
+  objective.record({ ...inputs, hidden, head: parameters.head, headGradient }, loss);
   balance?.record();
   forward.backward();
 
