@@ -1,5 +1,11 @@
 /** Pretraining from prepared shards, stopped and gone on with, with more shards. */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { dirname, join } from "node:path";
 import { readManifest, writeManifest } from "../../data/shards/manifest.ts";
 import { ShardBlocks } from "../../data/shards/shard-blocks.ts";
@@ -9,6 +15,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { microBatchOfBlocks } from "../../train/batches/block-batches.ts";
 import { shardText } from "../../train/batches/shard-text.ts";
+import { trainedWorkload } from "../../train/bench/workload.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { type PretrainSettings, pretrainSettings } from "../../train/settings/pretrain-settings.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -129,6 +136,17 @@ Deno.test("a run stopped and gone on with more shards sees each block once an ep
     const [soon, late] = [seen.slice(20, 35), seen.slice(35, 55)];
     assert(soon.some((block) => block >= 40) && late.some((block) => block < 40), "mixed");
     assertStringIncludes(await refusal(append), "is complete");
+
+    // What the benchmark reads of them.
+    const workload = (data: string) => trainedWorkload(`${dir}/run`, `${dir}/${data}`, true);
+    using known = await workload("a");
+    const shape = { microBatch: 2, sequence: known.sequence };
+    const { inputs } = known.microBatches(shape);
+    assertEquals(inputs.map(({ length }) => length), [64, 64]);
+    assertStringIncludes(known.origin, `step-0000011, text of ${dir}/a`);
+    using wild = await workload("wild");
+    const { message } = assertThrows(() => wild.microBatches(shape), UserError);
+    assertStringIncludes(message, "give shards made with its tokenizer");
 
     const shard = `${dir}/b/shard-00000.bin`;
     const bytes = await Deno.readFile(shard);

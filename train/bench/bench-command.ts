@@ -1,6 +1,7 @@
 /** `deno task bench`: how fast kernels, training steps and forward passes are on this machine. */
 import { parseArgs } from "@std/cli/parse-args";
 import { benchmarkKernels } from "../../kernels/benchmark.ts";
+import type { HeadGradient } from "../../kernels/loss/head.ts";
 import { next } from "../../kernels/host/next-command.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
@@ -18,17 +19,19 @@ import { programVersion } from "../../model/host/program-version.ts";
 import { atLeastOne, count } from "../../model/number-range.ts";
 import { isMixed } from "../../model/network/precision.ts";
 import { Parameters } from "../../model/network/parameters.ts";
-import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
+import { randomWeights } from "./benchmark-model.ts";
 import { newAdapter } from "../lora.ts";
 import { flopsPerToken } from "../step/flops.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
 import { profileTable } from "./profile-table.ts";
 import { benchmarkRanks, ranksTable } from "./ranks-benchmark.ts";
-import { benchmarkStep, profileStep } from "./step-benchmark.ts";
+import { benchmarkStep, profileStep, type StepWork } from "./step-benchmark.ts";
+import { randomWorkload, trainedWorkload } from "./workload.ts";
 
 const HELP =
   `Measures how fast this machine is: single kernels, whole training steps and the forward pass.
-On a GPU it takes the 1.1 B model of Steel-LLM, on a software driver a small one.
+On a GPU it takes the 1.1 B model of Steel-LLM, on a software driver a small one, with random weights
+and tokens; or a checkpoint and real text, which matter where steps leave out what is nearly zero.
 
 Usage:
   deno task bench [options]
@@ -37,6 +40,7 @@ Examples:
   deno task bench
   deno task bench --micro-batches=1,8 --precision=mixed --json
   deno task bench --gpus=2 --exchange=bf16 --micro-batches=8 --accumulation=8,2
+  deno task bench --model=runs/steel-1b --data=shards --head-gradient=filtered
 
 Options, with defaults in brackets:
   --micro-batches N,N,...  sizes of a micro-batch to measure, in sequences
@@ -48,6 +52,11 @@ Options, with defaults in brackets:
                            [2; with several GPUs 8,2]
   --gpus N                 measure whole steps on one GPU, then on N of this machine's, or all [1]
   --exchange NAME          how several GPUs exchange gradients and weights: f32 or bf16 [f32]
+  --model DIR              with one GPU, measure steps with the weights of this checkpoint, or of a
+                           run's newest one; needs --data
+  --data DIR               folder of shards whose blocks these steps read; needs --model
+  --head-gradient NAME     with one GPU, what the last layer passes back: whole or filtered, as
+                           train.headGradient of deno task pretrain [whole]
   --json                   print one JSON object instead of tables
   --help                   show this text
 
@@ -60,7 +69,7 @@ await runOnGpus(async (commandRanks) => {
   const flags = parseArgs(commandArguments(), {
     string: [
       ...["gpu", "gpus", "precision", "micro-batches", "steps", "lora-rank"],
-      ...["accumulation", "exchange"],
+      ...["accumulation", "exchange", "model", "data", "head-gradient"],
     ],
     boolean: ["json", "help"],
     unknown: (name: string) => {
@@ -76,16 +85,24 @@ await runOnGpus(async (commandRanks) => {
     exchange: exchangeOf(flags.exchange),
     loraRank: numberFlag("lora-rank", flags["lora-rank"], count) ?? 16,
   };
+  const headGradient = headGradientOf(flags["head-gradient"]);
+  const trained = trainedModelOf(flags);
   await installMissingDriver();
   const ranks = await commandRanks.start(flags.gpus);
   const gpu = await openGpu(device.gpu);
   const { cpu, name, implementation } = gpu.capabilities;
   const mixed = isMixed(device.precision, gpu.capabilities);
-  const { config, sequence } = await benchmarkModel(cpu);
+  using workload = trained
+    ? await trainedWorkload(trained.model, trained.data, cpu)
+    : await randomWorkload(cpu);
+  const { config, sequence, weights, origin } = workload;
   const microBatches = asked.microBatches ?? (cpu ? [2] : [1, 2, 4, 8]);
   const { steps = cpu ? 2 : 8, accumulations: [accumulation, ...more] = [2] } = asked;
   const say = (line: string) => flags.json || console.log(line);
   if (ranks.size > 1) {
+    if (trained || flags["head-gradient"] !== undefined) {
+      throw new UserError("--model, --data and --head-gradient are measured with one GPU");
+    }
     const parameters = new Parameters(config, mixed);
     const figures = await timeRanks(parameters, { ...asked, gpu, sequence, ranks, say });
     if (flags.json) console.log(JSON.stringify({ name, implementation, mixed, ...figures }));
@@ -115,16 +132,17 @@ await runOnGpus(async (commandRanks) => {
   }
   const best = Math.max(...kernels.filter(({ unit }) => unit === "TFLOP/s").map((k) => k.rate));
   const parameters = new Parameters(config, mixed);
-  await parameters.load(gpu, randomWeights);
+  await parameters.load(gpu, weights);
   say(
     `\nwhole steps, ${accumulation} micro-batches of sequences of ${sequence}, clipping and AdamW ` +
-      `included`,
+      `included; ${origin}; head's gradient ${headGradient}`,
   );
-  const measured = { gpu, sequence, microBatches, steps, accumulation, best, say };
+  const work = { microBatches: workload.microBatches, headGradient };
+  const measured = { gpu, sequence, microBatches, steps, accumulation, best, work, say };
   const rows = await timeSizes(parameters, measured);
   const most = Math.max(...microBatches);
   const largest = { microBatch: most, sequence };
-  const profile = await profileStep(gpu, parameters, largest);
+  const profile = await profileStep(gpu, parameters, largest, work);
   say("");
   profileTable(`a micro-batch of ${most}, kernel by kernel`, profile.microBatch).forEach(say);
   profileTable("clipping and AdamW", profile.update).forEach(say);
@@ -135,7 +153,7 @@ await runOnGpus(async (commandRanks) => {
   let loraRows: StepRow[] = [];
   if (lora) {
     const adapted = new Parameters(config, mixed, lora.adaptation);
-    await adapted.load(gpu, randomWeights);
+    await adapted.load(gpu, weights);
     await adapted.loadUpdates(gpu, randomWeights);
     say(`\nthe same steps with an adapter of rank ${asked.loraRank} (LoRA): ${adapted.summary}`);
     loraRows = await timeSizes(adapted, measured);
@@ -146,6 +164,8 @@ await runOnGpus(async (commandRanks) => {
       name,
       implementation,
       mixed,
+      origin,
+      headGradient,
       kernels,
       steps: rows,
       loraSteps: loraRows,
@@ -165,6 +185,7 @@ interface Measured {
   readonly accumulation: number;
   /** Of the fastest product, in TFLOP/s. */
   readonly best: number;
+  readonly work: StepWork;
   readonly say: (line: string) => void;
 }
 
@@ -179,14 +200,14 @@ interface StepRow {
 
 async function timeSizes(
   parameters: Parameters,
-  { gpu, sequence, microBatches, steps, accumulation, best, say }: Measured,
+  { gpu, sequence, microBatches, steps, accumulation, best, work, say }: Measured,
 ): Promise<StepRow[]> {
   const flops = flopsPerToken(parameters.config, sequence, parameters.adaptation !== undefined);
   const rows: StepRow[] = [];
   for (const microBatch of microBatches) {
     const shape = { microBatch, sequence };
     const { tokensPerSecond, memory } = await benchmarkStep(
-      ...[gpu, parameters, shape, steps, accumulation] as const,
+      ...[gpu, parameters, shape, steps, accumulation, work] as const,
     );
     const teraflops = tokensPerSecond * flops / 1e12;
     const shareOfBestProduct = teraflops / best;
@@ -208,6 +229,21 @@ function numbersOf(name: string, flag: string | undefined): number[] | undefined
 function exchangeOf(format: string | undefined): ExchangeFormat | undefined {
   if (format === undefined || format === "f32" || format === "bf16") return format;
   throw new UserError(`--exchange=${format}: expected f32 or bf16`);
+}
+
+function headGradientOf(name: string = "whole"): HeadGradient {
+  if (name === "whole" || name === "filtered") return name;
+  throw new UserError(`--head-gradient=${name}: expected whole or filtered`);
+}
+
+/** The folders of the checkpoint and of the text to measure with, if they are given. */
+function trainedModelOf({ model, data }: { model?: string; data?: string }) {
+  if (model !== undefined && data !== undefined) return { model, data };
+  if (model === undefined && data === undefined) return;
+  throw new UserError(
+    `--${model === undefined ? "data" : "model"} alone: a checkpoint is measured on real text. ` +
+      `Give --model and --data, or neither for random weights and tokens`,
+  );
 }
 
 /** What several GPUs are timed with. */

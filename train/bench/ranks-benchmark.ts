@@ -4,7 +4,13 @@ import { totalBytes } from "../../kernels/runtime/memory.ts";
 import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
 import type { Parameters } from "../../model/network/parameters.ts";
 import { timeGpuCopies, timeHostCopies } from "./exchange-benchmark.ts";
-import { type ExchangeTimes, planStep, type StepShape, timeSteps } from "./step-benchmark.ts";
+import {
+  type ExchangeTimes,
+  planStep,
+  randomMicroBatches,
+  type StepShape,
+  timeSteps,
+} from "./step-benchmark.ts";
 
 /** One GPU beside several, with steps of as many micro-batches a GPU. Times are in seconds. */
 export interface AccumulationFigures {
@@ -41,7 +47,7 @@ const EXCHANGES = 5;
  * Times whole training steps on the first rank's GPU alone, and then on all; then the parts of what
  * they exchange. All ranks call it.
  *
- * @param parameters loaded; they are trained
+ * @param parameters loaded
  * @param steps how many to time
  */
 export async function benchmarkRanks(
@@ -55,11 +61,12 @@ export async function benchmarkRanks(
     ranks: Communicator;
   },
 ): Promise<RanksFigures> {
+  const microBatches = randomMicroBatches(parameters);
   const alone: number[] = [];
   if (ranks.rank === 0) {
     const step = await planStep(gpu, parameters, shape);
     for (const accumulation of accumulations) {
-      const { seconds } = await timeSteps(step, parameters, shape, steps, accumulation);
+      const { seconds } = await timeSteps(step, microBatches, shape, steps, accumulation);
       alone.push(seconds);
     }
     step.destroy();
@@ -71,7 +78,7 @@ export async function benchmarkRanks(
   const all: AccumulationFigures[] = [];
   for (const [i, accumulation] of accumulations.entries()) {
     const { seconds, tokensPerSecond, waited } = await timeSteps(
-      ...[step, parameters, shape, steps, accumulation] as const,
+      ...[step, microBatches, shape, steps, accumulation] as const,
       ranks,
     );
     const ofOne = accumulation * tokens / one[i];
@@ -83,7 +90,7 @@ export async function benchmarkRanks(
       waited,
     });
   }
-  const { waited } = await timeSteps(step, parameters, shape, EXCHANGES, 0, ranks, 0);
+  const { waited } = await timeSteps(step, microBatches, shape, EXCHANGES, 0, ranks, 0);
   const { gradients, weights } = step.traffic!;
   const figures: RanksFigures = {
     microBatch: shape.microBatch,

@@ -15,11 +15,19 @@ export interface StepShape {
 }
 
 /** Who computes a step, and how. */
-export interface StepShare extends Pick<StepOptions, "objective" | "recompute"> {
+export interface StepShare extends Pick<StepOptions, "objective" | "recompute" | "headGradient"> {
   /** The ranks that share the steps out, all of which call; this process alone if not given. */
   readonly ranks?: Communicator;
   /** How gradients and weights travel between ranks. */
   readonly exchange?: ExchangeFormat;
+}
+
+/** Gives the next micro-batch of a shape. */
+export type MicroBatches = (shape: StepShape) => MicroBatch;
+
+/** What a step trains on, if not on random tokens, and how it computes the head's gradient. */
+export interface StepWork extends Pick<StepOptions, "headGradient"> {
+  readonly microBatches?: MicroBatches;
 }
 
 /** Seconds for the sum of the gradients, and for the new weights. */
@@ -37,16 +45,17 @@ export interface StepTimes {
 
 /** As in the PyTorch figures that ours stand beside. */
 const ACCUMULATION = 2;
-const LEARNING_RATE = 3e-4;
+/** Weights stay as they are: how fast a step is may depend on what they have learnt. */
+const LEARNING_RATE = 0;
 const OPTIONS = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clip: 1 };
 
 /** Milliseconds of steps before the measurement: an idle GPU runs at a lower clock for a while. */
 const WARM_UP = 4000;
 
 /**
- * Times whole training steps on random tokens, clipping and AdamW included, after a warm-up.
+ * Times whole training steps, clipping and AdamW included, after a warm-up.
  *
- * @param parameters loaded; they are trained
+ * @param parameters loaded
  * @param steps how many to time
  */
 export async function benchmarkStep(
@@ -55,9 +64,10 @@ export async function benchmarkStep(
   shape: StepShape,
   steps: number,
   accumulation: number = ACCUMULATION,
+  { microBatches = randomMicroBatches(parameters), headGradient }: StepWork = {},
 ): Promise<StepTimes & { memory: MemoryReport }> {
-  const step = await planStep(gpu, parameters, shape);
-  const times = await timeSteps(step, parameters, shape, steps, accumulation);
+  const step = await planStep(gpu, parameters, shape, { headGradient });
+  const times = await timeSteps(step, microBatches, shape, steps, accumulation);
   step.destroy();
   return { ...times, memory: step.memory };
 }
@@ -71,15 +81,15 @@ export async function benchmarkStep(
  */
 export async function timeSteps(
   step: TrainingStep,
-  { config }: Parameters,
+  microBatches: MicroBatches,
   shape: StepShape,
   steps: number,
   accumulation: number,
   ranks: Communicator = aloneOn(""),
   warmUp = WARM_UP,
 ): Promise<StepTimes> {
-  const microBatches = accumulation * ranks.size;
-  const batches = Array.from({ length: microBatches }, () => randomBatch(config.vocabSize, shape));
+  const count = accumulation * ranks.size;
+  const batches = Array.from({ length: count }, () => microBatches(shape));
   const milliseconds: number[] = [];
   const waited: ExchangeTimes[] = [];
   const started = performance.now();
@@ -97,7 +107,7 @@ export async function timeSteps(
   await step.settle();
   const seconds = median(milliseconds) / 1000;
   return {
-    tokensPerSecond: microBatches * shape.microBatch * shape.sequence / seconds,
+    tokensPerSecond: count * shape.microBatch * shape.sequence / seconds,
     seconds,
     waited: {
       gradients: median(waited.map(({ gradients }) => gradients)),
@@ -114,15 +124,16 @@ export function median(numbers: readonly number[]): number {
 /**
  * Measures the time of one micro-batch and of one update, kernel by kernel.
  *
- * @param parameters loaded; they are trained
+ * @param parameters loaded
  */
 export async function profileStep(
   gpu: Gpu,
   parameters: Parameters,
   shape: StepShape,
+  { microBatches = randomMicroBatches(parameters), headGradient }: StepWork = {},
 ): Promise<{ microBatch: LabelTime[]; update: LabelTime[] }> {
-  const step = await planStep(gpu, parameters, shape);
-  const batch = randomBatch(parameters.config.vocabSize, shape);
+  const step = await planStep(gpu, parameters, shape, { headGradient });
+  const batch = microBatches(shape);
   await step.run([batch], LEARNING_RATE, 1);
   step.accumulate(batch, 1 / (shape.microBatch * shape.sequence));
   await profile(gpu, step.plans.microBatch);
@@ -159,10 +170,12 @@ function stepOptions({ microBatch, sequence }: StepShape, share: StepShare): Ste
   return { ...OPTIONS, tokens, sequences: microBatch, longest: sequence, ...share };
 }
 
-function randomBatch(vocabSize: number, { microBatch, sequence }: StepShape): MicroBatch {
-  const token = () => Math.floor(Math.random() * vocabSize);
-  return microBatchOfBlocks(Array.from(
-    { length: microBatch },
-    () => Int32Array.from({ length: sequence + 1 }, token),
-  ));
+/** Micro-batches of random tokens. */
+export function randomMicroBatches({ config }: Pick<Parameters, "config">): MicroBatches {
+  const token = () => Math.floor(Math.random() * config.vocabSize);
+  return ({ microBatch, sequence }) =>
+    microBatchOfBlocks(Array.from(
+      { length: microBatch },
+      () => Int32Array.from({ length: sequence + 1 }, token),
+    ));
 }

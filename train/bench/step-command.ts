@@ -15,7 +15,7 @@ import { Parameters } from "../../model/network/parameters.ts";
 import { isMixed } from "../../model/network/precision.ts";
 import { loadStepSettings } from "../settings/step-settings.ts";
 import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
-import { memoryOfStep, planStep, timeSteps } from "./step-benchmark.ts";
+import { memoryOfStep, planStep, randomMicroBatches, timeSteps } from "./step-benchmark.ts";
 import { objectiveOf, unfusedModel } from "./unfused-model.ts";
 
 const HELP =
@@ -91,7 +91,8 @@ await runOnGpus(async (commandRanks) => {
       const share = { ...how, objective: objectiveOf(unfused) };
       const planned = await planStep(gpu, parameters, step, share);
       const { steps, accumulation } = step;
-      const times = await timeSteps(planned, parameters, step, steps, accumulation, ranks);
+      const random = randomMicroBatches(parameters);
+      const times = await timeSteps(planned, random, step, steps, accumulation, ranks);
       planned.destroy();
       return { tokensPerSecond: times.tokensPerSecond / ranks.size };
     } catch (error) {
