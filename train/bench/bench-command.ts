@@ -30,8 +30,9 @@ import { randomWorkload, trainedWorkload } from "./workload.ts";
 
 const HELP =
   `Measures how fast this machine is: single kernels, whole training steps and the forward pass.
-On a GPU it takes the 1.1 B model of Steel-LLM, on a software driver a small one, with random weights
-and tokens; or a checkpoint and real text, which matter where steps leave out what is nearly zero.
+On a GPU it takes the 1.1 B model of Steel-LLM, on a software driver a small one, with random
+weights and tokens; or a checkpoint and real text, which matter where steps leave out what is nearly
+zero.
 
 Usage:
   deno task bench [options]
