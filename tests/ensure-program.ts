@@ -6,6 +6,7 @@ export async function ensureProgram(name: string, debianPackage: string): Promis
   const install =
     `apt-get update -qq; apt-get install -qq -y --no-install-recommends ${debianPackage}`;
   if (Deno.uid() === 0) {
+    console.log(`${name} was not found: installing ${debianPackage} by apt-get ...`);
     await new Deno.Command("sh", {
       args: ["-c", `${install} -o DPkg::Lock::Timeout=120`],
       env: { DEBIAN_FRONTEND: "noninteractive" },
