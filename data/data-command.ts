@@ -248,10 +248,10 @@ async function prepareCommand(flags: Flags): Promise<void> {
   console.log(pretrainingOn(output));
 }
 
-/** The command that trains on shards or on files of text, as the last line. */
-function pretrainingOn(source: string, ...settings: string[]): string {
+/** The command that trains on shards, with their whole vocabulary, as the last line. */
+function pretrainingOn(source: string, setting = "--data.vocabulary=0"): string {
   const run = `--run.dir=runs/${parsePath(source).name}`;
-  return next("pretrain", `--data.source=${source}`, ...settings, run);
+  return next("pretrain", `--data.source=${source}`, setting, run);
 }
 
 async function inspectCommand(flags: Flags): Promise<void> {
@@ -274,7 +274,7 @@ async function inspectCommand(flags: Flags): Promise<void> {
     else for (const file of await filesOf([path])) console.log(await inspectFile(file));
     if (path === paths.at(-1)) {
       // Of files, pretraining would take a part only.
-      console.log(pretrainingOn(path, ...isShards ? [] : ["--data.tokens=0"]));
+      console.log(pretrainingOn(path, isShards ? undefined : "--data.tokens=0"));
     }
   }
 }

@@ -268,7 +268,8 @@ Deno.test("prepare has one page over all its sources, which report makes again",
     await Deno.remove(`${dir}/out/report.html`);
     const again = await data("report", `${dir}/out/report.json`);
     assertStringIncludes(again.stdout, `${dir}/out/report.html\nOpen it in a browser. Next: `);
-    const trains = `task pretrain --data.source=${dir}/out --run.dir=runs/out\n`;
+    const trains =
+      `task pretrain --data.source=${dir}/out --data.vocabulary=0 --run.dir=runs/out\n`;
     assert(again.stdout.endsWith(trains), again.stderr);
     const inspected = await data("inspect", `${dir}/a.jsonl`, `${dir}/out`);
     assert(inspected.stdout.endsWith(trains), inspected.stderr);
