@@ -135,7 +135,7 @@ function requireSameTokens(ofShards: Tokenizer, own: Tokenizer, dir: string): vo
   if (isSame) return;
   throw new UserError(
     `${dir} was made with another tokenizer than that of the checkpoint in model.path: tokenize the ` +
-      `text again with the checkpoint's own tokenizer.json`,
+      `text again with --tokenizer and the checkpoint's folder`,
   );
 }
 
