@@ -7,7 +7,7 @@ import { makeFolder } from "../../data/files/make-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { type Curve, lineChart } from "../../data/page/charts.ts";
 import { chartFile } from "../../data/page/draw.ts";
-import { textTable } from "../../data/page/table.ts";
+import { markdownTable } from "../../data/page/table.ts";
 import { ProgressDisplay } from "../../data/progress/progress-display.ts";
 import { formatJson } from "../../data/text/json.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
@@ -83,6 +83,8 @@ interface Run {
   microBatch: number;
   /** Memory of the GPU at its peak, if it is known. */
   bytes?: number;
+  /** Steps without an update, as a gradient overflowed in f16. */
+  skipped?: number;
 }
 
 await runCommand(async () => {
@@ -111,19 +113,26 @@ await runCommand(async () => {
     const runs = [ours, ...theirs].map((run) => ({ ...run, tokensPerSecond: speed(run) }));
     const figures = { device, parameters, tokensOfStep: tokens, ...compared, runs };
     await WholeFile.write(join(output, "figures.json"), formatJson(figures));
-    console.log(`\n${
-      textTable({
-        title: `${parameters.toLocaleString("en")} parameters, steps of ` +
-          `${tokens.toLocaleString("en")} tokens in sequences of ${settings.data.sequence}, ` +
-          `clipping and AdamW included, on ${device}`,
-        columns: ["", "micro-batch", "tokens/s", "memory"],
-        rows: runs.map(({ name, microBatch, tokensPerSecond, bytes }) => [
-          ...[name, String(microBatch), Math.round(tokensPerSecond).toLocaleString("en")],
-          bytes === undefined ? "" : formatBytes(bytes),
-        ]),
-        notes: [inWords(compared), `In ${output}: losses.svg, figures.json`],
-      })
-    }`);
+    const table = markdownTable({
+      title: "",
+      columns: ["", "micro-batch", "tokens/s", "memory"],
+      rows: runs.map(({ name, microBatch, tokensPerSecond, bytes }) => [
+        ...[name, String(microBatch), Math.round(tokensPerSecond).toLocaleString("en")],
+        bytes === undefined ? "" : formatBytes(bytes),
+      ]),
+      notes: [],
+    });
+    console.log(
+      `\n${parameters.toLocaleString("en")} parameters on ${device}, steps of ` +
+        `${
+          tokens.toLocaleString("en")
+        } tokens in sequences of ${settings.data.sequence}, clipping ` +
+        `and AdamW included:\n\n${table}\n\n${inWords(compared)}`,
+    );
+    if (ours.skipped) {
+      console.log(`Gradients overflowed here in steps without an update: ${ours.skipped}.`);
+    }
+    console.log(`In ${output}: losses.svg, figures.json`);
   } finally {
     await Deno.remove(work, { recursive: true });
   }
@@ -201,7 +210,7 @@ async function runOurs(given: PretrainSettings, work: string, text: PretrainingT
   const runtime = implementation === "dawn" ? "Dawn" : "Deno's own WebGPU";
   const ours: Run = {
     name: `this project, ${runtime}, ${precision}`,
-    steps: await trainOurs(stage, step),
+    ...await trainOurs(stage, step),
     microBatch: settings.train.microBatch,
     bytes: totalBytes(step.memory),
   };
@@ -226,19 +235,24 @@ function takeBlocks({ blocks }: PretrainingText, number: number) {
 }
 
 /** Trains by the loop of every run, but for its folder: nothing is validated or saved. */
-async function trainOurs(stage: PretrainingStage, step: TrainingStep): Promise<Step[]> {
+async function trainOurs(
+  stage: PretrainingStage,
+  step: TrainingStep,
+): Promise<Pick<Run, "steps" | "skipped">> {
   using display = new ProgressDisplay("stderr");
   const steps: Step[] = [];
+  let skipped = 0;
   const start = { step: 0, tokens: 0, skipped: 0, position: stage.source.position() };
   const keeper = { keep: () => {}, save: () => Promise.resolve("") };
   await train({ ...stage, step }, start, keeper, {
     onMessage: (text) => display.line(text),
-    onStep({ loss, gradientNorm, tokensPerSecond, steps: total }) {
+    onStep({ loss, gradientNorm, tokensPerSecond, steps: total, skipped: soFar }) {
+      skipped = soFar;
       steps.push({ loss, gradientNorm, tokensPerSecond });
       display.show({ task: "here", done: steps.length, total, status: `loss ${loss.toFixed(3)}` });
     },
   });
-  return steps;
+  return { steps, skipped };
 }
 
 /** Trains in PyTorch what `runOurs` has left in `work`: eager, and if asked then with torch.compile. */
