@@ -11,7 +11,7 @@ import { UserError } from "../../kernels/runtime/user-error.ts";
 import { textTable } from "../../data/page/table.ts";
 import { reportCommand } from "../report/report-command.ts";
 import { readExperiment } from "./experiment.ts";
-import { costTables, planText, resultTable } from "./experiment-page.ts";
+import { costTables, planText, resultTables } from "./experiment-page.ts";
 import { readMeasurements } from "./measurements.ts";
 import { planArms, runsOf } from "./plan.ts";
 import { runExperiment } from "./run-experiment.ts";
@@ -63,7 +63,7 @@ async function experimentCommand(argv: string[]): Promise<void> {
   const command = taskCommand(["experiment", ...argv]);
   await runExperiment(experiment, folder, command, runTask, (line) => console.log(`\n${line}`));
   const arms = await readMeasurements(experiment, folder);
-  const tables = [resultTable(experiment, arms), ...costTables(arms)].map(textTable);
+  const tables = [...resultTables(experiment, arms), ...costTables(arms)].map(textTable);
   console.log(`\n${experiment.title}\n${tables.join("\n")}\n`);
   await reportCommand([folder]);
 }

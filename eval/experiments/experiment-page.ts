@@ -14,6 +14,8 @@ import {
   type Quantity,
 } from "./measurements.ts";
 import { changesOf, haveOneLoss, planArms } from "./plan.ts";
+import { meanText, numberText } from "./quantity-text.ts";
+import { isTimed, timesText, timingTables } from "./timing-tables.ts";
 import type { ExperimentState } from "./run-experiment.ts";
 
 /** The page of an experiment: its question, ours beside the paper's figures, curves, arms, commands. */
@@ -24,6 +26,11 @@ export function experimentPage(
 ): Page {
   const { title, question, paper, scale, scaleName } = experiment;
   const seeds = scale.seeds.length;
+  const repeated = isTimed(experiment)
+    ? `each row timed ${timesText(seeds)}`
+    : seeds === 1
+    ? "one seed"
+    : `${seeds} seeds`;
   return {
     title,
     blocks: [
@@ -31,7 +38,7 @@ export function experimentPage(
       ...(paper === "" ? [] : [{ kind: "text" as const, text: `In the paper: ${paper}` }]),
       {
         kind: "text",
-        text: `Scale ${scaleName}, ${seeds === 1 ? "one seed" : `${seeds} seeds`}; begun ` +
+        text: `Scale ${scaleName}, ${repeated}; begun ` +
           `${began.slice(0, 16).replace("T", " ")} UTC.${
             Object.entries(lengths).map(([stage, { steps, tokensPerStep }]) =>
               ` Each run of ${stage} has ${steps.toLocaleString("en")} steps, ${
@@ -40,8 +47,11 @@ export function experimentPage(
             ).join("")
           }`,
       },
-      { kind: "table", table: resultTable(experiment, arms), cards: true },
-      ...costTables(arms).map((table): PageBlock => ({ kind: "table", table, cards: true })),
+      ...[...resultTables(experiment, arms), ...costTables(arms)].map((table): PageBlock => ({
+        kind: "table",
+        table,
+        cards: true,
+      })),
       ...QUANTITIES.filter(({ isResult }) => isResult).flatMap((quantity) =>
         intervalBlocks(quantity, arms)
       ),
@@ -77,65 +87,59 @@ export function experimentPage(
   };
 }
 
+/** What was measured of all arms, in one table, or in one for each figure of timed steps. */
+export function resultTables(experiment: Experiment, arms: readonly ArmMeasurements[]): Table[] {
+  return isTimed(experiment) ? timingTables(experiment, arms) : [resultTable(experiment, arms)];
+}
+
 /** Means of all arms, with differences from the first one and the paper's figures. */
-export function resultTable(
-  { published, scale, stages }: Pick<Experiment, "published" | "scale" | "stages">,
+function resultTable(
+  { published, scale }: Experiment,
   arms: readonly ArmMeasurements[],
 ): Table {
   const shown = shownOf(arms).filter(({ isResult }) => isResult);
-  const [first] = arms;
-  const main = shown.find((quantity) => first.values.has(quantity)) ?? shown[0];
-  const isCompared = (quantity: Quantity) =>
-    arms.length > 1 && (quantity === main || quantity.isRelative === true);
+  const main = shown.find((quantity) => arms[0].values.has(quantity)) ?? shown[0];
   const ofPaper = shown.filter(({ figure }) =>
     figure && Object.values(published).some((row) => row[figure] !== undefined)
   );
-  /** The paper's figure, and how far ours is from it, or what share it is of the paper's first. */
-  const paperCells = (arm: string, mean: Mean | undefined, quantity: Quantity): string[] => {
-    const [own, reference] = [arm, first.arm].map((name) =>
-      meanIf(quantity.figure && published[name]?.[quantity.figure])
-    );
-    if (!own) return ["", ""];
-    const compared = !quantity.isRelative
-      ? comparison(mean, own, quantity)
-      : arm === first.arm
-      ? ""
-      : comparison(own, reference, quantity);
-    return [meanText(own, quantity), compared];
-  };
+  const reference = main && meanOf(arms[0].values.get(main));
   return {
     title: "",
     columns: [
       "",
       ...shown.flatMap((quantity) => [
         quantity.title,
-        ...(isCompared(quantity)
-          ? [quantity.isRelative ? "of the first" : `less ${first.arm}`]
-          : []),
-        ...(ofPaper.includes(quantity)
-          ? ["paper", quantity.isRelative ? "of its first" : "difference"]
-          : []),
+        ...(quantity === main && arms.length > 1 ? [`less ${arms[0].arm}`] : []),
+        ...(ofPaper.includes(quantity) ? ["paper", "difference"] : []),
       ]),
     ],
-    rows: arms.map(({ arm, values }) => [
+    rows: arms.map(({ arm, values }, index) => [
       arm,
       ...shown.flatMap((quantity) => {
         const mean = meanOf(values.get(quantity));
-        const reference = arm === first.arm ? undefined : meanOf(first.values.get(quantity));
+        const own = quantity.figure && published[arm]?.[quantity.figure];
         return [
           meanText(mean, quantity),
-          ...(isCompared(quantity) ? [comparison(mean, reference, quantity)] : []),
-          ...(ofPaper.includes(quantity) ? paperCells(arm, mean, quantity) : []),
+          ...(quantity === main && arms.length > 1
+            ? [
+              index === 0 || !mean || !reference
+                ? ""
+                : signed(differenceOf(mean, reference), quantity),
+            ]
+            : []),
+          ...(ofPaper.includes(quantity)
+            ? [
+              own === undefined ? "" : own.toFixed(quantity.digits),
+              own === undefined || !mean ? "" : signed({ mean: mean.mean - own }, quantity),
+            ]
+            : []),
         ];
       }),
     ]),
     notes: [
-      ...(isTimed({ stages })
-        ? [timingNote(scale.seeds.length)]
-        : scale.seeds.length > 1
-        ? ["Mean over seeds ± its standard error; differences of less than two errors mean little."]
-        : ["One seed: another seed may move a figure as far as an arm does."]),
-      ...arms.flatMap(({ arm, notRun }) => notRun === undefined ? [] : [`${arm}: ${notRun}`]),
+      scale.seeds.length > 1
+        ? "Mean over seeds ± its standard error; differences of less than two errors mean little."
+        : "One seed: another seed may move a figure as far as an arm does.",
       ...(shown.includes(AS_GENERATED)
         ? [
           "As generated: each token is predicted from those before it, as when text is written. " +
@@ -146,32 +150,6 @@ export function resultTable(
         : []),
     ],
   };
-}
-
-/** Whether an experiment times steps, and trains nothing. */
-function isTimed({ stages }: Pick<Experiment, "stages">): boolean {
-  return stages["bench:step"] !== undefined;
-}
-
-function timingNote(times: number): string {
-  return `Each row is a process of its own, timed ${
-    times > 1 ? `${times} times: mean ± standard error` : "once"
-  }; its figure is the median step's. Memory is as planned before the steps, which allocate it.`;
-}
-
-function meanIf(mean: number | undefined): Mean | undefined {
-  return mean === undefined ? undefined : { mean };
-}
-
-/** The difference of two figures, or the share that the one is of the other. */
-function comparison(
-  mean: Mean | undefined,
-  reference: Mean | undefined,
-  quantity: Quantity,
-): string {
-  if (!mean || !reference) return "";
-  if (quantity.isRelative) return `${Math.round(100 * mean.mean / reference.mean)} %`;
-  return signed(differenceOf(mean, reference), quantity);
 }
 
 /** What each arm is and costs: parameters, speed, memory. None where nothing was trained. */
@@ -193,17 +171,6 @@ function shownOf(arms: readonly ArmMeasurements[]): Quantity[] {
   return QUANTITIES.filter((quantity) => arms.some(({ values }) => values.has(quantity)));
 }
 
-function meanText(value: Mean | undefined, { digits, isResult }: Quantity): string {
-  if (!value) return "";
-  const number = value.mean.toLocaleString("en", {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  });
-  return isResult && value.error !== undefined
-    ? `${number} ± ${value.error.toFixed(digits)}`
-    : number;
-}
-
 function signed(value: Mean, quantity: Quantity): string {
   const isZero = Number(value.mean.toFixed(quantity.digits)) === 0;
   const shown = { ...value, mean: isZero ? 0 : value.mean };
@@ -215,8 +182,8 @@ function intervalBlocks(quantity: Quantity, arms: readonly ArmMeasurements[]): P
   const means = arms.flatMap(({ arm, values }) => {
     const mean = meanOf(values.get(quantity));
     if (!mean) return [];
-    const label = mean.mean.toFixed(quantity.digits);
-    return [{ name: arm, value: mean.mean, label, error: mean.error }];
+    const error = quantity.isPlanned ? undefined : mean.error;
+    return [{ name: arm, value: mean.mean, label: numberText(mean.mean, quantity), error }];
   });
   if (means.length < 2) return [];
   const caption = means.map(({ name, label }) => `${name} ${label}`).join(", ");

@@ -29,10 +29,10 @@ export interface Quantity {
   readonly title: string;
   /** Digits behind the point. */
   readonly digits: number;
+  /** Whether it is planned, not measured: it has no error then, and three digits whatever its size. */
+  readonly isPlanned?: boolean;
   /** What the paper may have a figure of. */
   readonly figure?: PublishedFigure;
-  /** Whether arms are compared by their share of the first one, not by the difference. */
-  readonly isRelative?: boolean;
   /** Whether it is a result, with an error: not what an arm costs. */
   readonly isResult: boolean;
 }
@@ -62,18 +62,19 @@ const PARAMETERS: Quantity = { title: "parameters", digits: 0, isResult: false }
 const SPEED: Quantity = { title: "tokens/s", digits: 0, isResult: false };
 const MEMORY: Quantity = { title: "memory, MB", digits: 1, isResult: false };
 
-const STEP_SPEED: Quantity = {
+/** Tokens a second of steps that `bench:step` times. */
+export const STEP_SPEED: Quantity = {
   title: "tokens/s of a GPU",
   digits: 0,
   figure: "tokens-per-second",
-  isRelative: true,
   isResult: true,
 };
-const STEP_MEMORY: Quantity = {
+/** What one GPU needs for them. */
+export const STEP_MEMORY: Quantity = {
   title: "memory of a GPU, GB",
   digits: 1,
   figure: "gigabytes",
-  isRelative: true,
+  isPlanned: true,
   isResult: true,
 };
 

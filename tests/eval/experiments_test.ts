@@ -1,9 +1,10 @@
 /** An experiment from its file to its page, with runs of a second each. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
+import type { Table } from "../../data/page/table.ts";
 import { inEnglish } from "../../data/page/words.ts";
 import { readExperiment } from "../../eval/experiments/experiment.ts";
-import { planText, resultTable } from "../../eval/experiments/experiment-page.ts";
+import { planText, resultTables } from "../../eval/experiments/experiment-page.ts";
 import { readMeasurements } from "../../eval/experiments/measurements.ts";
 import { argumentsOf, planArms, runsOf } from "../../eval/experiments/plan.ts";
 import { readState, runExperiment, type RunTask } from "../../eval/experiments/run-experiment.ts";
@@ -242,21 +243,14 @@ Deno.test("Table 2 has its rows, with the share that each is of the first, here 
       "attention",
     ]);
     assert([...asked.values()].some((arm) => arm.join() === "8 GPUs"));
-    const { rows, notes } = resultTable(experiment, await readMeasurements(experiment, folder));
-    const row = (name: string) => rows.find(([arm]) => inEnglish(arm).startsWith(name))!.slice(1);
-    assertEquals(row("Exp 7"), ["60,000", "", "15,000", "", "32.4", "", "66.0", ""]);
-    assertEquals(row("Exp 8"), [
-      "30,000",
-      "50 %",
-      "10,500",
-      "70 %",
-      "32.4",
-      "100 %",
-      "75.0",
-      "114 %",
-    ]);
-    assertEquals(row("all fused, recomputed"), ["", "", "", "", "32.4", "100 %", "", ""]);
-    assert(notes.includes("all fused, sharded over 8 GPUs: too large"), notes.join());
+    const [speed, memory] = resultTables(experiment, await readMeasurements(experiment, folder));
+    const row = ({ rows }: Table, name: string) =>
+      rows.find(([arm]) => inEnglish(arm).startsWith(name))!.slice(1);
+    assertEquals(row(speed, "Exp 7"), ["60,000", "", "15,000", ""]);
+    assertEquals(row(speed, "Exp 8"), ["30,000", "50 %", "10,500", "70 %"]);
+    assertEquals(row(speed, "all fused, recomputed"), ["", "", "", ""]);
+    assertEquals(row(memory, "Exp 8"), ["32.4", "100 %", "75", "114 %"]);
+    assert(speed.notes.includes("all fused, sharded over 8 GPUs: too large"));
   }));
 
 Deno.test("settings that an experiment gives its runs itself are refused by name", () =>
