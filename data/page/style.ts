@@ -39,7 +39,8 @@ th, td { padding: 4px 10px; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal;
   overflow-wrap: anywhere; min-width: 7em; }
-th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid var(--line); }
+th { font-weight: 600; vertical-align: bottom; white-space: normal;
+  border-bottom: 2px solid var(--line); }
 .words td, .words th { text-align: left; white-space: normal; overflow-wrap: anywhere;
   vertical-align: top; }
 .note { margin: 2px 0; font-size: .8rem; color: var(--soft); overflow-wrap: anywhere; }
