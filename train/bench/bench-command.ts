@@ -46,12 +46,13 @@ Examples:
 Options, with defaults in brackets:
   --micro-batches N,N,...  sizes of a micro-batch to measure, in sequences
                            [1,2,4,8; on a software driver 2]
-  --steps N                training steps to time for each size [8; on a software driver 2]
+  --steps N                training steps to time for each size [8; with several GPUs 6, or 3 of more
+                           than 4 micro-batches; on a software driver 2]
   --lora-rank N            rank of the adapter whose training is timed beside that of all weights;
                            0 leaves it out [16]
   --accumulation N,N,...   micro-batches of a step, on each GPU; one number with one GPU
                            [2; with several GPUs 8,2]
-  --gpus N                 measure whole steps on one GPU, then on N of this machine's, or all [1]
+  --gpus N                 measure whole steps on one GPU, and on N of this machine's, or all [1]
   --exchange NAME          how several GPUs exchange gradients and weights: f32 or bf16 [f32]
   --model DIR              with one GPU, measure steps with the weights of this checkpoint, or of a
                            run's newest one; needs --data
@@ -259,11 +260,12 @@ interface RanksMeasured {
   readonly say: (line: string) => void;
 }
 
-/** Whole steps of one GPU, then of all. */
+/** Whole steps of one GPU, and of all. */
 async function timeRanks(parameters: Parameters, measured: RanksMeasured) {
   const { gpu, sequence, ranks, exchange = "f32", say } = measured;
   const { cpu, name, implementation } = gpu.capabilities;
-  const { microBatches = [cpu ? 2 : 8], steps = cpu ? 2 : 8 } = measured;
+  const { microBatches = [cpu ? 2 : 8], steps } = measured;
+  const stepsOf = (accumulation: number) => steps ?? (cpu ? 2 : accumulation > 4 ? 3 : 6);
   const { accumulations = cpu ? [2, 1] : [8, 2] } = measured;
   const facts = { program: await programVersion(), precision: parameters.mixed ? "mixed" : "f32" };
   await requireSame(
@@ -271,7 +273,7 @@ async function timeRanks(parameters: Parameters, measured: RanksMeasured) {
     {
       ...facts,
       microBatches: microBatches.join(),
-      steps,
+      steps: accumulations.map(stepsOf).join(),
       accumulations: accumulations.join(),
       exchange,
     },
@@ -288,7 +290,7 @@ async function timeRanks(parameters: Parameters, measured: RanksMeasured) {
   for (const microBatch of microBatches) {
     const shape = { microBatch, sequence };
     const share = { accumulations, exchange, ranks };
-    const row = await benchmarkRanks(gpu, parameters, shape, steps, share);
+    const row = await benchmarkRanks(gpu, parameters, shape, stepsOf, share);
     rows.push(row);
     say("");
     const what = `micro-batches of ${microBatch} x ${sequence}, exchange in ${exchange}`;

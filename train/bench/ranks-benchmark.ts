@@ -9,8 +9,10 @@ import {
   planStep,
   randomMicroBatches,
   type StepShape,
+  type StepTimes,
   timeSteps,
 } from "./step-benchmark.ts";
+import type { TrainingStep } from "../step/training-step.ts";
 
 /** One GPU beside several, with steps of as many micro-batches a GPU. Times are in seconds. */
 export interface AccumulationFigures {
@@ -20,8 +22,12 @@ export interface AccumulationFigures {
   readonly tokensPerSecond: { readonly one: number; readonly all: number };
   /** Tokens a second of all, over those of one times their number. */
   readonly efficiency: number;
-  /** A step of one, and of all. */
+  /** A step of one, the mean of before and after; and of all. */
   readonly seconds: { readonly one: number; readonly all: number };
+  /** A step of the first GPU while the others rest, before and after all others: a hot card is slower. */
+  readonly alone: { readonly before: number; readonly after: number };
+  /** A step of each GPU while all compute, each its own steps, and nothing is exchanged. */
+  readonly beside: readonly number[];
   /** For how long a step of all had nothing to compute, as it has measured itself. */
   readonly waited: ExchangeTimes;
 }
@@ -44,17 +50,17 @@ export interface RanksFigures {
 const EXCHANGES = 5;
 
 /**
- * Times whole training steps on the first rank's GPU alone, and then on all; then the parts of what
- * they exchange. All ranks call it.
+ * Times whole training steps on the first rank's GPU alone, on each GPU for itself, on all together,
+ * and on the first alone again; and the parts of what they exchange. All ranks call it.
  *
  * @param parameters loaded
- * @param steps how many to time
+ * @param steps how many to time of an accumulation
  */
 export async function benchmarkRanks(
   gpu: Gpu,
   parameters: Parameters,
   shape: StepShape,
-  steps: number,
+  steps: (accumulation: number) => number,
   { accumulations, exchange, ranks }: {
     accumulations: readonly number[];
     exchange: ExchangeFormat;
@@ -62,51 +68,67 @@ export async function benchmarkRanks(
   },
 ): Promise<RanksFigures> {
   const microBatches = randomMicroBatches(parameters);
-  const alone: number[] = [];
-  if (ranks.rank === 0) {
-    const step = await planStep(gpu, parameters, shape);
-    for (const accumulation of accumulations) {
-      const { seconds } = await timeSteps(step, microBatches, shape, steps, accumulation);
-      alone.push(seconds);
+  /** The GPU is warm after the steps of the first accumulation. */
+  const time = async (step: TrainingStep, group?: Communicator): Promise<StepTimes[]> => {
+    const times: StepTimes[] = [];
+    for (const [i, accumulation] of accumulations.entries()) {
+      const how = [shape, steps(accumulation), accumulation, group] as const;
+      times.push(await timeSteps(step, microBatches, ...how, i === 0 ? undefined : 0));
     }
-    step.destroy();
-    alone.push(totalBytes(step.memory) / 1e9);
-  }
-  const [one] = await ranks.allGather(alone);
+    return times;
+  };
+  /** What a rank has measured is known to all, who wait for it. */
+  const shared = (times: readonly StepTimes[]) =>
+    ranks.allGather(times.map(({ seconds }) => seconds));
+  const isFirst = ranks.rank === 0;
+
+  const single = await planStep(gpu, parameters, shape);
+  const [before] = await shared(isFirst ? await time(single) : []);
+  const beside = await shared(await time(single));
+  single.destroy();
+
   const step = await planStep(gpu, parameters, shape, { ranks, exchange });
-  const tokens = shape.microBatch * shape.sequence;
-  const all: AccumulationFigures[] = [];
-  for (const [i, accumulation] of accumulations.entries()) {
-    const { seconds, tokensPerSecond, waited } = await timeSteps(
-      ...[step, microBatches, shape, steps, accumulation] as const,
-      ranks,
-    );
-    const ofOne = accumulation * tokens / one[i];
-    all.push({
-      accumulation,
-      tokensPerSecond: { one: ofOne, all: tokensPerSecond },
-      efficiency: tokensPerSecond / (ofOne * ranks.size),
-      seconds: { one: one[i], all: seconds },
-      waited,
-    });
-  }
+  const together = await time(step, ranks);
   const { waited } = await timeSteps(step, microBatches, shape, EXCHANGES, 0, ranks, 0);
   const { gradients, weights } = step.traffic!;
-  const figures: RanksFigures = {
-    microBatch: shape.microBatch,
-    steps: all,
-    exchange: waited,
-    gpuCopies: {
-      gradients: await timeGpuCopies(gpu, gradients),
-      weights: await timeGpuCopies(gpu, weights),
-      bytes: gradients.out + gradients.in + weights.out + weights.in,
-    },
-    hostCopies: await timeHostCopies(ranks, { gradients, weights }),
-    gigabytes: { one: one.at(-1)!, each: totalBytes(step.memory) / 1e9 },
+  const gpuCopies = {
+    gradients: await timeGpuCopies(gpu, gradients),
+    weights: await timeGpuCopies(gpu, weights),
+    bytes: gradients.out + gradients.in + weights.out + weights.in,
   };
+  const hostCopies = await timeHostCopies(ranks, { gradients, weights });
   await step.release();
   step.destroy();
-  return figures;
+
+  const again = isFirst ? await planStep(gpu, parameters, shape) : undefined;
+  const [after] = await shared(again ? await time(again) : []);
+  again?.destroy();
+  const tokens = shape.microBatch * shape.sequence;
+  return {
+    microBatch: shape.microBatch,
+    steps: accumulations.map((accumulation, i) => {
+      const { seconds, tokensPerSecond, waited } = together[i];
+      const alone = { before: before[i], after: after[i] };
+      const one = (alone.before + alone.after) / 2;
+      const ofOne = accumulation * tokens / one;
+      return {
+        accumulation,
+        tokensPerSecond: { one: ofOne, all: tokensPerSecond },
+        efficiency: tokensPerSecond / (ofOne * ranks.size),
+        seconds: { one, all: seconds },
+        alone,
+        beside: beside.map((times) => times[i]),
+        waited,
+      };
+    }),
+    exchange: waited,
+    gpuCopies,
+    hostCopies,
+    gigabytes: {
+      one: totalBytes(single.memory) / 1e9,
+      each: totalBytes(step.memory) / 1e9,
+    },
+  };
 }
 
 /**
@@ -130,9 +152,20 @@ export function ranksTable(figures: RanksFigures, ranks: number, what: string): 
       `share of ${ranks} times one GPU's`,
       each(({ efficiency }) => `${(100 * efficiency).toFixed(1)} %`),
     ],
-    ["a step of one GPU, ms", each(({ seconds: { one } }) => inMilliseconds(one))],
+    [
+      "a step of one GPU alone, before and after, ms",
+      each(({ alone: { before, after } }) => `${inMilliseconds(before)}, ${inMilliseconds(after)}`),
+    ],
+    [
+      "of each GPU beside the others, without exchange, ms",
+      each(({ beside }) => beside.map(inMilliseconds).join(", ")),
+    ],
     [`a step of ${ranks} GPUs, ms`, each(({ seconds: { all } }) => inMilliseconds(all))],
-    ["longer by, ms", each((step) => inMilliseconds(longer(step)))],
+    ["longer than one alone by, ms", each((step) => inMilliseconds(longer(step)))],
+    [
+      "longer than the slowest beside others by, ms",
+      each(({ seconds: { all }, beside }) => inMilliseconds(all - Math.max(...beside))),
+    ],
     [
       `of it the GPU's own copies of ${(gpuCopies.bytes / 1e9).toPrecision(3)} GB, ms`,
       each(() => inMilliseconds(copies)),
