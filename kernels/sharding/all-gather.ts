@@ -40,8 +40,10 @@ export class AllGather {
   /** By round: a chunk of each rank that has one left. */
   readonly #taken: (Travelling & { from: number })[][] = [];
   /**
-   * How far a micro-batch may be submitted before each turn, in which a chunk is given and a round is
-   * taken: to the first dispatch that reads weights, or adds to a gradient, whose turn is to come.
+   * How far a micro-batch is submitted before each turn, in which a chunk is given and a round is
+   * taken: not beyond the first dispatch that reads weights, or adds to a gradient, whose turn is to
+   * come; and not beyond an equal share of what can be before the last turn, because copies that are
+   * submitted later would stand in the GPU's queue behind all of it, and end with nothing to hide them.
    */
   readonly #limits: readonly number[];
   #plans: readonly Plan[] = [];
@@ -101,8 +103,8 @@ export class AllGather {
       );
     const packedBefore = ({ chunk: { sections } }: Travelling) =>
       sections.filter(isUpdate).map(({ tensor }) => microBatch.firstUse(tensor.gradient!.storage));
-    let limit = Infinity;
-    this.#limits = Array.from({ length: Math.max(longest, this.#given.length) }, (_, turn) => turn)
+    let limit = Number.MAX_SAFE_INTEGER;
+    const limits = Array.from({ length: Math.max(longest, this.#given.length) }, (_, turn) => turn)
       .reverse()
       .map((turn) => {
         const given = this.#given.slice(turn, turn + 1).flatMap(packedBefore);
@@ -110,6 +112,11 @@ export class AllGather {
         return limit = Math.min(limit, ...given, ...taken);
       })
       .reverse();
+    const last = limits.at(-1)!;
+    let before = 0;
+    this.#limits = limits.map((each, turn, { length }) =>
+      before = Math.min(each, before + Math.ceil((last - before) / (length - turn)))
+    );
   }
 
   /** See {@linkcode Traffic}. */
@@ -194,9 +201,13 @@ export class AllGather {
   ): Promise<void> {
     const others = Array.from({ length: this.ranks.size }, (_, of) => of)
       .filter((of) => of !== this.ranks.rank);
+    // Until the table of embeddings has come, the update is all that there is to compute.
+    const idle = this.#limits.filter((limit) => limit === this.#limits[0]).length;
     let begin = 0;
     for (const [turn, { chunk, end }] of this.#given.entries()) {
-      if (turn === DEPTH) submitRest(); // from here on, buffers must become free
+      // From here on, buffers must become free.
+      if (turn >= DEPTH && turn < idle) update?.computation.share(idle - turn);
+      if (turn >= DEPTH && turn >= idle - 1) submitRest();
       update?.computation.upTo(Math.max(...chunk.sections.map(({ tensor }) => update.end(tensor))));
       const buffer = await staging.next();
       const encoder = gpu.device.createCommandEncoder();

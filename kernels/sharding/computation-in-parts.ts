@@ -2,8 +2,9 @@ import type { Gpu } from "../runtime/device.ts";
 import type { Plan } from "../runtime/plan.ts";
 
 /**
- * A micro-batch on its way: the GPU is given its dispatches bit by bit, so that weights can come and
- * gradients can leave between them, and the host's part of the exchange runs beside the rest.
+ * A micro-batch or an update on its way: the GPU is given its dispatches bit by bit, so that weights
+ * can come and gradients can leave between them, and the host's part of the exchange runs beside the
+ * rest.
  */
 export class ComputationInParts {
   #given = 0;
@@ -21,6 +22,11 @@ export class ComputationInParts {
     this.plan.submit(encoder.finish());
     this.#given = last;
     return true;
+  }
+
+  /** Submits one of so many equal parts of what is left: the GPU computes while copies are waited for. */
+  share(parts: number): void {
+    this.upTo(this.#given + Math.ceil((this.plan.dispatches.length - this.#given) / parts));
   }
 
   /**

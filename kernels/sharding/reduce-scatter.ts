@@ -11,7 +11,7 @@ import {
   gradientType,
   type ShardPiece,
 } from "./shards.ts";
-import type { Staging } from "./staging.ts";
+import { DEPTH, type Staging } from "./staging.ts";
 
 /** The tensors of words that all exchanges of a rank use in turns. */
 export interface ExchangeWords {
@@ -129,9 +129,13 @@ export class ReduceScatter {
 
   async #give(gpu: Gpu, staging: Staging, last?: ComputationInParts): Promise<void> {
     const [plan] = this.#plans;
+    const complete = Math.max(...this.#packed.map(({ ready }) => ready));
+    const early = this.#packed.filter(({ ready }) => ready < complete).length;
     let begin = 0;
-    for (const { chunk, to, ready, end } of this.#packed) {
+    for (const [turn, { chunk, to, ready, end }] of this.#packed.entries()) {
       last?.upTo(ready);
+      // The head's gradients are many chunks: the GPU computes on while buffers become free for them.
+      if (turn >= DEPTH && turn < early) last?.share(early - turn);
       const buffer = await staging.next();
       const encoder = gpu.device.createCommandEncoder();
       plan.encodeRange(encoder, begin, end);
