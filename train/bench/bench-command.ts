@@ -46,8 +46,8 @@ Examples:
 Options, with defaults in brackets:
   --micro-batches N,N,...  sizes of a micro-batch to measure, in sequences
                            [1,2,4,8; on a software driver 2]
-  --steps N                training steps to time for each size [8; with several GPUs 6, or 3 of more
-                           than 4 micro-batches; on a software driver 2]
+  --steps N                training steps to time for each size [8; with several GPUs 6, or 3 of
+                           more than 4 micro-batches; on a software driver 2]
   --lora-rank N            rank of the adapter whose training is timed beside that of all weights;
                            0 leaves it out [16]
   --accumulation N,N,...   micro-batches of a step, on each GPU; one number with one GPU
