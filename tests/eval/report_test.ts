@@ -117,7 +117,7 @@ Deno.test("a report is one page that needs nothing else, and the same in Markdow
         "- waited for other GPUs, median: **12.5 %**",
         "training from 9.500 at step 1 to 8.000 at step 3; validation from 8.125 at step 3",
         "*Speed, tokens/s: 100 to 300, 200 at the end*",
-        "*Rewards: chosen 0.5 to 0.5, 0.5 at the end*",
+        "*Rewards: chosen 0.5*",
         "*Share of the tokens: poems 75.0 %, prose 25.0 %*",
         "| train.seed | 7 |",
         "> 春\\<b\\>眠  \n> 不觉晓",
