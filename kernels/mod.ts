@@ -151,7 +151,7 @@ export {
   type SlotMemory,
   slotMemoryShape,
 } from "./soft-moe/causal-soft-moe.ts";
-export { addLoss, head, type HeadWeights, IGNORED } from "./loss/head.ts";
+export { addLoss, head, type HeadGradient, type HeadWeights, IGNORED } from "./loss/head.ts";
 
 // The optimizer.
 export {

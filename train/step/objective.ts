@@ -37,7 +37,11 @@ export class NextTokenObjective implements Objective {
   /** [tokens] f32. */
   #weights?: Tensor;
 
-  /** @param lastLayer computes the labels' log-probabilities and, in training, the gradients */
+  /**
+   * Takes the operator of the last layer.
+   *
+   * @param lastLayer computes the labels' log-probabilities and, in training, the gradients
+   */
   constructor(private readonly lastLayer: typeof head = head) {}
 
   record({ hidden, head: table, labels, headGradient }: NetworkEnd, loss: Tensor): void {
