@@ -160,5 +160,4 @@ export type { Example } from "../data/instructions/encode.ts";
 
 // What these parts are made of: see `@steel/steel-llm/model` and `@steel/steel-llm/kernels`.
 export type * from "../kernels/mod.ts";
-export type { HeadGradient } from "../kernels/loss/head.ts";
 export type * from "../model/mod.ts";
