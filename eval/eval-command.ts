@@ -362,7 +362,7 @@ async function withModel<T>(
   use: (model: LanguageModel, ranks: Communicator) => Promise<T>,
 ): Promise<T> {
   const device = deviceOptions(values);
-  await installMissingDriver();
+  await commandRanks.onceOnEachHost(installMissingDriver);
   const ranks = await commandRanks.start(values.gpus);
   const onMessage = ranks.rank === 0 ? console.error : undefined;
   const { adapter } = values;

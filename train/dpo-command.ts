@@ -28,7 +28,7 @@ await runOnGpus(async (commandRanks) => {
     return;
   }
   const settings = await loadDpoSettings(args);
-  await installMissingDriver();
+  await commandRanks.onceOnEachHost(installMissingDriver);
   const ranks = await commandRanks.start(gpus);
   using report = terminalReport();
   using _page = watch && ranks.rank === 0

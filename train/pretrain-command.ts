@@ -30,7 +30,7 @@ await runOnGpus(async (commandRanks) => {
     return;
   }
   const settings = await loadPretrainSettings(args);
-  await installMissingDriver();
+  await commandRanks.onceOnEachHost(installMissingDriver);
   const ranks = await commandRanks.start(gpus);
   using report = terminalReport();
   using _page = watch && ranks.rank === 0

@@ -10,7 +10,7 @@ const DRIVER_FOLDERS = [
 
 /**
  * Makes WebGPU usable on a bare Linux machine. Commands call it before they open a GPU, once their
- * arguments are known to be right; no library call does. Where there is no Vulkan driver at all, it
+ * arguments are known to be right, of several ranks on each machine one; no library call does. Where there is no Vulkan driver at all, it
  * installs Mesa's, which also runs on the CPU, if this is Debian or Ubuntu and the user is root; with
  * `--no-install` on the command line it refuses instead. It upgrades and removes nothing. Elsewhere it
  * does nothing, and opening a GPU says what to install.

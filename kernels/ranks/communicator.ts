@@ -8,8 +8,8 @@ import { UserError } from "../runtime/user-error.ts";
  * No call waits for ever: if a rank fails, dies, hangs or its host is lost, every call that waits
  * on any rank, and every later one, throws the same {@linkcode RanksFailed}; the process should then
  * end, and is ended after ten seconds. A rank whose JavaScript stands still for longer than the
- * others are patient hangs, for all they can see; one that is alive may let them wait for half an
- * hour.
+ * others are patient hangs, for all they can see, unless a driver's threads compute meanwhile; one
+ * that is alive or computes may let them wait for half an hour.
  */
 export interface Communicator {
   /** Which of the ranks this process is, from 0. */

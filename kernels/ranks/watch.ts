@@ -3,6 +3,7 @@ import { RanksFailed } from "./communicator.ts";
 import type { HostMemory } from "./host-memory.ts";
 import type { Doorbell } from "./linux/doorbell.ts";
 import { libc, processExists, SIGKILL, SIGTERM } from "./linux/libc.ts";
+import { type ProcessorTime, processorTime } from "./linux/processes.ts";
 import type { Mpi } from "./mpi.ts";
 import type { Topology } from "./topology.ts";
 
@@ -12,6 +13,8 @@ const TICK = 250;
 const GRACE = 10;
 /** Characters of a message: escaped as JSON they fit into its room. */
 const MESSAGE_LENGTH = 2000;
+/** The least share of a processor that a driver uses while it computes, however many share it. */
+const COMPUTING = 0.05;
 /** Seconds after which even a wait on ranks that are all alive is given up. */
 const LONGEST_WAIT = 1800;
 /** Milliseconds in which a failure that made mpirun end all ranks is known everywhere. */
@@ -52,16 +55,17 @@ export interface WatchOptions {
 /**
  * Sees to it that a failure of one rank ends all. Every rank moves a counter in the host's memory
  * and looks at those of the others: one whose process is gone has died, one whose counter stands
- * still hangs (a busy process in which only JavaScript stands still counts as hung too, for nobody
- * can tell it anything). Missed ticks are counted, not seconds: a machine that was suspended wakes
- * with all ranks.
+ * still hangs. A driver that computes on the CPU may keep JavaScript waiting for long: the system
+ * tells whether threads beside JavaScript's work. (One in which JavaScript itself is busy counts as
+ * hung, for nobody can tell it anything.) Missed ticks are counted, not seconds: a machine that was
+ * suspended wakes with all ranks.
  */
 export class Watch {
   #failure: RanksFailed | undefined;
   #spreading = false;
   #ticksFailed = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
-  readonly #seen: { beat: number; missed: number }[];
+  readonly #seen: { beat: number; missed: number; before?: ProcessorTime }[];
   readonly #parent = libc().getppid();
   /** Ticks without a sign of life after which a rank, or a host, counts as hung or lost. */
   readonly patientTicks: number;
@@ -190,8 +194,8 @@ export class Watch {
   #tick(): void {
     const { memory, topology, options } = this;
     Atomics.add(memory.words, memory.beat(topology.place), 1);
-    // A rank whose event loop stands still ends by the kernel's hand, later than others notice it.
-    libc().alarm(Math.ceil(options.patience + GRACE));
+    // A rank whose event loop stands still ends by the kernel's hand, if nobody is left to notice it.
+    libc().alarm(LONGEST_WAIT);
     if (this.#failure ?? this.failure()) {
       this.#ticksFailed++;
       // Whoever is to tell stands still.
@@ -228,7 +232,12 @@ export class Watch {
     const seen = this.#seen[place];
     seen.missed = beat === seen.beat ? seen.missed + 1 : 0;
     seen.beat = beat;
+    if (seen.missed === 1) seen.before = processorTime(pid);
     if (seen.missed < this.patientTicks) return;
+    if (hasComputed(seen.before, processorTime(pid), COMPUTING * options.patience)) {
+      seen.missed = 0;
+      return;
+    }
     const message = `${name} hangs: its process ${pid} has not answered for ${options.patience} s.`;
     this.record({ rank, message, told: false });
     // Stopped or stuck, it would never end by itself.
@@ -246,6 +255,17 @@ export class Watch {
     this.mpi.abort();
     setTimeout(() => libc()._exit(1), 4 * TICK);
   }
+}
+
+/** Whether threads beside JavaScript's have worked for so many seconds, and that one has waited. */
+function hasComputed(
+  before: ProcessorTime | undefined,
+  now: ProcessorTime,
+  seconds: number,
+): boolean {
+  if (!before) return false;
+  const worked = now.others - before.others;
+  return worked >= seconds && now.main - before.main < worked;
 }
 
 /** Names a rank in messages. */

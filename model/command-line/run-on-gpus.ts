@@ -10,6 +10,10 @@ import { numberFlag } from "./number-flag.ts";
 import { takeArgument } from "./take-argument.ts";
 import { atLeastOne } from "../number-range.ts";
 
+/** Milliseconds between the moments at which two ranks tell an error, and the most of them. */
+const TURN = 3000;
+const LATEST_TURN = 10;
+
 /** How a command that can compute on several GPUs gets the ranks that do it together. */
 export interface CommandRanks {
   /**
@@ -23,6 +27,8 @@ export interface CommandRanks {
   start(gpus: string | undefined): Promise<Communicator>;
   /** Does what one process does for all; may be called before {@linkcode CommandRanks.start}. */
   once(work: () => Promise<void>): Promise<void>;
+  /** The same for what one process of each machine does, such as installing a driver. */
+  onceOnEachHost(work: () => Promise<void>): Promise<void>;
 }
 
 /**
@@ -46,7 +52,11 @@ export async function runOnGpus(command: (ranks: CommandRanks) => Promise<void>)
 }
 
 /** What a command gets that nobody started as a rank. */
-export const onOneProcess: CommandRanks = { start: startRanks, once: (work) => work() };
+export const onOneProcess: CommandRanks = {
+  start: startRanks,
+  once: (work) => work(),
+  onceOnEachHost: (work) => work(),
+};
 
 /** Takes `--gpus=N` or `--gpus N` out of arguments, for commands that read the others differently. */
 export function takeGpus(args: readonly string[]): { args: string[]; gpus: string | undefined } {
@@ -103,8 +113,10 @@ async function runAsRank(
   command: (ranks: CommandRanks) => Promise<void>,
 ): Promise<void> {
   const { enterRank, requireOwnGpu } = await import("../../kernels/ranks/enter.ts");
-  enterRank(started);
-  const ranks = await connectRanks({ handlesTermination: () => StopSignals.isListening });
+  const ranks = await told(started, () => {
+    enterRank(started);
+    return connectRanks({ handlesTermination: () => StopSignals.isListening });
+  });
   try {
     await requireOwnGpu(started, ranks);
     await command({
@@ -121,11 +133,31 @@ async function runAsRank(
         if (ranks.rank === 0) await work();
         await ranks.barrier();
       },
+      async onceOnEachHost(work) {
+        if (ranks.rank === ranks.hostRanks[0]) await work();
+        await ranks.barrier();
+      },
     });
     Deno.exitCode = Math.max(...(await ranks.allGather([Deno.exitCode])).flat());
     await ranks.close();
   } catch (error) {
     Deno.exit(await endWith(error, ranks));
+  }
+}
+
+/**
+ * Before ranks are connected they may all meet the same error, and cannot agree on who tells it: each
+ * leaves time for those before it, with whose end mpirun ends all.
+ */
+async function told(
+  { rank }: StartedRank,
+  connect: () => Promise<Communicator>,
+): Promise<Communicator> {
+  try {
+    return await connect();
+  } catch (error) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(rank, LATEST_TURN) * TURN));
+    throw error;
   }
 }
 

@@ -89,7 +89,7 @@ await runOnGpus(async (commandRanks) => {
   };
   const headGradient = headGradientOf(flags["head-gradient"]);
   const trained = trainedModelOf(flags);
-  await installMissingDriver();
+  await commandRanks.onceOnEachHost(installMissingDriver);
   const ranks = await commandRanks.start(flags.gpus);
   const gpu = await openGpu(device.gpu);
   const { cpu, name, implementation } = gpu.capabilities;

@@ -48,7 +48,7 @@ await runOnGpus(async (commandRanks) => {
   const { args, gpus } = takeGpus(commandArguments());
   if (args.includes("--help")) return console.log(HELP);
   const { step, run } = await loadStepSettings(args);
-  await installMissingDriver();
+  await commandRanks.onceOnEachHost(installMissingDriver);
   const missing = gpus !== undefined && gpus !== "all" && Number(gpus) > gpusToShareOut().length;
   const ranks = missing
     ? { ...aloneOn(""), size: Number(gpus), hostRanks: Array.from(Array(Number(gpus)).keys()) }

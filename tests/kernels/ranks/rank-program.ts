@@ -43,6 +43,17 @@ const MODES: Record<string, (ranks: Communicator) => Promise<void>> = {
     if (ranks.rank === 1) { while (true); }
     await ranks.barrier();
   },
+  // JavaScript waits for a driver that computes on other threads, twice as long as others are patient.
+  computes: async (ranks) => {
+    if (ranks.rank === 1) {
+      const busy =
+        "const end = performance.now() + 8000; while (performance.now() < end); close();";
+      new Worker(`data:text/javascript,${encodeURIComponent(busy)}`, { type: "module" });
+      await sleep(500);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6000);
+    }
+    await ranks.barrier();
+  },
   // Rank 0, which tells, stands still while another one fails.
   busy: async (ranks) => {
     if (ranks.rank === 1) {

@@ -108,12 +108,14 @@ Deno.test("a host that is lost or hangs ends the others", async () => {
 Deno.test("ranks end that stand still, or wait for something else than ranks", async () => {
   const stuck = mpirun(2, "stuck", { patience });
   const deaf = mpirun(2, "deaf", { patience }, unaided);
+  const computes = mpirun(2, "computes", { patience });
   await stuck.end();
   const { failed, told } = stuck.failures;
   assertEquals(failed, told);
   assertMatch(told.join(), /^Rank 1 on host \S+ hangs: its process \d+ has not answered for 3 s/);
   await deaf.end();
   assertMatch(deaf.failures.told.join(), /^Rank 1 on host \S+ has died/);
+  assertEquals(await computes.end(), 0, "a rank whose driver computes does not hang");
 });
 
 Deno.test("too little shared memory is told with the sizes", async () => {
