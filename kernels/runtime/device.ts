@@ -31,8 +31,8 @@ export interface GpuHost {
 
 /** An opened device. Once it has failed, every later call throws what went wrong first. */
 export class Gpu {
-  /** Pipelines by the WGSL that they were built from. */
-  readonly pipelines: Map<string, GPUComputePipeline> = new Map();
+  /** Pipelines by the WGSL that they are built from. */
+  readonly pipelines: Map<string, Promise<GPUComputePipeline>> = new Map();
   #failure: UserError | undefined;
   #closed = false;
 

@@ -114,7 +114,9 @@ export async function createBuffer(gpu: Gpu, name: string, bytes: number): Promi
     size: bytes,
     usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
   });
-  const error = await gpu.device.popErrorScope() ?? await gpu.device.popErrorScope();
+  // Both at once: what others ask of the device while this waits is not in these scopes.
+  const scopes = [gpu.device.popErrorScope(), gpu.device.popErrorScope()];
+  const error = (await Promise.all(scopes)).find((error) => error !== null);
   if (error) {
     throw new TooLittleMemory(
       `Too little GPU memory on ${device} for ${name}, ${formatBytes(bytes)} (${error.message}). ` +

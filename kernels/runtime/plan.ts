@@ -67,6 +67,16 @@ export class Draft implements MemoryNeed {
   }
 
   /**
+   * Begins to build the graph's pipelines, all at once, in threads of the WebGPU implementation where
+   * it has any; {@linkcode Draft.build} waits for them.
+   */
+  compile(gpu: Gpu): void {
+    for (const dispatch of this.graph.dispatches) {
+      pipelineOf(gpu, dispatch).catch(() => {}); // thrown by build
+    }
+  }
+
+  /**
    * Allocates memory, builds pipelines and bind groups. Storages that have a buffer keep it, so that
    * several plans can share parameters.
    *
@@ -74,6 +84,7 @@ export class Draft implements MemoryNeed {
    */
   async build(gpu: Gpu): Promise<Plan> {
     requireRoom(gpu, this.sharedBytes);
+    this.compile(gpu);
     const shared: GPUBuffer[] = [];
     for (const [index, { bytes, tenants }] of this.#shared.entries()) {
       const buffer = await createBuffer(gpu, `activations ${index}`, bytes);
@@ -85,7 +96,10 @@ export class Draft implements MemoryNeed {
     );
     await allocate(gpu, this.storages);
     const buffers = [...shared, ...own.map(({ buffer }) => buffer!)];
-    const dispatches = this.graph.dispatches.map((dispatch) => planDispatch(gpu, dispatch));
+    const dispatches: PlannedDispatch[] = [];
+    for (const dispatch of this.graph.dispatches) {
+      dispatches.push(planDispatch(gpu, dispatch, await pipelineOf(gpu, dispatch)));
+    }
     gpu.check();
     return new Plan(gpu, dispatches, buffers);
   }
@@ -166,9 +180,9 @@ function lifetimesOf(dispatches: readonly Dispatch[]): Map<Storage, Lifetime> {
 
 function planDispatch(
   gpu: Gpu,
-  { label, bindings, code, workgroups }: Dispatch,
+  { label, bindings, workgroups }: Dispatch,
+  pipeline: GPUComputePipeline,
 ): PlannedDispatch {
-  const pipeline = pipelineOf(gpu, label, bindings, code);
   const bindGroup = gpu.device.createBindGroup({
     label,
     layout: pipeline.getBindGroupLayout(0),
@@ -184,9 +198,17 @@ function planDispatch(
   return { label, pipeline, bindGroup, workgroups, bytes };
 }
 
-function pipelineOf(gpu: Gpu, label: string, bindings: readonly Binding[], code: string) {
-  const known = gpu.pipelines.get(code);
-  if (known) return known;
+/** The pipeline of a kernel, which is built once; other kernels may be built meanwhile. */
+function pipelineOf(gpu: Gpu, dispatch: Dispatch): Promise<GPUComputePipeline> {
+  let pipeline = gpu.pipelines.get(dispatch.code);
+  if (!pipeline) gpu.pipelines.set(dispatch.code, pipeline = createPipeline(gpu, dispatch));
+  return pipeline;
+}
+
+async function createPipeline(
+  gpu: Gpu,
+  { label, bindings, code }: Dispatch,
+): Promise<GPUComputePipeline> {
   const layout = gpu.device.createBindGroupLayout({
     label,
     entries: bindings.map(({ access }, binding) => ({
@@ -195,13 +217,17 @@ function pipelineOf(gpu: Gpu, label: string, bindings: readonly Binding[], code:
       buffer: { type: access === "read" ? "read-only-storage" : "storage" },
     })),
   });
-  const pipeline = gpu.device.createComputePipeline({
-    label,
-    layout: gpu.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-    compute: { module: gpu.device.createShaderModule({ label, code }), entryPoint: "main" },
-  });
-  gpu.pipelines.set(code, pipeline);
-  return pipeline;
+  try {
+    return await gpu.device.createComputePipelineAsync({
+      label,
+      layout: gpu.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module: gpu.device.createShaderModule({ label, code }), entryPoint: "main" },
+    });
+  } catch (error) {
+    gpu.fail(`The GPU refused a command: ${(error as Error).message}`);
+    gpu.check();
+    throw error;
+  }
 }
 
 function resourceOf({ tensor, slice }: Binding): GPUBufferBinding {
