@@ -10,7 +10,7 @@ import { takeExamples } from "./batches/instructions.ts";
 import { withReferences } from "./batches/reference-log-probs.ts";
 import { sequenceOf } from "./batches/sequences.ts";
 import { type Examples, fineTune } from "./fine-tuning.ts";
-import type { Base } from "./run/base.ts";
+import type { Base } from "./checkpoint/base.ts";
 import { accuracyCurve, logProbCurve, rewardCurve } from "./run/reward-curves.ts";
 import type { RunOptions } from "./run/run-options.ts";
 import { type DpoSettings, dpoSettings } from "./settings/dpo-settings.ts";

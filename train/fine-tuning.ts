@@ -27,7 +27,7 @@ import {
 import { digestOf } from "./batches/examples-digest.ts";
 import { roomFor } from "./batches/micro-batch-room.ts";
 import { newAdapter } from "./lora.ts";
-import { type Base, filesToKeep, openBase } from "./run/base.ts";
+import { type Base, filesToKeep, openBase } from "./checkpoint/base.ts";
 import { type ExamAccuracy, examAccuracy } from "./run/exam-accuracy.ts";
 import { addFacts, FACTS_FILE } from "./run/run-facts.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
@@ -35,7 +35,7 @@ import { isWriter, type RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
 import { writeAnswers } from "./run/samples.ts";
 import type { TrainingStage } from "./run/stage.ts";
-import { type BegunRun, findRun } from "./run/training-checkpoint.ts";
+import { type BegunRun, findRun } from "./checkpoint/training-checkpoint.ts";
 import type { FineTuningSettings } from "./settings/fine-tuning-settings.ts";
 import { keepSettings } from "./settings/run-settings.ts";
 import type { Room } from "./step/micro-batch.ts";

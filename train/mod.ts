@@ -128,7 +128,7 @@ export {
   findRun,
   type SavedState,
   type TrainingState,
-} from "./run/training-checkpoint.ts";
+} from "./checkpoint/training-checkpoint.ts";
 export type { StepSource } from "./batches/step-source.ts";
 export type { MicroBatch, MicroBatchInputs, Room } from "./step/micro-batch.ts";
 export { type NetworkEnd, NextTokenObjective, type Objective } from "./step/objective.ts";

@@ -8,12 +8,13 @@ import { VOCABULARY_FILE } from "../model/tokenizer/vocabulary.ts";
 import { corpusText } from "./batches/corpus-text.ts";
 import type { OwnVocabulary, PretrainingText } from "./batches/pretraining-text.ts";
 import { namesShards, shardText } from "./batches/shard-text.ts";
-import { checkModel, pretrainingStage } from "./pretraining-stage.ts";
-import { type Base, filesToKeep, openBase } from "./run/base.ts";
+import { checkModel, type PretrainingStage, pretrainingStage } from "./pretraining-stage.ts";
+import { type Base, filesToKeep, openBase } from "./checkpoint/base.ts";
+import { InitialWeights } from "./run/initial-weights.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
 import { isWriter, type RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
-import { type BegunRun, findRun } from "./run/training-checkpoint.ts";
+import { type BegunRun, findRun } from "./checkpoint/training-checkpoint.ts";
 import { type PretrainSettings, pretrainSettings } from "./settings/pretrain-settings.ts";
 import { keepSettings } from "./settings/run-settings.ts";
 import type { Given } from "./settings/settings-schema.ts";
@@ -55,13 +56,19 @@ async function runOn(
   using text = await openText(settings, begun, base && await ownVocabulary(base), say);
   if (begun) await requireSameVocabulary(begun.checkpoint, text);
   const stage = pretrainingStage(gpu, settings, text, base?.checkpoint);
+  using ahead = begun || base ? undefined : weightsAhead(stage, settings, options);
   const { parameters, unigramEntropy: entropy } = stage;
   say(describeText(text, entropy));
   const { tokenizer } = text;
   const trained = new LanguageModel(gpu, parameters, { tokenizer, ownsGpu: !options.gpu });
   using unfinished = new DisposableStack();
   unfinished.defer(() => trained.close());
-  const { isComplete, measures } = await runStage({ ...stage, dir: run.dir, begun }, options);
+  const { isComplete, measures } = await runStage({
+    ...stage,
+    ...ahead && { initialWeights: (_, index) => ahead.take(index) },
+    dir: run.dir,
+    begun,
+  }, options);
   if (!isComplete) return undefined;
   say(
     `Validation loss ${
@@ -71,6 +78,16 @@ async function runOn(
   );
   unfinished.move();
   return trained;
+}
+
+/** Begins to make the first weights of a large model in other threads. */
+function weightsAhead(
+  { gpu, parameters: { count, parts } }: PretrainingStage,
+  { train: { seed } }: PretrainSettings,
+  { ranks }: RunOptions,
+): InitialWeights | undefined {
+  const threads = InitialWeights.threadsFor(count, gpu, ranks?.size ?? 1);
+  return threads > 1 ? new InitialWeights(parts, seed, threads) : undefined;
 }
 
 /** Opens the checkpoint of `model.path`, if the settings have one. */

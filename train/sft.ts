@@ -11,7 +11,7 @@ import type { Tokenizer } from "../model/tokenizer/tokenizer.ts";
 import { takeExamples } from "./batches/instructions.ts";
 import { sequenceOf, unseenAnswerItem } from "./batches/sequences.ts";
 import { type Examples, fineTune } from "./fine-tuning.ts";
-import type { Base } from "./run/base.ts";
+import type { Base } from "./checkpoint/base.ts";
 import type { RunOptions } from "./run/run-options.ts";
 import type { Given } from "./settings/settings-schema.ts";
 import { type SftSettings, sftSettings } from "./settings/sft-settings.ts";

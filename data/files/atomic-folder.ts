@@ -79,7 +79,8 @@ async function syncTree(folder: string): Promise<void> {
   await syncFolder(folder);
 }
 
-async function syncFile(path: string): Promise<void> {
+/** Waits until a file is on the disk. */
+export async function syncFile(path: string): Promise<void> {
   using file = await Deno.open(path, { read: true, write: true });
   await file.sync();
 }

@@ -1,5 +1,9 @@
 import { Checksum, type FileSum } from "./checksum.ts";
+import { syncFile } from "./atomic-folder.ts";
 import { writeError } from "./file-errors.ts";
+
+/** After so many bytes the disk begins to write them, so that little is left to wait for at the end. */
+const SYNC_BYTES = 256 * 1024 * 1024;
 
 /** The name under which a file is written until it is whole. */
 export function unfinishedName(path: string): string {
@@ -16,6 +20,8 @@ export class WholeFile implements AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #size: number | undefined;
   readonly #checksum = new Checksum();
+  #unsynced = 0;
+  #synced = Promise.resolve();
   #isOpen = true;
   #isFinished = false;
 
@@ -63,6 +69,12 @@ export class WholeFile implements AsyncDisposable {
   async append(bytes: Uint8Array): Promise<void> {
     this.#checksum.add(bytes);
     await this.#write(bytes);
+    this.#unsynced += bytes.length;
+    if (this.#unsynced < SYNC_BYTES) return;
+    this.#unsynced = 0;
+    // By a handle of its own: calls on one handle wait for each other.
+    this.#synced = this.#synced.then(() => syncFile(unfinishedName(this.#path)));
+    this.#synced.catch(() => {}); // thrown by finish
   }
 
   /** Writes over what is there from `start` on; later bytes are still appended to the end. */
@@ -85,6 +97,7 @@ export class WholeFile implements AsyncDisposable {
   /** Waits until the file is on the disk and gives it its name. @throws UserError if that fails */
   async finish(): Promise<void> {
     try {
+      await this.#synced;
       await this.#file.syncData();
       this.#close();
       await Deno.rename(unfinishedName(this.#path), this.#path);
@@ -96,6 +109,7 @@ export class WholeFile implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isFinished) return;
+    await this.#synced.catch(() => {}); // the error before it is the one that matters
     if (this.#isOpen) this.#close();
     await Deno.remove(unfinishedName(this.#path)).catch(() => {});
   }

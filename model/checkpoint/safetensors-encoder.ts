@@ -2,8 +2,10 @@ import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { float32ToBfloat16, float32ToFloat16 } from "./half-precision.ts";
 import { byteSize, encodeHeader, type FloatDtype, type TensorEntry } from "./safetensors-header.ts";
 
-/** Gives a tensor's values, row-major, by its name. */
-export type TensorValues = (name: string) => Float32Array | Promise<Float32Array>;
+/** Gives a tensor's values, row-major, by its name: at once, or part by part. */
+export type TensorValues = (
+  name: string,
+) => Float32Array | Promise<Float32Array> | AsyncIterable<Float32Array>;
 
 /** How many values are converted at a time, so that a huge tensor never exists twice in memory. */
 const CHUNK_VALUES = 1 << 22;
@@ -24,7 +26,7 @@ export class SafetensorsEncoder {
   }
 
   /**
-   * The bytes of the file, in pieces.
+   * The bytes of the file, in pieces, each of which is done with when the next one is asked for.
    *
    * @param values is asked for the tensors in the order of the file
    */
@@ -32,10 +34,14 @@ export class SafetensorsEncoder {
     yield this.#header;
     for (const { name, shape, dtype } of this.#ordered) {
       const tensor = await values(name);
-      if (tensor.length !== sizeOf(shape)) {
-        throw new RangeError(`"${name}" has ${tensor.length} values; its shape is [${shape}]`);
+      let count = 0;
+      for await (const part of tensor instanceof Float32Array ? [tensor] : tensor) {
+        count += part.length;
+        yield* encoded(part, dtype);
       }
-      yield* encoded(tensor, dtype);
+      if (count !== sizeOf(shape)) {
+        throw new RangeError(`"${name}" has ${count} values; its shape is [${shape}]`);
+      }
     }
   }
 }

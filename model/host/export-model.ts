@@ -72,7 +72,9 @@ function requireMerge({ checkpoint, adapter }: OpenModel, merge: boolean): void 
 }
 
 /** What an export writes, in whichever type. */
-export type ExportedContents = Omit<CheckpointContents, "dtype">;
+export type ExportedContents = Omit<CheckpointContents, "dtype" | "tensors"> & {
+  readonly tensors: ReadParameter;
+};
 
 /** A model with its own vocabulary; an adapter is folded in. */
 export async function storedContents(model: OpenModel): Promise<ExportedContents> {

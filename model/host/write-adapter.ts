@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { FileSum } from "../../data/files/checksum.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { ADAPTER_FILE } from "../checkpoint/adapter.ts";
+import type { TensorValues } from "../checkpoint/safetensors-encoder.ts";
 import type { FloatDtype } from "../checkpoint/safetensors-header.ts";
 import type { Parameter } from "../network/layer.ts";
 import { writeSafetensors } from "./write-safetensors.ts";
@@ -13,7 +14,7 @@ export interface AdapterContents {
   /** The type that they are written in. */
   readonly dtype: FloatDtype;
   /** Gives a parameter's values, row-major, by its name. */
-  readonly tensors: (name: string) => Float32Array | Promise<Float32Array>;
+  readonly tensors: TensorValues;
   /** Further files by name: `adapter_config.json`, and the tokenizer's. */
   readonly files: Readonly<Record<string, string>>;
 }

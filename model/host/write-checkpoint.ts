@@ -3,6 +3,7 @@ import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
 import type { FileSum } from "../../data/files/checksum.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { configFiles } from "../checkpoint/config-files.ts";
+import type { TensorValues } from "../checkpoint/safetensors-encoder.ts";
 import type { FloatDtype } from "../checkpoint/safetensors-header.ts";
 import type { ModelConfig } from "../network/config.ts";
 import { parameterShapes } from "../network/parameter-shapes.ts";
@@ -15,7 +16,7 @@ export interface CheckpointContents {
   /** The type that every weight is written in. */
   dtype: FloatDtype;
   /** Gives a parameter's values, row-major, by its published name. */
-  tensors: (name: string) => Float32Array | Promise<Float32Array>;
+  tensors: TensorValues;
   /** Further files by name, such as the tokenizer's; they win over the ones written here. */
   files?: Record<string, string>;
   /** More bytes of weights than this are spread over several files. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { FileSum } from "../../data/files/checksum.ts";
 import { formatJson } from "../../data/text/json.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
+import type { TensorValues } from "../checkpoint/safetensors-encoder.ts";
 import { byteSize, type TensorEntry } from "../checkpoint/safetensors-header.ts";
 import { INDEX_FILE, SINGLE_FILE } from "../checkpoint/weight-files.ts";
 import { writeSafetensors } from "./write-safetensors.ts";
@@ -14,7 +15,7 @@ import { writeSafetensors } from "./write-safetensors.ts";
 export async function writeWeights(
   folder: string,
   entries: readonly TensorEntry[],
-  tensors: (name: string) => Float32Array | Promise<Float32Array>,
+  tensors: TensorValues,
   maxShardBytes: number,
 ): Promise<Record<string, FileSum>> {
   const shards = splitIntoShards(entries, maxShardBytes);

@@ -8,7 +8,7 @@ import type { Parameter } from "./layer.ts";
  * @param index the parameter's place in the published order: each draws from a stream of its own
  */
 export function initialValues(
-  { shape, initial }: Parameter,
+  { shape, initial }: Pick<Parameter, "shape" | "initial">,
   seed: number,
   index: number,
 ): Float32Array<ArrayBuffer> {
@@ -20,4 +20,15 @@ export function initialValues(
       values[i] = initial.bound * (2 * random.uniform() - 1);
     }}
   return values;
+}
+
+/** A parameter whose first values a thread is to make. */
+export interface InitialJob extends Pick<Parameter, "shape" | "initial"> {
+  /** Its place in the published order. */
+  readonly index: number;
+}
+
+/** What a thread does. */
+export function initialWork(seed: number): (job: InitialJob) => Float32Array<ArrayBuffer> {
+  return ({ index, ...parameter }) => initialValues(parameter, seed, index);
 }

@@ -6,7 +6,7 @@ import { parseConfig } from "../../model/network/config.ts";
 import { initialValues } from "../../model/network/initialization.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { runStage } from "../../train/run/run-stage.ts";
-import { findRun } from "../../train/run/training-checkpoint.ts";
+import { findRun } from "../../train/checkpoint/training-checkpoint.ts";
 import { LossScale } from "../../train/step/loss-scale.ts";
 import type { MicroBatch } from "../../train/step/micro-batch.ts";
 import { NextTokenObjective } from "../../train/step/objective.ts";

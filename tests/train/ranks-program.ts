@@ -18,7 +18,7 @@ import { BlockBatches, microBatchesOfBlocks } from "../../train/batches/block-ba
 import { ExampleBatches, type Item, packed } from "../../train/batches/example-batches.ts";
 import { runStage } from "../../train/run/run-stage.ts";
 import type { StageSettings, TrainingStage } from "../../train/run/stage.ts";
-import { findRun } from "../../train/run/training-checkpoint.ts";
+import { findRun } from "../../train/checkpoint/training-checkpoint.ts";
 import { NextTokenObjective } from "../../train/step/objective.ts";
 import { PreferenceObjective } from "../../train/step/preference-objective.ts";
 

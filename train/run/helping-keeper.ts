@@ -1,7 +1,7 @@
 import type { Parameters } from "../../model/network/parameters.ts";
 import type { TrainingStep } from "../step/training-step.ts";
-import type { RunKeeper } from "./run-keeper.ts";
-import { helpToSave } from "./training-checkpoint.ts";
+import type { RunKeeper, Saving } from "./run-keeper.ts";
+import { helpToSave } from "../checkpoint/training-checkpoint.ts";
 
 /** What ranks other than the first do instead of keeping a run: they help that one to save it. */
 export class HelpingKeeper implements RunKeeper, Disposable {
@@ -14,9 +14,9 @@ export class HelpingKeeper implements RunKeeper, Disposable {
 
   keep(): void {}
 
-  async save(): Promise<string> {
+  async save(): Promise<Saving> {
     await helpToSave(this.parameters, this.step);
-    return this.dir;
+    return { written: Promise.resolve(this.dir) };
   }
 
   [Symbol.dispose](): void {}

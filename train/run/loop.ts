@@ -6,10 +6,12 @@ import { flopsPerToken, peakRate } from "../step/flops.ts";
 import type { MicroBatch } from "../step/micro-batch.ts";
 import { learningRate } from "../step/schedule.ts";
 import type { StepReport, TrainingStep } from "../step/training-step.ts";
+import { Checkpoints } from "../checkpoint/checkpoints.ts";
 import type { RunKeeper } from "./run-keeper.ts";
 import type { RunOptions, TrainedStep } from "./run-options.ts";
 import type { TrainingStage } from "./stage.ts";
-import type { TrainingState } from "./training-checkpoint.ts";
+import { TimeSpent } from "./time-spent.ts";
+import type { TrainingState } from "../checkpoint/training-checkpoint.ts";
 
 /** A stage with its planned training step and validation. */
 export interface PlannedStage
@@ -21,13 +23,20 @@ export interface PlannedStage
   readonly routing?: () => Promise<Record<string, number>>;
 }
 
+/** How training ended. */
+export interface TrainingEnd {
+  /** False if it was stopped before its last step. */
+  readonly isComplete: boolean;
+  /** Where the time went, for people; absent where no step was done. */
+  readonly time?: string;
+}
+
 /**
  * Trains until the last step, or until the signal stops it: then it finishes the current step and
  * saves a checkpoint.
  *
  * @param start state of the run at the start; not changed
  * @param keeper takes what was measured, and saves checkpoints
- * @returns true if the run is complete
  * @throws UserError naming the step, if loss, gradient or updated weights are not finite; nothing
  *   of that step is saved
  */
@@ -36,16 +45,19 @@ export async function train(
   start: TrainingState,
   keeper: RunKeeper,
   options: RunOptions,
-): Promise<boolean> {
+): Promise<TrainingEnd> {
   const { steps } = stage.training;
+  const spent = new TimeSpent(options.began ?? performance.now());
   options.onStart?.(start.step, steps);
   try {
-    const { step } = await trainSteps(stage, start, keeper, options);
-    if (step === steps) return true;
+    const { step, tokens } = await trainSteps(stage, start, keeper, options, spent);
+    const time = step > start.step ? spent.describe(tokens - start.tokens) : undefined;
+    if (time) options.onMessage?.(`Time: ${time}`);
+    if (step === steps) return { isComplete: true, time };
     options.onMessage?.(
       step > 0 ? `Stopped after step ${step}, which is saved.` : "Stopped before the first step.",
     );
-    return false;
+    return { isComplete: false, time };
   } finally {
     options.onEnd?.();
     await stage.step.settle().catch(() => {}); // before anybody frees what is on its way
@@ -58,6 +70,7 @@ async function trainSteps(
   start: TrainingState,
   keeper: RunKeeper,
   options: RunOptions,
+  spent: TimeSpent,
 ): Promise<TrainingState> {
   const { gpu, parameters: { config, mixed, adaptation }, step, source, training } = stage;
   const isFrozen = adaptation !== undefined;
@@ -65,19 +78,16 @@ async function trainSteps(
   const { steps } = training;
   const state = { ...start };
   let peak: number | undefined;
-  let saved = state.step;
   let upcoming: Promise<MicroBatch[]> | undefined;
   let measured = performance.now();
-  const save = async () => {
-    const folder = await keeper.save(state);
-    saved = state.step;
-    options.onCheckpoint?.(folder);
-  };
+  await using checkpoints = new Checkpoints(keeper, state.step, options.onCheckpoint);
   // A signal to one rank stops all, after the same step.
   const isStopped = async () =>
     (await ranks.allGather([Number(options.signal?.aborted ?? false)])).some(([stops]) => stops);
 
+  spent.endStart();
   while (state.step < steps && !await isStopped()) {
+    checkpoints.check();
     // After a step, as a GPU that has been idle runs at a fraction of its clock.
     if (state.step === start.step + 1) peak = await peakRate(gpu, mixed);
     const began = performance.now();
@@ -91,9 +101,12 @@ async function trainSteps(
       upcoming.catch(() => {}); // the step that needs it throws the error, if that step comes
     }
     const report = await running;
-    if (!report.usable || !report.weightsFinite) throw notFinite(state.step + 1, saved, report);
+    if (!report.usable || !report.weightsFinite) {
+      throw notFinite(state.step + 1, checkpoints.newest, report);
+    }
     const { tokens, length } = sizeOfStep(microBatches);
     const seconds = (performance.now() - began) / 1000;
+    spent.add("steps", seconds);
     const tokensPerSecond = tokens / seconds;
     state.step++;
     state.tokens += tokens;
@@ -128,17 +141,24 @@ async function trainSteps(
     const isLast = state.step === steps || await isStopped();
     const validates = isLast || state.step % training.validateEvery === 0;
     if (validates) await step.settle();
-    const heldOut = validates ? await stage.validate?.() : undefined;
+    const heldOut = validates
+      ? await spent.during("validation", async () => await stage.validate?.())
+      : undefined;
     const validated = heldOut &&
       { ...await stage.routing?.(), validationLoss: heldOut.loss };
     const now = performance.now();
     await keeper.keep(metricsOf(trained, mixed, (now - measured) / 1000, validated));
     measured = now;
     if (heldOut) options.onValidation?.(state.step, heldOut);
-    if (state.step % training.checkpointEvery === 0) await save();
+    if (state.step % training.checkpointEvery === 0) {
+      await spent.during("checkpoints", () => checkpoints.save(state, !isLast));
+    }
   }
-  // Not inside the loop: the signal may come during the validation of what is then the last step.
-  if (saved < state.step) await save();
+  await spent.during("checkpoints", async () => {
+    // Not inside the loop: the signal may come during the validation of what is then the last step.
+    if (checkpoints.begun < state.step) await checkpoints.save(state, false);
+    await checkpoints.written();
+  });
   return state;
 }
 

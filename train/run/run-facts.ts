@@ -50,7 +50,7 @@ export async function keepFacts(
 }
 
 /** Adds facts that are known at the end of a run. */
-export async function addFacts(dir: string, facts: Record<string, number>): Promise<void> {
+export async function addFacts(dir: string, facts: Record<string, number | string>): Promise<void> {
   await WholeFile.write(factsPath(dir), formatJson({ ...await readFacts(dir), ...facts }));
 }
 

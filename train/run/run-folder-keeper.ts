@@ -7,14 +7,23 @@ import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts"
 import type { TrainingStep } from "../step/training-step.ts";
 import { EventFile } from "./event-file.ts";
 import { MetricsLog } from "./metrics-log.ts";
-import type { RunKeeper } from "./run-keeper.ts";
+import type { RunKeeper, Saving } from "./run-keeper.ts";
 import type { TrainingStage } from "./stage.ts";
-import { removeOldCheckpoints, saveTraining, type TrainingState } from "./training-checkpoint.ts";
+import { gatheredValues, StateCopies, type StateValues } from "../checkpoint/state-values.ts";
+import {
+  removeOldCheckpoints,
+  type SavedState,
+  savedState,
+  saveTraining,
+  type TrainingState,
+} from "../checkpoint/training-checkpoint.ts";
 
 /** Keeps a run in its folder: `metrics.jsonl`, checkpoints, and pictures of the run so far. */
 export class RunFolderKeeper implements RunKeeper, Disposable {
   readonly #log: MetricsLog;
   readonly #signatures: FailureSignatures;
+  /** Of a run that is not sharded. */
+  readonly #copies?: StateCopies;
 
   private constructor(
     private readonly stage: TrainingStage,
@@ -26,6 +35,12 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
     this.#log = new MetricsLog(this.#path("metrics.jsonl"), done, say);
     this.#signatures = new FailureSignatures(stage.signatures);
     for (const line of readMetrics(this.#path("metrics.jsonl"))) this.#signatures.observe(line);
+    const { gpu, parameters, training: { steps, checkpointEvery } } = stage;
+    if (step.isSharded) return;
+    this.#copies = new StateCopies(gpu, parameters, step);
+    const next = done + checkpointEvery - done % checkpointEvery;
+    // A GPU that fails is told of by its next step.
+    if (next < steps) this.#copies.prepare().catch(() => {});
   }
 
   /**
@@ -53,11 +68,20 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
     }
   }
 
-  /** Saves a checkpoint and draws the run so far. Returns the checkpoint's folder. */
-  async save(state: TrainingState): Promise<string> {
+  async save(state: TrainingState, goesOn: boolean): Promise<Saving> {
+    const { parameters, training: { steps } } = this.stage;
+    const saved = savedState({ ...state, steps }, this.step);
+    const copied = await this.#copies?.copy(goesOn);
+    const written = this.#write(saved, copied ?? gatheredValues(parameters, this.step))
+      .finally(() => copied?.[Symbol.dispose]());
+    if (!copied?.isWhole) await written;
+    return { written };
+  }
+
+  /** Writes a checkpoint and draws the run so far. Returns the checkpoint's folder. */
+  async #write(state: SavedState, values: StateValues): Promise<string> {
     const { dir, parameters, training, files = {}, pictures = {} } = this.stage;
-    const { steps } = training;
-    const folder = await saveTraining(dir, parameters, this.step, { ...state, steps }, files);
+    const folder = await saveTraining(dir, parameters, state, files, values);
     await removeOldCheckpoints(dir, training.keepCheckpoints);
     const metrics = readMetrics(this.#path("metrics.jsonl"));
     await WholeFile.write(this.#path("loss.svg"), lossPicture(this.stage, metrics));
@@ -70,6 +94,7 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
   [Symbol.dispose](): void {
     this.#log[Symbol.dispose]();
     this.events?.[Symbol.dispose]();
+    this.#copies?.[Symbol.dispose]();
   }
 
   #path(name: string): string {

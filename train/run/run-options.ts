@@ -37,6 +37,11 @@ export interface RunOptions {
   readonly gpu?: Gpu;
   /** The processes that train the model together, one a GPU. When left out, this one is alone. */
   readonly ranks?: Communicator;
+  /**
+   * When the run began, in milliseconds of `performance.now()`, to tell how long its start took; when
+   * left out, the start is counted from when its kernels were planned.
+   */
+  readonly began?: number;
   /** Stops the run: it finishes the step at hand and saves a checkpoint. */
   readonly signal?: AbortSignal;
   /** Called with each message for people, such as the size of the dataset or the memory needed. */

@@ -8,11 +8,11 @@ import { TrainingStep } from "../step/training-step.ts";
 import { train } from "./loop.ts";
 import { HelpingKeeper } from "./helping-keeper.ts";
 import { RunFolderKeeper } from "./run-folder-keeper.ts";
-import { keepFacts } from "./run-facts.ts";
+import { addFacts, keepFacts } from "./run-facts.ts";
 import type { RunOptions } from "./run-options.ts";
 import { requireSameRun } from "./same-run.ts";
 import type { TrainingStage } from "./stage.ts";
-import { restoreTraining, type TrainingState } from "./training-checkpoint.ts";
+import { restoreTraining, type TrainingState } from "../checkpoint/training-checkpoint.ts";
 
 /** How a run ended. */
 export interface StageEnd {
@@ -36,14 +36,14 @@ export async function runStage(
   given: Omit<RunOptions, "gpu"> = {},
 ): Promise<StageEnd> {
   const { dir, gpu, parameters, training, heldOut } = stage;
-  const { ranks = aloneOn("") } = given;
+  const { ranks = aloneOn(""), began = performance.now() } = given;
   await requireSameRun(ranks, stage, (text) => given.onMessage?.(text));
   await makeFolder(dir);
   const say = (text: string) => {
     if (ranks.rank === 0) keepMessage(dir, text);
     given.onMessage?.(text);
   };
-  const options = { ...given, onMessage: say };
+  const options = { ...given, began, onMessage: say };
   using cleanup = new DisposableStack();
   const step = await TrainingStep.plan(
     gpu,
@@ -60,7 +60,6 @@ export async function runStage(
   );
   cleanup.defer(() => step.destroy());
   if (ranks.rank === 0) await keepFacts(stage, step.memory, ranks.size);
-  const state = await startingState(stage, step, options);
   let measures: Record<string, number> | undefined;
   let validate: (() => Promise<Record<string, number>>) | undefined;
   let routing: (() => Promise<Record<string, number>>) | undefined;
@@ -70,10 +69,13 @@ export async function runStage(
     validate = async () => measures = await loss.run(heldOut, ranks);
     routing = () => loss.routing(ranks);
   }
+  const state = await startingState(stage, step, options);
   using keeper = ranks.rank === 0
     ? await RunFolderKeeper.open(stage, step, state.step, options.onMessage)
     : new HelpingKeeper(parameters, step, dir);
-  const isComplete = await train({ ...stage, step, validate, routing }, state, keeper, options);
+  const planned = { ...stage, step, validate, routing };
+  const { isComplete, time } = await train(planned, state, keeper, options);
+  if (time && ranks.rank === 0) await addFacts(dir, { time });
   // A run that was complete already has not been validated by this call.
   if (isComplete) measures ??= await validate?.();
   await step.release();

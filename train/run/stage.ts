@@ -9,7 +9,7 @@ import type { StepSource } from "../batches/step-source.ts";
 import type { MicroBatch, Room } from "../step/micro-batch.ts";
 import type { Objective } from "../step/objective.ts";
 import type { LearningRateSchedule } from "../step/schedule.ts";
-import type { BegunRun } from "./training-checkpoint.ts";
+import type { BegunRun } from "../checkpoint/training-checkpoint.ts";
 
 /** AdamW, the learning rate, and how often a run validates and saves. */
 export interface StageSettings extends AdamWOptions, LearningRateSchedule {

@@ -24,6 +24,7 @@ export function terminalReport(): TerminalReport {
   const show = (done: number, total: number, status: string) =>
     display.show({ task: "step", done, total, status });
   return {
+    began: 0, // with the process
     signal: stop.signal,
     get status() {
       return stop.status;

@@ -19,6 +19,7 @@ import {
   requireRoom,
 } from "../../kernels/runtime/memory.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
+import type { ElementRange } from "../../kernels/runtime/read-back.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { ComputationInParts } from "../../kernels/sharding/computation-in-parts.ts";
@@ -131,6 +132,7 @@ export class TrainingStep {
     const missing = missingBytes(drafts);
     announce(memory, missing);
     requireRoom(gpu, missing);
+    for (const draft of drafts) draft.compile(gpu);
     unfinished.defer(() => sharded?.destroy());
     await sharded?.takeOver(gpu);
     // Everything that lasts comes first, so that too little memory shows before pipelines are built.
@@ -316,19 +318,28 @@ export class TrainingStep {
     await this.sharded?.settle();
   }
 
+  /** Whether other ranks have some of the weights and moments. */
+  get isSharded(): boolean {
+    return this.sharded !== undefined;
+  }
+
+  /** Where the weights or moments of a published parameter are, if they are not sharded. */
+  locate({ tensor, first, shape }: Part, what: ShardedValues): ElementRange {
+    const trained = this.trained.find(({ value }) => value === tensor)!;
+    return { tensor: trained[what], first, count: sizeOf(shape) };
+  }
+
   /**
-   * The present weights or moments of a published parameter. All ranks call it, in the same order.
+   * The present weights or moments of a published parameter, if they are sharded. All ranks call it,
+   * in the same order.
    *
    * @returns undefined on other ranks than the first
    */
-  read(
+  gather(
     { tensor, first, shape }: Part,
     what: ShardedValues,
   ): Promise<Float32Array<ArrayBuffer> | undefined> {
-    const count = sizeOf(shape);
-    if (this.sharded) return this.sharded.read(this.gpu, what, tensor, first, count, [0]);
-    const trained = this.trained.find(({ value }) => value === tensor)!;
-    return download(this.gpu, trained[what], first, count);
+    return this.sharded!.read(this.gpu, what, tensor, first, sizeOf(shape), [0]);
   }
 
   /** Makes the parameters usable for other things than this step, which cannot run any more. */

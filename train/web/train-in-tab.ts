@@ -57,7 +57,7 @@ export async function trainInTab(
   const loss = await HeldOutLoss.plan(gpu, parameters, room, stage.objective());
   cleanup.defer(() => loss.destroy());
   const state = { step: 0, tokens: 0, skipped: 0, position: stage.source.position() };
-  const keeper = { keep: onMetrics, save: () => Promise.resolve("") };
+  const keeper = { keep: onMetrics, save: () => Promise.resolve({ written: Promise.resolve("") }) };
   await train({ ...stage, step, validate: () => loss.run(heldOut) }, state, keeper, {
     signal,
     onStep,

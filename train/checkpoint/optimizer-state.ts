@@ -6,9 +6,9 @@ import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { upload } from "../../kernels/runtime/transfer.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { SafetensorsFile } from "../../model/checkpoint/safetensors.ts";
+import type { TensorValues } from "../../model/checkpoint/safetensors-encoder.ts";
 import type { Part } from "../../model/network/parameters.ts";
 import { writeSafetensors } from "../../model/host/write-safetensors.ts";
-import type { TrainingStep } from "../step/training-step.ts";
 
 /** AdamW's two moments, as files name them. */
 const MOMENTS = ["mean", "square"] as const;
@@ -28,22 +28,18 @@ export function momentsOf(parts: readonly Part[]) {
  * published shape. The file does not depend on which parameters share a tensor on the GPU.
  *
  * @param parts every published parameter
- * @param training gives their moments
+ * @param values gives their moments
  * @returns the file's sum
  */
 export async function writeOptimizerState(
   path: string,
   parts: readonly Part[],
-  training: TrainingStep,
+  values: TensorValues,
 ): Promise<FileSum> {
-  const moments = new Map(momentsOf(parts).map((each) => [each.name, each]));
   return await writeSafetensors(
     path,
-    [...moments].map(([name, { part }]) => ({ name, shape: [...part.shape], dtype: "F32" })),
-    async (name) => {
-      const { part, moment } = moments.get(name)!;
-      return (await training.read(part, moment))!;
-    },
+    momentsOf(parts).map(({ name, part }) => ({ name, shape: [...part.shape], dtype: "F32" })),
+    values,
   );
 }
 

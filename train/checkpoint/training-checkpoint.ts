@@ -22,6 +22,7 @@ import type { Parameters } from "../../model/network/parameters.ts";
 import type { LossScaleState } from "../step/loss-scale.ts";
 import type { TrainingStep } from "../step/training-step.ts";
 import { momentsOf, readOptimizerState, writeOptimizerState } from "./optimizer-state.ts";
+import type { StateValues } from "./state-values.ts";
 
 /** The state of a run; JSON. */
 export interface TrainingState {
@@ -56,41 +57,54 @@ const FORMAT = 2;
  * file. If the process is killed, earlier checkpoints stay whole. How many ranks trained does not
  * show. Other ranks than the first call {@linkcode helpToSave} instead.
  *
+ * @param state as it is when this is called
  * @param files the tokenizer's files by name, and those that describe an adapter
+ * @param values the weights and moments at that moment
  * @returns its folder, RUN/checkpoints/step-NNNNNNN
  */
 export async function saveTraining(
   run: string,
-  parameters: Parameters,
-  training: TrainingStep,
-  state: TrainingState,
+  { config, adaptation, trainedParts: parts }: Parameters,
+  state: SavedState,
   files: Record<string, string>,
+  values: StateValues,
 ): Promise<string> {
-  const { config, adaptation, trainedParts } = parameters;
-  const saved: SavedState = { format: FORMAT, ...state, lossScale: training.lossScale.state };
-  const partOf = new Map(trainedParts.map((part) => [part.name, part]));
   const folder = join(checkpointFolder(run), checkpointName(state.step));
+  const contents = {
+    dtype: "F32",
+    tensors: values.weights,
+    files: { ...files, [STATE_FILE]: JSON.stringify(state) },
+  } as const;
   await writeFolderAtomically(folder, async (aside) => {
-    const contents = {
-      dtype: "F32",
-      tensors: async (name: string) => (await training.read(partOf.get(name)!, "value"))!,
-      files: { ...files, [STATE_FILE]: JSON.stringify(saved) },
-    } as const;
-    const sums = adaptation
-      ? await writeAdapterFiles(aside, { ...contents, parts: trainedParts })
-      : await writeCheckpointFiles(aside, { ...contents, config });
-    const path = join(aside, OPTIMIZER_FILE);
-    const moments = await writeOptimizerState(path, trainedParts, training);
-    await writeChecksums(aside, { ...sums, [OPTIMIZER_FILE]: moments });
+    const weights = () =>
+      adaptation
+        ? writeAdapterFiles(aside, { ...contents, parts })
+        : writeCheckpointFiles(aside, { ...contents, config });
+    const moments = () => writeOptimizerState(join(aside, OPTIMIZER_FILE), parts, values.moments);
+    const [sums, sum] = values.areIndependent
+      ? await both(weights(), moments())
+      : [await weights(), await moments()];
+    await writeChecksums(aside, { ...sums, [OPTIMIZER_FILE]: sum });
   });
   return folder;
+}
+
+/** The state of a run as a checkpoint has it. */
+export function savedState(state: TrainingState, { lossScale }: TrainingStep): SavedState {
+  return { format: FORMAT, ...state, lossScale: lossScale.state };
 }
 
 /** What ranks other than the first do while that one saves: they give it what they alone have. */
 export async function helpToSave(parameters: Parameters, training: TrainingStep): Promise<void> {
   const { trainedParts } = parameters;
-  for (const part of trainedParts) await training.read(part, "value");
-  for (const { part, moment } of momentsOf(trainedParts)) await training.read(part, moment);
+  for (const part of trainedParts) await training.gather(part, "value");
+  for (const { part, moment } of momentsOf(trainedParts)) await training.gather(part, moment);
+}
+
+/** Waits for both, also if one fails: nothing is to write on where its folder is being removed. */
+async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return await Promise.all([first, second]);
 }
 
 /** A run that has saved a checkpoint. */
