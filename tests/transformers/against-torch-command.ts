@@ -243,7 +243,7 @@ async function trainOurs(
   const steps: Step[] = [];
   let skipped = 0;
   const start = { step: 0, tokens: 0, skipped: 0, position: stage.source.position() };
-  const keeper = { keep: () => {}, save: () => Promise.resolve("") };
+  const keeper = { keep: () => {}, save: () => Promise.resolve({ written: Promise.resolve("") }) };
   await train({ ...stage, step }, start, keeper, {
     onMessage: (text) => display.line(text),
     onStep({ loss, gradientNorm, tokensPerSecond, steps: total, skipped: soFar }) {
