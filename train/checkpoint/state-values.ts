@@ -53,6 +53,7 @@ export class StateCopies implements Disposable {
   readonly #weights: ReadBack;
   readonly #moments: ReadBack;
   readonly #names: { readonly weights: string[]; readonly moments: string[] };
+  #timer?: ReturnType<typeof setTimeout>;
   #isClosed = false;
 
   /**
@@ -78,13 +79,13 @@ export class StateCopies implements Disposable {
   }
 
   /** Takes the memory of a whole copy bit by bit, so that the first checkpoint waits less for it. */
-  async prepare(): Promise<void> {
-    while (this.#hasRoom() && this.#missingBytes > 0) {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
-      if (this.#isClosed) return;
-      const [next] = [this.#weights, this.#moments].filter(({ missingBytes }) => missingBytes > 0);
-      if (!await next?.grow(1)) return;
-    }
+  prepare(): void {
+    if (this.#isClosed || this.#missingBytes === 0 || !this.#hasRoom()) return;
+    this.#timer = setTimeout(() => {
+      const next = this.#weights.missingBytes > 0 ? this.#weights : this.#moments;
+      // A GPU that fails is told of by its next step.
+      next.grow(1).then((hasGrown) => hasGrown && this.prepare()).catch(() => {});
+    }, PAUSE);
   }
 
   /**
@@ -110,6 +111,7 @@ export class StateCopies implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isClosed = true;
+    clearTimeout(this.#timer);
     this.#weights.destroy();
     this.#moments.destroy();
   }

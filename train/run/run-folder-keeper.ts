@@ -39,8 +39,7 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
     if (step.isSharded) return;
     this.#copies = new StateCopies(gpu, parameters, step);
     const next = done + checkpointEvery - done % checkpointEvery;
-    // A GPU that fails is told of by its next step.
-    if (next < steps) this.#copies.prepare().catch(() => {});
+    if (next < steps) this.#copies.prepare();
   }
 
   /**
