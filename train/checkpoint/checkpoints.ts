@@ -63,7 +63,12 @@ export class Checkpoints implements AsyncDisposable {
     await this.#writing;
   }
 
+  /** Waits until none is being written, whether or not it could be. */
+  async settle(): Promise<void> {
+    await this.#writing.catch(() => {}); // another error is on its way, or this one is thrown already
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writing.catch(() => {}); // thrown before, if no other error was
+    await this.settle();
   }
 }

@@ -102,6 +102,7 @@ async function trainSteps(
     }
     const report = await running;
     if (!report.usable || !report.weightsFinite) {
+      await checkpoints.settle();
       throw notFinite(state.step + 1, checkpoints.newest, report);
     }
     const { tokens, length } = sizeOfStep(microBatches);
