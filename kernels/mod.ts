@@ -90,6 +90,7 @@ export {
 
 // Memory, and the plan that is replayed.
 export { Draft, Plan, type PlannedDispatch } from "./runtime/plan.ts";
+export { type ElementRange, type OpenReading, ReadBack } from "./runtime/read-back.ts";
 export {
   allocate,
   describeMemory,

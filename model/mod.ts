@@ -96,6 +96,7 @@ export { Adapter } from "./checkpoint/adapter.ts";
 export type { CheckpointFiles } from "./checkpoint/checkpoint-files.ts";
 export type { TextFolder } from "../data/files/text-folder.ts";
 export type { GenerationConfig } from "./checkpoint/generation-config.ts";
+export type { TensorValues } from "./checkpoint/safetensors-encoder.ts";
 export type { FloatDtype } from "./checkpoint/safetensors-header.ts";
 export { openCheckpoint } from "./host/open-checkpoint.ts";
 export { type CheckpointContents, writeCheckpoint } from "./host/write-checkpoint.ts";

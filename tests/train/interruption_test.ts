@@ -77,6 +77,9 @@ Deno.test({
     inTemporaryFolder(async (dir) => {
       const all = ["--train.steps=5000", "--train.validationBlocks=0", "--data.heldOut=0.5"];
       const command = commandOf("pretrain", await tinyRun(dir, ...all)).join(" ");
+      // A pipe that nobody reads: saving does not end.
+      await Deno.mkdir(`${dir}/run`);
+      await new Deno.Command("mkfifo", { args: [`${dir}/run/loss.svg.unfinished`] }).output();
       const child = new Deno.Command("/usr/bin/script", {
         args: ["--quiet", "--return", "--flush", "--command", command, "/dev/null"],
         cwd: dir,
