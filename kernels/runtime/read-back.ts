@@ -5,6 +5,7 @@ import { UserError } from "./user-error.ts";
 
 /** A run of elements of an f32 tensor. */
 export interface ElementRange {
+  /** Holds them. */
   readonly tensor: View;
   /** Index of the first one. */
   readonly first: number;
@@ -143,6 +144,7 @@ export class OpenReading implements Disposable {
     }
   }
 
+  /** Gives the windows back. */
   [Symbol.dispose](): void {
     for (const mapped of [this.#open, this.#upcoming]) mapped?.buffer.unmap();
     this.#open = this.#upcoming = undefined;
