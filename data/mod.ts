@@ -86,6 +86,7 @@ export { readReport } from "./read-report.ts";
 
 // Pages: what a report tells, as HTML that needs nothing else, or as Markdown with SVG files.
 export type { ChatTurn, Figure, Page, PageBlock } from "./page/page.ts";
+export type { PageText, Words } from "./page/words.ts";
 export type { Chart } from "./page/draw.ts";
 export type { Table } from "./page/table.ts";
 export { toHtml } from "./page/html.ts";

@@ -8,6 +8,7 @@ import type { PerplexitySettings } from "./perplexity/fit-recipe.ts";
 import type { PrepareSettings, PrepareSource } from "./prepare-settings.ts";
 import { readRecipe, type Recipe, recipePath } from "./recipe.ts";
 import { messageOf } from "./text/error-message.ts";
+import { checkWeights } from "./tokenizing/mixture.ts";
 import { shardShape } from "./tokenize.ts";
 
 /** The settings that a settings file holds. */
@@ -113,7 +114,9 @@ export async function readPrepareSettings(path: string, output?: string): Promis
     blocksPerShard: file.count("blocksPerShard"),
   };
   try {
-    shardShape(packing); // now, not after hours of cleaning
+    // Now, not after hours of cleaning.
+    shardShape(packing);
+    checkWeights(sources);
   } catch (error) {
     throw new UserError(`${path}: ${messageOf(error)}`);
   }

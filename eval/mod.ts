@@ -142,6 +142,7 @@ export type { Sample } from "../model/host/samples-file.ts";
 export type { StepMetrics } from "../model/host/step-metrics.ts";
 export { report } from "./report/report.ts";
 export type { ChatTurn, Figure, Page, PageBlock } from "../data/page/page.ts";
+export type { PageText, Words } from "../data/page/words.ts";
 export type { Chart } from "../data/page/draw.ts";
 export { toHtml } from "../data/page/html.ts";
 export { type MarkdownPage, toMarkdown } from "../data/page/markdown.ts";

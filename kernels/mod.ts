@@ -168,3 +168,4 @@ export { gradientNorm, REPORT } from "./optimizer/gradient-norm.ts";
 export { connectRanks } from "./ranks/connect.ts";
 export { type Communicator, type ConnectOptions, RanksFailed } from "./ranks/communicator.ts";
 export type { ExchangeFormat } from "./sharding/shards.ts";
+export type { Traffic } from "./sharding/reduce-scatter.ts";

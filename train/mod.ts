@@ -137,6 +137,7 @@ export { learningRate, type LearningRateSchedule } from "./step/schedule.ts";
 
 // A training step without a run.
 export { type StepOptions, type StepReport, TrainingStep } from "./step/training-step.ts";
+export type { Traffic } from "../kernels/sharding/reduce-scatter.ts";
 export type { ShardedValues } from "./step/sharded-update.ts";
 export { HeldOutLoss } from "./step/held-out-loss.ts";
 export type { SumOverRanks } from "./step/sum-over-ranks.ts";

@@ -39,13 +39,19 @@ function* drawByShares(sources: MixtureSource[], shares: number[]): Generator<nu
   }
 }
 
+/** @throws UserError where some sources have a weight and others have none */
+export function checkWeights(sources: Pick<MixtureSource, "name" | "weight">[]): void {
+  const without = sources.find(({ weight }) => weight === undefined);
+  if (without && sources.some(({ weight }) => weight !== undefined)) {
+    throw new UserError(`${without.name} has no weight, but other sources have: give all or none`);
+  }
+}
+
 /** The number of tokens to take of each source. */
 function tokensToTake(sources: MixtureSource[]): number[] {
-  const weighted = sources.filter(({ weight }) => weight !== undefined);
-  if (weighted.length === 0) return sources.map(({ tokens }) => tokens);
-  if (weighted.length < sources.length) {
-    const without = sources.find(({ weight }) => weight === undefined)!.name;
-    throw new UserError(`${without} has no weight, but other sources have: give all or none`);
+  checkWeights(sources);
+  if (sources.every(({ weight }) => weight === undefined)) {
+    return sources.map(({ tokens }) => tokens);
   }
   const empty = sources.find(({ tokens }) => tokens === 0);
   if (empty !== undefined) {

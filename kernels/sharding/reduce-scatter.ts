@@ -26,7 +26,9 @@ export type MicroBatchUses = Pick<Draft, "firstUse" | "lastUse">;
 
 /** Bytes that a rank's GPU copies out to the host, and in from there, in an exchange. */
 export interface Traffic {
+  /** Bytes out. */
   readonly out: number;
+  /** Bytes in. */
   readonly in: number;
 }
 

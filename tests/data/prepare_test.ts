@@ -322,6 +322,10 @@ Deno.test("settings that cannot be are refused with file and key", async () => {
       ["sources: [{ name: a, files: en.jsonl, weigth: 2 }]", 'there is no key "weigth"'],
       ["sources: [{ name: a, files: en.jsonl, weight: 0 }]", '"weight" must be a number above 0'],
       ["sources: [{ name: a, files: en.jsonl, weight: .inf }]", '"weight" must be a number above'],
+      [
+        "sources: [{ name: a, files: en.jsonl, weight: 1 }, { name: b, files: en.jsonl }]",
+        `${path}: b has no weight`,
+      ],
       ["sources: [{ name: a, files: [] }]", '"files" must name files or folders'],
       ["sources: [{ name: a, files: en.jsonl }]\nsequence: 1e99", '"sequence" must be a whole'],
       [

@@ -23,6 +23,7 @@ import type { ElementRange } from "../../kernels/runtime/read-back.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { ComputationInParts } from "../../kernels/sharding/computation-in-parts.ts";
+import type { Traffic } from "../../kernels/sharding/reduce-scatter.ts";
 import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
 import type { Parameters, Part } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/transformer.ts";
@@ -309,7 +310,7 @@ export class TrainingStep {
   }
 
   /** Bytes that this rank's GPU copies in a step, if there are others. */
-  get traffic(): ShardedUpdate["traffic"] | undefined {
+  get traffic(): { gradients: Traffic; weights: Traffic } | undefined {
     return this.sharded?.traffic;
   }
 
