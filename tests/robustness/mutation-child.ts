@@ -12,7 +12,7 @@ import { UserError } from "../../mod.ts";
 import { ANSWER, broken, type Try, type Verdict } from "./campaign.ts";
 import { type Format, FORMATS, type Places, Violation } from "./formats.ts";
 import { stage, type Staged, stageDamaged } from "./stage.ts";
-import { digestOf, filesBelow } from "./tree.ts";
+import { digestOf, filesBelow, removeFolder } from "./tree.ts";
 
 const [inputs, work, seed] = Deno.args;
 
@@ -55,15 +55,15 @@ async function attempt(one: Try): Promise<Verdict> {
   if (stray !== undefined) return broken(IN_WORDS, `${words}; and ${told(stray)}`);
   const outside = await changesSince(before, format);
   if (outside) return broken("nothing is written outside of the output", `${words}; ${outside}`);
+  if (staged.leadsOut && verdict.outcome !== "refused" && await isFollowed(format, one.index)) {
+    return broken("names inside a folder do not lead out of it", `${words}; followed out of it`);
+  }
   return { ...verdict, words };
 }
 
 async function judge(format: Format, staged: Staged): Promise<Verdict> {
   try {
     const digest = await understood(format, staged);
-    if (staged.leadsOut) {
-      return broken("names inside a folder do not lead out of it", "followed out of its folder");
-    }
     if (digest === undamaged.get(format.name)) return accepted("equal");
     return format.checksum
       ? broken(format.checksum, "accepted as other content")
@@ -72,6 +72,15 @@ async function judge(format: Format, staged: Staged): Promise<Verdict> {
     if (error instanceof Violation) return broken(error.expectation, error.message);
     return refusal(error, format, staged);
   }
+}
+
+/** Whether a name that leads out of the folder is read: without the files outside, all is as with them. */
+async function isFollowed(format: Format, index: number): Promise<boolean> {
+  const stageAgain = () => stageDamaged(format, inputs, work, Number(seed), index);
+  const beside = await understood(format, await stageAgain());
+  const staged = await stageAgain();
+  await removeFolder(staged.pristine);
+  return await understood(format, staged).then((alone) => alone !== beside, () => true);
 }
 
 function accepted(outcome: "equal" | "changed"): Verdict {

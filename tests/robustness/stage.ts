@@ -13,6 +13,8 @@ export interface Staged extends Places {
   how: string;
   /** Whether the damage names a file outside of the folder, as if it were in it. */
   leadsOut: boolean;
+  /** The undamaged copy beside the folder, to which such names lead. */
+  pristine: string;
 }
 
 /** Copies a format's folder, undamaged, into the folder `work`, of which nothing else stays. */
@@ -34,7 +36,8 @@ export async function stageDamaged(
   index: number,
 ): Promise<Staged> {
   const places = await stage(format, inputs, work);
-  await copyFolder(places.input, `${work}/pristine`);
+  const pristine = `${work}/pristine`;
+  await copyFolder(places.input, pristine);
   const path = await damagedFile(format, places.input);
   const file = await Deno.readFile(path);
   const random = new Random(seed, streamOf({ kind: format.name, index }));
@@ -50,7 +53,7 @@ export async function stageDamaged(
   }
   const leadsOut = mutator === ESCAPE && damaged instanceof Uint8Array &&
     await namesPristine(damaged, places.input);
-  return { ...places, how: mutator, leadsOut };
+  return { ...places, how: mutator, leadsOut, pristine };
 }
 
 async function damagedFile({ file }: Format, input: string): Promise<string> {
