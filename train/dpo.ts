@@ -42,10 +42,11 @@ export async function optimizePreferences(
     unit: "pairs",
     inWords: preferencesInWords,
     objective: () => new PreferenceObjective(loss),
+    loss,
     read: (base, say) => readPairs(data, base, say),
     complete: readsReference(loss)
-      ? (items, model, { checkpoint }, room, options) =>
-        withReferences(items, { model, base: checkpoint.dir, room, dir }, options)
+      ? (items, model, base, room, options) =>
+        withReferences(items, { model, base, room, dir }, options)
       : undefined,
     pictures: {
       "rewards.svg": rewardCurve,

@@ -27,7 +27,7 @@ import {
 import { digestOf } from "./batches/examples-digest.ts";
 import { roomFor } from "./batches/micro-batch-room.ts";
 import { newAdapter } from "./lora.ts";
-import { type Base, filesToKeep, openBase } from "./checkpoint/base.ts";
+import { type Base, filesToKeep, openBase, requireSameBase } from "./checkpoint/base.ts";
 import { type ExamAccuracy, examAccuracy } from "./run/exam-accuracy.ts";
 import { addFacts, FACTS_FILE } from "./run/run-facts.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
@@ -51,6 +51,7 @@ export interface Examples {
 export interface FineTuning {
   readonly name: TrainingStage["name"];
   readonly objective: TrainingStage["objective"];
+  readonly loss?: TrainingStage["loss"];
   readonly pictures?: TrainingStage["pictures"];
   /** The command that makes a checkpoint to start from. */
   readonly baseCommand: string;
@@ -108,6 +109,7 @@ async function runOn(
   if (!await hasChecksums(checkpoint.files)) say(withoutChecksums(checkpoint.dir));
   const adapter = newAdapter(checkpoint.config, settings.lora, base.path);
   if (isWriter(options)) await keepSettings(run.dir, settings, begun?.state);
+  requireSameBase(base, begun);
   const examples = await stage.read(base, say);
   const digest = digestOf(examples.items);
   if (begun) requireSameItems(begun.state.position, digest);
@@ -148,8 +150,10 @@ async function runOn(
     begun,
     gpu,
     parameters,
+    base,
     source,
     objective: stage.objective,
+    loss: stage.loss,
     room,
     training: { ...train, steps, warmupSteps: Math.round(train.warmupShare * steps) },
     heldOut: packed([...each(heldOut)], room),

@@ -129,6 +129,7 @@ export {
   type SavedState,
   type TrainingState,
 } from "./checkpoint/training-checkpoint.ts";
+export type { FileSum } from "../data/files/checksum.ts";
 export type { StepSource } from "./batches/step-source.ts";
 export type { MicroBatch, MicroBatchInputs, Room } from "./step/micro-batch.ts";
 export { type NetworkEnd, NextTokenObjective, type Objective } from "./step/objective.ts";

@@ -9,7 +9,7 @@ import { corpusText } from "./batches/corpus-text.ts";
 import type { OwnVocabulary, PretrainingText } from "./batches/pretraining-text.ts";
 import { namesShards, shardText } from "./batches/shard-text.ts";
 import { checkModel, type PretrainingStage, pretrainingStage } from "./pretraining-stage.ts";
-import { type Base, filesToKeep, openBase } from "./checkpoint/base.ts";
+import { type Base, filesToKeep, openBase, requireSameBase } from "./checkpoint/base.ts";
 import { InitialWeights } from "./run/initial-weights.ts";
 import { runOnGpu } from "./run/run-on-gpu.ts";
 import { isWriter, type RunOptions } from "./run/run-options.ts";
@@ -53,6 +53,7 @@ async function runOn(
     const kept = { ...settings, model, data: { ...data, append: [] } };
     await keepSettings(run.dir, kept, begun?.state);
   }
+  if (base) requireSameBase(base, begun);
   using text = await openText(settings, begun, base && await ownVocabulary(base), say);
   if (begun) await requireSameVocabulary(begun.checkpoint, text);
   const stage = pretrainingStage(gpu, settings, text, base?.checkpoint);
@@ -68,6 +69,7 @@ async function runOn(
     ...ahead && { initialWeights: (_, index) => ahead.take(index) },
     dir: run.dir,
     begun,
+    base,
   }, options);
   if (!isComplete) return undefined;
   say(

@@ -67,6 +67,11 @@ export function isSameSum(a: FileSum, b: FileSum): boolean {
   return a.bytes === b.bytes && a.crc32 === b.crc32;
 }
 
+/** Such as `4,312 bytes with CRC-32 0badcafe`. */
+export function sumInWords({ bytes, crc32 }: FileSum): string {
+  return `${bytes.toLocaleString("en")} bytes with CRC-32 ${crc32}`;
+}
+
 /** Whether a value of JSON is a sum. */
 export function isFileSum(value: unknown): value is FileSum {
   return isRecord(value) && Number.isSafeInteger(value.bytes) && typeof value.crc32 === "string";

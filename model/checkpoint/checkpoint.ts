@@ -64,6 +64,11 @@ export class Checkpoint implements Disposable {
     return this.files.dir;
   }
 
+  /** The files that hold the weights. */
+  get weightPaths(): string[] {
+    return this.weights.map(({ path }) => path);
+  }
+
   /**
    * The values of a parameter, row-major.
    *

@@ -2,7 +2,7 @@
  * A small Llama with a chat template of its own is taught by adapters: SFT, then DPO, each folded in;
  * what is written has the layout of what was loaded.
  */
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { exists } from "../../data/files/exists.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { exportModel } from "../../model/host/export-model.ts";
@@ -55,6 +55,19 @@ Deno.test("adapters: SFT, stopped and resumed bit for bit, folded in; DPO agains
       signal: stop.signal,
       onStep: ({ step }) => step === 5 && stop.abort(),
     });
+    const base = `${dir}/base/model.safetensors`;
+    const weights = await Deno.readFile(base);
+    await Deno.writeFile(base, weights.with(-1, weights.at(-1)! ^ 1));
+    const { message } = await assertRejects(
+      async () => await superviseFineTuning(await sft("stopped"), { gpu }),
+      UserError,
+    );
+    const sum = String.raw`[\d,]+ bytes with CRC-32 [\da-f]{8}`;
+    assertMatch(
+      message,
+      new RegExp(`^${base}: .* this is ${sum}, but was ${sum} when .*"base" in ${dir}/stopped`),
+    );
+    await Deno.writeFile(base, weights);
     (await superviseFineTuning(await sft("stopped"), { gpu }))!.close();
     const last = `checkpoints/step-0000012`;
     for (const name of ["adapter_model.safetensors", "optimizer.safetensors"]) {
@@ -124,21 +137,38 @@ Deno.test("layers that can have no update are refused by name", () =>
     }
   }));
 
-Deno.test("ranks whose adapters differ in nothing but their scale are refused", async () => {
+Deno.test("ranks that differ in an adapter's scale, the base or the loss alone are refused", async () => {
   const config = parseConfig({
     ...{ vocab_size: 8, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 },
     ...{ intermediate_size: 24, max_position_embeddings: 8 },
   }, "test");
-  const stage = (alpha: number) => {
+  type Given = [alpha: number, crc32: string, beta: number];
+  const stage = (...[alpha, crc32, beta]: Given) => {
     const lora = { rank: 2, alpha, dropout: 0, targets: ["all-linear"] };
     const parameters = new Parameters(config, false, newAdapter(config, lora, "base")!.adaptation);
-    const rest = { name: "sft", dir: "run", room: {}, training: {}, heldOut: [] };
-    return { ...rest, gpu, parameters, source: { position: () => 0 } } as unknown as TrainingStage;
+    const base = { path: "base", weights: { "model.safetensors": { bytes: 4096, crc32 } } };
+    const rest = { name: "dpo", dir: "run", room: {}, training: {}, heldOut: [], loss: { beta } };
+    const source = { position: () => 0 };
+    return { ...rest, gpu, base, parameters, source } as unknown as TrainingStage;
   };
-  const together = (alphas: number[]) => {
-    const ranks = ranksInProcess(alphas.length);
-    return Promise.all(alphas.map((alpha, i) => requireSameRun(ranks[i], stage(alpha), () => {})));
+  const same: Given = [4, "0badcafe", 0.1];
+  const together = (...other: Given) => {
+    const ranks = ranksInProcess(2);
+    return Promise.all(
+      [same, other].map((each, i) => requireSameRun(ranks[i], stage(...each), () => {})),
+    );
   };
-  await together([4, 4]);
-  await assertRejects(() => together([4, 8]), UserError, "adapter is");
+  await together(...same);
+  await assertRejects(() => together(8, "0badcafe", 0.1), UserError, "adapter is");
+  await assertRejects(
+    () => together(4, "0badbeef", 0.1),
+    UserError,
+    "base/model.safetensors is 4,096 bytes with CRC-32 0badbeef, and 4,096 bytes with CRC-32 " +
+      "0badcafe there",
+  );
+  await assertRejects(
+    () => together(4, "0badcafe", 0.2),
+    UserError,
+    "loss.beta is 0.2, and 0.1 there",
+  );
 });

@@ -1,11 +1,11 @@
-import { createHash, type Hash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { finishedResult, writeMark } from "../../data/files/finished-mark.ts";
 import { aloneOn, type Communicator } from "../../kernels/ranks/communicator.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { each, type Items } from "./example-batches.ts";
 import { digestOf } from "./examples-digest.ts";
+import type { Base } from "../checkpoint/base.ts";
 import type { RunOptions } from "../run/run-options.ts";
 import type { Room } from "../step/micro-batch.ts";
 import { SequenceScorer } from "../step/sequence-scorer.ts";
@@ -22,9 +22,9 @@ interface Cache {
 
 /** The reference model, and where its log-probabilities are kept. */
 interface Reference {
-  /** The reference model, with the weights of the checkpoint `base`. */
+  /** The reference model, with the weights of `base`. */
   readonly model: LanguageModel;
-  readonly base: string;
+  readonly base: Pick<Base, "weights">;
   readonly room: Room;
   /** The run's folder. */
   readonly dir: string;
@@ -44,17 +44,21 @@ export async function withReferences(
   { ranks = aloneOn(""), onMessage }: Pick<RunOptions, "ranks" | "onMessage">,
 ): Promise<Items> {
   const path = join(reference.dir, CACHE_FILE);
-  const key = await keyOf(items, reference.model, reference.base);
+  const key = keyOf(items, reference);
   const kept = await finishedResult<Cache>(path, (text) => onMessage?.(text));
   const own = kept?.key === key ? kept.logProbs : undefined;
   const isKept = (await ranks.allGather([Number(own !== undefined)])).every(([is]) => is === 1);
+  // Ranks of different models are refused before they train; nothing of them is to be kept.
+  const isOfOne = (await ranks.allGatherText(key)).every((each) => each === key);
   if (!isKept) {
     onMessage?.(
       `Computing the reference model's log-probabilities of ${2 * items.length} answers.`,
     );
   }
   const logProbs = isKept ? own! : await computed(items, reference, ranks);
-  if (!isKept && ranks.rank === 0) await writeMark(path, { key, logProbs } satisfies Cache, {});
+  if (!isKept && isOfOne && ranks.rank === 0) {
+    await writeMark(path, { key, logProbs } satisfies Cache, {});
+  }
   return {
     length: items.length,
     at: (i) => items.at(i)?.map((sequence, j) => ({ ...sequence, reference: logProbs[i][j] })),
@@ -78,19 +82,7 @@ async function computed(
   return Array.from(each(items), (item) => item.map(() => logProbs.next().value!));
 }
 
-async function keyOf(
-  items: Items,
-  { gpu, parameters }: LanguageModel,
-  base: string,
-): Promise<string> {
-  const hash = createHash("sha256");
-  hash.update(`${gpu.capabilities.name} ${parameters.mixed} ${digestOf(items)}\n`);
-  const entries = await Array.fromAsync(Deno.readDir(base));
-  const names = entries.map(({ name }) => name).filter((name) => name.startsWith("model"));
-  for (const name of names.toSorted()) await updateFromFile(hash, join(base, name));
-  return hash.digest("hex");
-}
-
-async function updateFromFile(hash: Hash, path: string): Promise<void> {
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
+function keyOf(items: Items, { model: { gpu, parameters }, base }: Reference): string {
+  const parts = [gpu.capabilities.name, parameters.mixed, digestOf(items), base.weights];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }

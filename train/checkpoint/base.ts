@@ -1,20 +1,25 @@
+import { basename, join } from "node:path";
+import { type FileSum, fileSum, isSameSum, sumInWords } from "../../data/files/checksum.ts";
 import { isFolder } from "../../data/files/exists.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import type { Checkpoint } from "../../model/checkpoint/checkpoint.ts";
 import { GENERATION_CONFIG_FILE } from "../../model/checkpoint/generation-config.ts";
+import { readChecksums } from "../../model/host/checksums.ts";
 import { loadTokenizer } from "../../model/host/load-tokenizer.ts";
 import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
 import { checkpointsOf } from "../../model/host/run-folder.ts";
 import type { Tokenizer } from "../../model/tokenizer/tokenizer.ts";
 import { VOCABULARY_FILE } from "../../model/tokenizer/vocabulary.ts";
 import { readRunSettings } from "../settings/run-settings.ts";
-import type { BegunRun } from "./training-checkpoint.ts";
+import { type BegunRun, STATE_FILE } from "./training-checkpoint.ts";
 
 /** The checkpoint that training starts from. */
 export interface Base extends Disposable {
   /** The checkpoint's folder, as settings name it. */
   readonly path: string;
   readonly checkpoint: Checkpoint;
+  /** The sum of each file of its weights, by name. */
+  readonly weights: Readonly<Record<string, FileSum>>;
   /** The checkpoint's tokenizer. */
   readonly tokenizer: Tokenizer;
 }
@@ -47,10 +52,33 @@ export async function openBase(
   const checkpoint = await openCheckpoint(path);
   try {
     const tokenizer = await tokenizerOf(checkpoint, settings.longest);
-    return { path, checkpoint, tokenizer, [Symbol.dispose]: () => checkpoint.close() };
+    const weights = await sumsOfWeights(checkpoint);
+    return { path, checkpoint, weights, tokenizer, [Symbol.dispose]: () => checkpoint.close() };
   } catch (error) {
     checkpoint.close();
     throw error;
+  }
+}
+
+/**
+ * Refuses a base whose weights are not those that a run was started from: DPO's reference, and what is
+ * under an adapter, would be another. Checkpoints of earlier versions do not tell.
+ *
+ * @throws UserError naming the first file that differs
+ */
+export function requireSameBase({ path, weights }: Base, begun: BegunRun | undefined): void {
+  const before = begun?.state.base;
+  if (before === undefined) return;
+  const inWords = (sum?: FileSum) => sum === undefined ? "missing" : sumInWords(sum);
+  for (const name of new Set([...Object.keys(before), ...Object.keys(weights)])) {
+    const [was, is] = [before[name], weights[name]];
+    if (was && is && isSameSum(was, is)) continue;
+    throw new UserError(
+      `${join(path, name)}: of the weights in model.path this is ${inWords(is)}, but was ` +
+        `${inWords(was)} when the run was started ("base" in ` +
+        `${join(begun!.checkpoint, STATE_FILE)}). Put the weights back as they were, or start ` +
+        `another run with --run.dir.`,
+    );
   }
 }
 
@@ -80,6 +108,18 @@ async function folderOf(
     `model.path: there is no checkpoint at ${path}; run ${command} first, or give the folder of ` +
       `another checkpoint`,
   );
+}
+
+/** As the checkpoint's own checksums tell, which are compared when the weights are read. */
+async function sumsOfWeights(
+  { dir, weightPaths }: Checkpoint,
+): Promise<Record<string, FileSum>> {
+  const listed = await readChecksums(dir);
+  const sums = weightPaths.map(async (path) => {
+    const name = basename(path);
+    return [name, listed?.[name] ?? await fileSum(path)] as const;
+  });
+  return Object.fromEntries(await Promise.all(sums));
 }
 
 /** The tokenizer, if the model knows all its tokens and takes sequences as long as that. */

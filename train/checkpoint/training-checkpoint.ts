@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFolderAtomically } from "../../data/files/atomic-folder.ts";
+import { type FileSum, isFileSum } from "../../data/files/checksum.ts";
 import { isRecord } from "../../data/files/is-record.ts";
 import { parseObject } from "../../data/text/json.ts";
 import { pathIn } from "../../data/files/text-folder.ts";
@@ -36,6 +37,11 @@ export interface TrainingState {
   position: unknown;
   /** Steps of the whole run; checkpoints of earlier versions do not say. */
   steps?: number;
+  /**
+   * The sums of the files of the weights that the run was started from, by name; absent if they were
+   * random, and in checkpoints of earlier versions.
+   */
+  base?: Readonly<Record<string, FileSum>>;
 }
 
 /** The state as it is saved, with that of the training step. */
@@ -46,7 +52,8 @@ export interface SavedState extends TrainingState {
   lossScale: LossScaleState;
 }
 
-const STATE_FILE = "training-state.json";
+/** The file of a checkpoint that holds the state of its run. */
+export const STATE_FILE = "training-state.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 /** Since format 2, AdamW's moments are kept by published parameter. */
 const FORMAT = 2;
@@ -174,7 +181,7 @@ async function readTrainingState(dir: string): Promise<SavedState> {
     );
   }
   const saved = parseObject(text, path);
-  const { format = 1, step, steps, tokens, skipped, position, lossScale } = saved;
+  const { format = 1, step, steps, tokens, skipped, position, base, lossScale } = saved;
   const checks = {
     format: isCount(format),
     step: isCount(step),
@@ -182,6 +189,7 @@ async function readTrainingState(dir: string): Promise<SavedState> {
     skipped: isCount(skipped),
     position: isRecord(position) && isCount(position.epoch) && isCount(position.index),
     steps: steps === undefined || isCount(steps),
+    base: base === undefined || isRecord(base) && Object.values(base).every(isFileSum),
     lossScale: isRecord(lossScale) && isCount(lossScale.calm) &&
       typeof lossScale.value === "number",
   };

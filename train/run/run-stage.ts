@@ -84,13 +84,13 @@ export async function runStage(
 
 /** Loads the parameters. Returns the state from which the run starts. */
 async function startingState(
-  { dir, begun, gpu, parameters, initialWeights, source, training }: TrainingStage,
+  { dir, begun, gpu, parameters, initialWeights, base, source, training }: TrainingStage,
   step: TrainingStep,
   options: RunOptions,
 ): Promise<TrainingState> {
   if (!begun) {
     if (initialWeights) await step.load(() => parameters.load(gpu, initialWeights));
-    return { step: 0, tokens: 0, skipped: 0, position: source.position() };
+    return { step: 0, tokens: 0, skipped: 0, position: source.position(), base: base?.weights };
   }
   const say = (text: string) => options.onMessage?.(text);
   const state = await restoreTraining(begun, gpu, parameters, step, say);

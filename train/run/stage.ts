@@ -1,3 +1,4 @@
+import type { FileSum } from "../../data/files/checksum.ts";
 import type { HeadGradient } from "../../kernels/loss/head.ts";
 import type { AdamWOptions } from "../../kernels/optimizer/adamw.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
@@ -48,6 +49,10 @@ export interface TrainingStage {
     part: Part,
     index: number,
   ) => Float32Array<ArrayBuffer> | Promise<Float32Array<ArrayBuffer>>;
+  /** The folder of the checkpoint that a run starts from, if it does, and the sums of its files of weights. */
+  readonly base?: { readonly path: string; readonly weights: Readonly<Record<string, FileSum>> };
+  /** The settings of the objective, by their keys in the section `loss`, if it has any. */
+  readonly loss?: Readonly<Record<string, string | number | boolean>>;
   /** The micro-batches to train on. Of a run that continues, opened at the position of `begun`. */
   readonly source: StepSource;
   /** Makes a new objective at every call: training and validation need one each. */
