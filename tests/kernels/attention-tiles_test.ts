@@ -31,6 +31,8 @@ const SHAPES: readonly Shape[] = [
   { tokens: 277, heads: 8, keyValueHeads: 2, headDim: 32, lengths: [19, 131, 127], spread: 2 },
   // Scores far apart: running maxima grow and sums are rescaled.
   { tokens: 170, heads: 1, keyValueHeads: 1, headDim: 64, lengths: [133, 37], spread: 6 },
+  // So far apart that rows of a workgroup take new references at many tiles, and again.
+  { tokens: 400, heads: 2, keyValueHeads: 2, headDim: 56, lengths: [60, 340], spread: 12 },
   { tokens: 140, heads: 2, keyValueHeads: 1, headDim: 128, lengths: [40, 100], spread: 1 },
   // Many short sequences: places for gradients of scores are used again.
   {

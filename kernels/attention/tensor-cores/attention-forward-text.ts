@@ -7,9 +7,10 @@ import { PassingTiles } from "./attention-tiles.ts";
 
 /**
  * A row's weights are exp2(score - reference). The reference is set LEAD above the largest score so
- * far, and a later score may exceed it by SLACK before the sums are rescaled and the tile is computed
- * again. So weights stay below 2^14, which f16 holds, the largest one is at least 2^-4, and rescaling,
- * which must pass through workgroup memory, is rare.
+ * far, and a later score may exceed it by SLACK before the sums are rescaled. So weights stay below
+ * 2^14, which f16 holds, and the largest one is at least 2^-4. Rescaling passes through workgroup
+ * memory, and all rows of a workgroup wait for it. So all of them take a new reference then, though
+ * only one row needs it: in a trained model most rows need one sooner or later, each at another tile.
  */
 const LEAD = 4, SLACK = 14;
 
@@ -42,6 +43,10 @@ export function tensorCoreAttentionForward(options: TensorCoreAttention): Attent
   const sums = new Sums(partition, "sum");
   const scale = Math.LOG2E / Math.sqrt(headDim);
   const every = (line: (v: number) => string) => scores.vectors.map(line).join("\n");
+  const addTile = `
+${scores.take("weights")}
+${sums.accumulate("weights", valueTiles)}
+      workgroupBarrier();`;
 
   const code = `
 ${keyTiles.declareMemory()}
@@ -61,27 +66,31 @@ ${keyTiles.declareRegisters()}
 ${valueTiles.declareRegisters()}
 ${loadOwn(partition, queries)}
 ${sums.declare()}
+${every((v) => `  var score_${v}: vec4<f32>;`)}
+  var total: vec4<f32>;
   // Below any score, and above what stands for a hidden one.
-  var row_max = -1e20;
+  var largest = -1e20;
+  var reference = largest;
   var row_sum = 0.0;
-  var decay = 1.0;
-  var tile = first_key;
-  loop {
-    if (lane == 0u) { behind = 0u; }
+  var former = reference;
+  // From late keys to early ones: most rows have their largest scores near themselves, so that their
+  // first reference lasts. Before tile 0 comes one that is greater than all.
+  var tile = last & ~${tile - 1}u;
 ${keyTiles.fetch("tile")}
-    workgroupBarrier();
+  workgroupBarrier();
 ${keyTiles.stage()}
 ${valueTiles.fetch("tile")}
-${keyTiles.fetch(`tile + ${tile}u`)}
-    workgroupBarrier();
-    for (; tile <= last; tile += ${tile}u) {
+${keyTiles.fetch(`tile - ${tile}u`)}
+  workgroupBarrier();
+  loop {
+    for (; tile >= first_key && tile <= last; tile -= ${tile}u) {
 ${scores.multiply(queries, keyTiles)}
       workgroupBarrier();
 ${valueTiles.stage()}
 ${keyTiles.stage()}
-${valueTiles.fetch(`tile + ${tile}u`)}
-${keyTiles.fetch(`tile + ${2 * tile}u`)}
-${every((v) => `      var score_${v} = ${scores.read(v)};`)}
+${valueTiles.fetch(`tile - ${tile}u`)}
+${keyTiles.fetch(`tile - ${2 * tile}u`)}
+${every((v) => `      score_${v} = ${scores.read(v)};`)}
       if (tile < last_start || tile + ${tile - 1}u > first) {
 ${
     every((v) =>
@@ -95,18 +104,16 @@ ${
 ${scores.vectors.slice(1).map((v) => `      peaks = max(peaks, score_${v});`).join("\n")}
       var peak = max(max(peaks.x, peaks.y), max(peaks.z, peaks.w)) * ${scale};
 ${partition.foldRow("peak", (a, b) => `max(${a}, ${b})`)}
-      decay = 1.0;
-      if (peak > row_max + ${SLACK}.0) {
-        if (row_max > -1e19) {
-          decay = exp2(row_max - peak - ${LEAD}.0);
-          behind = tile + 1u;
-        }
-        row_max = peak + ${LEAD}.0;
+      largest = max(largest, peak);
+      former = reference;
+      if (largest > reference + ${SLACK}.0) {
+        if (reference > -1e19) { behind = tile + 1u; }
+        reference = largest + ${LEAD}.0;
       }
-      var total = vec4<f32>();
+      total = vec4<f32>();
 ${
     every((v) =>
-      `      score_${v} = exp2(fma(score_${v}, vec4<f32>(${scale}), vec4<f32>(-row_max)));
+      `      score_${v} = exp2(fma(score_${v}, vec4<f32>(${scale}), vec4<f32>(-reference)));
       total += score_${v};`
     )
   }
@@ -114,19 +121,26 @@ ${scores.leave("score")}
       workgroupBarrier();
       if (behind == tile + 1u) { break; }
       row_sum += total.x + total.y + total.z + total.w;
-${scores.take("weights")}
-${sums.accumulate("weights", valueTiles)}
-      workgroupBarrier();
+${addTile}
     }
-    if (tile > last) { break; }
+    if (tile < first_key || tile > last) { break; }
     // Here and not in the loop, where the compiler would move all sums around at every tile.
-    row_sum *= decay;
+    let decay = exp2(former - largest - ${LEAD}.0);
+    let tile_decay = exp2(reference - largest - ${LEAD}.0);
+    reference = largest + ${LEAD}.0;
+    row_sum = row_sum * decay + (total.x + total.y + total.z + total.w) * tile_decay;
 ${sums.scale("decay")}
+    workgroupBarrier();
+${every((v) => `    score_${v} *= tile_decay;`)}
+${scores.leave("score")}
+    workgroupBarrier();
+${addTile}
+    tile -= ${tile}u;
   }
 ${partition.foldRow("row_sum", (a, b) => `${a} + ${b}`)}
 ${sums.write("output", outputs, "(1.0 / row_sum)")}
   if (own_token < ${tokens}u && part == 0u) {
-    log_sum_exp[head * ${tokens}u + own_token] = (row_max + log2(row_sum)) * ${Math.LN2};
+    log_sum_exp[head * ${tokens}u + own_token] = (reference + log2(row_sum)) * ${Math.LN2};
   }
 }`;
   return { code, extensions: EXTENSIONS, workgroups: partition.workgroups(heads) };
