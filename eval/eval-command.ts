@@ -36,7 +36,7 @@ import { fingerprint, modelAnswerer } from "./model-answerer.ts";
 import { perplexity, type Prediction, predictorBy, readSources } from "./perplexity.ts";
 import { type PerplexityResults, writePerplexity } from "./perplexity-results.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
-import { categoryTable, subjectTable } from "./result-tables.ts";
+import { categoryTable, speedText, subjectTable } from "./result-tables.ts";
 import { type EvaluationSettings, helpEvaluation, runEvaluation } from "./run-evaluation.ts";
 import { textTable } from "../data/page/table.ts";
 import { loadModel } from "../model/host/load-model.ts";
@@ -210,6 +210,9 @@ async function showEvaluation(
   if (!results) return;
   if (results.scores) console.log(textTable(subjectTable(results)) + "\n");
   console.log(textTable(categoryTable(results)));
+  // Not beside the tables, which are the same every time.
+  const speed = speedText(results);
+  if (speed) console.error(speed);
   console.log(`written to ${settings.out}`);
   console.log(next("report", "runs"));
 }

@@ -48,6 +48,14 @@ export function heading(results: Results): string {
   }: ${model}`;
 }
 
+/** How fast the questions were answered by the last run that asked any, if it is known. */
+export function speedText({ speed, ranks }: Results): string | undefined {
+  if (!speed) return undefined;
+  const tokens = Math.round(speed.tokensPerSecond).toLocaleString("en");
+  return `Answered ${speed.questionsPerSecond.toFixed(1)} questions a second, reading ` +
+    `${tokens} tokens a second${ranks === undefined ? "" : `, on ${ranks} GPUs`}.`;
+}
+
 /**
  * The average that the benchmark's authors report, in percent; with split and number of questions
  * where these are not all that they ask. Empty where the answers are not published.

@@ -2,7 +2,7 @@ import { barChart } from "../../data/page/charts.ts";
 import type { PageBlock } from "../../data/page/page.ts";
 import { isControl } from "../answerer.ts";
 import { comparisonTable } from "../compare.ts";
-import { accuracyText, categoryTable, heading, subjectTable } from "../result-tables.ts";
+import { accuracyText, categoryTable, heading, speedText, subjectTable } from "../result-tables.ts";
 import type { Results } from "../../model/host/evaluation-results.ts";
 
 /** Four answers stand to choose from. */
@@ -55,10 +55,7 @@ function accuracyBlocks({ scores, average, title }: Results): PageBlock[] {
   }];
 }
 
-function speedBlocks({ speed, ranks }: Results): PageBlock[] {
-  if (!speed) return [];
-  const tokens = Math.round(speed.tokensPerSecond).toLocaleString("en");
-  const text = `Answered ${speed.questionsPerSecond.toFixed(1)} questions a second, reading ` +
-    `${tokens} tokens a second${ranks === undefined ? "" : `, on ${ranks} GPUs`}.`;
-  return [{ kind: "text", text }];
+function speedBlocks(results: Results): PageBlock[] {
+  const text = speedText(results);
+  return text === undefined ? [] : [{ kind: "text", text }];
 }

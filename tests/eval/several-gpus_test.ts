@@ -64,6 +64,7 @@ Deno.test("several ranks give the tables of one, letter for letter", () =>
     for (const [i, protocol] of ["official", "steel-base"].entries()) {
       const { code, stdout, stderr } = outputs[i];
       assertEquals(code, 0, stderr);
+      assertMatch(stderr, /Answered [\d.]+ questions a second, .* on 2 GPUs\./);
       const one = await printedBy(...asks(`one-${protocol}`, protocol));
       assertMatch(one, new RegExp(`C-Eval val, ${protocol}`));
       assertEquals(stdout, one.replace(`${dir}/one-`, `${dir}/several-`));
