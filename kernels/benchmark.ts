@@ -1,6 +1,7 @@
 import { attention } from "./attention/attention.ts";
 import { matmul } from "./matmul/matmul.ts";
 import type { MatrixLayout } from "./matmul/product.ts";
+import { FACTORS, multiplications } from "./multiplications.ts";
 import type { Gpu } from "./runtime/device.ts";
 import { read, write } from "./runtime/dispatch.ts";
 import { Graph, type Tensor } from "./runtime/graph.ts";
@@ -37,9 +38,29 @@ const RUNS_AT_A_TIME = 10;
 /** Rows of a chunk of the head, as in cuBLAS's figures that these are compared with. */
 const HEAD_ROWS = 2048;
 
+/** What bounds a device's kernels: how fast memory is, and how fast products can be at most. */
+export interface DeviceLimits {
+  readonly copy: KernelRate;
+  readonly multiply: KernelRate;
+}
+
+/** f32 that a copy moves: more than a GPU's caches hold. */
+const COPIED = { cpu: 1 << 20, gpu: 1 << 27 };
+
 /**
- * Checks products against float64, and then times kernels at a model's own shapes, and a copy, which
- * shows how fast memory is.
+ * Times a copy, and multiplications in registers.
+ *
+ * @throws UserError if the device cannot write timestamps
+ */
+export async function benchmarkLimits(gpu: Gpu, mixed: boolean): Promise<DeviceLimits> {
+  return {
+    copy: await benchmarkCopy(gpu, COPIED[gpu.capabilities.cpu ? "cpu" : "gpu"]),
+    multiply: await benchmarkMultiplications(gpu, mixed),
+  };
+}
+
+/**
+ * Checks products against float64, and then times kernels at a model's own shapes.
  *
  * @throws UserError if the product is wrong, or if the device cannot write timestamps
  */
@@ -59,7 +80,7 @@ export async function benchmarkKernels(
     ["head dW", "tn", vocabulary, hidden, rows],
     ["out dW", "tn", hidden, hidden, tokens],
   ];
-  const rates = [await benchmarkCopy(gpu, tokens * hidden * 8)];
+  const rates: KernelRate[] = [];
   // First as training has them, then as products of row-major matrices, as libraries are timed.
   for (const rowMajor of [false, true]) {
     for (const [name, layout, m, n, k] of products) {
@@ -78,6 +99,15 @@ export async function benchmarkCopy(gpu: Gpu, elements: number): Promise<KernelR
   const [{ milliseconds }] = await medians(gpu, graph);
   const rate = 8 * elements / milliseconds / 1e6;
   return { name: "copy", shape: `${elements}`, milliseconds, rate, unit: "GB/s" };
+}
+
+async function benchmarkMultiplications(gpu: Gpu, mixed: boolean): Promise<KernelRate> {
+  const graph = new Graph(gpu.capabilities, { mixed });
+  const factors = graph.input("factors", [FACTORS], graph.operand);
+  const flops = multiplications(graph, factors);
+  const [{ milliseconds }] = await medians(gpu, graph, () => fillRandom(gpu, factors));
+  const rate = flops / milliseconds / 1e9;
+  return { name: "multiply", shape: "in registers", milliseconds, rate, unit: "TFLOP/s" };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { type Binding, read, update, write } from "../runtime/dispatch.ts";
 import type { Graph } from "../runtime/graph.ts";
-import type { MatrixOperands, MatrixProduct } from "./product.ts";
+import { type MatrixOperands, type MatrixProduct, productFlops } from "./product.ts";
 import { registerKernel } from "./matmul-registers.ts";
 import { isSkinny, skinnyProduct } from "./matmul-skinny.ts";
 import { fitsTensorCores, tensorCoreProduct } from "./tensor-cores/matmul.ts";
@@ -37,5 +37,5 @@ export function matmul(
     c: target(c, vectors.c, sliceC),
   };
   if (bias) bindings.bias = read(bias);
-  graph.dispatch(label, bindings, code, workgroups);
+  graph.dispatch(label, bindings, code, workgroups, { flops: productFlops(product) });
 }

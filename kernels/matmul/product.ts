@@ -27,6 +27,11 @@ export interface MatrixProduct {
   readonly bias: boolean;
 }
 
+/** Multiplications and additions of all its products. */
+export function productFlops({ batch, m, n, k }: MatrixProduct): number {
+  return 2 * batch * m * n * k;
+}
+
 /** What a product reads and writes; slices are in elements. */
 export interface MatrixOperands {
   /** f32 or f16. */

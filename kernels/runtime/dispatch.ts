@@ -39,6 +39,16 @@ export interface Dispatch {
   readonly code: string;
   /** Workgroups along x, y and z. */
   readonly workgroups: readonly [number, number, number];
+  /** Multiplications and additions of its matrix products; 0 where there are none, or who knows how many. */
+  readonly flops: number;
+}
+
+/** What most dispatches do without. */
+export interface DispatchOptions {
+  /** WGSL's `enable` and `diagnostic` lines; `enable f16` is added where it is needed. */
+  readonly directives?: readonly string[];
+  /** Multiplications and additions of its matrix products. */
+  readonly flops?: number;
 }
 
 /** Binds a tensor for reading. */
@@ -71,7 +81,6 @@ export function numberType(vector: Vector): string {
  * type under `NAME_type`.
  *
  * @param code the rest of the WGSL, with the entry point `main`
- * @param directives WGSL's `enable` and `diagnostic` lines; `enable f16` is added where it is needed
  * @throws UserError where a side has more workgroups than WebGPU starts
  */
 export function dispatchOf(
@@ -79,7 +88,7 @@ export function dispatchOf(
   bindings: Record<string, Binding>,
   code: string,
   workgroups: readonly [number, number?, number?],
-  directives: readonly string[],
+  { directives = [], flops = 0 }: DispatchOptions = {},
 ): Dispatch {
   const declarations = Object.entries(bindings).map(([name, binding], index) => {
     const mode = binding.access === "read" ? "read" : "read_write";
@@ -101,6 +110,7 @@ export function dispatchOf(
     bindings: Object.values(bindings),
     code: [...enabled, ...declarations, code].join("\n"),
     workgroups: [x, y, z],
+    flops,
   };
 }
 

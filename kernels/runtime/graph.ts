@@ -3,6 +3,7 @@ import {
   type Binding,
   type Dispatch,
   dispatchOf,
+  type DispatchOptions,
   numberType,
   read,
   update,
@@ -165,7 +166,6 @@ export class Graph {
    * under `NAME_type`.
    *
    * @param code the rest of the WGSL, with the entry point `main`
-   * @param directives further lines for the beginning of the WGSL
    * @throws UserError where a side has more workgroups than WebGPU starts
    */
   dispatch(
@@ -173,9 +173,9 @@ export class Graph {
     bindings: Record<string, Binding>,
     code: string,
     workgroups: readonly [number, number?, number?],
-    directives: readonly string[] = [],
+    options?: DispatchOptions,
   ): void {
-    this.dispatches.push(dispatchOf(label, bindings, code, workgroups, directives));
+    this.dispatches.push(dispatchOf(label, bindings, code, workgroups, options));
   }
 
   /**

@@ -26,6 +26,8 @@ export interface PlannedDispatch {
   readonly workgroups: readonly [number, number, number];
   /** Bytes that it must move at least: all it binds, twice what it both reads and writes. */
   readonly bytes: number;
+  /** Multiplications and additions of its matrix products. */
+  readonly flops: number;
 }
 
 /** A recorded graph before anything is allocated: it tells what memory the graph needs. */
@@ -180,7 +182,7 @@ function lifetimesOf(dispatches: readonly Dispatch[]): Map<Storage, Lifetime> {
 
 function planDispatch(
   gpu: Gpu,
-  { label, bindings, workgroups }: Dispatch,
+  { label, bindings, workgroups, flops }: Dispatch,
   pipeline: GPUComputePipeline,
 ): PlannedDispatch {
   const bindGroup = gpu.device.createBindGroup({
@@ -195,7 +197,7 @@ function planDispatch(
     (sum, binding) => sum + boundBytes(binding) * (binding.access === "update" ? 2 : 1),
     0,
   );
-  return { label, pipeline, bindGroup, workgroups, bytes };
+  return { label, pipeline, bindGroup, workgroups, bytes, flops };
 }
 
 /** The pipeline of a kernel, which is built once; other kernels may be built meanwhile. */

@@ -12,6 +12,8 @@ export interface LabelTime {
   readonly milliseconds: number;
   /** Bytes that they must move at least. */
   readonly bytes: number;
+  /** Multiplications and additions of their matrix products. */
+  readonly flops: number;
 }
 
 /** Dispatches between two read-backs: WebGPU allows 4096 timestamps in a set. */
@@ -28,7 +30,10 @@ export async function profile(gpu: Gpu, plan: Plan): Promise<LabelTime[]> {
     throw new UserError(`${gpu.capabilities.name} cannot write timestamps: it cannot be profiled.`);
   }
   const { device } = gpu;
-  const times = new Map<string, { dispatches: number; milliseconds: number; bytes: number }>();
+  const times = new Map<
+    string,
+    { dispatches: number; milliseconds: number; bytes: number; flops: number }
+  >();
   const querySet = device.createQuerySet({ type: "timestamp", count: 2 * BATCH });
   const size = 2 * BATCH * 8;
   const resolved = device.createBuffer({
@@ -57,10 +62,11 @@ export async function profile(gpu: Gpu, plan: Plan): Promise<LabelTime[]> {
     device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);
     const stamps = new BigUint64Array(staging.getMappedRange());
-    dispatches.forEach(({ label, bytes }, index) => {
-      const sum = times.get(label) ?? { dispatches: 0, milliseconds: 0, bytes: 0 };
+    dispatches.forEach(({ label, bytes, flops }, index) => {
+      const sum = times.get(label) ?? { dispatches: 0, milliseconds: 0, bytes: 0, flops: 0 };
       sum.dispatches++;
       sum.bytes += bytes;
+      sum.flops += flops;
       sum.milliseconds += Number(stamps[2 * index + 1] - stamps[2 * index]) / 1e6;
       times.set(label, sum);
     });

@@ -1,6 +1,7 @@
 /** What Dawn's backend shows that computes nothing and needs no GPU: how it waits, what it compiles. */
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { createDawn } from "../../kernels/host/dawn.ts";
+import { FACTORS, multiplications } from "../../kernels/multiplications.ts";
 import { Graph, persistent } from "../../kernels/runtime/graph.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { Parameters } from "../../model/network/parameters.ts";
@@ -94,5 +95,6 @@ function trainingKernels(heads: number, keyValueHeads: number, headDim: number) 
   const loss = persistent("outputs", "loss", [1]);
   new NextTokenObjective().record({ ...inputs, hidden, head: parameters.head }, loss);
   graph.backward();
+  multiplications(graph, graph.input("factors", [FACTORS], "f16"));
   return new Map(graph.dispatches.map(({ label, code }) => [code, label]));
 }

@@ -1,6 +1,6 @@
 /** `deno task bench`: how fast kernels, training steps and forward passes are on this machine. */
 import { parseArgs } from "@std/cli/parse-args";
-import { benchmarkKernels } from "../../kernels/benchmark.ts";
+import { benchmarkKernels, benchmarkLimits, type KernelRate } from "../../kernels/benchmark.ts";
 import type { HeadGradient } from "../../kernels/loss/head.ts";
 import { next } from "../../kernels/host/next-command.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
@@ -23,7 +23,7 @@ import { randomWeights } from "./benchmark-model.ts";
 import { newAdapter } from "../lora.ts";
 import { flopsPerToken } from "../step/flops.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
-import { profileTable } from "./profile-table.ts";
+import { profileTable, withLimits } from "./profile-table.ts";
 import { benchmarkRanks, ranksTable } from "./ranks-benchmark.ts";
 import { benchmarkStep, profileStep, type StepWork } from "./step-benchmark.ts";
 import { randomWorkload, trainedWorkload } from "./workload.ts";
@@ -116,6 +116,10 @@ await runOnGpus(async (commandRanks) => {
   }
 
   say(`${name}, ${implementation}, ${mixed ? "mixed" : "f32"}\n`);
+  const limits = await benchmarkLimits(gpu, mixed);
+  const { copy, multiply } = limits;
+  say(rateLine(copy));
+  say(rateLine(multiply));
   const kernels = await benchmarkKernels(gpu, {
     microBatch: Math.max(...microBatches),
     sequence,
@@ -124,15 +128,10 @@ await runOnGpus(async (commandRanks) => {
     headDim: config.layers[0].attention.headDim,
     vocabulary: config.vocabSize,
   }, mixed);
-  for (const { name, shape, milliseconds, rate, unit } of kernels) {
-    say(
-      `${name.padEnd(19)} ${shape.padEnd(28)} ${milliseconds.toFixed(3).padStart(9)} ms ` +
-        (rate < 1 && unit === "TFLOP/s"
-          ? `${(1000 * rate).toFixed(1).padStart(8)} GFLOP/s`
-          : `${rate.toFixed(1).padStart(8)} ${unit}`),
-    );
+  for (const kernel of kernels) {
+    say(`${rateLine(kernel)}, ${(100 * kernel.rate / multiply.rate).toFixed(0)} % of multiply`);
   }
-  const best = Math.max(...kernels.filter(({ unit }) => unit === "TFLOP/s").map((k) => k.rate));
+  const best = Math.max(...kernels.map(({ rate }) => rate));
   const parameters = new Parameters(config, mixed);
   await parameters.load(gpu, weights);
   say(
@@ -144,7 +143,11 @@ await runOnGpus(async (commandRanks) => {
   const rows = await timeSizes(parameters, measured);
   const most = Math.max(...microBatches);
   const largest = { microBatch: most, sequence };
-  const profile = await profileStep(gpu, parameters, largest, work);
+  const times = await profileStep(gpu, parameters, largest, work);
+  const profile = {
+    microBatch: withLimits(times.microBatch, limits),
+    update: withLimits(times.update, limits),
+  };
   say("");
   profileTable(`a micro-batch of ${most}, kernel by kernel`, profile.microBatch).forEach(say);
   profileTable("clipping and AdamW", profile.update).forEach(say);
@@ -168,6 +171,7 @@ await runOnGpus(async (commandRanks) => {
       mixed,
       origin,
       headGradient,
+      limits,
       kernels,
       steps: rows,
       loraSteps: loraRows,
@@ -177,6 +181,15 @@ await runOnGpus(async (commandRanks) => {
   }
   gpu.close();
 });
+
+function rateLine({ name, shape, milliseconds, rate, unit }: KernelRate): string {
+  const figure = rate < 1 && unit === "TFLOP/s"
+    ? `${(1000 * rate).toFixed(1).padStart(8)} GFLOP/s`
+    : `${rate.toFixed(1).padStart(8)} ${unit}`;
+  return `${name.padEnd(19)} ${shape.padEnd(28)} ${
+    milliseconds.toFixed(3).padStart(9)
+  } ms ${figure}`;
+}
 
 /** What is timed, and where it is said. */
 interface Measured {

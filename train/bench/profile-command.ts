@@ -1,5 +1,6 @@
 /** `deno task profile`: where the time of a training step goes, kernel by kernel. */
 import { parseArgs } from "@std/cli/parse-args";
+import { benchmarkLimits } from "../../kernels/benchmark.ts";
 import { openGpu } from "../../kernels/host/open-gpu.ts";
 import { commandArguments } from "../../kernels/host/command-arguments.ts";
 import { installMissingDriver } from "../../kernels/host/vulkan-driver.ts";
@@ -12,7 +13,7 @@ import { numberFlag } from "../../model/command-line/number-flag.ts";
 import { atLeastOne } from "../../model/number-range.ts";
 import { isMixed } from "../../model/network/precision.ts";
 import { benchmarkModel, randomWeights } from "./benchmark-model.ts";
-import { profileTable } from "./profile-table.ts";
+import { profileTable, withLimits } from "./profile-table.ts";
 import { profileStep } from "./step-benchmark.ts";
 
 const HELP = `Shows where the time of a training step goes, kernel by kernel.
@@ -45,13 +46,14 @@ await runCommand(async () => {
   const gpu = await openGpu(device.gpu);
   const mixed = isMixed(device.precision, gpu.capabilities);
   const microBatch = asked ?? (gpu.capabilities.cpu ? 2 : 8);
+  const limits = await benchmarkLimits(gpu, mixed);
   const { config, sequence } = await benchmarkModel(gpu.capabilities.cpu);
   const parameters = new Parameters(config, mixed);
   await parameters.load(gpu, randomWeights);
   const times = await profileStep(gpu, parameters, { microBatch, sequence });
   const lines = [
-    ...profileTable(`micro-batch of ${microBatch}`, times.microBatch),
-    ...profileTable("update", times.update),
+    ...profileTable(`micro-batch of ${microBatch}`, withLimits(times.microBatch, limits)),
+    ...profileTable("update", withLimits(times.update, limits)),
   ];
   for (const line of lines) console.log(line);
   gpu.close();

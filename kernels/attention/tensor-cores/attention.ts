@@ -39,7 +39,7 @@ export const onTensorCores: AttentionVariant = {
       sequence_start: read(starts),
       output: eights(write(y, 4)),
       log_sum_exp: write(logSumExp),
-    });
+    }, 2 * scoreFlops(options, options.heads));
   },
   backward({ qkv, y, logSumExp }, { starts, ends, longest }, layout, dy, dqkv) {
     const graph = qkv.graph;
@@ -51,6 +51,7 @@ export const onTensorCores: AttentionVariant = {
       row_dot: write(rowDot),
     });
     for (const heads of chunksOf(graph, options)) {
+      const queryHeads = heads.sharedHeads * layout.heads / layout.keyValueHeads;
       const changes = graph.tensor("score gradients", [new ScoreGradients(heads).size], "f16");
       launch(graph, "attention dKV", keyValueGradient(heads), {
         qkv: eights(read(qkv, 4)),
@@ -60,13 +61,13 @@ export const onTensorCores: AttentionVariant = {
         sequence_end: read(ends),
         score_gradients: eights(write(changes, 4)),
         qkv_gradient: eights((heads.firstSharedHead === 0 ? write : update)(dqkv, 4)),
-      });
+      }, 4 * scoreFlops(options, queryHeads));
       launch(graph, "attention dQ", queryGradient(heads), {
         qkv: eights(read(qkv, 4)),
         score_gradients: eights(read(changes, 4)),
         sequence_start: read(starts),
         qkv_gradient: eights(update(dqkv, 4)),
-      });
+      }, scoreFlops(options, queryHeads));
     }
   },
 };
@@ -99,6 +100,14 @@ function optionsOf(
   return { tokens, heads, keyValueHeads, headDim, longest };
 }
 
+/**
+ * Multiplications and additions of one product of so many heads' scores, for sequences as long as the
+ * longest: half of the scores are hidden.
+ */
+function scoreFlops({ tokens, longest, headDim }: TensorCoreAttention, heads: number): number {
+  return tokens * longest * headDim * heads;
+}
+
 /** Binds f16 as vectors of eight. */
 function eights(binding: Binding): Binding {
   return { ...binding, type: "vec4<u32>" };
@@ -109,6 +118,8 @@ function launch(
   label: string,
   { code, extensions = [], workgroups }: AttentionKernel,
   bindings: Record<string, Binding>,
+  flops = 0,
 ): void {
-  graph.dispatch(label, bindings, code, workgroups, [...extensions, ...MATRIX_DIRECTIVES]);
+  const directives = [...extensions, ...MATRIX_DIRECTIVES];
+  graph.dispatch(label, bindings, code, workgroups, { directives, flops });
 }

@@ -1,6 +1,11 @@
 import { type Binding, read, update, write } from "../../runtime/dispatch.ts";
 import type { Graph, Tensor } from "../../runtime/graph.ts";
-import type { MatrixOperands, MatrixProduct, RowLists } from "../product.ts";
+import {
+  type MatrixOperands,
+  type MatrixProduct,
+  productFlops,
+  type RowLists,
+} from "../product.ts";
 import { FRAGMENT, SUBGROUP_SIZE } from "../../runtime/fragment.ts";
 import { MATRIX_DIRECTIVES } from "../../wgsl/matrix-directives.ts";
 import { tensorCoreMatmul } from "./matmul-text.ts";
@@ -62,11 +67,12 @@ export function tensorCoreProduct(
 function record(
   graph: Graph,
   label: string,
-  { layout, batch, m, n, k, accumulate, bias: hasBias }: MatrixProduct,
+  product: MatrixProduct,
   { a, b, c, bias, sliceA, sliceB, sliceC }: MatrixOperands,
   splits: number,
   lists?: RowLists,
 ): void {
+  const { layout, batch, m, n, k, accumulate, bias: hasBias } = product;
   const { code, resultType, workgroups } = tensorCoreMatmul({
     layout,
     batch,
@@ -94,7 +100,8 @@ function record(
     },
     code,
     workgroups,
-    MATRIX_DIRECTIVES,
+    // How many columns are in lists is not known here.
+    { directives: MATRIX_DIRECTIVES, flops: lists ? 0 : productFlops(product) },
   );
 }
 
