@@ -38,6 +38,31 @@ const RUNS_AT_A_TIME = 10;
 /** Rows of a chunk of the head, as in cuBLAS's figures that these are compared with. */
 const HEAD_ROWS = 2048;
 
+/** A product that is timed. */
+export interface TimedProduct {
+  readonly name: string;
+  /** As training has it. */
+  readonly layout: MatrixLayout;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** The products of a model that are timed. */
+export function timedProducts(
+  { microBatch, sequence, hidden, vocabulary }: KernelShapes,
+): TimedProduct[] {
+  const tokens = microBatch * sequence;
+  const rows = Math.min(HEAD_ROWS, tokens);
+  return [
+    { name: "qkv", layout: "nt", m: tokens, n: 3 * hidden, k: hidden },
+    { name: "out", layout: "nt", m: tokens, n: hidden, k: hidden },
+    { name: "head", layout: "nt", m: rows, n: vocabulary, k: hidden },
+    { name: "head dW", layout: "tn", m: vocabulary, n: hidden, k: rows },
+    { name: "out dW", layout: "tn", m: hidden, n: hidden, k: tokens },
+  ];
+}
+
 /** What bounds a device's kernels: how fast memory is, and how fast products can be at most. */
 export interface DeviceLimits {
   readonly copy: KernelRate;
@@ -45,7 +70,7 @@ export interface DeviceLimits {
 }
 
 /** f32 that a copy moves: more than a GPU's caches hold. */
-const COPIED = { cpu: 1 << 20, gpu: 1 << 27 };
+export const COPIED = { cpu: 1 << 20, gpu: 1 << 27 };
 
 /**
  * Times a copy, and multiplications in registers.
@@ -70,20 +95,10 @@ export async function benchmarkKernels(
   mixed: boolean,
 ): Promise<KernelRate[]> {
   for (const layout of ["nt", "nn", "tn"] as const) await checkProduct(gpu, layout, mixed);
-  const { microBatch, sequence, hidden, vocabulary } = shapes;
-  const tokens = microBatch * sequence;
-  const rows = Math.min(HEAD_ROWS, tokens);
-  const products: [string, MatrixLayout, number, number, number][] = [
-    ["qkv", "nt", tokens, 3 * hidden, hidden],
-    ["out", "nt", tokens, hidden, hidden],
-    ["head", "nt", rows, vocabulary, hidden],
-    ["head dW", "tn", vocabulary, hidden, rows],
-    ["out dW", "tn", hidden, hidden, tokens],
-  ];
   const rates: KernelRate[] = [];
   // First as training has them, then as products of row-major matrices, as libraries are timed.
   for (const rowMajor of [false, true]) {
-    for (const [name, layout, m, n, k] of products) {
+    for (const { name, layout, m, n, k } of timedProducts(shapes)) {
       rates.push(await benchmarkProduct(gpu, name, rowMajor ? "nn" : layout, m, n, k, mixed));
     }
   }

@@ -19,7 +19,7 @@ import { programVersion } from "../../model/host/program-version.ts";
 import { atLeastOne, count } from "../../model/number-range.ts";
 import { isMixed } from "../../model/network/precision.ts";
 import { Parameters } from "../../model/network/parameters.ts";
-import { randomWeights } from "./benchmark-model.ts";
+import { kernelShapes, randomWeights } from "./benchmark-model.ts";
 import { newAdapter } from "../lora.ts";
 import { flopsPerToken } from "../step/flops.ts";
 import { benchmarkForward } from "./forward-benchmark.ts";
@@ -120,14 +120,8 @@ await runOnGpus(async (commandRanks) => {
   const { copy, multiply } = limits;
   say(rateLine(copy));
   say(rateLine(multiply));
-  const kernels = await benchmarkKernels(gpu, {
-    microBatch: Math.max(...microBatches),
-    sequence,
-    hidden: config.hiddenSize,
-    heads: config.layers[0].attention.heads,
-    headDim: config.layers[0].attention.headDim,
-    vocabulary: config.vocabSize,
-  }, mixed);
+  const shapes = kernelShapes(config, { microBatch: Math.max(...microBatches), sequence });
+  const kernels = await benchmarkKernels(gpu, shapes, mixed);
   for (const kernel of kernels) {
     say(`${rateLine(kernel)}, ${(100 * kernel.rate / multiply.rate).toFixed(0)} % of multiply`);
   }

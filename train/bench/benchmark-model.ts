@@ -1,3 +1,4 @@
+import type { KernelShapes } from "../../kernels/benchmark.ts";
 import { sizeOf } from "../../kernels/runtime/storage.ts";
 import { type ModelConfig, parseConfig } from "../../model/network/config.ts";
 import type { Parameter } from "../../model/network/layer.ts";
@@ -30,6 +31,15 @@ export async function benchmarkModel(
   const table1 = { ...model, vocab_size: QWEN_VOCABULARY };
   const config = parseConfig(small ? { ...table1, ...SMALL } : table1, "the benchmark's model");
   return { config, sequence: small ? 128 : data.sequence };
+}
+
+/** The sizes of a model's kernels. */
+export function kernelShapes(
+  { hiddenSize: hidden, vocabSize: vocabulary, layers }: ModelConfig,
+  batch: { microBatch: number; sequence: number },
+): KernelShapes {
+  const { heads, headDim } = layers[0].attention;
+  return { ...batch, hidden, heads, headDim, vocabulary };
 }
 
 /**
