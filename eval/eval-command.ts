@@ -33,7 +33,13 @@ import { writeDemoExam } from "./demo-exam.ts";
 import { downloadBenchmark } from "./download.ts";
 import { readExam } from "./exam.ts";
 import { fingerprint, modelAnswerer } from "./model-answerer.ts";
-import { perplexity, type Prediction, predictorBy, readSources } from "./perplexity.ts";
+import {
+  EMBEDDED_BYTES,
+  perplexity,
+  type Prediction,
+  predictorBy,
+  readSources,
+} from "./perplexity.ts";
 import { type PerplexityResults, writePerplexity } from "./perplexity-results.ts";
 import { PROTOCOL_NAMES } from "./protocols/protocols.ts";
 import { categoryTable, speedText, subjectTable } from "./result-tables.ts";
@@ -91,6 +97,7 @@ How it is computed:
                            [max_position_embeddings of the model, at most 1024]
   --by WAY,WAY             ppl: how tokens are predicted: whole (from a pass over the window),
                            prefixes (over the tokens before), decoding (as generated) [whole]
+  --bytes N                ppl embedded: bytes of each source that are read [${EMBEDDED_BYTES}]
   --gpus N                 ${GPUS_MEANING} [1]
   --seed N                 seed for sampling, and for guesses in protocols that guess [0]
 
@@ -106,7 +113,7 @@ const EXAM_OPTIONS = [
 const OPTIONS = new Map([
   ["demo", EXAM_OPTIONS],
   ["compare", []],
-  ["ppl", [...MODEL_OPTIONS, "window", "by", "out"]],
+  ["ppl", [...MODEL_OPTIONS, "window", "by", "bytes", "out"]],
 ]);
 const BENCHMARK_OPTIONS = [...EXAM_OPTIONS, "data", "download"];
 
@@ -157,6 +164,7 @@ function parse(argv: string[]) {
           precision: text,
           window: text,
           by: text,
+          bytes: text,
           download: flag,
           help: flag,
         },
@@ -285,7 +293,11 @@ async function showPerplexity(
   if (file === undefined || rest.length > 0) throw new UserError("ppl: give one FILE; see --help");
   if (values.model === undefined) throw new UserError("--model: give a checkpoint folder");
   const ways = waysOf(values.by ?? "whole");
-  const texts = await readSources(file);
+  if (values.bytes !== undefined && file !== "embedded") {
+    throw new UserError("--bytes is for ppl embedded; of a file, all text is read");
+  }
+  const bytes = numberFlag("bytes", values.bytes, atLeastOne) ?? EMBEDDED_BYTES;
+  const texts = await readSources(file, bytes);
   const results: PerplexityResults = { model: values.model, window: 0, sources: {} };
   await withModel(values.model, values, commandRanks, async (model, ranks) => {
     const { maxPositions } = model.config;

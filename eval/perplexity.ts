@@ -123,17 +123,18 @@ export function predictorBy(way: Prediction, model: Decodable, batch: number): P
   };
 }
 
-/** Bytes of each source of the embedded text that are read. */
-const EMBEDDED_BYTES = 16384;
+/** Bytes of each source of the embedded text that are read where no other number is asked for. */
+export const EMBEDDED_BYTES = 16384;
 
 /**
  * The documents to measure on, by source: those of a file or folder, or for `embedded` what runs on the
  * embedded text hold out.
  *
+ * @param bytes of each source of the embedded text
  * @throws {UserError} for a file or record that cannot be read, or a file without text
  */
-export async function readSources(path: string): Promise<Map<string, string[]>> {
-  if (path === "embedded") return await embeddedHeldOut(EMBEDDED_BYTES);
+export async function readSources(path: string, bytes: number): Promise<Map<string, string[]>> {
+  if (path === "embedded") return await embeddedHeldOut(bytes);
   return new Map([[path, await readTexts(path)]]);
 }
 

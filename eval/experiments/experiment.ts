@@ -60,6 +60,8 @@ export interface Scale {
   readonly measures: readonly Measure[];
   /** The text whose bits per byte are measured: `embedded`, or a file. */
   readonly text: string;
+  /** Bytes of each source of the embedded text that are measured; as many as usual if undefined. */
+  readonly bytes?: number;
   /** Tokens of a pass over that text. */
   readonly window: number;
   /** Tokens a second that were measured, from which the plan computes what the scale costs. */
@@ -122,7 +124,7 @@ function experimentOf(
     );
   }
   const ofScale = found.only(
-    ...["about", "seeds", "budget", "stages", "arms", "measures", "text", "window"],
+    ...["about", "seeds", "budget", "stages", "arms", "measures", "text", "bytes", "window"],
     "tokensPerSecond",
   );
   return {
@@ -143,6 +145,7 @@ function experimentOf(
       arms: ofScale.mapOf("arms", (arm) => arm.stageSettings(), Object.keys(arms)),
       measures: ofScale.choices("measures", MEASURES, read.choices("measures", MEASURES, [])),
       text: ofScale.text("text", "embedded"),
+      bytes: ofScale.number("bytes", 0) || undefined,
       window: ofScale.number("window", 64),
       tokensPerSecond: ofScale.number("tokensPerSecond", 0) || undefined,
     },

@@ -228,6 +228,7 @@ function measuringArguments(
   return [
     ...["ppl", scale.text, ...of],
     ...["--by=whole,decoding", `--window=${scale.window}`, "--batch=64"],
+    ...scale.bytes === undefined ? [] : [`--bytes=${scale.bytes}`],
   ];
 }
 
