@@ -13,7 +13,7 @@ import {
   QUANTITIES,
   type Quantity,
 } from "./measurements.ts";
-import { changesOf, haveOneLoss, planArms } from "./plan.ts";
+import { changesOf, haveOneLoss, haveOneText, planArms, type PlannedArm } from "./plan.ts";
 import { meanText, numberText } from "./quantity-text.ts";
 import { isTimed, timesText, timingTables } from "./timing-tables.ts";
 import type { ExperimentState } from "./run-experiment.ts";
@@ -56,16 +56,7 @@ export function experimentPage(
         intervalBlocks(quantity, arms)
       ),
       ...sourceBlocks(arms),
-      ...(haveOneLoss(planArms(experiment, folder))
-        ? [
-          ...curveBlocks(arms, "validationLoss", "Validation loss"),
-          ...curveBlocks(arms, "loss", "Training loss"),
-        ]
-        : curveBlocks(
-          arms,
-          "accuracy",
-          "Share of pairs with the larger reward for the better answer",
-        )),
+      ...lossBlocks(planArms(experiment, folder), arms),
       ...signatureBlocks(arms),
       { kind: "heading", level: 2, text: "Arms" },
       { kind: "table", table: armTable(experiment) },
@@ -138,7 +129,11 @@ function resultTable(
     ]),
     notes: [
       scale.seeds.length > 1
-        ? "Mean over seeds ± its standard error; differences of less than two errors mean little."
+        ? `Mean over ${scale.seeds.length} seeds ± its standard error; a difference may be chance ` +
+          `unless it is more than ${
+            errorsAboveChance(scale.seeds.length)
+          } times its error (95 %, ` +
+          `Student's t; one comparison).`
         : "One seed: another seed may move a figure as far as an arm does.",
       ...(shown.includes(AS_GENERATED)
         ? [
@@ -150,6 +145,14 @@ function resultTable(
         : []),
     ],
   };
+}
+
+/**
+ * How many errors a difference of two means must have to be no chance: the two-sided 95 % quantile of
+ * Student's t with 2 (seeds - 1) degrees of freedom.
+ */
+function errorsAboveChance(seeds: number): number {
+  return [4.3, 2.8, 2.5, 2.3][seeds - 2] ?? 2.2;
 }
 
 /** What each arm is and costs: parameters, speed, memory. None where nothing was trained. */
@@ -209,6 +212,27 @@ function sourceBlocks(arms: readonly ArmMeasurements[]): PageBlock[] {
     notes: [],
   };
   return [{ kind: "heading", level: 3, text: "By source" }, { kind: "table", table }];
+}
+
+/** The losses of all arms, or where these differ in kind, how often the better answer is preferred. */
+function lossBlocks(
+  planned: readonly PlannedArm[],
+  arms: readonly ArmMeasurements[],
+): PageBlock[] {
+  if (!haveOneLoss(planned)) {
+    return curveBlocks(
+      arms,
+      "accuracy",
+      "Share of pairs with the larger reward for the better answer",
+    );
+  }
+  if (!haveOneText(planned)) {
+    return curveBlocks(arms, "loss", "Training loss, each on its own data");
+  }
+  return [
+    ...curveBlocks(arms, "validationLoss", "Validation loss"),
+    ...curveBlocks(arms, "loss", "Training loss"),
+  ];
 }
 
 /** The same measurement of all arms on one axis, each the mean over its seeds. */

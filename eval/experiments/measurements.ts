@@ -7,7 +7,7 @@ import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts"
 import { readPerplexity, totalBitsPerByte } from "../perplexity-results.ts";
 import { readResults, RESULTS_FILE } from "../../model/host/evaluation-results.ts";
 import type { Experiment, Measure, PublishedFigure } from "./experiment.ts";
-import { haveOneLoss, planArms, type PlannedArm } from "./plan.ts";
+import { haveOneLoss, haveOneText, planArms, type PlannedArm } from "./plan.ts";
 
 /** What was measured of an arm, one value a seed that has been measured so far. */
 export interface ArmMeasurements {
@@ -113,7 +113,7 @@ export async function readMeasurements(
       const metrics = readMetrics(join(last.dir, "metrics.jsonl"));
       if (metrics.length > 0) curves.push(metrics);
       const speeds = metrics.map((line) => line.tokensPerSecond).sort((a, b) => a - b);
-      if (haveOneLoss(all)) add(VALIDATION, metrics.at(-1)?.validationLoss);
+      if (haveOneLoss(all) && haveOneText(all)) add(VALIDATION, metrics.at(-1)?.validationLoss);
       add(ACCURACY, meanOf(lastTenth(metrics))?.mean);
       add(SPEED, speeds[speeds.length >> 1]);
       const { parameters, memoryBytes } = await readFacts(last.dir);

@@ -116,10 +116,16 @@ export function runsOf(arms: readonly PlannedArm[]): PlannedRun[] {
   return [...new Map(arms.flatMap(({ runs }) => runs).map((run) => [run.dir, run])).values()];
 }
 
-/** Whether the last runs of all arms minimize the same loss, so that their losses can be compared. */
+/** Whether the last runs of all arms minimize the same loss, which can be drawn on one axis. */
 export function haveOneLoss(arms: readonly PlannedArm[]): boolean {
   const last = new Set(arms.map(({ runs }) => runs.at(-1)!.stage));
   return last.size === 1 && !last.has("dpo");
+}
+
+/** Whether the last runs of all arms read the same data, so that their losses can be compared. */
+export function haveOneText(arms: readonly PlannedArm[]): boolean {
+  const last = arms.map(({ runs }) => JSON.stringify({ ...runs.at(-1)!.settings.data, seed: 0 }));
+  return new Set(last).size === 1;
 }
 
 /** The settings in which an arm differs from what all share, as `stage section.key`. */

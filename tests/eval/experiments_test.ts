@@ -6,7 +6,7 @@ import { inEnglish } from "../../data/page/words.ts";
 import { readExperiment } from "../../eval/experiments/experiment.ts";
 import { planText, resultTables } from "../../eval/experiments/experiment-page.ts";
 import { readMeasurements } from "../../eval/experiments/measurements.ts";
-import { argumentsOf, planArms, runsOf } from "../../eval/experiments/plan.ts";
+import { argumentsOf, haveOneText, planArms, runsOf } from "../../eval/experiments/plan.ts";
 import { readState, runExperiment, type RunTask } from "../../eval/experiments/run-experiment.ts";
 import {
   type PerplexityResults,
@@ -114,6 +114,8 @@ Deno.test("an experiment runs its arms, goes on where it was stopped, and has a 
     assertStringIncludes(page, "In the paper: Table 9");
     assert(/\| dense \| \d\.\d{4} ± \d\.\d{4} \| [+-]\d\.\d{4} ± /.test(page), page);
     assert(/\| 3\.5000 \| [+-]\d\.\d{4} \|/.test(page), page);
+    assertStringIncludes(page, "Mean over 2 seeds ± its standard error");
+    assertStringIncludes(page, "more than 4.3 times its error");
     assertStringIncludes(page, 'pretrain model.FFN_type="raw"');
     assertStringIncludes(page, " --model.hidden_size=16 ");
     assertStringIncludes(await Deno.readTextFile(`${folder}/report.html`), "<svg");
@@ -150,6 +152,13 @@ Deno.test("every arm of every experiment has settings that its commands take", a
   }
 });
 
+Deno.test("losses on different examples are not compared", async () => {
+  for (const [name, isOneText] of [["ffn", true], ["mixtures", false], ["language-share", false]]) {
+    const experiment = await readExperiment(`${HERE}${name}.yaml`);
+    assertEquals(haveOneText(planArms(experiment, "runs/x")), isOneText, String(name));
+  }
+});
+
 Deno.test("layers of equal parameters have them, at every scale", async () => {
   for (const scale of ["embedded", "small-gpu", "paper"]) {
     const experiment = await readExperiment(`${HERE}ffn.yaml`, scale);
@@ -181,7 +190,7 @@ Deno.test("the experiments that are here can be read, and say what they cost", a
       const experiment = await readExperiment(HERE + name, scale);
       return planText(experiment, runsOf(planArms(experiment, "runs/x")));
     };
-    assert(/minutes together|steps|as long as/.test(await plan()));
+    assert(/tokens each|as long as/.test(await plan()));
     assert(/days together at 63,140 tokens a second/.test(await plan("paper")), name);
   }
   assert(names.length >= 2);
