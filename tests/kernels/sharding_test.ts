@@ -14,16 +14,33 @@ import { gpu, randomNumbers } from "./harness.ts";
 import { ranksInProcess } from "./ranks/in-process.ts";
 
 /** Not multiples of anything; the second and the last are read in f16 alone, the fourth also. */
-const SIZES = [1001, 2050, 7, 384, 1536];
+const SIZES = [2050, 7, 384, 1536];
 const HALVES = [1, 3, 4];
 const isWhole = ({ size }: Tensor) => size !== 2050 && size !== 1536;
 const RANKS = 3;
-/** Words of a chunk: pieces are cut, and several fit into one. */
-const CAPACITY = 192;
+
+/** What is exchanged, and when. */
+interface Case {
+  readonly format: ExchangeFormat;
+  /** Words of a chunk. */
+  readonly capacity: number;
+  /** Elements of the first tensor. */
+  readonly first: number;
+  /** When the micro-batch adds to a gradient: the last first, or each before its tensor is read. */
+  readonly adds: "behind all reads" | "before each read";
+}
+
+const CASES: readonly Case[] = [
+  // Pieces are cut, and several fit into one chunk.
+  { format: "f32", capacity: 192, first: 1001, adds: "behind all reads" },
+  { format: "bf16", capacity: 192, first: 1001, adds: "behind all reads" },
+  // More chunks of one tensor than can be under way: some are still to leave when the micro-batch begins.
+  { format: "bf16", capacity: 128, first: 9216, adds: "before each read" },
+];
 
 /** The parameters of one rank. */
 async function parameters(values: Float32Array<ArrayBuffer>[]): Promise<Tensor[]> {
-  const tensors = SIZES.map((size, i) => {
+  const tensors = values.map(({ length: size }, i) => {
     const tensor = persistent("weights", `tensor ${i}`, [size]);
     tensor.gradient = persistent("gradients", `gradient ${i}`, [size]);
     if (HALVES.includes(i)) tensor.half = persistent("half weights", `half ${i}`, [size], "f16");
@@ -38,18 +55,22 @@ async function parameters(values: Float32Array<ArrayBuffer>[]): Promise<Tensor[]
   return tensors;
 }
 
-/** A micro-batch: it reads the tensors in order, then adds 1 to each one's gradient, last first. */
-function readsInOrder(tensors: readonly Tensor[]): { draft: Draft; outputs: Tensor[] } {
+/** A micro-batch: it reads the tensors in order, and adds 1 to each one's gradient. */
+function readsInOrder(
+  tensors: readonly Tensor[],
+  adds: Case["adds"],
+): { draft: Draft; outputs: Tensor[] } {
   const graph = new Graph(gpu.capabilities);
+  const add = ({ gradient }: Tensor) =>
+    graph.parallel("add", { gradient: update(gradient!) }, "gradient[i] += number(1);");
   const outputs = tensors.map((tensor) => {
+    if (adds === "before each read") add(tensor);
     const output = graph.output("output", tensor.shape);
     const weights = read(isWhole(tensor) ? tensor : tensor.half!);
     graph.parallel("read", { weights, output: write(output) }, "output[i] = number(weights[i]);");
     return output;
   });
-  for (const { gradient } of tensors.toReversed()) {
-    graph.parallel("add", { gradient: update(gradient!) }, "gradient[i] += number(1);");
-  }
+  if (adds === "behind all reads") tensors.toReversed().forEach(add);
   return { draft: new Draft(graph), outputs };
 }
 
@@ -61,13 +82,15 @@ function toBf16(x: number): number {
   return new Float32Array(Uint32Array.of(rounded).buffer)[0];
 }
 
-for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
-  Deno.test(`${RANKS} ranks add gradients up and share weights exactly, in ${format}`, async () => {
+for (const { format, capacity, first, adds } of CASES) {
+  const what = `in ${format}, added to ${adds}`;
+  Deno.test(`${RANKS} ranks add gradients up and share weights exactly, ${what}`, async () => {
     const random = randomNumbers(3);
-    const values = SIZES.map((size) => Float32Array.from(random(size)));
+    const sizes = [first, ...SIZES];
+    const values = sizes.map((size) => Float32Array.from(random(size)));
     const gradients = Array.from(
       { length: RANKS },
-      () => SIZES.map((size) => Float32Array.from(random(size))),
+      () => sizes.map((size) => Float32Array.from(random(size))),
     );
     // A tie, overflow, and what must not become a finite number.
     gradients[1][0].set([1 + 2 ** -8, 3e38, Infinity, -Infinity, NaN]);
@@ -77,17 +100,17 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
         tensors.forEach((tensor, i) => upload(gpu, tensor.gradient!, gradients[ranks.rank][i]));
         const shards = shardsOf(tensors, RANKS);
         const words = {
-          outgoing: persistent("exchange", "outgoing", [CAPACITY], "u32"),
-          incoming: persistent("exchange", "incoming", [(RANKS - 1) * CAPACITY], "u32"),
+          outgoing: persistent("exchange", "outgoing", [capacity], "u32"),
+          incoming: persistent("exchange", "incoming", [(RANKS - 1) * capacity], "u32"),
         };
-        const microBatch = readsInOrder(tensors);
+        const microBatch = readsInOrder(tensors, adds);
         const options = [
           gpu.capabilities,
           ranks,
           shards,
           format,
           words,
-          CAPACITY,
+          capacity,
           microBatch.draft,
         ] as const;
         const [scatter, gather] = [
@@ -96,7 +119,7 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
         ];
         for (const each of [scatter, gather]) await each.build(gpu);
         const plan = await microBatch.draft.build(gpu);
-        const staging = new Staging(gpu, ranks, CAPACITY);
+        const staging = new Staging(gpu, ranks, capacity);
         await scatter.run(gpu, staging);
         const own = new Set(
           shards[ranks.rank].flatMap(({ tensor, first, count }) =>
@@ -161,7 +184,7 @@ for (const format of ["f32", "bf16"] satisfies ExchangeFormat[]) {
         return { weights, own: own.size };
       }),
     );
-    assertEquals(all.reduce((sum, { own }) => sum + own, 0), SIZES.reduce((a, b) => a + b));
+    assertEquals(all.reduce((sum, { own }) => sum + own, 0), sizes.reduce((a, b) => a + b));
     assert(all.every(({ own }) => own > 0.9 * all[0].own), "equal shares");
     for (const { weights } of all) {
       weights.forEach(({ whole, half }, i) => {
