@@ -5,6 +5,7 @@ import { timeText } from "../../data/progress/time-text.ts";
 import { FailureSignatures } from "../../model/host/failure-signatures.ts";
 import type { Experiment } from "./experiment.ts";
 import {
+  ACCURACY,
   type ArmMeasurements,
   AS_GENERATED,
   differenceOf,
@@ -38,7 +39,7 @@ export function experimentPage(
       ...(paper === "" ? [] : [{ kind: "text" as const, text: `In the paper: ${paper}` }]),
       {
         kind: "text",
-        text: `Scale ${scaleName}, ${repeated}; begun ` +
+        text: `Scale ${scaleName}${scale.about ? ` (${scale.about})` : ""}, ${repeated}; begun ` +
           `${began.slice(0, 16).replace("T", " ")} UTC.${
             Object.entries(lengths).map(([stage, { steps, tokensPerStep }]) =>
               ` Each run of ${stage} has ${steps.toLocaleString("en")} steps, ${
@@ -135,6 +136,9 @@ function resultTable(
           } times its error (95 %, ` +
           `Student's t; one comparison).`
         : "One seed: another seed may move a figure as far as an arm does.",
+      ...(shown.includes(ACCURACY)
+        ? ["Rewards are of the pairs that were trained on, in the last tenth of the steps."]
+        : []),
       ...(shown.includes(AS_GENERATED)
         ? [
           "As generated: each token is predicted from those before it, as when text is written. " +

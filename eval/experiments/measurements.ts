@@ -53,7 +53,8 @@ export const AS_GENERATED: Quantity = {
 /** A model that is not causal has seen what it predicts here. */
 export const WHOLE_PASS: Quantity = { title: "whole pass", digits: 4, isResult: true };
 const VALIDATION: Quantity = { title: "validation loss at the end", digits: 4, isResult: true };
-const ACCURACY: Quantity = {
+/** Of the pairs that a preference loss trains on. */
+export const ACCURACY: Quantity = {
   title: "better answer has the larger reward, %",
   digits: 1,
   isResult: true,
