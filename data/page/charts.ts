@@ -224,8 +224,8 @@ export function intervalChart(bars: Bar[], unit: string): Chart {
 function namedRows(bars: Bar[], around: { top: number; bottom: number }) {
   const rows = bars.toReversed();
   const names = rows.map(({ name }) => inEnglish(name));
-  // Half an em for a narrow character, and no more than leaves room for the values.
-  const longest = Math.min(320, 7.2 * Math.max(0, ...names.map(displayWidth)));
+  // Half an em for a narrow character, capitals take more; and no more than leaves room for the values.
+  const longest = Math.min(320, 12 + 7.2 * Math.max(0, ...names.map(displayWidth)));
   // A phone has no room for names beside the values: they stand above them.
   const height = (rowHeight: number) => around.top + around.bottom + rowHeight * rows.length;
   return {
@@ -342,7 +342,7 @@ function errorBar(_params: unknown, place: BarPlace) {
 function legendHeight(names: string[], width: number): number {
   let [lines, filled] = [0, Infinity];
   for (const name of names) {
-    const needed = LEGEND.itemWidth + 5 + 6 * displayWidth(name) + LEGEND.itemGap;
+    const needed = LEGEND.itemWidth + 5 + 7 * displayWidth(name) + LEGEND.itemGap;
     if (filled + needed > width) [lines, filled] = [lines + 1, 0];
     filled += needed;
   }

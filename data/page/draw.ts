@@ -5,9 +5,10 @@ import {
   MarkLineComponent,
   TitleComponent,
 } from "echarts/components";
-import { type EChartsCoreOption, init, use } from "echarts/core";
+import { type EChartsCoreOption, init, setPlatformAPI, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { escapeHtml } from "./escape.ts";
+import { displayWidth } from "./table.ts";
 import type { PageText } from "./words.ts";
 
 use([
@@ -20,6 +21,13 @@ use([
   SVGRenderer,
   TitleComponent,
 ]);
+
+// No font is there to measure. ECharts' own guess is for a narrow one: in others, names in legends overlap.
+setPlatformAPI({
+  measureText: (text, font) => ({
+    width: 7 / 12 * (parseFloat(/([\d.]+)px/.exec(font ?? "")?.[1] ?? "12")) * displayWidth(text),
+  }),
+});
 
 /**
  * A chart as SVG text that needs nothing else and no script, in two sizes: text that is readable on

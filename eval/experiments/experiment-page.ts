@@ -9,6 +9,7 @@ import {
   type ArmMeasurements,
   AS_GENERATED,
   differenceOf,
+  LAST_STEPS_IN_WORDS,
   type Mean,
   meanOf,
   QUANTITIES,
@@ -90,7 +91,7 @@ function resultTable(
   arms: readonly ArmMeasurements[],
 ): Table {
   const shown = shownOf(arms).filter(({ isResult }) => isResult);
-  const main = shown.find((quantity) => arms[0].values.has(quantity)) ?? shown[0];
+  const main = shown.find((quantity) => arms[0].values.has(quantity));
   const ofPaper = shown.filter(({ figure }) =>
     figure && Object.values(published).some((row) => row[figure] !== undefined)
   );
@@ -137,7 +138,7 @@ function resultTable(
           `Student's t; one comparison).`
         : "One seed: another seed may move a figure as far as an arm does.",
       ...(shown.includes(ACCURACY)
-        ? ["Rewards are of the pairs that were trained on, in the last tenth of the steps."]
+        ? [`Rewards are of the pairs that were trained on, ${LAST_STEPS_IN_WORDS}.`]
         : []),
       ...(shown.includes(AS_GENERATED)
         ? [
@@ -228,10 +229,11 @@ function lossBlocks(
       arms,
       "accuracy",
       "Share of pairs with the larger reward for the better answer",
+      "share of pairs",
     );
   }
   if (!haveOneText(planned)) {
-    return curveBlocks(arms, "loss", "Training loss, each on its own data");
+    return curveBlocks(arms, "loss", "Training loss, each on its own data", "training loss");
   }
   return [
     ...curveBlocks(arms, "validationLoss", "Validation loss"),
@@ -244,6 +246,7 @@ function curveBlocks(
   arms: readonly ArmMeasurements[],
   key: string,
   title: string,
+  unit = title.toLowerCase(),
 ): PageBlock[] {
   const curves = arms.map(({ arm, curves }): Curve => {
     const bySteps = Map.groupBy(
@@ -261,7 +264,7 @@ function curveBlocks(
   return [{
     kind: "chart",
     title,
-    chart: lineChart({ curves, unit: title.toLowerCase() }),
+    chart: lineChart({ curves, unit }),
     caption: `${title}, at the end: ${ends.join(", ")}`,
   }];
 }

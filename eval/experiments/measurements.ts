@@ -115,7 +115,7 @@ export async function readMeasurements(
       if (metrics.length > 0) curves.push(metrics);
       const speeds = metrics.map((line) => line.tokensPerSecond).sort((a, b) => a - b);
       if (haveOneLoss(all) && haveOneText(all)) add(VALIDATION, metrics.at(-1)?.validationLoss);
-      add(ACCURACY, meanOf(lastTenth(metrics))?.mean);
+      add(ACCURACY, meanOf(lastAccuracies(metrics))?.mean);
       add(SPEED, speeds[speeds.length >> 1]);
       const { parameters, memoryBytes } = await readFacts(last.dir);
       add(PARAMETERS, parameters);
@@ -130,9 +130,15 @@ export async function readMeasurements(
   }));
 }
 
-/** How often the better answer had the larger reward in the last tenth of the steps, in percent. */
-function lastTenth(metrics: readonly StepMetrics[]): number[] {
-  const last = metrics.slice(-Math.ceil(metrics.length / 10));
+/** A step has few pairs: those of one step are no measurement. */
+const LEAST_STEPS = 10;
+/** The steps whose rewards are told. */
+export const LAST_STEPS_IN_WORDS =
+  `in the last tenth of the steps, or in the last ${LEAST_STEPS} where these are more`;
+
+/** How often the better answer had the larger reward in each of the last steps, in percent. */
+function lastAccuracies(metrics: readonly StepMetrics[]): number[] {
+  const last = metrics.slice(-Math.max(LEAST_STEPS, Math.ceil(metrics.length / 10)));
   return last.map(({ accuracy }) => 100 * accuracy).filter(Number.isFinite);
 }
 
