@@ -225,7 +225,7 @@ function namedRows(bars: Bar[], around: { top: number; bottom: number }) {
   const rows = bars.toReversed();
   const names = rows.map(({ name }) => inEnglish(name));
   // Half an em for a narrow character, capitals take more; and no more than leaves room for the values.
-  const longest = Math.min(320, 12 + 7.2 * Math.max(0, ...names.map(displayWidth)));
+  const longest = Math.min(350, 12 + 7.2 * Math.max(0, ...names.map(displayWidth)));
   // A phone has no room for names beside the values: they stand above them.
   const height = (rowHeight: number) => around.top + around.bottom + rowHeight * rows.length;
   return {
