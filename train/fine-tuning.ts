@@ -127,7 +127,7 @@ async function runOn(
     await parameters.loadUpdates(gpu, (part, index) => initialValues(part, data.seed, index));
   }
   const isExamined = learnsEmbedded(data) && isWriter(options);
-  const before = isExamined ? await embeddedAccuracy(model) : undefined;
+  const before = isExamined ? await embeddedAccuracy(model, "exam before", options) : undefined;
   if (before) say(`Held-out exam before: ${before.text}`);
   const room = roomFor(examples.items, train, data.seed);
   const items = await stage.complete?.(examples.items, model, base, room, options) ??
@@ -170,7 +170,7 @@ async function runOn(
     say(`On ${heldOut.length} held-out ${stage.unit}, ${stage.inWords(measures)}.`);
   }
   if (isExamined) {
-    const after = await embeddedAccuracy(model);
+    const after = await embeddedAccuracy(model, "exam after", options);
     say(`Held-out exam after: ${after.text}`);
     await addFacts(run.dir, { examAfter: after.share });
     for (const text of await answerEmbedded(model, run.dir)) say(`\n${text}`);
@@ -230,8 +230,16 @@ function learnsEmbedded({ sets }: FineTuningSettings["data"]): boolean {
 }
 
 /** How many questions of the embedded sets' exam the model answers rightly. */
-async function embeddedAccuracy(model: LanguageModel): Promise<ExamAccuracy> {
-  return await examAccuracy(model, await embeddedExam());
+async function embeddedAccuracy(
+  model: LanguageModel,
+  task: string,
+  { onProgress }: RunOptions,
+): Promise<ExamAccuracy> {
+  const questions = await embeddedExam();
+  const total = questions.length;
+  const show = (done: number) => onProgress?.({ task, done, total, unit: "questions", status: "" });
+  show(0);
+  return await examAccuracy(model, questions, show);
 }
 
 /** Puts a question of each kind of the embedded sets to the model, as in a chat. */

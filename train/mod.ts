@@ -90,6 +90,7 @@ export { UserError } from "../kernels/runtime/user-error.ts";
 export { pretrain } from "./pretrain.ts";
 export { superviseFineTuning } from "./sft.ts";
 export { optimizePreferences } from "./dpo.ts";
+export type { OnProgress, Progress } from "../data/progress/progress.ts";
 export type { RunOptions, TrainedStep } from "./run/run-options.ts";
 export { writeSamples } from "./run/samples.ts";
 export { readMetrics, type StepMetrics } from "../model/host/step-metrics.ts";

@@ -76,6 +76,8 @@ export interface ChoiceOptions {
   sharePrefix?: boolean;
   /** Most sequences at once; as many as suit the device when left out. */
   batch?: number;
+  /** Called after each batch with the number of sequences of which the logits are known. */
+  onScored?: (sequences: number) => void;
 }
 
 /** Rows that the head turns into whole logits at a time. */
@@ -211,20 +213,27 @@ export class LanguageModel {
   async choiceLogits(
     inputIds: readonly (readonly number[])[],
     choices: readonly number[],
-    { sharePrefix = true, batch }: ChoiceOptions = {},
+    { sharePrefix = true, batch, onScored }: ChoiceOptions = {},
   ): Promise<number[][]> {
     const sharesPrefixes = sharePrefix && this.sharesPrefixes;
     const limits = { ...this.#limits(Infinity, batch), sharesPrefixes };
     const started = await this.#inTurn(async () => {
       checkSequences(this.config, inputIds);
       checkChoices(this.config, choices);
-      const started: { reading: Promise<Float32Array[]> }[] = [];
+      const started: Promise<Float32Array[]>[] = [];
+      let scored = 0;
       for (const some of inBatches(inputIds, (ids) => ids, limits)) {
-        started.push(await this.#choices.start(some, choices, sharesPrefixes));
+        const { reading } = await this.#choices.start(some, choices, sharesPrefixes);
+        const told = reading.then((logits) => {
+          onScored?.(scored += some.length);
+          return logits;
+        });
+        told.catch(() => {}); // thrown below
+        started.push(told);
       }
       return started;
     });
-    const logits = (await Promise.all(started.map(({ reading }) => reading))).flat();
+    const logits = (await Promise.all(started)).flat();
     logits.forEach(requireFinite);
     return logits.map((row) => Array.from(row));
   }

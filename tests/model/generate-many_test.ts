@@ -35,7 +35,11 @@ Deno.test("any number of sequences is scored, as if each were alone", async () =
   for (const prompt of PROMPTS) alone.push(...await model.choiceLogits([prompt], choices));
   const all = await model.nextLogits(PROMPTS);
   for (const batch of [undefined, 1, 3]) {
-    const together = await model.choiceLogits(PROMPTS, choices, { batch });
+    const scored: number[] = [];
+    const onScored = (sequences: number) => scored.push(sequences);
+    const together = await model.choiceLogits(PROMPTS, choices, { batch, onScored });
+    assertEquals(scored.at(-1), PROMPTS.length);
+    if (batch === 1) assertEquals(scored, [...PROMPTS.keys()].map((i) => i + 1));
     assertEquals(together.length, PROMPTS.length);
     together.flat().forEach((logit, i) => {
       const [row, column] = [Math.floor(i / choices.length), i % choices.length];

@@ -93,16 +93,22 @@ Deno.test("adapters: SFT, stopped and resumed bit for bit, folded in; DPO agains
     assert(relativeError(await merged.logits(ids), logits) < 1e-5);
     merged.close();
 
+    const progress: string[] = [];
     const dpo = async (model: string) =>
       await optimizePreferences(
         await loadDpoSettings([
           ...argumentsOf(dir, model, "pairs.json", "dpo"),
           ...["--train.steps=6", "--train.learningRate=1e-2"],
         ]),
-        { gpu },
+        {
+          gpu,
+          onProgress: ({ task, done, total, unit }) =>
+            progress.push(`${task} ${done}/${total} ${unit}`),
+        },
       );
     await assertRejects(() => dpo("sft"), UserError, "Fold it into its base model first");
     (await dpo("merged"))!.close();
+    assertEquals(progress, ["reference 0/4 answers", "reference 4/4 answers"]);
     const [first, ...rest] = readMetrics(`${dir}/dpo/metrics.jsonl`);
     assertAlmostEquals(first.loss, Math.LN2, 1e-6);
     assertEquals([first.chosenReward, first.rejectedReward], [0, 0]);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { finishedResult, writeMark } from "../../data/files/finished-mark.ts";
+import type { OnProgress } from "../../data/progress/progress.ts";
 import { aloneOn, type Communicator } from "../../kernels/ranks/communicator.ts";
 import type { LanguageModel } from "../../model/inference/language-model.ts";
 import { each, type Items } from "./example-batches.ts";
@@ -35,14 +36,15 @@ interface Reference {
  * run's folder if it was computed there for the same model and data, and is as it was written; else
  * it is computed and kept.
  *
- * @param options ranks, which share the items out, and where to say that it has to be computed, or
- *   that the file is damaged
+ * @param options ranks, which share the items out, where to say that it has to be computed, or that
+ *   the file is damaged, and where to show how far it is
  */
 export async function withReferences(
   items: Items,
   reference: Reference,
-  { ranks = aloneOn(""), onMessage }: Pick<RunOptions, "ranks" | "onMessage">,
+  options: Pick<RunOptions, "ranks" | "onMessage" | "onProgress">,
 ): Promise<Items> {
+  const { ranks = aloneOn(""), onMessage, onProgress } = options;
   const path = join(reference.dir, CACHE_FILE);
   const key = keyOf(items, reference);
   const kept = await finishedResult<Cache>(path, (text) => onMessage?.(text));
@@ -55,7 +57,7 @@ export async function withReferences(
       `Computing the reference model's log-probabilities of ${2 * items.length} answers.`,
     );
   }
-  const logProbs = isKept ? own! : await computed(items, reference, ranks);
+  const logProbs = isKept ? own! : await computed(items, reference, ranks, onProgress);
   if (!isKept && isOfOne && ranks.rank === 0) {
     await writeMark(path, { key, logProbs } satisfies Cache, {});
   }
@@ -70,12 +72,19 @@ async function computed(
   items: Items,
   { model, room }: Reference,
   ranks: Communicator,
+  onProgress?: OnProgress,
 ): Promise<number[][]> {
   const border = (rank: number) => Math.floor(items.length * rank / ranks.size);
   const first = border(ranks.rank);
   const own = { length: border(ranks.rank + 1) - first, at: (i: number) => items.at(first + i) };
   const scorer = await SequenceScorer.plan(model.gpu, model.parameters, room);
-  const scores = await scorer.score(each(own));
+  const show = (pairs: number) =>
+    onProgress?.({
+      ...{ task: "reference", done: 2 * pairs, total: 2 * own.length, unit: "answers" },
+      status: ranks.size > 1 ? "this GPU's share" : "",
+    });
+  show(0);
+  const scores = await scorer.score(each(own), show);
   scorer.destroy();
   const all = await ranks.allGather(scores.flat().map(({ logProb }) => logProb));
   const logProbs = all.flat().values();

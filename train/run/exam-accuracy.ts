@@ -11,10 +11,15 @@ export interface ExamAccuracy {
   text: string;
 }
 
-/** Asks a model questions in the chat template: its answer is the likeliest of the four letters. */
+/**
+ * Asks a model questions in the chat template: its answer is the likeliest of the four letters.
+ *
+ * @param onScored called with the number of questions that have an answer, whenever some more have
+ */
 export async function examAccuracy(
   model: LanguageModel,
   questions: readonly PoemQuestion[],
+  onScored?: (questions: number) => void,
 ): Promise<ExamAccuracy> {
   const { tokenizer } = model;
   const { opening, ids } = answerChoices(tokenizer, ["A", "B", "C", "D"]);
@@ -22,7 +27,7 @@ export async function examAccuracy(
     ...tokenizer.encodeChat([{ role: "user", content: examPrompt(exam, "answer") }]),
     ...opening,
   ]);
-  const logits = await model.choiceLogits(prompts, ids);
+  const logits = await model.choiceLogits(prompts, ids, { onScored });
   const results = questions.map(({ kind, exam }, i) => {
     const best = logits[i].indexOf(Math.max(...logits[i]));
     return { kind, right: "ABCD"[best] === exam.answer };

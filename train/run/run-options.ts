@@ -1,3 +1,4 @@
+import type { OnProgress } from "../../data/progress/progress.ts";
 import type { Communicator } from "../../kernels/ranks/communicator.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 
@@ -46,6 +47,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called with each message for people, such as the size of the dataset or the memory needed. */
   readonly onMessage?: (text: string) => void;
+  /** Called as long work before and after training goes on, whose tasks are told apart by name. */
+  readonly onProgress?: OnProgress;
   /** Called before the first step; `done` is the number of steps of earlier starts of the run. */
   readonly onStart?: (done: number, steps: number) => void;
   /** Called after each step, before it is validated or saved. */

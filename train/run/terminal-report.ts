@@ -30,6 +30,10 @@ export function terminalReport(): TerminalReport {
       return stop.status;
     },
     onMessage: (text) => display.line(text),
+    onProgress(progress) {
+      display.show(progress);
+      if (progress.done >= progress.total) display.stop();
+    },
     onStart(done, steps) {
       stop.listen();
       show(done, steps, "");

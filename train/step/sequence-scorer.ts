@@ -46,8 +46,15 @@ export class SequenceScorer {
     return new SequenceScorer(gpu, room, inputs, sums, await new Draft(graph).build(gpu));
   }
 
-  /** Scores each item's sequences with the present values of the parameters. */
-  async score(items: Iterable<Item>): Promise<SequenceScore[][]> {
+  /**
+   * Scores each item's sequences with the present values of the parameters.
+   *
+   * @param onScored called after each micro-batch with the number of items that have their scores
+   */
+  async score(
+    items: Iterable<Item>,
+    onScored?: (items: number) => void,
+  ): Promise<SequenceScore[][]> {
     const scores: SequenceScore[][] = [];
     for (const group of this.#groups(items)) {
       const microBatch = microBatchOfItems(group);
@@ -58,6 +65,7 @@ export class SequenceScorer {
       for (const item of group) {
         scores.push(item.map(() => ({ logProb: sums[at++], labels: sums[at++] })));
       }
+      onScored?.(scores.length);
     }
     return scores;
   }
