@@ -223,6 +223,7 @@ export class LanguageModel {
       const started: Promise<Float32Array[]>[] = [];
       let scored = 0;
       for (const some of inBatches(inputIds, (ids) => ids, limits)) {
+        await started.at(-2); // the GPU has one batch to compute while another is read
         const { reading } = await this.#choices.start(some, choices, sharesPrefixes);
         const told = reading.then((logits) => {
           onScored?.(scored += some.length);
