@@ -47,6 +47,7 @@ th { font-weight: 600; vertical-align: bottom; white-space: normal;
 blockquote { margin: 10px 0; padding: 8px 14px; background: var(--panel);
   border-left: 3px solid var(--accent); white-space: pre-wrap; overflow-wrap: anywhere; }
 .chat { display: flow-root; margin: 12px 0; }
+.cards td { white-space: normal; }
 .chat div { width: fit-content; max-width: 85%; margin: 6px 0; padding: 8px 14px;
   background: var(--panel); border-radius: 14px 14px 14px 3px; }
 .chat .user { margin-left: auto; background: var(--own); border-radius: 14px 14px 3px 14px; }
