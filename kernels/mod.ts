@@ -80,6 +80,7 @@ export {
   type Access,
   type Binding,
   type Dispatch,
+  type DispatchOptions,
   read,
   type Slice,
   update,

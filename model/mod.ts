@@ -138,7 +138,14 @@ export { initialValues } from "./network/initialization.ts";
 // What layers are computed with; `@steel/steel-llm/kernels` says more of it.
 export type { GradientTarget, Graph, GraphOptions, Tensor } from "../kernels/runtime/graph.ts";
 export type { Arena, DType, Storage, View } from "../kernels/runtime/storage.ts";
-export type { Access, Binding, Dispatch, Slice, Vector } from "../kernels/runtime/dispatch.ts";
+export type {
+  Access,
+  Binding,
+  Dispatch,
+  DispatchOptions,
+  Slice,
+  Vector,
+} from "../kernels/runtime/dispatch.ts";
 export type { TokenOrder } from "../kernels/layers/embedding.ts";
 export type {
   BalancedExperts,
