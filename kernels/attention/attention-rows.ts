@@ -1,25 +1,25 @@
-import type { Graph } from "../runtime/graph.ts";
 import { range } from "../wgsl/range.ts";
 import { fusedWidth, type HeadLayout } from "../layers/rope.ts";
 
+/** Invocations of a workgroup: as many as a vector register of a CPU core has numbers. */
+const LANES = 8;
+
 /**
- * The WGSL of plain attention and its gradients. One invocation owns one row of one head. All
+ * The WGSL of attention and its gradients for software drivers. One invocation owns one row of one head. All
  * invocations of a workgroup compare their rows with the same rows, so loads are broadcast and no
  * workgroup memory is needed. A row is unrolled into one variable for each vector.
  */
 export class AttentionRows {
   readonly vector: 2 | 4;
   readonly rowGroups: number;
-  private readonly lanes: number;
   private readonly parts: number[];
   private readonly type: string;
   private readonly scale: number;
 
-  constructor(graph: Graph, private readonly tokens: number, private readonly layout: HeadLayout) {
+  constructor(private readonly tokens: number, private readonly layout: HeadLayout) {
     this.vector = layout.headDim % 4 === 0 ? 4 : 2;
     this.type = `vec${this.vector}f`;
-    this.lanes = graph.capabilities.cpu ? 8 : 64;
-    this.rowGroups = Math.ceil(tokens / this.lanes);
+    this.rowGroups = Math.ceil(tokens / LANES);
     this.parts = range(layout.headDim / this.vector);
     this.scale = 1 / Math.sqrt(layout.headDim);
   }
@@ -36,7 +36,7 @@ export class AttentionRows {
   let start = starts[row];
   for (
     var other = ${afterPrefix ? "0u" : "starts[first]"};
-    other < min(first + ${this.lanes}u, ${this.tokens}u);
+    other < min(first + ${LANES}u, ${this.tokens}u);
     other++
   ) {
     ${afterPrefix ? "if (other == prefix[0]) { other = max(other, starts[first]); }" : ""}
@@ -71,7 +71,7 @@ export class AttentionRows {
   let own_dot = ${this.dot("dy", "y", "out")};
   let normalizer = log_sum_exp[group.y * ${this.tokens}u + row];
   let start = starts[row];
-  for (var other = starts[first]; other < min(first + ${this.lanes}u, ${this.tokens}u); other++) {
+  for (var other = starts[first]; other < min(first + ${LANES}u, ${this.tokens}u); other++) {
     let key = ${this.keyAt("other", "key_head")};
     let value = ${this.valueAt("other", "key_head")};
     if (other >= start && other <= row) {
@@ -98,7 +98,7 @@ export class AttentionRows {
   ${this.zeros("dk")}
   ${this.zeros("dv")}
   let end = ends[row];
-  let last = ends[min(first + ${this.lanes - 1}u, ${this.tokens - 1}u)];
+  let last = ends[min(first + ${LANES - 1}u, ${this.tokens - 1}u)];
   for (var other = first; other < last; other++) {
     for (var head = group.y * ${shared}u; head < (group.y + 1u) * ${shared}u; head++) {
       let query = ${this.queryAt("other", "head")};
@@ -136,9 +136,9 @@ export class AttentionRows {
    */
   private head(): string {
     return `
-@compute @workgroup_size(${this.lanes})
+@compute @workgroup_size(${LANES})
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let first = group.x * ${this.lanes}u;
+  let first = group.x * ${LANES}u;
   let alive = first + lane < ${this.tokens}u;
   let row = min(first + lane, ${this.tokens - 1}u);`;
   }

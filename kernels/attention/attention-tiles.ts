@@ -1,337 +1,457 @@
 import { range } from "../wgsl/range.ts";
 import { fusedWidth, type HeadLayout } from "../layers/rope.ts";
 
-/** A workgroup is SIDE × SIDE invocations: lines of own rows, columns of others' rows. */
-const SIDE = 16;
-/** Rows that an invocation has a share of, on either side. */
-const EACH = range(2);
-/** Rows that a workgroup owns, and rows of others that pass by at a time. */
-const ROWS = SIDE * EACH.length;
-/** Vectors of a row that are staged at a time: for products with own rows, and for sums of rows. */
-const PRODUCT_VECTORS = 8;
-const SUM_VECTORS = SIDE;
-/** Distances between rows in workgroup memory, with one number against bank conflicts. */
-const PRODUCT_PITCH = PRODUCT_VECTORS + 1;
-const SHARE_PITCH = ROWS + 1;
+/** Invocations of a workgroup. */
+const LANES = 128;
+/** Own rows of an invocation, in vectors of 4. */
+const QUADS = range(1);
+/** Rows of the other side that pass by at a time. */
+const OTHERS = 32;
+/** The most vectors of a row that are staged at a time for products with own rows. */
+const PRODUCT_VECTORS = 5;
+/** Vectors of a row that are staged at a time for sums of rows. */
+const SUM_VECTORS = 16;
+/** Rows of the tile that are added in one turn of a loop. */
+const UNROLLED = 8;
+/** The widest head of which 8 invocations hold the sums of a row; of wider ones 16 do. */
+const WIDE_HEAD = 128;
 
-/** Rows of one head in an array: the vector at which one begins, given WGSL of the row. */
+/** Rows of one head in an array: where one begins, given WGSL of the row. */
 interface Rows {
   readonly array: string;
   readonly at: (row: string) => string;
 }
 
 /**
- * The WGSL of plain attention and its gradients for heads too wide for one invocation's registers. A
- * workgroup owns rows of one head; rows of the other side pass by in tiles, of which a part of the
- * columns is staged in workgroup memory at a time. An invocation has a square of scores, and a part of
- * its rows' columns of the results.
+ * The WGSL of attention and its gradients for GPUs without tensor cores. A workgroup owns rows of one
+ * head; rows of the other side pass by in tiles. Columns of both are staged in workgroup memory as f32,
+ * a stretch at a time. An invocation has a block of scores in registers, and the same rows' sums for
+ * some of the columns. Scores pass through workgroup memory on their way from one to the other.
+ *
+ * Tiles take the 16 KB of workgroup memory that every WebGPU device has. A subgroup of 32 is 8 lines
+ * by 4 columns of invocations: its loads of workgroup memory meet no bank twice.
  */
 export class AttentionTiles {
-  readonly vector = 4;
+  readonly vector: 2 | 4;
   readonly rowGroups: number;
-  /** Vectors of a head. */
+  /** A workgroup is lines × columns of invocations. */
+  private readonly lines: number;
+  private readonly columns: number;
+  /** Rows that a workgroup owns. */
+  private readonly rows: number;
+  /** Vectors of 4 numbers in a head; the last one may be half full. */
   private readonly headVectors: number;
-  /** Stretches of vectors of a head that are summed one after the other. */
-  private readonly stretches: number[];
+  /** Vectors of a row that are staged at a time for products, and the odd distance between rows. */
+  private readonly depth: number;
+  private readonly pitch: number;
+  /** Vectors of sums that an invocation holds of each row. */
+  private readonly sums: number[];
   private readonly scale: number;
 
   constructor(private readonly tokens: number, private readonly layout: HeadLayout) {
-    this.rowGroups = Math.ceil(tokens / ROWS);
-    this.headVectors = layout.headDim / this.vector;
-    this.stretches = range(Math.ceil(this.headVectors / SUM_VECTORS));
-    this.scale = 1 / Math.sqrt(layout.headDim);
+    const { headDim } = layout;
+    this.vector = headDim % 4 === 0 ? 4 : 2;
+    this.columns = headDim > WIDE_HEAD ? 16 : 8;
+    this.lines = LANES / this.columns;
+    this.rows = 4 * QUADS.length * this.lines;
+    this.rowGroups = Math.ceil(tokens / this.rows);
+    this.headVectors = Math.ceil(headDim / 4);
+    this.depth = Math.ceil(this.headVectors / Math.ceil(this.headVectors / PRODUCT_VECTORS));
+    this.pitch = this.depth + 1 - this.depth % 2;
+    this.sums = range(Math.ceil(this.headVectors / this.columns));
+    this.scale = 1 / Math.sqrt(headDim);
   }
 
   /** @param options `afterPrefix`: every row also sees the first `prefix[0]` rows */
   forward({ afterPrefix = false } = {}): string {
-    const isSeen = (i: number) =>
-      afterPrefix ? `(other >= start_${i} || other < prefix[0])` : `other >= start_${i}`;
-    const { queries, keys, values, outputs } = this.sides("group.y", "key_head");
-    return `${this.head()}
-  ${this.declareKeyHead("group.y")}
-  ${
-      each((i) =>
-        `let start_${i} = starts[row_${i}]; var highest_${i} = -1e30f; var total_${i} = 0f;`
-      )
-    }
+    const { queries, keys, values, outputs } = this.sides("head", "key_head");
+    const isAfterStart = (q: number) => `(vec4u(other) >= start${q})`;
+    const isSeen = (q: number) =>
+      afterPrefix ? `(${isAfterStart(q)} | vec4<bool>(other < prefix[0]))` : isAfterStart(q);
+    return `${this.ownQueries()}
+  ${eachQuad((q) => `var highest${q} = vec4f(-1e30f); var total${q} = vec4f();`)}
   ${this.zeros("sum")}
-  for (var tile = ${afterPrefix ? "0u" : "starts[first]"}; tile <= last; tile += ${ROWS}u) {
+  for (var tile = ${afterPrefix ? "0u" : "starts[first]"}; tile <= last; tile += ${OTHERS}u) {
     ${afterPrefix ? "if (tile >= prefix[0]) { tile = max(tile, starts[first]); }" : ""}
     ${this.product("score", queries, keys)}
+    ${eachQuad((q) => `var peak${q} = highest${q};`)}
     ${
-      this.eachPair((i, j) =>
-        `score_${i}_${j} = select(-1e30f, score_${i}_${j} * ${this.scale}f, ` +
-        `${isSeen(i)} && other <= row_${i});`
+      this.eachOther((j) =>
+        eachQuad((q) =>
+          `score${q}_${j} = select(vec4f(-1e30f), score${q}_${j} * ${this.scale}f, ` +
+          `${isSeen(q)} & (vec4u(other) <= row${q})); ` +
+          `peak${q} = max(peak${q}, score${q}_${j});`
+        )
       )
     }
-    ${this.share("score")}
+    ${this.reduce("peak", "higher", (a, b) => `max(${a}, ${b})`)}
     ${
-      each((i) =>
-        `var higher_${i} = highest_${i};
-    for (var k = 0u; k < ${ROWS}u; k++) { higher_${i} = max(higher_${i}, ${shareAt(i, "k")}); }
-    let keep_${i} = exp(highest_${i} - higher_${i});
-    highest_${i} = higher_${i};`
+      eachQuad((q) =>
+        `let keep${q} = exp(highest${q} - higher${q}); highest${q} = higher${q}; ` +
+        `total${q} *= keep${q}; ${this.eachSum("sum", q, (sum, i) => `${sum} *= keep${q}[${i}];`)}`
       )
     }
     ${
-      this.eachPair((i, j) =>
-        `score_${i}_${j} = select(0f, exp(score_${i}_${j} - higher_${i}), score_${i}_${j} > -1e30f);`
+      this.eachOther((j) =>
+        eachQuad((q) =>
+          `score${q}_${j} = select(vec4f(), exp(score${q}_${j} - higher${q}), ` +
+          `score${q}_${j} > vec4f(-1e30f)); total${q} += score${q}_${j};`
+        )
       )
     }
-    ${this.share("score")}
-    ${
-      each((i) =>
-        `total_${i} *= keep_${i};
-    for (var k = 0u; k < ${ROWS}u; k++) { total_${i} += ${shareAt(i, "k")}; }
-    ${this.eachSum("sum", i, (sum) => `${sum} *= keep_${i};`)}`
-      )
-    }
-    ${this.accumulate("sum", values)}
+    ${this.accumulate("sum", "score", values)}
   }
+  workgroupBarrier();
+  ${this.reduce("total", "whole", (a, b) => `${a} + ${b}`)}
   ${
-      each((i) =>
-        `if (alive_${i}) {
-    ${this.write("y", outputs, "sum", i, `/ total_${i}`)}
+      this.eachRow((q, i) =>
+        `${this.write(outputs, "sum", q, i, ` / whole${q}[${i}]`)}
     if (column == 0u) {
-      log_sum_exp[group.y * ${this.tokens}u + row_${i}] = highest_${i} + log(total_${i});
-    }
-  }`
+      log_sum_exp[head * ${this.tokens}u + row] = highest${q}[${i}] + log(whole${q}[${i}]);
+    }`
       )
     }
 }`;
   }
 
   backwardQueries(): string {
-    const { queries, keys, values, outputs } = this.sides("group.y", "key_head");
+    const { queries, keys, values, outputs } = this.sides("head", "key_head");
     const outputGradients = { ...outputs, array: "dy" };
-    return `${this.head()}
-  ${this.declareKeyHead("group.y")}
+    return `${this.ownQueries()}
   ${
-      each((i) =>
-        `let start_${i} = starts[row_${i}];
-  let normalizer_${i} = log_sum_exp[group.y * ${this.tokens}u + row_${i}];
-  var own_part_${i} = 0f;
-  for (var v = column; v < ${this.headVectors}u; v += ${SIDE}u) {
-    let at = ${outputs.at(`row_${i}`)} + v;
-    own_part_${i} += dot(vec4f(dy[at]), vec4f(y[at]));
-  }
-  shares[(line + ${SIDE * i}u) * ${SHARE_PITCH}u + column] = own_part_${i};`
+      eachQuad((q) =>
+        `var normalizer${q} = vec4f(); var dot_part${q} = vec4f();
+  ${
+          range(4).map((i) =>
+            `{
+    let row = row${q}[${i}];
+    normalizer${q}[${i}] = log_sum_exp[head * ${this.tokens}u + row];
+    for (var vector = column; vector < ${this.headVectors}u; vector += ${this.columns}u) {
+      dot_part${q}[${i}] += dot(${this.load(outputGradients, "row")}, ${this.load(outputs, "row")});
+    }
+  }`
+          ).join("\n  ")
+        }`
       )
     }
-  workgroupBarrier();
-  ${
-      each((i) =>
-        `var own_dot_${i} = 0f;
-  for (var k = 0u; k < ${SIDE}u; k++) { own_dot_${i} += ${shareAt(i, "k")}; }`
-      )
-    }
+  ${this.reduce("dot_part", "own_dot", (a, b) => `${a} + ${b}`)}
   ${this.zeros("dq")}
-  for (var tile = starts[first]; tile <= last; tile += ${ROWS}u) {
+  for (var tile = starts[first]; tile <= last; tile += ${OTHERS}u) {
     ${this.product("score", queries, keys)}
     ${this.product("change", outputGradients, values)}
     ${
-      this.eachPair((i, j) =>
-        `let weight_${i}_${j} = select(0f, exp(score_${i}_${j} * ${this.scale}f - normalizer_${i}), ` +
-        `other >= start_${i} && other <= row_${i});
-    change_${i}_${j} = weight_${i}_${j} * (change_${i}_${j} - own_dot_${i}) * ${this.scale}f;`
+      this.eachOther((j) =>
+        eachQuad((q) =>
+          `change${q}_${j} = select(vec4f(), exp(score${q}_${j} * ${this.scale}f - normalizer${q}), ` +
+          `(vec4u(other) >= start${q}) & (vec4u(other) <= row${q})) * ` +
+          `(change${q}_${j} - own_dot${q}) * ${this.scale}f;`
+        )
       )
     }
-    ${this.share("change")}
-    ${this.accumulate("dq", keys)}
+    ${this.accumulate("dq", "change", keys)}
   }
   ${
-      each((i) =>
-        `if (alive_${i}) {
-    ${this.write("dqkv", queries, "dq", i)}
-    if (column == 0u) { row_dot[group.y * ${this.tokens}u + row_${i}] = own_dot_${i}; }
-  }`
+      this.eachRow((q, i) =>
+        `${this.write({ ...queries, array: "dqkv" }, "dq", q, i)}
+    if (column == 0u) { row_dot[head * ${this.tokens}u + row] = own_dot${q}[${i}]; }`
       )
     }
 }`;
   }
 
   backwardKeysValues(): string {
-    const shared = this.layout.heads / this.layout.keyValueHeads;
-    const { queries, keys, values, outputs } = this.sides("head", "group.y");
+    const { heads, keyValueHeads } = this.layout;
+    const shared = heads / keyValueHeads;
+    const { queries, keys, values, outputs } = this.sides("head", "key_head");
     const outputGradients = { ...outputs, array: "dy" };
     return `${this.head()}
-  ${each((i) => `let end_${i} = ends[row_${i}];`)}
+  let key_head = order % ${keyValueHeads}u;
+  let first = order / ${keyValueHeads}u * ${this.rows}u;
+  ${this.ownRows()}
+  ${this.ofOwnRows("end", "ends")}
   ${this.zeros("dk")}
   ${this.zeros("dv")}
   let behind = ends[last];
-  for (var tile = first; tile < behind; tile += ${ROWS}u) {
-    for (var head = group.y * ${shared}u; head < (group.y + 1u) * ${shared}u; head++) {
+  for (var tile = first; tile < behind; tile += ${OTHERS}u) {
+    for (var head = key_head * ${shared}u; head < (key_head + 1u) * ${shared}u; head++) {
       ${this.product("score", keys, queries)}
       ${this.product("change", values, outputGradients)}
       ${
-      this.eachPair((i, j) =>
-        `let of_head_${i}_${j} = head * ${this.tokens}u + min(other, ${this.tokens - 1}u);
-      score_${i}_${j} = select(0f, exp(score_${i}_${j} * ${this.scale}f - ` +
-        `log_sum_exp[of_head_${i}_${j}]), other >= row_${i} && other < end_${i});
-      change_${i}_${j} = score_${i}_${j} * (change_${i}_${j} - row_dot[of_head_${i}_${j}]) * ` +
-        `${this.scale}f;`
+      this.eachOther((j) =>
+        `let of_head${j} = head * ${this.tokens}u + min(other, ${this.tokens - 1}u);
+      let normalizer${j} = log_sum_exp[of_head${j}];
+      let dot${j} = row_dot[of_head${j}];
+      ${
+          eachQuad((q) =>
+            `score${q}_${j} = select(vec4f(), exp(score${q}_${j} * ${this.scale}f - normalizer${j}), ` +
+            `(vec4u(other) >= row${q}) & (vec4u(other) < end${q})); ` +
+            `change${q}_${j} = score${q}_${j} * (change${q}_${j} - dot${j}) * ${this.scale}f;`
+          )
+        }`
       )
     }
-      ${this.share("score")}
-      ${this.accumulate("dv", outputGradients)}
-      ${this.share("change")}
-      ${this.accumulate("dk", queries)}
+      ${this.accumulate("dv", "score", outputGradients)}
+      ${this.accumulate("dk", "change", queries)}
     }
   }
   ${
-      each((i) =>
-        `if (alive_${i}) {
-    ${this.write("dqkv", keys, "dk", i)}
-    ${this.write("dqkv", values, "dv", i)}
-  }`
+      this.eachRow((q, i) =>
+        `${this.write({ ...keys, array: "dqkv" }, "dk", q, i)}
+    ${this.write({ ...values, array: "dqkv" }, "dv", q, i)}`
       )
     }
 }`;
   }
 
-  /**
-   * The start of every kernel: the rows that a workgroup owns, and those of which an invocation has a
-   * share. Rows past the last one are computed as the last, and written by nobody.
-   */
+  /** The start of every kernel: an invocation's place, and a workgroup's, counted over heads first. */
   private head(): string {
+    const { lines, columns, rows, pitch } = this;
+    // Invocations of a subgroup of 32 have neighbouring lines, then neighbouring columns.
+    const high = Math.min(lines, 8), wide = 32 / high;
     return `
-var<workgroup> staged: array<vec4f, ${Math.max(2 * ROWS * PRODUCT_PITCH, ROWS * SUM_VECTORS)}>;
-var<workgroup> shares: array<f32, ${ROWS * SHARE_PITCH}>;
+var<workgroup> staged: array<vec4f, ${
+      Math.max((rows + OTHERS) * pitch, OTHERS * Math.min(SUM_VECTORS, columns * this.sums.length))
+    }>;
+var<workgroup> shares: array<vec4f, ${Math.max(OTHERS, columns) * rows / 4}>;
 
-@compute @workgroup_size(${SIDE * SIDE})
+@compute @workgroup_size(${LANES})
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  let line = lane / ${SIDE}u;
-  let column = lane % ${SIDE}u;
-  let first = group.x * ${ROWS}u;
-  let last = min(first + ${ROWS - 1}u, ${this.tokens - 1}u);
-  var other = 0u;
+  let line = lane % ${high}u + lane / 32u % ${lines / high}u * ${high}u;
+  let column = lane / ${high}u % ${wide}u + lane / ${32 * lines / high}u * ${wide}u;
+  let order = group.y * ${this.rowGroups}u + group.x;
+  var other = 0u;`;
+  }
+
+  /** Own rows are queries: those that see the most keys come first. */
+  private ownQueries(): string {
+    const { heads, keyValueHeads } = this.layout;
+    return `${this.head()}
+  let head = order % ${heads}u;
+  let key_head = head / ${heads / keyValueHeads}u;
+  let first = (${this.rowGroups - 1}u - order / ${heads}u) * ${this.rows}u;
+  ${this.ownRows()}
+  ${this.ofOwnRows("start", "starts")}`;
+  }
+
+  /** An invocation's own rows. Those past the last one are computed as the last, and not written. */
+  private ownRows(): string {
+    const distances = range(4).map((i) => `${i * this.lines}u`).join(", ");
+    return `let last = min(first + ${this.rows - 1}u, ${this.tokens - 1}u);
   ${
-      each((i) =>
-        `let alive_${i} = first + line + ${SIDE * i}u < ${this.tokens}u;
-  let row_${i} = min(first + line + ${SIDE * i}u, last);`
+      eachQuad((q) =>
+        `let place${q} = first + ${4 * q * this.lines}u + line + vec4u(${distances}); ` +
+        `let row${q} = min(place${q}, vec4u(last));`
       )
     }`;
   }
 
-  private declareKeyHead(head: string): string {
-    return `let key_head = ${head} / ${this.layout.heads / this.layout.keyValueHeads}u;`;
+  private ofOwnRows(name: string, array: string): string {
+    return eachQuad((q) =>
+      `let ${name}${q} = vec4u(${range(4).map((i) => `${array}[row${q}[${i}]]`).join(", ")});`
+    );
   }
 
   private sides(head: string, keyHead: string): Record<
     "queries" | "keys" | "values" | "outputs",
     Rows
   > {
-    const { heads, keyValueHeads } = this.layout;
+    const { heads, keyValueHeads, headDim } = this.layout;
     const rows = (array: string, width: number, head: string): Rows => ({
       array,
-      at: (row) => `${row} * ${width}u + ${head} * ${this.headVectors}u`,
+      at: (row) => `${row} * ${width / this.vector}u + ${head} * ${headDim / this.vector}u`,
     });
-    const width = fusedWidth(this.layout) / this.vector;
+    const width = fusedWidth(this.layout);
     return {
       queries: rows("qkv", width, head),
       keys: rows("qkv", width, `(${heads}u + ${keyHead})`),
       values: rows("qkv", width, `(${heads + keyValueHeads}u + ${keyHead})`),
-      outputs: rows("y", heads * this.headVectors, head),
+      outputs: rows("y", heads * headDim, head),
     };
   }
 
-  /** Declares `name_i_j`: the dot products of own rows with those of the tile. */
+  /** Four numbers of a row, the vector `vector` of it. */
+  private load({ array, at }: Rows, row: string): string {
+    if (this.vector === 4) return `vec4f(${array}[${at(row)} + vector])`;
+    const last = this.layout.headDim / 2 - 1;
+    return `vec4f(vec2f(${array}[${at(row)} + 2u * vector]), ` +
+      `select(vec2f(), vec2f(${array}[${at(row)} + min(2u * vector + 1u, ${last}u)]), ` +
+      `2u * vector < ${last}u))`;
+  }
+
+  /** Declares `name{q}_{j}`: the dot products of own rows with those of the tile. */
   private product(name: string, own: Rows, others: Rows): string {
-    // An invocation stages one vector of either side.
-    const stage = (rows: Rows, first: string, place: number) =>
-      `staged[${place * ROWS * PRODUCT_PITCH}u + slot_row * ${PRODUCT_PITCH}u + slot] = vec4f();
-      if (vector < ${this.headVectors}u) {
-        let row = min(${first} + slot_row, ${this.tokens - 1}u);
-        staged[${place * ROWS * PRODUCT_PITCH}u + slot_row * ${PRODUCT_PITCH}u + slot] =
-          vec4f(${rows.array}[${rows.at("row")} + vector]);
-      }`;
-    const staged = (place: number, row: string, i: number) =>
-      `staged[${place * ROWS * PRODUCT_PITCH}u + (${row} + ${SIDE * i}u) * ${PRODUCT_PITCH}u + p]`;
-    return `${this.eachPair((i, j) => `var ${name}_${i}_${j} = 0f;`, false)}
-    for (var chunk = 0u; chunk < ${this.headVectors}u; chunk += ${PRODUCT_VECTORS}u) {
-      let slot_row = lane / ${PRODUCT_VECTORS}u;
-      let slot = lane % ${PRODUCT_VECTORS}u;
-      let vector = chunk + slot;
+    const { depth, pitch, rows, lines, columns } = this;
+    const ofOthers = range(OTHERS / columns);
+    const otherAt = rows * pitch;
+    return `${this.eachOther((j) => eachQuad((q) => `var ${name}${q}_${j} = vec4f();`), false)}
+    for (var chunk = 0u; chunk < ${this.headVectors}u; chunk += ${depth}u) {
       workgroupBarrier();
-      ${stage(own, "first", 0)}
-      ${stage(others, "tile", 1)}
+      ${this.stage(own, "first", rows, depth, pitch, 0)}
+      ${this.stage(others, "tile", OTHERS, depth, pitch, otherAt)}
       workgroupBarrier();
-      for (var p = 0u; p < ${PRODUCT_VECTORS}u; p++) {
-        ${each((i) => `let own_${i} = ${staged(0, "line", i)};`)}
-        ${each((j) => `let other_${j} = ${staged(1, "column", j)};`)}
-        ${this.eachPair((i, j) => `${name}_${i}_${j} += dot(own_${i}, other_${j});`, false)}
-      }
+      ${
+      range(depth).map((p) =>
+        `{
+        ${
+          ofOthers.map((j) =>
+            `let b${j} = staged[column * ${pitch}u + ${otherAt + j * columns * pitch + p}u];`
+          ).join(" ")
+        }
+        ${
+          eachQuad((q) =>
+            `let a${q} = transpose(mat4x4f(${
+              range(4).map((i) => `staged[line * ${pitch}u + ${(4 * q + i) * lines * pitch + p}u]`)
+                .join(", ")
+            })); ` +
+            ofOthers.map((j) =>
+              range(4).map((d) => `${name}${q}_${j} += a${q}[${d}] * b${j}[${d}];`).join(" ")
+            ).join("\n        ")
+          )
+        }
+      }`
+      ).join("\n      ")
+    }
     }`;
   }
 
-  /** Lays the invocations' `name_i_j` where all can read them. */
-  private share(name: string): string {
-    return `workgroupBarrier();
+  /** Adds to the sums: the rows of the tile, each times the own rows' `weight{q}_{j}`. */
+  private accumulate(name: string, weight: string, others: Rows): string {
+    const { columns, lines } = this;
+    const together = SUM_VECTORS / columns;
+    const stretches = range(Math.ceil(this.sums.length / together));
+    return stretches.map((stretch) => {
+      const sums = this.sums.slice(stretch * together, (stretch + 1) * together);
+      const vectors = sums.length * columns;
+      return `workgroupBarrier();
     ${
-      this.eachPair(
-        (i, j) => `${shareAt(i, `(column + ${SIDE * j}u)`)} = ${name}_${i}_${j};`,
-        false,
-      )
+        stretch > 0
+          ? ""
+          : this.eachOther((j) =>
+            eachQuad((q) =>
+              `shares[(column + ${j * columns}u) * ${QUADS.length * lines}u + line + ${
+                q * lines
+              }u] = ${weight}${q}_${j};`
+            ), false)
+      }
+    {
+      let chunk = ${stretch * SUM_VECTORS}u;
+      ${this.stage(others, "tile", OTHERS, vectors, vectors, 0)}
     }
-    workgroupBarrier();`;
-  }
-
-  /** Sums += what was shared, times the tile's rows. */
-  private accumulate(name: string, others: Rows): string {
-    return this.stretches.map((stretch) =>
-      `workgroupBarrier();
-    ${
-        each((j) =>
-          `{
-      let row = min(tile + line + ${SIDE * j}u, ${this.tokens - 1}u);
-      let vector = ${stretch * SUM_VECTORS}u + column;
-      if (vector < ${this.headVectors}u) {
-        staged[(line + ${SIDE * j}u) * ${SUM_VECTORS}u + column] =
-          vec4f(${others.array}[${others.at("row")} + vector]);
-      }
-    }`
-        )
-      }
     workgroupBarrier();
-    for (var k = 0u; k < ${ROWS}u; k++) {
-      let value = staged[k * ${SUM_VECTORS}u + column];
-      ${each((i) => `${name}_${i}_${stretch} += ${shareAt(i, "k")} * value;`)}
-    }`
-    ).join("\n    ");
+    for (var turn = 0u; turn < ${OTHERS / UNROLLED}u; turn++) {
+      let shares_at = line + turn * ${UNROLLED * QUADS.length * lines}u;
+      let staged_at = column + turn * ${UNROLLED * vectors}u;
+      ${
+        range(UNROLLED).map((k) =>
+          `{
+        ${eachQuad((q) => `let a${q} = shares[shares_at + ${(k * QUADS.length + q) * lines}u];`)}
+        ${
+            sums.map((v, i) =>
+              `let b${v} = staged[staged_at + ${k * vectors + i * columns}u]; ` +
+              eachQuad((q) => this.ofSum(name, q, v, (sum, i) => `${sum} += a${q}[${i}] * b${v};`))
+            ).join("\n      ")
+          }
+      }`
+        ).join("\n      ")
+      }
+    }`;
+    }).join("\n    ");
   }
 
-  private write(array: string, { at }: Rows, name: string, i: number, change = ""): string {
-    return this.stretches.map((stretch) =>
-      `if (${stretch * SUM_VECTORS}u + column < ${this.headVectors}u) {
-      ${array}[${at(`row_${i}`)} + ${stretch * SUM_VECTORS}u + column] =
-        ${array}_type(${name}_${i}_${stretch} ${change});
-    }`
-    ).join("\n    ");
+  /** Stages `count` rows from `first` on, `vectors` of each from `chunk` on, `pitch` apart, at `to`. */
+  private stage(
+    source: Rows,
+    first: string,
+    count: number,
+    vectors: number,
+    pitch: number,
+    to: number,
+  ): string {
+    const places = count * vectors;
+    return range(Math.ceil(places / LANES)).map((turn) => {
+      const inRow = this.headVectors % vectors === 0 ? "" : `if (vector < ${this.headVectors}u)`;
+      const inTurn = (turn + 1) * LANES <= places ? "" : `if (place < ${places}u)`;
+      return `{
+        let place = lane + ${turn * LANES}u;
+        let row = min(${first} + place / ${vectors}u, ${this.tokens - 1}u);
+        let vector = chunk + place % ${vectors}u;
+        var numbers = vec4f();
+        ${inRow} { numbers = ${this.load(source, "row")}; }
+        ${inTurn} { staged[place / ${vectors}u * ${pitch}u + place % ${vectors}u + ${to}u] = numbers; }
+      }`;
+    }).join("\n      ");
+  }
+
+  /** Declares `into{q}`: `part{q}` of all invocations of a line, joined. */
+  private reduce(part: string, into: string, join: (a: string, b: string) => string): string {
+    const { lines, columns } = this;
+    const at = (q: number, column: string) =>
+      `shares[(${q * columns}u + ${column}) * ${lines}u + line]`;
+    return `${eachQuad((q) => `${at(q, "column")} = ${part}${q};`)}
+    workgroupBarrier();
+    ${
+      eachQuad((q) =>
+        `var ${into}${q} = ${at(q, "0u")}; ` +
+        `for (var k = 1u; k < ${columns}u; k++) { ${into}${q} = ${
+          join(`${into}${q}`, at(q, "k"))
+        }; }`
+      )
+    }`;
+  }
+
+  /** Statements for each own row, `row`, that is not past the last one. */
+  private eachRow(text: (q: number, i: number) => string): string {
+    return eachQuad((q) =>
+      range(4).map((i) =>
+        `if (place${q}[${i}] < ${this.tokens}u) {
+    let row = place${q}[${i}];
+    ${text(q, i)}
+  }`
+      ).join("\n  ")
+    );
+  }
+
+  /** Writes an invocation's sums of the row `row`. */
+  private write({ array, at }: Rows, name: string, q: number, i: number, change = ""): string {
+    const parts = this.layout.headDim / this.vector;
+    return this.sums.map((v) => {
+      const numbers = `(${name}${q}${i}_${v}${change})`;
+      const store = (part: string, components: string) =>
+        `if (${part} < ${parts}u) { ${array}[${at("row")} + ${part}] = ` +
+        `${array}_type(${numbers}${components}); }`;
+      const vector = `(column + ${v * this.columns}u)`;
+      return this.vector === 4
+        ? store(vector, "")
+        : `${store(`2u * ${vector}`, ".xy")} ${store(`2u * ${vector} + 1u`, ".zw")}`;
+    }).join("\n    ");
   }
 
   private zeros(name: string): string {
-    return each((i) => this.eachSum(name, i, (sum) => `var ${sum} = vec4f();`));
+    return eachQuad((q) => this.eachSum(name, q, (sum) => `var ${sum} = vec4f();`));
   }
 
-  private eachSum(name: string, i: number, text: (sum: string) => string): string {
-    return this.stretches.map((stretch) => text(`${name}_${i}_${stretch}`)).join(" ");
+  /** Statements for each of an invocation's sums of the rows of a quad: the row in it is i. */
+  private eachSum(name: string, q: number, text: (sum: string, i: number) => string): string {
+    return this.sums.map((v) => this.ofSum(name, q, v, text)).join(" ");
   }
 
-  /** Statements for every pair of own rows and rows of the tile; `other` is the latter. */
-  private eachPair(text: (i: number, j: number) => string, withOther = true): string {
-    return each((j) =>
-      withOther
-        ? `other = tile + column + ${SIDE * j}u; ${each((i) => text(i, j))}`
-        : each((i) => text(i, j))
-    );
+  private ofSum(
+    name: string,
+    q: number,
+    v: number,
+    text: (sum: string, i: number) => string,
+  ): string {
+    return range(4).map((i) => text(`${name}${q}${i}_${v}`, i)).join(" ");
+  }
+
+  /** Statements for each of an invocation's rows of the tile; `other` is the row. */
+  private eachOther(text: (j: number) => string, withOther = true): string {
+    return range(OTHERS / this.columns).map((j) =>
+      `${withOther ? `other = tile + column + ${j * this.columns}u; ` : ""}${text(j)}`
+    ).join("\n    ");
   }
 }
 
-/** WGSL of a number that is shared: of own row i, and of a row of the tile. */
-function shareAt(i: number, other: string): string {
-  return `shares[(line + ${SIDE * i}u) * ${SHARE_PITCH}u + ${other}]`;
-}
-
-function each(text: (i: number) => string): string {
-  return EACH.map(text).join("\n  ");
+function eachQuad(text: (q: number) => string): string {
+  return QUADS.map(text).join("\n    ");
 }

@@ -3,16 +3,16 @@ import type { Graph } from "../runtime/graph.ts";
 import { AttentionRows } from "./attention-rows.ts";
 import { AttentionTiles } from "./attention-tiles.ts";
 
-/** The widest head of which one invocation holds whole rows. */
-const WIDEST_ROW = 128;
-
-/** The WGSL of attention and its gradients without tensor cores, by the variant that suits the heads. */
+/**
+ * The WGSL of attention and its gradients without tensor cores, by the variant that suits the device:
+ * workgroup memory and barriers are slow where CPU cores stand in for a GPU.
+ */
 export function plainAttention(
   graph: Graph,
   tokens: number,
   layout: HeadLayout,
 ): AttentionRows | AttentionTiles {
-  return layout.headDim > WIDEST_ROW
-    ? new AttentionTiles(tokens, layout)
-    : new AttentionRows(graph, tokens, layout);
+  return graph.capabilities.cpu
+    ? new AttentionRows(tokens, layout)
+    : new AttentionTiles(tokens, layout);
 }
