@@ -5,9 +5,9 @@ import { fusedWidth, type HeadLayout } from "../layers/rope.ts";
 const LANES = 8;
 
 /**
- * The WGSL of attention and its gradients for software drivers. One invocation owns one row of one head. All
- * invocations of a workgroup compare their rows with the same rows, so loads are broadcast and no
- * workgroup memory is needed. A row is unrolled into one variable for each vector.
+ * The WGSL of attention and its gradients for software drivers. One invocation owns one row of one
+ * head. All invocations of a workgroup compare their rows with the same rows, so loads are broadcast
+ * and no workgroup memory is needed. A row is unrolled into one variable for each vector.
  */
 export class AttentionRows {
   readonly vector: 2 | 4;

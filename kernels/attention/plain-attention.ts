@@ -3,6 +3,9 @@ import type { Graph } from "../runtime/graph.ts";
 import { AttentionRows } from "./attention-rows.ts";
 import { AttentionTiles } from "./attention-tiles.ts";
 
+/** The widest head of which one invocation holds whole rows. */
+const WIDEST_ROW = 128;
+
 /**
  * The WGSL of attention and its gradients without tensor cores, by the variant that suits the device:
  * workgroup memory and barriers are slow where CPU cores stand in for a GPU.
@@ -12,7 +15,7 @@ export function plainAttention(
   tokens: number,
   layout: HeadLayout,
 ): AttentionRows | AttentionTiles {
-  return graph.capabilities.cpu
+  return graph.capabilities.cpu && layout.headDim <= WIDEST_ROW
     ? new AttentionRows(tokens, layout)
     : new AttentionTiles(tokens, layout);
 }
