@@ -259,6 +259,8 @@ async function inspectCommand(flags: Flags): Promise<void> {
   if (paths.length === 0) {
     throw new UserError("inspect needs files or folders to look at; see --help");
   }
+  const withoutDocuments: string[] = [];
+  let train = "";
   for (const path of paths) {
     const { isDirectory } = await Deno.stat(path).catch(() => {
       throw new UserError(`${path}: there is no such file or folder`);
@@ -271,12 +273,28 @@ async function inspectCommand(flags: Flags): Promise<void> {
     }
     const isShards = isDirectory && await hasShards(path);
     if (isShards) console.log(await inspectShards(path));
-    else for (const file of await filesOf([path])) console.log(await inspectFile(file));
-    if (path === paths.at(-1)) {
-      // Of files, pretraining would take a part only.
-      console.log(pretrainingOn(path, isShards ? undefined : "--data.tokens=0"));
-    }
+    else if (await showDocuments(path) === 0) withoutDocuments.push(path);
+    // Of files, pretraining would take a part only.
+    train = pretrainingOn(path, isShards ? undefined : "--data.tokens=0");
   }
+  if (withoutDocuments.length > 0) {
+    throw new UserError(
+      `${withoutDocuments.join(", ")}: no document can be read from it, so there is nothing to ` +
+        `train on. Damage is named above; docs/data.md says what files may hold.`,
+    );
+  }
+  console.log(train);
+}
+
+/** Shows what a file, or each file of a folder, holds. Returns the number of documents. */
+async function showDocuments(path: string): Promise<number> {
+  let sum = 0;
+  for (const file of await filesOf([path])) {
+    const { documents, summary } = await inspectFile(file);
+    console.log(summary);
+    sum += documents;
+  }
+  return sum;
 }
 
 async function reportCommand({ paths }: Flags): Promise<void> {

@@ -70,8 +70,20 @@ export function problemSummary(problems: ProblemReport): string[] {
 /** More sources are not listed: each document may have its own, such as its address. */
 const SOURCES_SHOWN = 20;
 
-/** What a file of documents holds, and its first documents. */
-export async function inspectFile(path: string): Promise<string> {
+/** A file of documents that was looked at. */
+export interface InspectedFile {
+  /** How many documents could be read. */
+  readonly documents: number;
+  /** What the file holds, its first documents, and what was wrong, for a terminal. */
+  readonly summary: string;
+}
+
+/**
+ * Reads a file of documents as far as it can be read.
+ *
+ * @throws {UserError} for a file that no reader takes; a damaged one is told of in the summary
+ */
+export async function inspectFile(path: string): Promise<InspectedFile> {
   const sources = new Map<string, number>();
   const problems = noProblems();
   const first: string[] = [];
@@ -86,15 +98,18 @@ export async function inspectFile(path: string): Promise<string> {
     heed({ file: path, reason: error.message, kept: false });
   }
   const largest = [...sources].toSorted(([, a], [, b]) => b - a);
-  return [
+  const documents = largest.reduce((sum, [, count]) => sum + count, 0);
+  const lines = [
     path,
+    ...documents === 0 ? [countOf(0, "document")] : [],
     ...largest.slice(0, SOURCES_SHOWN).map(([source, documents]) =>
       `${countOf(documents, "document")} of ${source}`
     ),
     ...largest.length > SOURCES_SHOWN ? [`… ${largest.length} sources in all`] : [],
     ...first,
     ...problemSummary(problems),
-  ].join("\n");
+  ];
+  return { documents, summary: lines.join("\n") };
 }
 
 /** What a folder of shards holds, by its manifest, or without one by the headers of the shards. */

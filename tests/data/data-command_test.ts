@@ -6,6 +6,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { constants, zstdCompressSync } from "node:zlib";
 import { clean } from "../../data/clean.ts";
 import type { CleanReport } from "../../data/cleaning/clean-report.ts";
 import { cleanReportPage } from "../../data/cleaning/clean-report-page.ts";
@@ -20,11 +21,11 @@ import { inTemporaryFolder } from "../temporary-folder.ts";
 const COMMAND = new URL("../../data/data-command.ts", import.meta.url).pathname;
 
 async function data(...args: string[]) {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const { success, code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "--allow-all", COMMAND, ...args],
   }).output();
   const decoder = new TextDecoder();
-  return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  return { success, code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
 Deno.test("clean writes documents, statistics, traces and a report, and says what it did", async () => {
@@ -190,10 +191,29 @@ Deno.test("of a damaged file it is shown what can be read", async () => {
   await inTemporaryFolder(async (dir) => {
     const path = `${dir}/cut.json`;
     await Deno.writeTextFile(path, '[{"text":"one"},{"text":');
-    const shown = await inspectFile(path);
+    const { documents, summary } = await inspectFile(path);
+    assertEquals(documents, 1);
     for (const told of [`1 document of ${path}`, 'entry 1: "one"', "its array is not closed"]) {
-      assert(shown.includes(told), shown);
+      assert(summary.includes(told), summary);
     }
+  });
+});
+
+Deno.test("inspect ends with status 1 and no advice to train where no document can be read", async () => {
+  await inTemporaryFolder(async (dir) => {
+    const [whole, damaged] = [`${dir}/whole.jsonl`, `${dir}/damaged.jsonl.zst`];
+    await Deno.writeTextFile(whole, '{"text":"one"}\n');
+    const compressed = zstdCompressSync('{"text":"one"}\n', {
+      params: { [constants.ZSTD_c_checksumFlag]: 1 },
+    });
+    compressed[compressed.length - 1] ^= 1;
+    await Deno.writeFile(damaged, compressed);
+    const { code, stdout, stderr } = await data("inspect", damaged, whole);
+    assertEquals(code, 1, stdout);
+    assertMatch(stdout, /damaged\.jsonl\.zst\n0 documents\n.*\n.*damaged/);
+    assertStringIncludes(stdout, "1 document of"); // what stands behind is still shown
+    assert(!stdout.includes("Next:"), stdout);
+    assertStringIncludes(stderr, `error: ${damaged}: no document can be read from it`);
   });
 });
 
