@@ -39,7 +39,7 @@ export interface Dispatch {
   readonly code: string;
   /** Workgroups along x, y and z. */
   readonly workgroups: readonly [number, number, number];
-  /** Multiplications and additions of its matrix products; 0 where there are none, or who knows how many. */
+  /** Multiplications and additions of its matrix products; 0 where there are none or they are not counted. */
   readonly flops: number;
 }
 

@@ -11,7 +11,7 @@ const cases: { layout: HeadLayout; lengths: number[]; tokens: number; window?: n
   { layout: { heads: 4, keyValueHeads: 2, headDim: 4 }, lengths: [5, 1, 9], tokens: 19 },
   { layout: { heads: 2, keyValueHeads: 1, headDim: 4 }, lengths: [5, 1, 9], tokens: 17, window: 3 },
   { layout: { heads: 1, keyValueHeads: 1, headDim: 2 }, lengths: [70, 8], tokens: 78, window: 1 },
-  // A head wider than one invocation's registers take.
+  // A head wider than one invocation's registers take, whose last vector is half full.
   { layout: { heads: 2, keyValueHeads: 1, headDim: 134 }, lengths: [3], tokens: 4 },
 ];
 

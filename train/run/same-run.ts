@@ -8,7 +8,8 @@ import type { TrainingStage } from "./stage.ts";
 
 /**
  * Refuses ranks that would not train the same run: with another program, other settings, another
- * model, from other weights, on other data or from another step. GPUs of another kind are told of. All ranks call it.
+ * model, from other weights, on other data or from another step. A line of text tells of GPUs of
+ * another kind. All ranks call it.
  *
  * @param say called with a line of text about GPUs
  * @throws UserError naming the rank, what it has and what rank 0 has

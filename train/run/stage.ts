@@ -49,7 +49,7 @@ export interface TrainingStage {
     part: Part,
     index: number,
   ) => Float32Array<ArrayBuffer> | Promise<Float32Array<ArrayBuffer>>;
-  /** The folder of the checkpoint that a run starts from, if it does, and the sums of its files of weights. */
+  /** Where a run starts from a checkpoint: its folder, and the sums of its files of weights. */
   readonly base?: { readonly path: string; readonly weights: Readonly<Record<string, FileSum>> };
   /** The settings of the objective, by their keys in the section `loss`, if it has any. */
   readonly loss?: Readonly<Record<string, string | number | boolean>>;
