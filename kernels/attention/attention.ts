@@ -1,7 +1,7 @@
 import { plainAttention } from "./plain-attention.ts";
 import { read, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
-import type { AttentionVariant } from "./variant.ts";
+import { type AttentionVariant, scoreFlops } from "./variant.ts";
 import type { HeadLayout } from "../layers/rope.ts";
 import type { Sequences } from "../layers/sequences.ts";
 import { attendsOnTensorCores, onTensorCores } from "./tensor-cores/attention.ts";
@@ -33,8 +33,9 @@ export function attention(qkv: Tensor, sequences: Sequences, layout: HeadLayout)
 }
 
 const plain: AttentionVariant = {
-  forward({ qkv, y, logSumExp }, { starts }, layout) {
-    const text = plainAttention(qkv.graph, qkv.shape[0], layout);
+  forward({ qkv, y, logSumExp }, { starts, longest }, layout) {
+    const [tokens] = qkv.shape;
+    const text = plainAttention(qkv.graph, tokens, layout);
     const { vector } = text;
     qkv.graph.dispatch(
       "attention",
@@ -46,11 +47,13 @@ const plain: AttentionVariant = {
       },
       text.forward(),
       [text.rowGroups, layout.heads],
+      { flops: 2 * scoreFlops({ ...layout, tokens, longest }, layout.heads) },
     );
   },
-  backward({ qkv, y, logSumExp }, { starts, ends }, layout, dy, dqkv) {
-    const graph = qkv.graph;
-    const text = plainAttention(graph, qkv.shape[0], layout);
+  backward({ qkv, y, logSumExp }, { starts, ends, longest }, layout, dy, dqkv) {
+    const { graph, shape: [tokens] } = qkv;
+    const text = plainAttention(graph, tokens, layout);
+    const product = scoreFlops({ ...layout, tokens, longest }, layout.heads);
     const { vector } = text;
     const rowDot = graph.tensor("attention.rowDot", logSumExp.shape);
     const common = {
@@ -64,12 +67,14 @@ const plain: AttentionVariant = {
       { ...common, starts: read(starts), y: read(y, vector), row_dot: write(rowDot) },
       text.backwardQueries(),
       [text.rowGroups, layout.heads],
+      { flops: 3 * product },
     );
     graph.dispatch(
       "attention dKV",
       { ...common, ends: read(ends), row_dot: read(rowDot) },
       text.backwardKeysValues(),
       [text.rowGroups, layout.keyValueHeads],
+      { flops: 4 * product },
     );
   },
 };

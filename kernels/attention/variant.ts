@@ -25,3 +25,14 @@ export interface AttentionVariant {
     dqkv: Tensor,
   ): void;
 }
+
+/**
+ * Multiplications and additions of one product of the scores of some heads, for sequences as long as
+ * the longest: half of the scores are hidden.
+ */
+export function scoreFlops(
+  { tokens, longest, headDim }: { tokens: number; longest: number; headDim: number },
+  heads: number,
+): number {
+  return tokens * longest * headDim * heads;
+}

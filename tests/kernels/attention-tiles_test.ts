@@ -97,6 +97,27 @@ Deno.test("what a device must have of workgroup memory is what the largest kerne
   assertEquals(Math.max(...bytes), WORKGROUP_BYTES);
 });
 
+Deno.test("attention says how many multiplications its products take, on every path", () => {
+  const [tokens, longest, layout] = [128, 64, { heads: 4, keyValueHeads: 2, headDim: 8 }];
+  const product = tokens * longest * layout.headDim * layout.heads;
+  for (const tensorCores of [false, true]) {
+    const capabilities = { ...gpu.capabilities, cpu: false, f16: true, tensorCores };
+    const graph = new Graph(capabilities, { training: true, mixed: true });
+    const qkv = graph.input("qkv", [tokens, 8 * layout.headDim], "f16");
+    graph.onBackward(qkv, () => {});
+    const y = attention(qkv, sequenceInputs(graph, tokens, 2, longest), layout);
+    y.gradient = graph.input("upstream", y.shape, "f16");
+    graph.backward();
+    const products: Record<string, number> = {};
+    for (const { label, flops } of graph.dispatches) {
+      if (flops > 0) products[label] = (products[label] ?? 0) + flops / product;
+    }
+    // On tensor cores, the gradient of queries takes those of scores from that of keys.
+    const ofQueries = tensorCores ? 1 : 3;
+    assertEquals(products, { attention: 2, "attention dQ": ofQueries, "attention dKV": 4 });
+  }
+});
+
 for (const shape of SHAPES) {
   const { heads, keyValueHeads, headDim, lengths } = shape;
   const name =

@@ -1,4 +1,4 @@
-import type { AttentionVariant } from "../variant.ts";
+import { type AttentionVariant, scoreFlops } from "../variant.ts";
 import { MATRIX_DIRECTIVES } from "../../wgsl/matrix-directives.ts";
 import { type Binding, read, update, write } from "../../runtime/dispatch.ts";
 import type { Graph, Tensor } from "../../runtime/graph.ts";
@@ -98,14 +98,6 @@ function optionsOf(
   longest: number,
 ): TensorCoreAttention {
   return { tokens, heads, keyValueHeads, headDim, longest };
-}
-
-/**
- * Multiplications and additions of one product of so many heads' scores, for sequences as long as the
- * longest: half of the scores are hidden.
- */
-function scoreFlops({ tokens, longest, headDim }: TensorCoreAttention, heads: number): number {
-  return tokens * longest * headDim * heads;
 }
 
 /** Binds f16 as vectors of eight. */
