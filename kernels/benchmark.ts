@@ -1,6 +1,7 @@
 import { attention } from "./attention/attention.ts";
+import { scoreFlops } from "./attention/variant.ts";
 import { matmul } from "./matmul/matmul.ts";
-import type { MatrixLayout } from "./matmul/product.ts";
+import { type MatrixLayout, productFlops } from "./matmul/product.ts";
 import { FACTORS, multiplications } from "./multiplications.ts";
 import type { Gpu } from "./runtime/device.ts";
 import { read, write } from "./runtime/dispatch.ts";
@@ -150,7 +151,7 @@ export async function benchmarkProduct(
     fillRandom(gpu, b);
   });
   const milliseconds = times.reduce((sum, time) => sum + time.milliseconds, 0);
-  const rate = 2 * m * n * k / milliseconds / 1e9;
+  const rate = productFlops(product) / milliseconds / 1e9;
   return { name, shape: `${m}×${n}×${k} ${layout}`, milliseconds, rate, unit: "TFLOP/s" };
 }
 
@@ -175,8 +176,8 @@ async function timeAttention(
     fillRandom(gpu, qkv);
     fillRandom(gpu, upstream);
   });
-  // Half of the scores are masked: 2 products forward, 5 backward, of useful work.
-  const product = tokens * sequence * heads * headDim;
+  // 2 products forward and 5 backward are useful work, whatever is computed again.
+  const product = scoreFlops({ tokens, longest: sequence, headDim }, heads);
   const forward = times.filter(({ label }) => label === "attention");
   const backward = times.filter(({ label }) => label !== "attention");
   const shape = `${microBatch}×${sequence}, ${heads} heads of ${headDim}`;
