@@ -3,8 +3,6 @@ import { fusedWidth, type HeadLayout } from "../layers/rope.ts";
 
 /** Invocations of a workgroup. */
 const LANES = 128;
-/** Own rows of an invocation, in vectors of 4. */
-const QUADS = range(1);
 /** Rows of the other side that pass by at a time. */
 const OTHERS = 32;
 /** The most vectors of a row that are staged at a time for products with own rows. */
@@ -25,8 +23,9 @@ interface Rows {
 /**
  * The WGSL of attention and its gradients for GPUs without tensor cores. A workgroup owns rows of one
  * head; rows of the other side pass by in tiles. Columns of both are staged in workgroup memory as f32,
- * a stretch at a time. An invocation has a block of scores in registers, and the same rows' sums for
- * some of the columns. Scores pass through workgroup memory on their way from one to the other.
+ * a stretch at a time. An invocation has a block of scores of its four own rows in registers, and these
+ * rows' sums for some of the columns; a vector has one number for each of the four rows. Scores pass
+ * through workgroup memory on their way from one to the other.
  *
  * Tiles take the 16 KB of workgroup memory that every WebGPU device has. A subgroup of 32 is 8 lines
  * by 4 columns of invocations: its loads of workgroup memory meet no bank twice.
@@ -53,7 +52,7 @@ export class AttentionTiles {
     this.vector = headDim % 4 === 0 ? 4 : 2;
     this.columns = headDim > WIDE_HEAD ? 16 : 8;
     this.lines = LANES / this.columns;
-    this.rows = 4 * QUADS.length * this.lines;
+    this.rows = 4 * this.lines;
     this.rowGroups = Math.ceil(tokens / this.rows);
     this.headVectors = Math.ceil(headDim / 4);
     this.depth = Math.ceil(this.headVectors / Math.ceil(this.headVectors / PRODUCT_VECTORS));
@@ -65,38 +64,30 @@ export class AttentionTiles {
   /** @param options `afterPrefix`: every row also sees the first `prefix[0]` rows */
   forward({ afterPrefix = false } = {}): string {
     const { queries, keys, values, outputs } = this.sides("head", "key_head");
-    const isAfterStart = (q: number) => `(vec4u(other) >= start${q})`;
-    const isSeen = (q: number) =>
-      afterPrefix ? `(${isAfterStart(q)} | vec4<bool>(other < prefix[0]))` : isAfterStart(q);
+    const isAfterStart = "(vec4u(other) >= start0)";
+    const isSeen = afterPrefix ? `(${isAfterStart} | vec4<bool>(other < prefix[0]))` : isAfterStart;
     return `${this.ownQueries()}
-  ${eachQuad((q) => `var highest${q} = vec4f(-1e30f); var total${q} = vec4f();`)}
+  var highest0 = vec4f(-1e30f); var total0 = vec4f();
   ${this.zeros("sum")}
   for (var tile = ${afterPrefix ? "0u" : "starts[first]"}; tile <= last; tile += ${OTHERS}u) {
     ${afterPrefix ? "if (tile >= prefix[0]) { tile = max(tile, starts[first]); }" : ""}
     ${this.product("score", queries, keys)}
-    ${eachQuad((q) => `var peak${q} = highest${q};`)}
+    var peak0 = highest0;
     ${
       this.eachOther((j) =>
-        eachQuad((q) =>
-          `score${q}_${j} = select(vec4f(-1e30f), score${q}_${j} * ${this.scale}f, ` +
-          `${isSeen(q)} & (vec4u(other) <= row${q})); ` +
-          `peak${q} = max(peak${q}, score${q}_${j});`
-        )
+        `score0_${j} = select(vec4f(-1e30f), score0_${j} * ${this.scale}f, ` +
+        `${isSeen} & (vec4u(other) <= row0)); ` +
+        `peak0 = max(peak0, score0_${j});`
       )
     }
     ${this.reduce("peak", "higher", (a, b) => `max(${a}, ${b})`)}
-    ${
-      eachQuad((q) =>
-        `let keep${q} = exp(highest${q} - higher${q}); highest${q} = higher${q}; ` +
-        `total${q} *= keep${q}; ${this.eachSum("sum", q, (sum, i) => `${sum} *= keep${q}[${i}];`)}`
-      )
+    let keep0 = exp(highest0 - higher0); highest0 = higher0; total0 *= keep0; ${
+      this.eachSum("sum", (sum, i) => `${sum} *= keep0[${i}];`)
     }
     ${
       this.eachOther((j) =>
-        eachQuad((q) =>
-          `score${q}_${j} = select(vec4f(), exp(score${q}_${j} - higher${q}), ` +
-          `score${q}_${j} > vec4f(-1e30f)); total${q} += score${q}_${j};`
-        )
+        `score0_${j} = select(vec4f(), exp(score0_${j} - higher0), ` +
+        `score0_${j} > vec4f(-1e30f)); total0 += score0_${j};`
       )
     }
     ${this.accumulate("sum", "score", values)}
@@ -104,10 +95,10 @@ export class AttentionTiles {
   workgroupBarrier();
   ${this.reduce("total", "whole", (a, b) => `${a} + ${b}`)}
   ${
-      this.eachRow((q, i) =>
-        `${this.write(outputs, "sum", q, i, ` / whole${q}[${i}]`)}
+      this.eachRow((i) =>
+        `${this.write(outputs, "sum", i, ` / whole0[${i}]`)}
     if (column == 0u) {
-      log_sum_exp[head * ${this.tokens}u + row] = highest${q}[${i}] + log(whole${q}[${i}]);
+      log_sum_exp[head * ${this.tokens}u + row] = highest0[${i}] + log(whole0[${i}]);
     }`
       )
     }
@@ -118,21 +109,17 @@ export class AttentionTiles {
     const { queries, keys, values, outputs } = this.sides("head", "key_head");
     const outputGradients = { ...outputs, array: "dy" };
     return `${this.ownQueries()}
+  var normalizer0 = vec4f(); var dot_part0 = vec4f();
   ${
-      eachQuad((q) =>
-        `var normalizer${q} = vec4f(); var dot_part${q} = vec4f();
-  ${
-          range(4).map((i) =>
-            `{
-    let row = row${q}[${i}];
-    normalizer${q}[${i}] = log_sum_exp[head * ${this.tokens}u + row];
+      range(4).map((i) =>
+        `{
+    let row = row0[${i}];
+    normalizer0[${i}] = log_sum_exp[head * ${this.tokens}u + row];
     for (var vector = column; vector < ${this.headVectors}u; vector += ${this.columns}u) {
-      dot_part${q}[${i}] += dot(${this.load(outputGradients, "row")}, ${this.load(outputs, "row")});
+      dot_part0[${i}] += dot(${this.load(outputGradients, "row")}, ${this.load(outputs, "row")});
     }
   }`
-          ).join("\n  ")
-        }`
-      )
+      ).join("\n  ")
     }
   ${this.reduce("dot_part", "own_dot", (a, b) => `${a} + ${b}`)}
   ${this.zeros("dq")}
@@ -141,19 +128,17 @@ export class AttentionTiles {
     ${this.product("change", outputGradients, values)}
     ${
       this.eachOther((j) =>
-        eachQuad((q) =>
-          `change${q}_${j} = select(vec4f(), exp(score${q}_${j} * ${this.scale}f - normalizer${q}), ` +
-          `(vec4u(other) >= start${q}) & (vec4u(other) <= row${q})) * ` +
-          `(change${q}_${j} - own_dot${q}) * ${this.scale}f;`
-        )
+        `change0_${j} = select(vec4f(), exp(score0_${j} * ${this.scale}f - normalizer0), ` +
+        `(vec4u(other) >= start0) & (vec4u(other) <= row0)) * ` +
+        `(change0_${j} - own_dot0) * ${this.scale}f;`
       )
     }
     ${this.accumulate("dq", "change", keys)}
   }
   ${
-      this.eachRow((q, i) =>
-        `${this.write({ ...queries, array: "dqkv" }, "dq", q, i)}
-    if (column == 0u) { row_dot[head * ${this.tokens}u + row] = own_dot${q}[${i}]; }`
+      this.eachRow((i) =>
+        `${this.write({ ...queries, array: "dqkv" }, "dq", i)}
+    if (column == 0u) { row_dot[head * ${this.tokens}u + row] = own_dot0[${i}]; }`
       )
     }
 }`;
@@ -181,13 +166,9 @@ export class AttentionTiles {
         `let of_head${j} = head * ${this.tokens}u + min(other, ${this.tokens - 1}u);
       let normalizer${j} = log_sum_exp[of_head${j}];
       let dot${j} = row_dot[of_head${j}];
-      ${
-          eachQuad((q) =>
-            `score${q}_${j} = select(vec4f(), exp(score${q}_${j} * ${this.scale}f - normalizer${j}), ` +
-            `(vec4u(other) >= row${q}) & (vec4u(other) < end${q})); ` +
-            `change${q}_${j} = score${q}_${j} * (change${q}_${j} - dot${j}) * ${this.scale}f;`
-          )
-        }`
+      score0_${j} = select(vec4f(), exp(score0_${j} * ${this.scale}f - normalizer${j}), ` +
+        `(vec4u(other) >= row0) & (vec4u(other) < end0)); ` +
+        `change0_${j} = score0_${j} * (change0_${j} - dot${j}) * ${this.scale}f;`
       )
     }
       ${this.accumulate("dv", "score", outputGradients)}
@@ -195,9 +176,9 @@ export class AttentionTiles {
     }
   }
   ${
-      this.eachRow((q, i) =>
-        `${this.write({ ...keys, array: "dqkv" }, "dk", q, i)}
-    ${this.write({ ...values, array: "dqkv" }, "dv", q, i)}`
+      this.eachRow((i) =>
+        `${this.write({ ...keys, array: "dqkv" }, "dk", i)}
+    ${this.write({ ...values, array: "dqkv" }, "dv", i)}`
       )
     }
 }`;
@@ -237,18 +218,11 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   private ownRows(): string {
     const distances = range(4).map((i) => `${i * this.lines}u`).join(", ");
     return `let last = min(first + ${this.rows - 1}u, ${this.tokens - 1}u);
-  ${
-      eachQuad((q) =>
-        `let place${q} = first + ${4 * q * this.lines}u + line + vec4u(${distances}); ` +
-        `let row${q} = min(place${q}, vec4u(last));`
-      )
-    }`;
+  let place0 = first + 0u + line + vec4u(${distances}); let row0 = min(place0, vec4u(last));`;
   }
 
   private ofOwnRows(name: string, array: string): string {
-    return eachQuad((q) =>
-      `let ${name}${q} = vec4u(${range(4).map((i) => `${array}[row${q}[${i}]]`).join(", ")});`
-    );
+    return `let ${name}0 = vec4u(${range(4).map((i) => `${array}[row0[${i}]]`).join(", ")});`;
   }
 
   private sides(head: string, keyHead: string): Record<
@@ -278,12 +252,12 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       `2u * vector < ${last}u))`;
   }
 
-  /** Declares `name{q}_{j}`: the dot products of own rows with those of the tile. */
+  /** Declares `name0_{j}`: the dot products of own rows with those of the tile. */
   private product(name: string, own: Rows, others: Rows): string {
     const { depth, pitch, rows, lines, columns } = this;
     const ofOthers = range(OTHERS / columns);
     const otherAt = rows * pitch;
-    return `${this.eachOther((j) => eachQuad((q) => `var ${name}${q}_${j} = vec4f();`), false)}
+    return `${this.eachOther((j) => `var ${name}0_${j} = vec4f();`, false)}
     for (var chunk = 0u; chunk < ${this.headVectors}u; chunk += ${depth}u) {
       workgroupBarrier();
       ${this.stage(own, "first", rows, depth, pitch, 0)}
@@ -297,16 +271,12 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
             `let b${j} = staged[column * ${pitch}u + ${otherAt + j * columns * pitch + p}u];`
           ).join(" ")
         }
-        ${
-          eachQuad((q) =>
-            `let a${q} = transpose(mat4x4f(${
-              range(4).map((i) => `staged[line * ${pitch}u + ${(4 * q + i) * lines * pitch + p}u]`)
-                .join(", ")
-            })); ` +
-            ofOthers.map((j) =>
-              range(4).map((d) => `${name}${q}_${j} += a${q}[${d}] * b${j}[${d}];`).join(" ")
-            ).join("\n        ")
-          )
+        let a0 = transpose(mat4x4f(${
+          range(4).map((i) => `staged[line * ${pitch}u + ${i * lines * pitch + p}u]`).join(", ")
+        })); ${
+          ofOthers.map((j) =>
+            range(4).map((d) => `${name}0_${j} += a0[${d}] * b${j}[${d}];`).join(" ")
+          ).join("\n        ")
         }
       }`
       ).join("\n      ")
@@ -314,7 +284,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     }`;
   }
 
-  /** Adds to the sums: the rows of the tile, each times the own rows' `weight{q}_{j}`. */
+  /** Adds to the sums: the rows of the tile, each times the own rows' `weight0_{j}`. */
   private accumulate(name: string, weight: string, others: Rows): string {
     const { columns, lines } = this;
     const together = SUM_VECTORS / columns;
@@ -324,14 +294,10 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       const vectors = sums.length * columns;
       return `workgroupBarrier();
     ${
-        stretch > 0
-          ? ""
-          : this.eachOther((j) =>
-            eachQuad((q) =>
-              `shares[(column + ${j * columns}u) * ${QUADS.length * lines}u + line + ${
-                q * lines
-              }u] = ${weight}${q}_${j};`
-            ), false)
+        stretch > 0 ? "" : this.eachOther(
+          (j) => `shares[(column + ${j * columns}u) * ${lines}u + line + 0u] = ${weight}0_${j};`,
+          false,
+        )
       }
     {
       let chunk = ${stretch * SUM_VECTORS}u;
@@ -339,16 +305,16 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     }
     workgroupBarrier();
     for (var turn = 0u; turn < ${OTHERS / UNROLLED}u; turn++) {
-      let shares_at = line + turn * ${UNROLLED * QUADS.length * lines}u;
+      let shares_at = line + turn * ${UNROLLED * lines}u;
       let staged_at = column + turn * ${UNROLLED * vectors}u;
       ${
         range(UNROLLED).map((k) =>
           `{
-        ${eachQuad((q) => `let a${q} = shares[shares_at + ${(k * QUADS.length + q) * lines}u];`)}
+        let a0 = shares[shares_at + ${k * lines}u];
         ${
             sums.map((v, i) =>
               `let b${v} = staged[staged_at + ${k * vectors + i * columns}u]; ` +
-              eachQuad((q) => this.ofSum(name, q, v, (sum, i) => `${sum} += a${q}[${i}] * b${v};`))
+              this.ofSum(name, v, (sum, i) => `${sum} += a0[${i}] * b${v};`)
             ).join("\n      ")
           }
       }`
@@ -382,40 +348,32 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     }).join("\n      ");
   }
 
-  /** Declares `into{q}`: `part{q}` of all invocations of a line, joined. */
+  /** Declares `into0`: `part0` of all invocations of a line, joined. */
   private reduce(part: string, into: string, join: (a: string, b: string) => string): string {
     const { lines, columns } = this;
-    const at = (q: number, column: string) =>
-      `shares[(${q * columns}u + ${column}) * ${lines}u + line]`;
-    return `${eachQuad((q) => `${at(q, "column")} = ${part}${q};`)}
+    const at = (column: string) => `shares[(0u + ${column}) * ${lines}u + line]`;
+    return `${at("column")} = ${part}0;
     workgroupBarrier();
-    ${
-      eachQuad((q) =>
-        `var ${into}${q} = ${at(q, "0u")}; ` +
-        `for (var k = 1u; k < ${columns}u; k++) { ${into}${q} = ${
-          join(`${into}${q}`, at(q, "k"))
-        }; }`
-      )
-    }`;
+    var ${into}0 = ${at("0u")}; for (var k = 1u; k < ${columns}u; k++) { ${into}0 = ${
+      join(`${into}0`, at("k"))
+    }; }`;
   }
 
   /** Statements for each own row, `row`, that is not past the last one. */
-  private eachRow(text: (q: number, i: number) => string): string {
-    return eachQuad((q) =>
-      range(4).map((i) =>
-        `if (place${q}[${i}] < ${this.tokens}u) {
-    let row = place${q}[${i}];
-    ${text(q, i)}
+  private eachRow(text: (i: number) => string): string {
+    return range(4).map((i) =>
+      `if (place0[${i}] < ${this.tokens}u) {
+    let row = place0[${i}];
+    ${text(i)}
   }`
-      ).join("\n  ")
-    );
+    ).join("\n  ");
   }
 
   /** Writes an invocation's sums of the row `row`. */
-  private write({ array, at }: Rows, name: string, q: number, i: number, change = ""): string {
+  private write({ array, at }: Rows, name: string, i: number, change = ""): string {
     const parts = this.layout.headDim / this.vector;
     return this.sums.map((v) => {
-      const numbers = `(${name}${q}${i}_${v}${change})`;
+      const numbers = `(${name}0${i}_${v}${change})`;
       const store = (part: string, components: string) =>
         `if (${part} < ${parts}u) { ${array}[${at("row")} + ${part}] = ` +
         `${array}_type(${numbers}${components}); }`;
@@ -427,21 +385,16 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   }
 
   private zeros(name: string): string {
-    return eachQuad((q) => this.eachSum(name, q, (sum) => `var ${sum} = vec4f();`));
+    return this.eachSum(name, (sum) => `var ${sum} = vec4f();`);
   }
 
-  /** Statements for each of an invocation's sums of the rows of a quad: the row in it is i. */
-  private eachSum(name: string, q: number, text: (sum: string, i: number) => string): string {
-    return this.sums.map((v) => this.ofSum(name, q, v, text)).join(" ");
+  /** Statements for each of an invocation's sums: of its own row i. */
+  private eachSum(name: string, text: (sum: string, i: number) => string): string {
+    return this.sums.map((v) => this.ofSum(name, v, text)).join(" ");
   }
 
-  private ofSum(
-    name: string,
-    q: number,
-    v: number,
-    text: (sum: string, i: number) => string,
-  ): string {
-    return range(4).map((i) => text(`${name}${q}${i}_${v}`, i)).join(" ");
+  private ofSum(name: string, v: number, text: (sum: string, i: number) => string): string {
+    return range(4).map((i) => text(`${name}0${i}_${v}`, i)).join(" ");
   }
 
   /** Statements for each of an invocation's rows of the tile; `other` is the row. */
@@ -450,8 +403,4 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       `${withOther ? `other = tile + column + ${j * this.columns}u; ` : ""}${text(j)}`
     ).join("\n    ");
   }
-}
-
-function eachQuad(text: (q: number) => string): string {
-  return QUADS.map(text).join("\n    ");
 }
