@@ -1,7 +1,7 @@
 import type { HeadLayout } from "../layers/rope.ts";
 import type { Graph } from "../runtime/graph.ts";
-import { AttentionRows } from "./attention-rows.ts";
-import { AttentionTiles } from "./attention-tiles.ts";
+import { RowWiseAttention } from "./attention-row-wise.ts";
+import { TiledAttention } from "./attention-tiled.ts";
 
 /** The widest head of which one invocation holds whole rows. */
 const WIDEST_ROW = 128;
@@ -14,8 +14,8 @@ export function plainAttention(
   graph: Graph,
   tokens: number,
   layout: HeadLayout,
-): AttentionRows | AttentionTiles {
+): RowWiseAttention | TiledAttention {
   return graph.capabilities.cpu && layout.headDim <= WIDEST_ROW
-    ? new AttentionRows(tokens, layout)
-    : new AttentionTiles(tokens, layout);
+    ? new RowWiseAttention(tokens, layout)
+    : new TiledAttention(tokens, layout);
 }

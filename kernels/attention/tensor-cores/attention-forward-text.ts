@@ -3,7 +3,7 @@ import { WorkPartition } from "./attention-partition.ts";
 import { loadOwn, TileProduct } from "./attention-product.ts";
 import { attentionSides } from "./attention-sides.ts";
 import { Sums } from "./attention-sums.ts";
-import { PassingTiles } from "./attention-tiles.ts";
+import { PassingTiles } from "./attention-passing-tiles.ts";
 
 /**
  * A row's weights are exp2(score - reference). The reference is set LEAD above the largest score so

@@ -4,7 +4,7 @@ import { loadOwn, TileProduct } from "./attention-product.ts";
 import { ScoreGradients } from "./attention-score-gradients.ts";
 import { attentionSides } from "./attention-sides.ts";
 import { Sums } from "./attention-sums.ts";
-import { PassingTiles } from "./attention-tiles.ts";
+import { PassingTiles } from "./attention-passing-tiles.ts";
 
 /**
  * WGSL of the gradients of keys and values: the weights are computed again from the saved logarithms

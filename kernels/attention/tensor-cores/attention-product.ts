@@ -1,7 +1,7 @@
 import { range } from "../../wgsl/range.ts";
 import { LANE_COLUMNS, LEFT, RESULT, type WorkPartition } from "./attention-partition.ts";
 import type { Side } from "./attention-sides.ts";
-import type { PassingTiles } from "./attention-tiles.ts";
+import type { PassingTiles } from "./attention-passing-tiles.ts";
 import { FRAGMENT, SUBGROUP_SIZE } from "../../runtime/fragment.ts";
 
 /** Columns of a head that are loaded at a time: as many halves as the shortest scratch row holds. */

@@ -3,7 +3,7 @@ import { WorkPartition } from "./attention-partition.ts";
 import { KEYS, ScoreGradients, ScoreGradientTiles } from "./attention-score-gradients.ts";
 import { attentionSides } from "./attention-sides.ts";
 import { Sums } from "./attention-sums.ts";
-import { PassingTiles } from "./attention-tiles.ts";
+import { PassingTiles } from "./attention-passing-tiles.ts";
 
 /**
  * WGSL of the gradients of queries: those of their scores times the keys. A subgroup owns queries;

@@ -1,7 +1,7 @@
 import { range } from "../../wgsl/range.ts";
 import { RESULT, type WorkPartition } from "./attention-partition.ts";
 import type { Side } from "./attention-sides.ts";
-import type { PassingTiles } from "./attention-tiles.ts";
+import type { PassingTiles } from "./attention-passing-tiles.ts";
 import { FRAGMENT } from "../../runtime/fragment.ts";
 
 /** A fragment of sums, and where it goes in the scratch. */

@@ -30,7 +30,7 @@ interface Rows {
  * Tiles take the 16 KB of workgroup memory that every WebGPU device has. A subgroup of 32 is 8 lines
  * by 4 columns of invocations: its loads of workgroup memory meet no bank twice.
  */
-export class AttentionTiles {
+export class TiledAttention {
   readonly vector: 2 | 4;
   readonly rowGroups: number;
   /** A workgroup is lines × columns of invocations. */

@@ -9,7 +9,7 @@ const LANES = 8;
  * head. All invocations of a workgroup compare their rows with the same rows, so loads are broadcast
  * and no workgroup memory is needed. A row is unrolled into one variable for each vector.
  */
-export class AttentionRows {
+export class RowWiseAttention {
   readonly vector: 2 | 4;
   readonly rowGroups: number;
   private readonly parts: number[];
