@@ -43,10 +43,6 @@ export function tensorCoreAttentionForward(options: TensorCoreAttention): Attent
   const sums = new Sums(partition, "sum");
   const scale = Math.LOG2E / Math.sqrt(headDim);
   const every = (line: (v: number) => string) => scores.vectors.map(line).join("\n");
-  const addTile = `
-${scores.take("weights")}
-${sums.accumulate("weights", valueTiles)}
-      workgroupBarrier();`;
 
   const code = `
 ${keyTiles.declareMemory()}
@@ -66,8 +62,6 @@ ${keyTiles.declareRegisters()}
 ${valueTiles.declareRegisters()}
 ${loadOwn(partition, queries)}
 ${sums.declare()}
-${every((v) => `  var score_${v}: vec4<f32>;`)}
-  var total: vec4<f32>;
   // Below any score, and above what stands for a hidden one.
   var largest = -1e20;
   var reference = largest;
@@ -76,13 +70,14 @@ ${every((v) => `  var score_${v}: vec4<f32>;`)}
   // From late keys to early ones: most rows have their largest scores near themselves, so that their
   // first reference lasts. Before tile 0 comes one that is greater than all.
   var tile = last & ~${tile - 1}u;
+  loop {
+    if (lane == 0u) { behind = 0u; }
 ${keyTiles.fetch("tile")}
-  workgroupBarrier();
+    workgroupBarrier();
 ${keyTiles.stage()}
 ${valueTiles.fetch("tile")}
 ${keyTiles.fetch(`tile - ${tile}u`)}
-  workgroupBarrier();
-  loop {
+    workgroupBarrier();
     for (; tile >= first_key && tile <= last; tile -= ${tile}u) {
 ${scores.multiply(queries, keyTiles)}
       workgroupBarrier();
@@ -90,7 +85,7 @@ ${valueTiles.stage()}
 ${keyTiles.stage()}
 ${valueTiles.fetch(`tile - ${tile}u`)}
 ${keyTiles.fetch(`tile - ${2 * tile}u`)}
-${every((v) => `      score_${v} = ${scores.read(v)};`)}
+${every((v) => `      var score_${v} = ${scores.read(v)};`)}
       if (tile < last_start || tile + ${tile - 1}u > first) {
 ${
     every((v) =>
@@ -110,7 +105,7 @@ ${partition.foldRow("peak", (a, b) => `max(${a}, ${b})`)}
         if (reference > -1e19) { behind = tile + 1u; }
         reference = largest + ${LEAD}.0;
       }
-      total = vec4<f32>();
+      var total = vec4<f32>();
 ${
     every((v) =>
       `      score_${v} = exp2(fma(score_${v}, vec4<f32>(${scale}), vec4<f32>(-reference)));
@@ -121,21 +116,16 @@ ${scores.leave("score")}
       workgroupBarrier();
       if (behind == tile + 1u) { break; }
       row_sum += total.x + total.y + total.z + total.w;
-${addTile}
+${scores.take("weights")}
+${sums.accumulate("weights", valueTiles)}
+      workgroupBarrier();
     }
     if (tile < first_key || tile > last) { break; }
     // Here and not in the loop, where the compiler would move all sums around at every tile.
-    let decay = exp2(former - largest - ${LEAD}.0);
-    let tile_decay = exp2(reference - largest - ${LEAD}.0);
     reference = largest + ${LEAD}.0;
-    row_sum = row_sum * decay + (total.x + total.y + total.z + total.w) * tile_decay;
+    let decay = exp2(former - reference);
+    row_sum *= decay;
 ${sums.scale("decay")}
-    workgroupBarrier();
-${every((v) => `    score_${v} *= tile_decay;`)}
-${scores.leave("score")}
-    workgroupBarrier();
-${addTile}
-    tile -= ${tile}u;
   }
 ${partition.foldRow("row_sum", (a, b) => `${a} + ${b}`)}
 ${sums.write("output", outputs, "(1.0 / row_sum)")}
