@@ -239,7 +239,7 @@ function namedRows(bars: Bar[], around: { top: number; bottom: number }) {
       axisTick: { show: false },
       axisLabel: size === "wide"
         ? { color: COLORS.ink, width: longest, overflow: "truncate" }
-        : { color: COLORS.ink, width: 300, overflow: "truncate", ...ABOVE_BAR },
+        : { color: COLORS.ink, width: longest, overflow: "truncate", ...ABOVE_BAR },
     }),
     errors: {
       ...{ type: "custom", renderItem: errorBar, silent: true },
@@ -381,9 +381,15 @@ function longestTick({ min, max, interval }: AxisRange): number {
 
 function evenRange(least: number, most: number): AxisRange {
   const interval = evenStep((most - least || Math.abs(most) || 1) / 5.5);
+  const [first, last] = [
+    Math.floor(rounded(least / interval)),
+    Math.ceil(rounded(most / interval)),
+  ];
+  // Equal values at a tick would leave the axis no length: they get room on both sides.
+  const room = first === last ? 1 : 0;
   return {
-    min: rounded(Math.floor(rounded(least / interval)) * interval),
-    max: rounded(Math.ceil(rounded(most / interval)) * interval),
+    min: rounded((first - room) * interval),
+    max: rounded((last + room) * interval),
     interval,
   };
 }

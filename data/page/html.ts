@@ -2,7 +2,7 @@ import { DARK_CHARTS, englishPicture } from "./draw.ts";
 import { escapeHtml } from "./escape.ts";
 import { htmlDocument } from "./html-document.ts";
 import { contentsOf, type Page, type PageBlock, type Section } from "./page.ts";
-import type { Table } from "./table.ts";
+import { holdsWords, type Table } from "./table.ts";
 import {
   bothHtml,
   inEnglish,
@@ -107,8 +107,8 @@ function folded(html: string, { summary }: { summary?: PageText }, { say }: Spee
   return `<details><summary>${say(summary)}</summary>${html}</details>`;
 }
 
-/** Tables of two columns hold words; others, numbers that stand below one another. */
-function tableToHtml({ columns, rows, notes }: Table, { say }: Speech, cards = false): string {
+function tableToHtml(table: Table, { say }: Speech, cards = false): string {
+  const { columns, rows, notes } = table;
   const cellToHtml = (cell: PageText) => notBroken(say(cell));
   const heads = columns.map((cell) => `<th>${cellToHtml(cell)}</th>`);
   const body = rows.map((row) => {
@@ -117,7 +117,7 @@ function tableToHtml({ columns, rows, notes }: Table, { say }: Speech, cards = f
     );
     return `<tr>${cells.join("")}</tr>`;
   });
-  const style = ["table", columns.length === 2 && "words", cards && "cards"].filter(Boolean);
+  const style = ["table", holdsWords(table) && "words", cards && "cards"].filter(Boolean);
   return `<div class="${style.join(" ")}"><table>\n<thead><tr>${heads.join("")}</tr></thead>\n` +
     `<tbody>\n${body.join("\n")}\n</tbody></table></div>` +
     notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`).join("");
@@ -129,7 +129,7 @@ function cardLabel(column: PageText): string {
   return typeof column === "string" ? english : `${english} data-zh="${escapeHtml(column.zh)}"`;
 }
 
-/** The sign of a standard error stays on its line. */
+/** A number and its standard error stay on one line. */
 function notBroken(html: string): string {
-  return html.replaceAll("± ", "±&nbsp;");
+  return html.replaceAll(" ± ", "&nbsp;±&nbsp;");
 }

@@ -29,7 +29,7 @@ export function toMarkdown(page: Page, folder: string): MarkdownPage {
     const path = `${folder}/${[number, ...words.slice(0, 5)].join("-")}.svg`;
     pictures.set(path, chartFile(block.chart));
     const caption = escapeMarkdown(inEnglish(block.caption));
-    return `**${escapeMarkdown(title)}**\n\n![${caption}](${path})\n\n*${caption}*`;
+    return `**${escapeMarkdown(title)}**\n\n![${escapeMarkdown(title)}](${path})\n\n*${caption}*`;
   });
   const parts = [
     `# ${escapeMarkdown(page.title)}`,

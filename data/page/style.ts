@@ -47,7 +47,7 @@ th { font-weight: 600; vertical-align: bottom; white-space: normal;
 blockquote { margin: 10px 0; padding: 8px 14px; background: var(--panel);
   border-left: 3px solid var(--accent); white-space: pre-wrap; overflow-wrap: anywhere; }
 .chat { display: flow-root; margin: 12px 0; }
-.cards td { white-space: normal; }
+.cards td { white-space: normal; } .cards th { max-width: 10em; }
 .chat div { width: fit-content; max-width: 85%; margin: 6px 0; padding: 8px 14px;
   background: var(--panel); border-radius: 14px 14px 14px 3px; }
 .chat .user { margin-left: auto; background: var(--own); border-radius: 14px 14px 3px 14px; }
@@ -65,13 +65,13 @@ summary { cursor: pointer; padding: 4px 0; }
   table { font-size: .8rem; } th, td { white-space: normal; padding: 4px 6px; }
   .cards table, .cards tbody, .cards td { display: block; }
   .cards thead { display: none; }
-  .cards tr { display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr));
-    gap: 2px 10px; padding: 7px 12px; margin: 6px 0; background: var(--panel); border-radius: 6px; }
-  .cards td { padding: 0; border: 0; text-align: left; }
+  .cards tr { display: flex; flex-wrap: wrap; gap: 2px 10px; padding: 7px 12px; margin: 6px 0;
+    background: var(--panel); border-radius: 6px; }
+  .cards td { flex: 0 0 76px; min-width: min-content; padding: 0; border: 0; text-align: left; }
   .cards td:empty { display: none; }
   .cards td::before { content: attr(data-label); display: block; color: var(--soft);
     font-size: .9em; }
-  .cards td:first-child { grid-column: 1 / -1; font-weight: 600; }
+  .cards td:first-child { flex-basis: 100%; font-weight: 600; }
   .cards td:first-child::before { content: none; }
 }
 @media print {

@@ -25,10 +25,17 @@ export function textTable({ title, columns, rows, notes }: Table): string {
   return [title, ...lines.map(write), ...notes].join("\n");
 }
 
+/** Whether a table is a list of words about words, flush left: it has two columns, and not of numbers. */
+export function holdsWords({ columns, rows }: Table): boolean {
+  const isNumber = (cell: string) => /^([+-]?\d.*)?$/.test(cell) && !/\p{L}{3}/u.test(cell);
+  return columns.length === 2 && !rows.every((cells) => isNumber(inEnglish(cells[1])));
+}
+
 /** A table in GitHub's Markdown, without its title. */
-export function markdownTable({ columns, rows, notes }: Table): string {
+export function markdownTable(table: Table): string {
+  const { columns, rows, notes } = table;
   const write = (cells: string[]) => `| ${cells.join(" | ")} |`;
-  const rule = columns.map((_, i) => i === 0 ? "---" : "---:");
+  const rule = columns.map((_, i) => i === 0 || holdsWords(table) ? "---" : "---:");
   const lines = [columns, ...rows].map((cells) =>
     cells.map((cell) => escapeMarkdown(inEnglish(cell)))
   );

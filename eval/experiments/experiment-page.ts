@@ -10,6 +10,7 @@ import {
   AS_GENERATED,
   differenceOf,
   LAST_STEPS_IN_WORDS,
+  lastOf,
   type Mean,
   meanOf,
   QUANTITIES,
@@ -28,6 +29,7 @@ export function experimentPage(
 ): Page {
   const { title, question, paper, scale, scaleName } = experiment;
   const seeds = scale.seeds.length;
+  const planned = planArms(experiment, folder);
   const repeated = isTimed(experiment)
     ? `each row timed ${timesText(seeds)}`
     : seeds === 1
@@ -41,13 +43,8 @@ export function experimentPage(
       {
         kind: "text",
         text: `Scale ${scaleName}${scale.about ? ` (${scale.about})` : ""}, ${repeated}; begun ` +
-          `${began.slice(0, 16).replace("T", " ")} UTC.${
-            Object.entries(lengths).map(([stage, { steps, tokensPerStep }]) =>
-              ` Each run of ${stage} has ${steps.toLocaleString("en")} steps, ${
-                Math.round(steps * tokensPerStep).toLocaleString("en")
-              } tokens.`
-            ).join("")
-          }`,
+          [`${began.slice(0, 16).replace("T", " ")} UTC.`, ...lengthsInWords(lengths)]
+            .join(" "),
       },
       ...[...resultTables(experiment, arms), ...costTables(arms)].map((table): PageBlock => ({
         kind: "table",
@@ -58,7 +55,7 @@ export function experimentPage(
         intervalBlocks(quantity, arms)
       ),
       ...sourceBlocks(arms),
-      ...lossBlocks(planArms(experiment, folder), arms),
+      ...lossBlocks(planned, arms),
       ...signatureBlocks(arms),
       { kind: "heading", level: 2, text: "Arms" },
       { kind: "table", table: armTable(experiment) },
@@ -74,10 +71,22 @@ export function experimentPage(
       },
       ...(isTimed(experiment) ? [] : [{
         kind: "text" as const,
-        text: `Every run is an ordinary one: deno task report ${folder}/ARM/seed-N has its page.`,
+        text: `Every run is an ordinary one. This makes a page of the first: ` +
+          `deno task report ${planned[0].runs[0].dir}`,
       }]),
     ],
   };
+}
+
+/** How long the runs of each stage are; in tokens too, where all steps have as many. */
+function lengthsInWords(lengths: ExperimentState["lengths"]): string[] {
+  return Object.entries(lengths).map(([stage, { steps, tokensPerStep }]) => {
+    // Blocks of pretraining are all of one length, examples are not.
+    const tokens = stage === "pretrain"
+      ? `, ${(steps * tokensPerStep).toLocaleString("en")} tokens`
+      : "";
+    return `Each run of ${stage} has ${steps.toLocaleString("en")} steps${tokens}.`;
+  });
 }
 
 /** What was measured of all arms, in one table, or in one for each figure of timed steps. */
@@ -102,8 +111,8 @@ function resultTable(
       "",
       ...shown.flatMap((quantity) => [
         quantity.title,
-        ...(quantity === main && arms.length > 1 ? [`less ${arms[0].arm}`] : []),
-        ...(ofPaper.includes(quantity) ? ["paper", "difference"] : []),
+        ...(quantity === main && arms.length > 1 ? [`difference from ${arms[0].arm}`] : []),
+        ...(ofPaper.includes(quantity) ? ["paper", "difference from it"] : []),
       ]),
     ],
     rows: arms.map(({ arm, values }, index) => [
@@ -131,11 +140,12 @@ function resultTable(
     ]),
     notes: [
       scale.seeds.length > 1
-        ? `Mean over ${scale.seeds.length} seeds ± its standard error; a difference may be chance ` +
-          `unless it is more than ${
-            errorsAboveChance(scale.seeds.length)
-          } times its error (95 %, ` +
-          `Student's t; one comparison).`
+        ? `Mean over ${scale.seeds.length} seeds ± its standard error` +
+          (arms.length === 1 ? "." : `; a difference may be chance unless it is more than ` +
+            `${
+              errorsAboveChance(scale.seeds.length)
+            } times its error (95 %, Student's t, for one ` +
+            `comparison alone).`)
         : "One seed: another seed may move a figure as far as an arm does.",
       ...(shown.includes(ACCURACY)
         ? [`Rewards are of the pairs that were trained on, ${LAST_STEPS_IN_WORDS}.`]
@@ -194,7 +204,7 @@ function intervalBlocks(quantity: Quantity, arms: readonly ArmMeasurements[]): P
     return [{ name: arm, value: mean.mean, label: numberText(mean.mean, quantity), error }];
   });
   if (means.length < 2) return [];
-  const caption = means.map(({ name, label }) => `${name} ${label}`).join(", ");
+  const caption = means.map(({ name, label }) => `${name} (${label})`).join(", ");
   return [{
     kind: "chart",
     title: quantity.title,
@@ -241,16 +251,20 @@ function lossBlocks(
   ];
 }
 
-/** The same measurement of all arms on one axis, each the mean over its seeds. */
+/**
+ * The same measurement of all arms on one axis, each the mean over its seeds. What each step measures
+ * is told as a mean over the last ones.
+ */
 function curveBlocks(
   arms: readonly ArmMeasurements[],
   key: string,
   title: string,
   unit = title.toLowerCase(),
 ): PageBlock[] {
+  const isOfSteps = key !== "validationLoss";
   const curves = arms.map(({ arm, curves }): Curve => {
     const bySteps = Map.groupBy(
-      curves.flat().filter(({ [key]: value }) => value !== undefined),
+      [...curves.values()].flat().filter(({ [key]: value }) => value !== undefined),
       ({ step }) => step,
     );
     const points = [...bySteps].sort(([a], [b]) => a - b).map(([step, lines]): Point => [
@@ -260,22 +274,26 @@ function curveBlocks(
     return { name: arm, points, look: key === "loss" ? "thin" : "dots" };
   }).filter(({ points }) => points.length > 0);
   if (curves.length === 0) return [];
-  const ends = curves.map(({ name, points }) => `${name} ${points.at(-1)![1].toFixed(3)}`);
+  const ends = curves.map(({ name, points }) => {
+    const last = isOfSteps ? lastOf(points) : points.slice(-1);
+    return `${name} (${meanOf(last.map(([, value]) => value))!.mean.toFixed(3)})`;
+  });
   return [{
     kind: "chart",
     title,
     chart: lineChart({ curves, unit }),
-    caption: `${title}, at the end: ${ends.join(", ")}`,
+    caption: `${title}, ${isOfSteps ? LAST_STEPS_IN_WORDS : "at the end"}: ${ends.join(", ")}`,
   }];
 }
 
 /** Signatures of failures in the last runs of the arms, if there were any. */
 function signatureBlocks(arms: readonly ArmMeasurements[]): PageBlock[] {
   const items = arms.flatMap(({ arm, curves }) =>
-    curves.flatMap((metrics) => {
+    [...curves].flatMap(([seed, metrics]) => {
       const signatures = new FailureSignatures();
-      return metrics.flatMap((line) => signatures.observe(line));
-    }).map(({ step, text }) => `${arm}, step ${step}: ${text}`)
+      return metrics.flatMap((line) => signatures.observe(line))
+        .map(({ step, text }) => `${arm}, seed ${seed}, step ${step}: ${text}`);
+    })
   );
   if (items.length === 0) return [];
   return [

@@ -19,8 +19,8 @@ export interface ArmMeasurements {
   readonly sources: ReadonlyMap<string, readonly number[]>;
   /** Why steps were planned and not timed, if they were not. */
   readonly notRun?: string;
-  /** What the last run measured at each step, one list a seed. */
-  readonly curves: readonly (readonly StepMetrics[])[];
+  /** What the last run measured at each step, by seed. */
+  readonly curves: ReadonlyMap<number, readonly StepMetrics[]>;
 }
 
 /** What is told of an arm. */
@@ -51,7 +51,7 @@ export const AS_GENERATED: Quantity = {
   isResult: true,
 };
 /** A model that is not causal has seen what it predicts here. */
-export const WHOLE_PASS: Quantity = { title: "whole pass", digits: 4, isResult: true };
+export const WHOLE_PASS: Quantity = { title: "bits a byte, whole pass", digits: 4, isResult: true };
 const VALIDATION: Quantity = { title: "validation loss at the end", digits: 4, isResult: true };
 /** Of the pairs that a preference loss trains on. */
 export const ACCURACY: Quantity = {
@@ -60,6 +60,7 @@ export const ACCURACY: Quantity = {
   isResult: true,
 };
 const PARAMETERS: Quantity = { title: "parameters", digits: 0, isResult: false };
+const TOKENS: Quantity = { title: "tokens trained on", digits: 0, isResult: false };
 const SPEED: Quantity = { title: "tokens/s", digits: 0, isResult: false };
 const MEMORY: Quantity = { title: "memory, MB", digits: 1, isResult: false };
 
@@ -89,6 +90,7 @@ export const QUANTITIES: readonly Quantity[] = [
   STEP_SPEED,
   STEP_MEMORY,
   PARAMETERS,
+  TOKENS,
   SPEED,
   MEMORY,
 ];
@@ -106,16 +108,18 @@ export async function readMeasurements(
       if (value === undefined) return;
       values.set(quantity, [...values.get(quantity) ?? [], value]);
     };
-    const curves: StepMetrics[][] = [];
+    const curves = new Map<number, StepMetrics[]>();
     const sources = new Map<string, number[]>();
     let notRun: string | undefined;
     for (const seed of seeds) {
       const last = seed.runs.at(-1)!;
       const metrics = readMetrics(join(last.dir, "metrics.jsonl"));
-      if (metrics.length > 0) curves.push(metrics);
+      if (metrics.length > 0) curves.set(seed.seed, metrics);
       const speeds = metrics.map((line) => line.tokensPerSecond).sort((a, b) => a - b);
       if (haveOneLoss(all) && haveOneText(all)) add(VALIDATION, metrics.at(-1)?.validationLoss);
-      add(ACCURACY, meanOf(lastAccuracies(metrics))?.mean);
+      const accuracies = lastOf(metrics).map(({ accuracy }) => 100 * accuracy);
+      add(ACCURACY, meanOf(accuracies.filter(Number.isFinite))?.mean);
+      add(TOKENS, metrics.at(-1)?.tokens);
       add(SPEED, speeds[speeds.length >> 1]);
       const { parameters, memoryBytes } = await readFacts(last.dir);
       add(PARAMETERS, parameters);
@@ -130,16 +134,15 @@ export async function readMeasurements(
   }));
 }
 
-/** A step has few pairs: those of one step are no measurement. */
+/** A step has few examples: those of one step are no measurement. */
 const LEAST_STEPS = 10;
-/** The steps whose rewards are told. */
+/** What {@linkcode lastOf} takes. */
 export const LAST_STEPS_IN_WORDS =
   `in the last tenth of the steps, or in the last ${LEAST_STEPS} where these are more`;
 
-/** How often the better answer had the larger reward in each of the last steps, in percent. */
-function lastAccuracies(metrics: readonly StepMetrics[]): number[] {
-  const last = metrics.slice(-Math.max(LEAST_STEPS, Math.ceil(metrics.length / 10)));
-  return last.map(({ accuracy }) => 100 * accuracy).filter(Number.isFinite);
+/** What stands for the end of a run in what each step measures. */
+export function lastOf<T>(steps: readonly T[]): readonly T[] {
+  return steps.slice(-Math.max(LEAST_STEPS, Math.ceil(steps.length / 10)));
 }
 
 async function addMeasures(

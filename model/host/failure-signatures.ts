@@ -118,12 +118,16 @@ function routingAt(line: StepMetrics): string | undefined {
   const dominating = layers("mostUse", (use) => use > 1);
   if (dead.length === 0 && dominating.length === 0) return undefined;
   const parts = [
-    ...(dead.length > 0 ? [`hardly ever used in layer ${dead.join(", ")}`] : []),
-    ...(dominating.length > 0 ? [`used for nearly all in layer ${dominating.join(", ")}`] : []),
+    ...(dead.length > 0 ? [`hardly ever used in ${layersInWords(dead)}`] : []),
+    ...(dominating.length > 0 ? [`used for nearly all in ${layersInWords(dominating)}`] : []),
   ];
   return `Experts are used unevenly: one is ${parts.join(", and one is ")}. A sparse mixture may ` +
     `need a larger model.router_aux_loss_coef; a Soft MoE that gives one slot all the weight has a ` +
     `scale that has grown: try a lower train.learningRate or more train.weightDecay, or fewer experts.`;
+}
+
+function layersInWords(layers: readonly string[]): string {
+  return `${layers.length === 1 ? "layer" : "layers"} ${layers.join(", ")}`;
 }
 
 /**

@@ -5,7 +5,7 @@ import {
   assertNotMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { barChart, columnChart, lineChart } from "../../data/page/charts.ts";
+import { barChart, columnChart, intervalChart, lineChart } from "../../data/page/charts.ts";
 import { chartFile, COLORS } from "../../data/page/draw.ts";
 import { toHtml } from "../../data/page/html.ts";
 import { lossChart } from "../../data/page/loss-chart.ts";
@@ -125,6 +125,18 @@ Deno.test("every colour of a chart has a dark one, and its file is well-formed",
     // deno-lint-ignore no-control-regex -- which no XML may hold
     assertNotMatch(file, /[\u0000-\u0008]/);
   }
+});
+
+Deno.test("an axis of equal values has even steps too", () => {
+  const { wide } = intervalChart([{ name: "a", value: 25, label: "25", error: 0 }], "%");
+  const axis = [...wide.matchAll(/text-anchor="middle"[^>]*>([\d.]+)</g)].map(([, label]) => label);
+  assertEquals(axis, ["20", "25", "30"]);
+});
+
+Deno.test("long names of rows are whole, on a phone too", () => {
+  const name = "dense, SwiGLU on both layers, equal operations";
+  const { wide, narrow } = intervalChart([{ name, value: 25, label: "25" }], "%");
+  for (const svg of [wide, narrow]) assertStringIncludes(svg, `>${name}</text>`);
 });
 
 Deno.test("a chart of losses shows the end of the run, not its first steps alone", () => {

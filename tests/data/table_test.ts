@@ -15,6 +15,16 @@ Deno.test("columns stand below one another on a terminal, where Chinese is twice
   );
 });
 
+Deno.test("numbers stand flush right in Markdown, words flush left", () => {
+  const ruleOf = (...cells: string[]) => {
+    const rows = cells.map((cell) => ["", cell]);
+    return markdownTable({ title: "", columns: ["", ""], rows, notes: [] }).split("\n")[1];
+  };
+  assertEquals(ruleOf("+0.5 ± 0.1", "", "12 %", "7 MB"), "| --- | ---: |");
+  assertEquals(ruleOf("12", "nothing"), "| --- | --- |");
+  assertEquals(ruleOf("2 of 6 experts"), "| --- | --- |");
+});
+
 Deno.test("a bar within a cell ends no cell of Markdown", () => {
   assertEquals(
     markdownTable(TABLE),

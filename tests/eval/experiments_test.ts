@@ -2,9 +2,15 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { evalCommand } from "../../eval/eval-command.ts";
 import type { Table } from "../../data/page/table.ts";
+import { toMarkdown } from "../../data/page/markdown.ts";
 import { inEnglish } from "../../data/page/words.ts";
 import { readExperiment } from "../../eval/experiments/experiment.ts";
-import { planText, resultTables } from "../../eval/experiments/experiment-page.ts";
+import {
+  costTables,
+  experimentPage,
+  planText,
+  resultTables,
+} from "../../eval/experiments/experiment-page.ts";
 import { readMeasurements } from "../../eval/experiments/measurements.ts";
 import { argumentsOf, haveOneText, planArms, runsOf } from "../../eval/experiments/plan.ts";
 import { readState, runExperiment, type RunTask } from "../../eval/experiments/run-experiment.ts";
@@ -112,6 +118,9 @@ Deno.test("an experiment runs its arms, goes on where it was stopped, and has a 
     assertEquals([lengths.pretrain!.steps, lengths.pretrain!.tokensPerStep], [8, 64]);
     const page = await Deno.readTextFile(`${folder}/report.md`);
     assertStringIncludes(page, "In the paper: Table 9");
+    assertStringIncludes(page, "Each run of pretrain has 8 steps, 512 tokens.");
+    // The report that the page asks for can be made.
+    await reportCommand([/deno task report (\S+)$/m.exec(page)![1]]);
     assert(/\| dense \| \d\.\d{4} ± \d\.\d{4} \| [+-]\d\.\d{4} ± /.test(page), page);
     assert(/\| 3\.5000 \| [+-]\d\.\d{4} \|/.test(page), page);
     assertStringIncludes(page, "Mean over 2 seeds ± its standard error");
@@ -158,6 +167,35 @@ Deno.test("losses on different examples are not compared", async () => {
     assertEquals(haveOneText(planArms(experiment, "runs/x")), isOneText, String(name));
   }
 });
+
+Deno.test("arms that read other examples have as many steps, and tokens of their own", () =>
+  inTemporaryFolder(async (folder) => {
+    const experiment = await readExperiment(`${HERE}language-share.yaml`);
+    const length = { steps: 18, tokensPerStep: 508, tokensPerSecond: 1 };
+    const lengths = { pretrain: length, sft: length };
+    for (const { arm, runs } of planArms(experiment, folder)) {
+      const { dir, stage } = runs.at(-1)!;
+      assertEquals(stage, "sft");
+      await Deno.mkdir(dir, { recursive: true });
+      const tokens = arm === "0 % Chinese" ? 9144 : 20000;
+      const lines = Array.from({ length: 40 }, (_, i) => ({
+        ...{ step: i + 1, loss: i < 30 ? 9 : 2 + i % 2, tokens },
+        ...{ tokensPerSecond: 1, gradientNorm: 1, learningRate: 1, seconds: 1 },
+      }));
+      const text = lines.map((line) => JSON.stringify(line)).join("\n") + "\n";
+      await Deno.writeTextFile(`${dir}/metrics.jsonl`, text);
+    }
+    const arms = await readMeasurements(experiment, folder);
+    const state = { experiment, began: "2026-01-01T00:00:00Z", command: "", lengths, commands: {} };
+    const page = toMarkdown(experimentPage(state, folder, arms), "charts").text;
+    assertStringIncludes(page, "Each run of pretrain has 18 steps, 9,144 tokens.");
+    assertStringIncludes(page, "Each run of sft has 18 steps.");
+    const [{ columns, rows }] = costTables(arms);
+    const tokens = rows.map((row) => row[columns.indexOf("tokens trained on")]);
+    assertEquals(tokens.slice(0, 2), ["9,144", "20,000"]);
+    // The last step alone would say 3.
+    assertStringIncludes(page, "where these are more: 0 % Chinese (2.500), ");
+  }));
 
 Deno.test("layers of equal parameters have them, at every scale", async () => {
   for (const scale of ["embedded", "small-gpu", "paper"]) {
