@@ -282,7 +282,9 @@ function curveBlocks(
     kind: "chart",
     title,
     chart: lineChart({ curves, unit }),
-    caption: `${title}, ${isOfSteps ? LAST_STEPS_IN_WORDS : "at the end"}: ${ends.join(", ")}`,
+    caption: `${title}, ${isOfSteps ? `on average ${LAST_STEPS_IN_WORDS}` : "at the end"}: ${
+      ends.join(", ")
+    }`,
   }];
 }
 
