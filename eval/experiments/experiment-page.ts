@@ -9,8 +9,8 @@ import {
   type ArmMeasurements,
   AS_GENERATED,
   differenceOf,
+  endOf,
   LAST_STEPS_IN_WORDS,
-  lastOf,
   type Mean,
   meanOf,
   QUANTITIES,
@@ -275,7 +275,7 @@ function curveBlocks(
   }).filter(({ points }) => points.length > 0);
   if (curves.length === 0) return [];
   const ends = curves.map(({ name, points }) => {
-    const last = isOfSteps ? lastOf(points) : points.slice(-1);
+    const last = isOfSteps ? endOf(points) : points.slice(-1);
     return `${name} (${meanOf(last.map(([, value]) => value))!.mean.toFixed(3)})`;
   });
   return [{

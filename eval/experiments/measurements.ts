@@ -117,7 +117,7 @@ export async function readMeasurements(
       if (metrics.length > 0) curves.set(seed.seed, metrics);
       const speeds = metrics.map((line) => line.tokensPerSecond).sort((a, b) => a - b);
       if (haveOneLoss(all) && haveOneText(all)) add(VALIDATION, metrics.at(-1)?.validationLoss);
-      const accuracies = lastOf(metrics).map(({ accuracy }) => 100 * accuracy);
+      const accuracies = endOf(metrics).map(({ accuracy }) => 100 * accuracy);
       add(ACCURACY, meanOf(accuracies.filter(Number.isFinite))?.mean);
       add(TOKENS, metrics.at(-1)?.tokens);
       add(SPEED, speeds[speeds.length >> 1]);
@@ -136,12 +136,12 @@ export async function readMeasurements(
 
 /** A step has few examples: those of one step are no measurement. */
 const LEAST_STEPS = 10;
-/** What {@linkcode lastOf} takes. */
+/** What {@linkcode endOf} takes. */
 export const LAST_STEPS_IN_WORDS =
   `in the last tenth of the steps, or in the last ${LEAST_STEPS} where these are more`;
 
 /** What stands for the end of a run in what each step measures. */
-export function lastOf<T>(steps: readonly T[]): readonly T[] {
+export function endOf<T>(steps: readonly T[]): readonly T[] {
   return steps.slice(-Math.max(LEAST_STEPS, Math.ceil(steps.length / 10)));
 }
 
