@@ -3,7 +3,6 @@ import { embeddedExam } from "../data/exam/embedded-instructions.ts";
 import { isRecord } from "../data/files/is-record.ts";
 import { Lock } from "../data/files/lock.ts";
 import { readIfThere } from "../data/files/text-file.ts";
-import { WholeFile } from "../data/files/whole-file.ts";
 import { type LanguageShares, sharesInWords } from "../data/instructions/language-shares.ts";
 import { parseSetChoice } from "../data/instructions/mix-sets.ts";
 import { shuffled } from "../data/random.ts";
@@ -37,7 +36,8 @@ import { writeAnswers } from "./run/samples.ts";
 import type { TrainingStage } from "./run/stage.ts";
 import { type BegunRun, findRun } from "./checkpoint/training-checkpoint.ts";
 import type { FineTuningSettings } from "./settings/fine-tuning-settings.ts";
-import { keepSettings } from "./settings/run-settings.ts";
+import { requireSameSettings, SETTINGS_FILE } from "./settings/run-settings.ts";
+import { settingsToYaml } from "./settings/settings.ts";
 import type { Room } from "./step/micro-batch.ts";
 
 /** What a fine-tuning stage trains on. */
@@ -108,13 +108,12 @@ async function runOn(
   const say = (text: string) => options.onMessage?.(text);
   if (!await hasChecksums(checkpoint.files)) say(withoutChecksums(checkpoint.dir));
   const adapter = newAdapter(checkpoint.config, settings.lora, base.path);
-  if (isWriter(options)) await keepSettings(run.dir, settings, begun?.state);
+  if (begun && isWriter(options)) await requireSameSettings(run.dir, settings, begun.state);
   requireSameBase(base, begun);
   const examples = await stage.read(base, say);
   const digest = digestOf(examples.items);
   if (begun) requireSameItems(begun.state.position, digest);
   say(describeExamples(examples, stage.unit));
-  if (isWriter(options)) await keepShares(run.dir, examples);
 
   const mixed = train.precision === "mixed";
   const parameters = new Parameters(checkpoint.config, mixed, adapter?.adaptation);
@@ -147,6 +146,10 @@ async function runOn(
   const { isComplete, measures } = await runStage({
     name: stage.name,
     dir: run.dir,
+    runFiles: {
+      [SETTINGS_FILE]: settingsToYaml(settings),
+      [EXAMPLES_FILE]: sharesToJson(examples),
+    },
     begun,
     gpu,
     parameters,
@@ -202,10 +205,9 @@ async function languagesInWords(base: string, tokens: LanguageShares): Promise<s
   return `${own}; it was pretrained on ${shares.join(", ")}`;
 }
 
-/** Keeps the shares of the languages in the run's folder as `examples.json`. */
-async function keepShares(dir: string, { items, tokens }: Examples): Promise<void> {
-  const shares = { examples: items.length, tokens };
-  await WholeFile.write(join(dir, EXAMPLES_FILE), JSON.stringify(shares) + "\n");
+/** The shares of the languages, as the run's folder keeps them. */
+function sharesToJson({ items, tokens }: Examples): string {
+  return JSON.stringify({ examples: items.length, tokens }) + "\n";
 }
 
 /** Splits items into those to train on and those held out: the last of a random order. */

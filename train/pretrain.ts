@@ -16,7 +16,8 @@ import { isWriter, type RunOptions } from "./run/run-options.ts";
 import { runStage } from "./run/run-stage.ts";
 import { type BegunRun, findRun } from "./checkpoint/training-checkpoint.ts";
 import { type PretrainSettings, pretrainSettings } from "./settings/pretrain-settings.ts";
-import { keepSettings } from "./settings/run-settings.ts";
+import { requireSameSettings, SETTINGS_FILE } from "./settings/run-settings.ts";
+import { settingsToYaml } from "./settings/settings.ts";
 import type { Given } from "./settings/settings-schema.ts";
 
 /**
@@ -49,10 +50,8 @@ async function runOn(
   using base = await openModelPath(settings, begun);
   const model = base ? { path: base.path } : settings.model;
   // Checkpoints remember what was appended: a run that goes on is not to append it again.
-  if (isWriter(options)) {
-    const kept = { ...settings, model, data: { ...data, append: [] } };
-    await keepSettings(run.dir, kept, begun?.state);
-  }
+  const kept = { ...settings, model, data: { ...data, append: [] } };
+  if (begun && isWriter(options)) await requireSameSettings(run.dir, kept, begun.state);
   if (base) requireSameBase(base, begun);
   using text = await openText(settings, begun, base && await ownVocabulary(base), say);
   if (begun) await requireSameVocabulary(begun.checkpoint, text);
@@ -68,6 +67,7 @@ async function runOn(
     ...stage,
     ...ahead && { initialWeights: (_, index) => ahead.take(index) },
     dir: run.dir,
+    runFiles: { [SETTINGS_FILE]: settingsToYaml(kept) },
     begun,
     base,
   }, options);

@@ -12,7 +12,7 @@ import type { PretrainSettings } from "./settings/pretrain-settings.ts";
 import { NextTokenObjective } from "./step/objective.ts";
 
 /** The stage of pretraining, wherever it runs: all but the folder of a run. */
-export type PretrainingStage = Omit<TrainingStage, "dir" | "begun"> & {
+export type PretrainingStage = Omit<TrainingStage, "dir" | "runFiles" | "begun"> & {
   readonly unigramEntropy: number;
 };
 

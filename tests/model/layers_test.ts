@@ -20,8 +20,8 @@ import { initialValues } from "../../model/network/initialization.ts";
 import { bias, operand, type Parameter, stacked } from "../../model/network/layer.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { positive } from "../../model/number-range.ts";
-import { keepSettings } from "../../train/settings/run-settings.ts";
-import { loadSettings } from "../../train/settings/settings.ts";
+import { requireSameSettings, SETTINGS_FILE } from "../../train/settings/run-settings.ts";
+import { loadSettings, settingsToYaml } from "../../train/settings/settings.ts";
 import { layerSettings } from "../../train/settings/settings-schema.ts";
 import { flopsPerToken } from "../../train/step/flops.ts";
 import { TrainingStep } from "../../train/step/training-step.ts";
@@ -144,10 +144,10 @@ Deno.test("the keys of a layer are settings of pretraining, checked by its defin
       "--model.toy_deviation is -1; expected a number of at least",
     );
     // A run that was started with such a key does not go on without it.
-    await keepSettings(dir, given);
-    await keepSettings(dir, given, { step: 1 });
+    await Deno.writeTextFile(`${dir}/${SETTINGS_FILE}`, settingsToYaml(given));
+    await requireSameSettings(dir, given, { step: 1 });
     await assertRejects(
-      () => keepSettings(dir, without, { step: 1 }),
+      () => requireSameSettings(dir, without, { step: 1 }),
       UserError,
       "model.toy_deviation was 0.25 and is now not set",
     );

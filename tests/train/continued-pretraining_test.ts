@@ -5,8 +5,10 @@ import { readMetrics } from "../../model/host/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
 import { loadPretrainSettings } from "../../train/settings/pretrain-settings.ts";
 import { learningRate } from "../../train/step/schedule.ts";
+import { contentsOf } from "../folder-contents.ts";
 import { gpu } from "../model/golden-model.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { changeWeights } from "./change-weights.ts";
 import { writeTinyLlama } from "./tiny-llama.ts";
 import { tinyRun } from "./tiny-run.ts";
 
@@ -65,4 +67,14 @@ Deno.test("pretraining goes on from a peer with its own tokenizer and layout, an
       UserError,
       "data.sequence is 65, but the model takes at most 64 tokens",
     );
+
+    // Other weights in the checkpoint that a run was started from.
+    const before = await contentsOf(`${dir}/still`);
+    await changeWeights(`${dir}/base`);
+    await assertRejects(
+      () => train(dir, `${dir}/base`, "still", "--train.steps=3", "--train.validateEvery=7"),
+      UserError,
+      `${dir}/base/model.safetensors: of the weights in model.path this is`,
+    );
+    assertEquals(await contentsOf(`${dir}/still`), before, "a refused command changes nothing");
   }));

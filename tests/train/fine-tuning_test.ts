@@ -17,7 +17,9 @@ import { pretrain } from "../../train/pretrain.ts";
 import { superviseFineTuning } from "../../train/sft.ts";
 import { loadSftSettings } from "../../train/settings/sft-settings.ts";
 import { qwen, writePruned } from "../model/pruned-model.ts";
+import { contentsOf } from "../folder-contents.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { changeWeights } from "./change-weights.ts";
 import { killAt, result, startRun } from "./child-run.ts";
 import { tinySettings } from "./tiny-run.ts";
 
@@ -119,8 +121,6 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
     const cache = `${dir}/dpo/reference-log-probabilities.json`;
     await prefer("simpo", "--loss.kind=simpo", "--train.steps=1");
     assert(!await exists(cache.replace("dpo", "simpo")), "a loss without reference computes none");
-    const kept = await Deno.readTextFile(cache);
-    const shares = await Deno.readTextFile(`${dir}/dpo/examples.json`);
     await assertRejects(() => prefer("dpo", "--train.batch=3"), UserError, "train.batch was 2");
     await prefer("dpo", `--data.dir=${dir}`); // the same examples: the run is complete
     await assertRejects(
@@ -128,13 +128,19 @@ Deno.test("pretrain, sft, dpo, chat: taught, preferred, killed and resumed bit f
       UserError,
       `model.path was "${taken}" and is now "${gained}"`,
     );
+    const before = await contentsOf(`${dir}/dpo`);
+    const refusal = async (expected: string) => {
+      // A setting that may change, which would show if it were kept.
+      await assertRejects(() => prefer("dpo", "--train.validateEvery=7"), UserError, expected);
+      assertEquals(await contentsOf(`${dir}/dpo`), before, "a refused command changes nothing");
+    };
     await Deno.writeTextFile(
       `${dir}/pairs.json`,
       JSON.stringify(PAIRS).replace("iron", "iron, lead"),
     );
-    await assertRejects(() => prefer("dpo"), UserError, "started with other examples");
-    assertEquals(await Deno.readTextFile(`${dir}/dpo/examples.json`), shares);
-    assertEquals(await Deno.readTextFile(cache), kept);
+    await refusal("started with other examples");
+    await changeWeights(taken);
+    await refusal(`${taken}/model.safetensors: of the weights in model.path this is`);
   }));
 
 Deno.test("rules and bases that cannot be are refused before a set is read or a folder made", () =>

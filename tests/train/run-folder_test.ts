@@ -1,11 +1,21 @@
 /** What a run's folder and text may be found to be, each named in one line. */
-import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { exists } from "../../data/files/exists.ts";
+import { aloneOn } from "../../kernels/ranks/communicator.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { checkpointsOf } from "../../model/host/run-folder.ts";
 import { readMetrics } from "../../model/host/step-metrics.ts";
 import { pretrain } from "../../train/pretrain.ts";
+import { contentsOf } from "../folder-contents.ts";
 import { gpu } from "../kernels/harness.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
+import { record } from "./ranks-program.ts";
 import { tinySettings } from "./tiny-run.ts";
 import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
 
@@ -13,6 +23,13 @@ import { openCheckpoint } from "../../model/host/open-checkpoint.ts";
 async function refusal(dir: string, ...more: string[]): Promise<string> {
   const settings = await tinySettings(dir, ...more);
   return (await assertRejects(() => pretrain(settings), UserError)).message;
+}
+
+/** Runs `refused`, which must change nothing in the run's folder. */
+async function assertUntouched(run: string, refused: () => Promise<void>): Promise<void> {
+  const before = await contentsOf(run);
+  await refused();
+  assertEquals(await contentsOf(run), before);
 }
 
 Deno.test("text that cannot be trained on is refused with its place", () =>
@@ -43,7 +60,7 @@ Deno.test("text that cannot be trained on is refused with its place", () =>
     assertStringIncludes(message, '"hidden_size" is 16', "told before text is read");
   }));
 
-Deno.test("a run's folder with other settings, other text or damage is refused, and nothing is lost", () =>
+Deno.test("a run's folder with other settings, other text or damage is refused, and nothing in it changes", () =>
   inTemporaryFolder(async (dir) => {
     const run = `${dir}/run`;
     const steps = ["--train.steps=2", "--train.warmupSteps=1", "--train.precision=auto"];
@@ -74,6 +91,7 @@ Deno.test("a run's folder with other settings, other text or damage is refused, 
       ["settings.yaml", "train: [", "settings.yaml: the settings that this run was started with"],
       ["settings.yaml", "3", "settings.yaml: the settings that this run was started with"],
       ["metrics.jsonl", "notes\n", "metrics.jsonl:1: not a measurement"],
+      ["facts.json", "{", "facts.json"],
       ["checkpoints/step-0000002/training-state.json", "{", "not valid JSON"],
       ["checkpoints/step-0000002/training-state.json", '{"step":"two"}', '"step"'],
       ["checkpoints/step-0000002/training-state.json", '{"step":2,"tokens":9}', '"position"'],
@@ -85,15 +103,21 @@ Deno.test("a run's folder with other settings, other text or damage is refused, 
     for (const [file, content, expected] of damages) {
       const whole = await Deno.readFile(`${run}/${file}`);
       await Deno.writeTextFile(`${run}/${file}`, content);
-      assertStringIncludes(await refusal(dir, ...steps), expected);
+      await assertUntouched(run, async () => {
+        // A setting that may change, which would show if it were kept.
+        const message = await refusal(dir, ...steps, "--train.validateEvery=7");
+        assertStringIncludes(message, expected);
+      });
       await Deno.writeFile(`${run}/${file}`, whole);
     }
 
-    const settings = await tinySettings(dir, ...steps);
+    const settings = await tinySettings(dir, ...steps, "--train.validateEvery=7");
     const text = await Deno.readTextFile(`${dir}/text.jsonl`);
     await Deno.writeTextFile(`${dir}/text.jsonl`, text.replace("hard", "by"));
-    const { message } = await assertRejects(() => pretrain(settings), UserError);
-    assertStringIncludes(message, "this is not the text that the run was started with");
+    await assertUntouched(run, async () => {
+      const { message } = await assertRejects(() => pretrain(settings), UserError);
+      assertStringIncludes(message, "this is not the text that the run was started with");
+    });
 
     // As an earlier version left it, which did not know this setting.
     const saved = await Deno.readTextFile(`${run}/settings.yaml`);
@@ -101,6 +125,15 @@ Deno.test("a run's folder with other settings, other text or damage is refused, 
     (await pretrain(await tinySettings(dir, ...steps, "--train.keepCheckpoints=1")))!.close();
     const after = await Deno.readFile(`${run}/checkpoints/step-0000002/model.safetensors`);
     assertEquals(after, weights);
+  }));
+
+Deno.test("nothing is written before the last of several ranks has refused nothing", () =>
+  inTemporaryFolder(async (dir) => {
+    const other = new UserError("rank 1 refuses the run");
+    const ranks = { ...aloneOn("here"), barrier: () => Promise.reject(other) };
+    const run = { name: "f32", dir: `${dir}/run` } as const;
+    await assertRejects(() => record(gpu, run, ranks), UserError, other.message);
+    assert(!await exists(run.dir));
   }));
 
 Deno.test("a step that is not finite stops the run by its number and leaves the last checkpoint", () =>

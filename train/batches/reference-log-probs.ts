@@ -34,7 +34,7 @@ interface Reference {
 /**
  * Adds to the items each sequence's log-probability under the reference model. It is read from the
  * run's folder if it was computed there for the same model and data, and is as it was written; else
- * it is computed and kept.
+ * it is computed and kept, for the next start too if this one is refused later.
  *
  * @param options ranks, which share the items out, where to say that it has to be computed, or that
  *   the file is damaged, and where to show how far it is

@@ -16,17 +16,18 @@ import type { TrainingStage } from "./stage.ts";
 export const FACTS_FILE = "facts.json";
 
 /**
- * Writes the facts of a run that its report shows, `facts.json`: when it began and with which commit
- * of this program, device, memory, machine, versions, and what is known of its data. A run that
- * continues keeps when it began.
+ * The facts of a run that its report shows, as {@linkcode FACTS_FILE} keeps them: when it began and with
+ * which commit of this program, device, memory, machine, versions, and what is known of its data. A run
+ * that continues keeps when it began.
  *
  * @param memory of one GPU
+ * @throws UserError if the run continues and the facts of its earlier start are damaged
  */
-export async function keepFacts(
+export async function factsOfRun(
   stage: TrainingStage,
   memory: MemoryReport,
   gpus: number,
-): Promise<void> {
+): Promise<string> {
   const { dir, begun, gpu, parameters, tokensBySource, unigramEntropy, examBefore } = stage;
   const { name, implementation } = gpu.capabilities;
   const { deno, v8, typescript } = Deno.version;
@@ -46,7 +47,7 @@ export async function keepFacts(
       `${project.name} ${project.version}, Deno ${deno}, V8 ${v8}, TypeScript ${typescript}`,
     ...{ tokensBySource, unigramEntropy, examBefore },
   };
-  await WholeFile.write(factsPath(dir), formatJson(facts));
+  return formatJson(facts);
 }
 
 /** Adds facts that are known at the end of a run. */

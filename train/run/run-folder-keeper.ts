@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { makeFolder } from "../../data/files/make-folder.ts";
 import { WholeFile } from "../../data/files/whole-file.ts";
 import { chartFile } from "../../data/page/draw.ts";
 import { lossChart } from "../../data/page/loss-chart.ts";
@@ -7,6 +8,7 @@ import { readMetrics, type StepMetrics } from "../../model/host/step-metrics.ts"
 import type { TrainingStep } from "../step/training-step.ts";
 import { EventFile } from "./event-file.ts";
 import { MetricsLog } from "./metrics-log.ts";
+import { FACTS_FILE, factsOfRun } from "./run-facts.ts";
 import type { RunKeeper, Saving } from "./run-keeper.ts";
 import type { TrainingStage } from "./stage.ts";
 import { gatheredValues, StateCopies, type StateValues } from "../checkpoint/state-values.ts";
@@ -18,9 +20,8 @@ import {
   type TrainingState,
 } from "../checkpoint/training-checkpoint.ts";
 
-/** Keeps a run in its folder: `metrics.jsonl`, checkpoints, and pictures of the run so far. */
+/** Keeps a run in its folder: what it is of, `metrics.jsonl`, checkpoints, and pictures of the run so far. */
 export class RunFolderKeeper implements RunKeeper, Disposable {
-  readonly #log: MetricsLog;
   readonly #signatures: FailureSignatures;
   /** Of a run that is not sharded. */
   readonly #copies?: StateCopies;
@@ -28,11 +29,11 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
   private constructor(
     private readonly stage: TrainingStage,
     private readonly step: TrainingStep,
+    private readonly log: MetricsLog,
     private readonly events: EventFile | undefined,
     done: number,
     private readonly say: (text: string) => void = () => {},
   ) {
-    this.#log = new MetricsLog(this.#path("metrics.jsonl"), done, say);
     this.#signatures = new FailureSignatures(stage.signatures);
     for (const line of readMetrics(this.#path("metrics.jsonl"))) this.#signatures.observe(line);
     const { gpu, parameters, training: { steps, checkpointEvery } } = stage;
@@ -43,24 +44,37 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
   }
 
   /**
-   * Opens the metrics of a run that continues after `done` steps.
+   * Writes into the folder what the run is of, and opens the metrics of a run that continues after
+   * `done` steps. Called when nothing else refuses the run any more; what is in the folder and is not
+   * of a run is refused here, before anything is written.
    *
-   * @param say called with a line of text if lines of the file are broken, and with what the metrics
-   *   show
-   * @throws UserError if the file holds no measurement but something else, or cannot be written
+   * @param gpus how many share the run
+   * @param say called with a line of text if lines of the metrics are broken, and with what they show
+   * @throws UserError if a file is damaged, or cannot be written
    */
   static async open(
     stage: TrainingStage,
     step: TrainingStep,
     done: number,
+    gpus: number,
     say?: (text: string) => void,
   ): Promise<RunFolderKeeper> {
-    const events = stage.training.tensorboard ? await EventFile.open(stage.dir, done) : undefined;
-    return new RunFolderKeeper(stage, step, events, done, say);
+    const { dir, runFiles, training } = stage;
+    const files = { ...runFiles, [FACTS_FILE]: await factsOfRun(stage, step.memory, gpus) };
+    await makeFolder(dir);
+    using unfinished = new DisposableStack();
+    const log = unfinished.use(new MetricsLog(join(dir, "metrics.jsonl"), done, say));
+    for (const [name, text] of Object.entries(files)) await WholeFile.write(join(dir, name), text);
+    const events = training.tensorboard
+      ? unfinished.use(await EventFile.open(dir, done))
+      : undefined;
+    const keeper = new RunFolderKeeper(stage, step, log, events, done, say);
+    unfinished.move();
+    return keeper;
   }
 
   keep(metrics: StepMetrics): void {
-    this.#log.append(metrics);
+    this.log.append(metrics);
     this.events?.append(metrics);
     for (const { step, text } of this.#signatures.observe(metrics)) {
       this.say(`step ${step}: ${text}`);
@@ -91,7 +105,7 @@ export class RunFolderKeeper implements RunKeeper, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#log[Symbol.dispose]();
+    this.log[Symbol.dispose]();
     this.events?.[Symbol.dispose]();
     this.#copies?.[Symbol.dispose]();
   }

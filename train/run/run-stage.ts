@@ -1,4 +1,3 @@
-import { makeFolder } from "../../data/files/make-folder.ts";
 import { aloneOn } from "../../kernels/ranks/communicator.ts";
 import { describeMemory, freeMemory } from "../../kernels/runtime/memory.ts";
 import { tightMemory } from "../../model/host/failure-signatures.ts";
@@ -8,7 +7,7 @@ import { TrainingStep } from "../step/training-step.ts";
 import { train } from "./loop.ts";
 import { HelpingKeeper } from "./helping-keeper.ts";
 import { RunFolderKeeper } from "./run-folder-keeper.ts";
-import { addFacts, keepFacts } from "./run-facts.ts";
+import { addFacts } from "./run-facts.ts";
 import type { RunOptions } from "./run-options.ts";
 import { requireSameRun } from "./same-run.ts";
 import type { TrainingStage } from "./stage.ts";
@@ -26,6 +25,7 @@ export interface StageEnd {
  * Runs a stage in its folder: plans the training step, reports its memory and checks that there is
  * enough, loads the initial weights or the newest checkpoint, trains, and frees all memory but the
  * parameters. With several ranks, all call it with the same stage; the first one writes the files.
+ * Nothing is written before all that can refuse the run has been checked, on every rank.
  *
  * @param given all but `gpu`, which is part of the stage
  * @throws UserError if there is too little memory, if the checkpoint is damaged, or if the loss, the
@@ -38,9 +38,11 @@ export async function runStage(
   const { dir, gpu, parameters, training, heldOut } = stage;
   const { ranks = aloneOn(""), began = performance.now() } = given;
   await requireSameRun(ranks, stage, (text) => given.onMessage?.(text));
-  await makeFolder(dir);
+  // Messages wait until the folder may be written.
+  const waiting: string[] = [];
+  let keep = (text: string): void => void waiting.push(text);
   const say = (text: string) => {
-    if (ranks.rank === 0) keepMessage(dir, text);
+    keep(text);
     given.onMessage?.(text);
   };
   const options = { ...given, began, onMessage: say };
@@ -59,7 +61,6 @@ export async function runStage(
     },
   );
   cleanup.defer(() => step.destroy());
-  if (ranks.rank === 0) await keepFacts(stage, step.memory, ranks.size);
   let measures: Record<string, number> | undefined;
   let validate: (() => Promise<Record<string, number>>) | undefined;
   let routing: (() => Promise<Record<string, number>>) | undefined;
@@ -70,9 +71,12 @@ export async function runStage(
     routing = () => loss.routing(ranks);
   }
   const state = await startingState(stage, step, options);
+  await ranks.barrier(); // behind it, no rank refuses the run any more
   using keeper = ranks.rank === 0
-    ? await RunFolderKeeper.open(stage, step, state.step, options.onMessage)
+    ? await RunFolderKeeper.open(stage, step, state.step, ranks.size, say)
     : new HelpingKeeper(parameters, step, dir);
+  keep = ranks.rank === 0 ? (text) => keepMessage(dir, text) : () => {};
+  waiting.forEach(keep);
   const planned = { ...stage, step, validate, routing };
   const { isComplete, time } = await train(planned, state, keeper, options);
   if (time && ranks.rank === 0) await addFacts(dir, { time });

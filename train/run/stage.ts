@@ -38,6 +38,11 @@ export interface TrainingStage {
   readonly name: string;
   /** The run's folder. */
   readonly dir: string;
+  /**
+   * Texts for that folder, by file name, that say what the run is of, such as its settings. They are
+   * written when nothing refuses the run any more.
+   */
+  readonly runFiles?: Readonly<Record<string, string>>;
   /** The result of `findRun` for that folder: where the run continues. */
   readonly begun: BegunRun | undefined;
   /** The device of the parameters. */

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import { isRecord } from "../../data/files/is-record.ts";
-import { makeFolder } from "../../data/files/make-folder.ts";
-import { WholeFile } from "../../data/files/whole-file.ts";
 import { messageOf } from "../../data/text/error-message.ts";
 import { shown } from "../../data/text/shown.ts";
 import { parseYaml } from "../../data/text/yaml.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { readIfThere } from "../../data/files/text-file.ts";
 import type { Schema, SettingsOf } from "./settings-schema.ts";
-import { settingsToYaml } from "./settings.ts";
+
+/** The file of a run's folder that holds the settings it was started with. */
+export const SETTINGS_FILE = "settings.yaml";
 
 /**
  * What may change when a run goes on: none of it changes what is computed. Another `train.gpu` or
@@ -55,44 +55,38 @@ const EARLIER: Record<string, Record<string, unknown>> = {
 };
 
 /**
- * Writes the resolved settings into the run's folder, `settings.yaml`.
+ * Refuses settings that would change the numbers of the run in the folder `dir`.
  *
- * @param progress of the run that the folder holds, if it has saved a checkpoint
- * @throws UserError if the run there was started with other settings, naming each
+ * @param progress of that run
+ * @throws UserError if it was started with other settings, naming each
  */
-export async function keepSettings(
+export async function requireSameSettings(
   dir: string,
   settings: SettingsOf<Schema>,
-  progress?: RunProgress,
+  progress: RunProgress,
 ): Promise<void> {
-  const path = join(dir, "settings.yaml");
-  const before = progress && await readRunSettings(dir);
-  if (before) {
-    const goesOn = hasEnded(progress) && isLonger(settings.train, before.train, progress.step);
-    const free = goesOn ? FREE.union(FREE_AT_END) : FREE;
-    const changed = Object.entries(settings).flatMap(([section, values]) =>
-      Object.keys({ ...before[section], ...values })
-        .filter((key) => section !== "sample" && !free.has(`${section}.${key}`))
-        .map((key) => ({
-          name: `${section}.${key}`,
-          now: values[key],
-          was: before[section]?.[key] ?? EARLIER[section]?.[key],
-        }))
-        .filter(({ now, was }) => JSON.stringify(now) !== JSON.stringify(was))
-    );
-    if (changed.length > 0) {
-      const list = changed.map(({ name, was, now }) =>
-        `${name} was ${inWords(was)} and is now ${inWords(now)}`
-      );
-      throw new UserError(
-        `${dir} holds a run with other settings: ${list.join("; ")}. Go on with the settings it ` +
-          `was started with, or start another run with --run.dir.` +
-          (hasEnded(progress) ? " As it has ended, it can go on for more train.steps." : ""),
-      );
-    }
-  }
-  await makeFolder(dir);
-  await WholeFile.write(path, settingsToYaml(settings));
+  const before = await readRunSettings(dir);
+  const goesOn = hasEnded(progress) && isLonger(settings.train, before.train, progress.step);
+  const free = goesOn ? FREE.union(FREE_AT_END) : FREE;
+  const changed = Object.entries(settings).flatMap(([section, values]) =>
+    Object.keys({ ...before[section], ...values })
+      .filter((key) => section !== "sample" && !free.has(`${section}.${key}`))
+      .map((key) => ({
+        name: `${section}.${key}`,
+        now: values[key],
+        was: before[section]?.[key] ?? EARLIER[section]?.[key],
+      }))
+      .filter(({ now, was }) => JSON.stringify(now) !== JSON.stringify(was))
+  );
+  if (changed.length === 0) return;
+  const list = changed.map(({ name, was, now }) =>
+    `${name} was ${inWords(was)} and is now ${inWords(now)}`
+  );
+  throw new UserError(
+    `${dir} holds a run with other settings: ${list.join("; ")}. Go on with the settings it ` +
+      `was started with, or start another run with --run.dir.` +
+      (hasEnded(progress) ? " As it has ended, it can go on for more train.steps." : ""),
+  );
 }
 
 function hasEnded({ step, steps }: RunProgress): boolean {
@@ -117,7 +111,7 @@ type Train = Readonly<Record<string, unknown>>;
 export async function readRunSettings(
   dir: string,
 ): Promise<Record<string, Record<string, unknown>>> {
-  const path = join(dir, "settings.yaml");
+  const path = join(dir, SETTINGS_FILE);
   const refuse = (reason: string) =>
     new UserError(
       `${path}: the settings that this run was started with ${reason}. Put the file back, or ` +
