@@ -64,30 +64,30 @@ export class TiledAttention {
   /** @param options `afterPrefix`: every row also sees the first `prefix[0]` rows */
   forward({ afterPrefix = false } = {}): string {
     const { queries, keys, values, outputs } = this.sides("head", "key_head");
-    const isAfterStart = "(vec4u(other) >= start0)";
+    const isAfterStart = "(vec4u(other) >= own_starts)";
     const isSeen = afterPrefix ? `(${isAfterStart} | vec4<bool>(other < prefix[0]))` : isAfterStart;
     return `${this.ownQueries()}
-  var highest0 = vec4f(-1e30f); var total0 = vec4f();
+  var highest = vec4f(-1e30f); var total = vec4f();
   ${this.zeros("sum")}
   for (var tile = ${afterPrefix ? "0u" : "starts[first]"}; tile <= last; tile += ${OTHERS}u) {
     ${afterPrefix ? "if (tile >= prefix[0]) { tile = max(tile, starts[first]); }" : ""}
     ${this.product("score", queries, keys)}
-    var peak0 = highest0;
+    var peak = highest;
     ${
       this.eachOther((j) =>
-        `score0_${j} = select(vec4f(-1e30f), score0_${j} * ${this.scale}f, ` +
-        `${isSeen} & (vec4u(other) <= row0)); ` +
-        `peak0 = max(peak0, score0_${j});`
+        `score_${j} = select(vec4f(-1e30f), score_${j} * ${this.scale}f, ` +
+        `${isSeen} & (vec4u(other) <= own_rows)); ` +
+        `peak = max(peak, score_${j});`
       )
     }
     ${this.reduce("peak", "higher", (a, b) => `max(${a}, ${b})`)}
-    let keep0 = exp(highest0 - higher0); highest0 = higher0; total0 *= keep0; ${
-      this.eachSum("sum", (sum, i) => `${sum} *= keep0[${i}];`)
+    let keep = exp(highest - higher); highest = higher; total *= keep; ${
+      this.eachSum("sum", (sum, i) => `${sum} *= keep[${i}];`)
     }
     ${
       this.eachOther((j) =>
-        `score0_${j} = select(vec4f(), exp(score0_${j} - higher0), ` +
-        `score0_${j} > vec4f(-1e30f)); total0 += score0_${j};`
+        `score_${j} = select(vec4f(), exp(score_${j} - higher), ` +
+        `score_${j} > vec4f(-1e30f)); total += score_${j};`
       )
     }
     ${this.accumulate("sum", "score", values)}
@@ -96,9 +96,9 @@ export class TiledAttention {
   ${this.reduce("total", "whole", (a, b) => `${a} + ${b}`)}
   ${
       this.eachRow((i) =>
-        `${this.write(outputs, "sum", i, ` / whole0[${i}]`)}
+        `${this.write(outputs, "sum", i, ` / whole[${i}]`)}
     if (column == 0u) {
-      log_sum_exp[head * ${this.tokens}u + row] = highest0[${i}] + log(whole0[${i}]);
+      log_sum_exp[head * ${this.tokens}u + row] = highest[${i}] + log(whole[${i}]);
     }`
       )
     }
@@ -109,14 +109,14 @@ export class TiledAttention {
     const { queries, keys, values, outputs } = this.sides("head", "key_head");
     const outputGradients = { ...outputs, array: "dy" };
     return `${this.ownQueries()}
-  var normalizer0 = vec4f(); var dot_part0 = vec4f();
+  var normalizer = vec4f(); var dot_part = vec4f();
   ${
       range(4).map((i) =>
         `{
-    let row = row0[${i}];
-    normalizer0[${i}] = log_sum_exp[head * ${this.tokens}u + row];
+    let row = own_rows[${i}];
+    normalizer[${i}] = log_sum_exp[head * ${this.tokens}u + row];
     for (var vector = column; vector < ${this.headVectors}u; vector += ${this.columns}u) {
-      dot_part0[${i}] += dot(${this.load(outputGradients, "row")}, ${this.load(outputs, "row")});
+      dot_part[${i}] += dot(${this.load(outputGradients, "row")}, ${this.load(outputs, "row")});
     }
   }`
       ).join("\n  ")
@@ -128,9 +128,9 @@ export class TiledAttention {
     ${this.product("change", outputGradients, values)}
     ${
       this.eachOther((j) =>
-        `change0_${j} = select(vec4f(), exp(score0_${j} * ${this.scale}f - normalizer0), ` +
-        `(vec4u(other) >= start0) & (vec4u(other) <= row0)) * ` +
-        `(change0_${j} - own_dot0) * ${this.scale}f;`
+        `change_${j} = select(vec4f(), exp(score_${j} * ${this.scale}f - normalizer), ` +
+        `(vec4u(other) >= own_starts) & (vec4u(other) <= own_rows)) * ` +
+        `(change_${j} - own_dot) * ${this.scale}f;`
       )
     }
     ${this.accumulate("dq", "change", keys)}
@@ -138,7 +138,7 @@ export class TiledAttention {
   ${
       this.eachRow((i) =>
         `${this.write({ ...queries, array: "dqkv" }, "dq", i)}
-    if (column == 0u) { row_dot[head * ${this.tokens}u + row] = own_dot0[${i}]; }`
+    if (column == 0u) { row_dot[head * ${this.tokens}u + row] = own_dot[${i}]; }`
       )
     }
 }`;
@@ -153,7 +153,7 @@ export class TiledAttention {
   let key_head = order % ${keyValueHeads}u;
   let first = order / ${keyValueHeads}u * ${this.rows}u;
   ${this.ownRows()}
-  ${this.ofOwnRows("end", "ends")}
+  ${this.ofOwnRows("own_ends", "ends")}
   ${this.zeros("dk")}
   ${this.zeros("dv")}
   let behind = ends[last];
@@ -166,9 +166,9 @@ export class TiledAttention {
         `let of_head${j} = head * ${this.tokens}u + min(other, ${this.tokens - 1}u);
       let normalizer${j} = log_sum_exp[of_head${j}];
       let dot${j} = row_dot[of_head${j}];
-      score0_${j} = select(vec4f(), exp(score0_${j} * ${this.scale}f - normalizer${j}), ` +
-        `(vec4u(other) >= row0) & (vec4u(other) < end0)); ` +
-        `change0_${j} = score0_${j} * (change0_${j} - dot${j}) * ${this.scale}f;`
+      score_${j} = select(vec4f(), exp(score_${j} * ${this.scale}f - normalizer${j}), ` +
+        `(vec4u(other) >= own_rows) & (vec4u(other) < own_ends)); ` +
+        `change_${j} = score_${j} * (change_${j} - dot${j}) * ${this.scale}f;`
       )
     }
       ${this.accumulate("dv", "score", outputGradients)}
@@ -211,18 +211,18 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let key_head = head / ${heads / keyValueHeads}u;
   let first = (${this.rowGroups - 1}u - order / ${heads}u) * ${this.rows}u;
   ${this.ownRows()}
-  ${this.ofOwnRows("start", "starts")}`;
+  ${this.ofOwnRows("own_starts", "starts")}`;
   }
 
   /** An invocation's own rows. Those past the last one are computed as the last, and not written. */
   private ownRows(): string {
     const distances = range(4).map((i) => `${i * this.lines}u`).join(", ");
     return `let last = min(first + ${this.rows - 1}u, ${this.tokens - 1}u);
-  let place0 = first + 0u + line + vec4u(${distances}); let row0 = min(place0, vec4u(last));`;
+  let places = first + line + vec4u(${distances}); let own_rows = min(places, vec4u(last));`;
   }
 
   private ofOwnRows(name: string, array: string): string {
-    return `let ${name}0 = vec4u(${range(4).map((i) => `${array}[row0[${i}]]`).join(", ")});`;
+    return `let ${name} = vec4u(${range(4).map((i) => `${array}[own_rows[${i}]]`).join(", ")});`;
   }
 
   private sides(head: string, keyHead: string): Record<
@@ -252,12 +252,12 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       `2u * vector < ${last}u))`;
   }
 
-  /** Declares `name0_{j}`: the dot products of own rows with those of the tile. */
+  /** Declares `name_{j}`: the dot products of own rows with those of the tile. */
   private product(name: string, own: Rows, others: Rows): string {
     const { depth, pitch, rows, lines, columns } = this;
     const ofOthers = range(OTHERS / columns);
     const otherAt = rows * pitch;
-    return `${this.eachOther((j) => `var ${name}0_${j} = vec4f();`, false)}
+    return `${this.eachOther((j) => `var ${name}_${j} = vec4f();`, false)}
     for (var chunk = 0u; chunk < ${this.headVectors}u; chunk += ${depth}u) {
       workgroupBarrier();
       ${this.stage(own, "first", rows, depth, pitch, 0)}
@@ -271,11 +271,11 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
             `let b${j} = staged[column * ${pitch}u + ${otherAt + j * columns * pitch + p}u];`
           ).join(" ")
         }
-        let a0 = transpose(mat4x4f(${
+        let a = transpose(mat4x4f(${
           range(4).map((i) => `staged[line * ${pitch}u + ${i * lines * pitch + p}u]`).join(", ")
         })); ${
           ofOthers.map((j) =>
-            range(4).map((d) => `${name}0_${j} += a0[${d}] * b${j}[${d}];`).join(" ")
+            range(4).map((d) => `${name}_${j} += a[${d}] * b${j}[${d}];`).join(" ")
           ).join("\n        ")
         }
       }`
@@ -284,7 +284,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     }`;
   }
 
-  /** Adds to the sums: the rows of the tile, each times the own rows' `weight0_{j}`. */
+  /** Adds to the sums: the rows of the tile, each times the own rows' `weight_{j}`. */
   private accumulate(name: string, weight: string, others: Rows): string {
     const { columns, lines } = this;
     const together = SUM_VECTORS / columns;
@@ -295,7 +295,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       return `workgroupBarrier();
     ${
         stretch > 0 ? "" : this.eachOther(
-          (j) => `shares[(column + ${j * columns}u) * ${lines}u + line + 0u] = ${weight}0_${j};`,
+          (j) => `shares[(column + ${j * columns}u) * ${lines}u + line] = ${weight}_${j};`,
           false,
         )
       }
@@ -310,11 +310,11 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
       ${
         range(UNROLLED).map((k) =>
           `{
-        let a0 = shares[shares_at + ${k * lines}u];
+        let a = shares[shares_at + ${k * lines}u];
         ${
             sums.map((v, i) =>
               `let b${v} = staged[staged_at + ${k * vectors + i * columns}u]; ` +
-              this.ofSum(name, v, (sum, i) => `${sum} += a0[${i}] * b${v};`)
+              this.ofSum(name, v, (sum, i) => `${sum} += a[${i}] * b${v};`)
             ).join("\n      ")
           }
       }`
@@ -348,22 +348,22 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     }).join("\n      ");
   }
 
-  /** Declares `into0`: `part0` of all invocations of a line, joined. */
+  /** Declares `into`: `part` of all invocations of a line, joined. */
   private reduce(part: string, into: string, join: (a: string, b: string) => string): string {
     const { lines, columns } = this;
-    const at = (column: string) => `shares[(0u + ${column}) * ${lines}u + line]`;
-    return `${at("column")} = ${part}0;
+    const at = (column: string) => `shares[${column} * ${lines}u + line]`;
+    return `${at("column")} = ${part};
     workgroupBarrier();
-    var ${into}0 = ${at("0u")}; for (var k = 1u; k < ${columns}u; k++) { ${into}0 = ${
-      join(`${into}0`, at("k"))
+    var ${into} = ${at("0u")}; for (var k = 1u; k < ${columns}u; k++) { ${into} = ${
+      join(into, at("k"))
     }; }`;
   }
 
   /** Statements for each own row, `row`, that is not past the last one. */
   private eachRow(text: (i: number) => string): string {
     return range(4).map((i) =>
-      `if (place0[${i}] < ${this.tokens}u) {
-    let row = place0[${i}];
+      `if (places[${i}] < ${this.tokens}u) {
+    let row = places[${i}];
     ${text(i)}
   }`
     ).join("\n  ");
@@ -373,7 +373,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   private write({ array, at }: Rows, name: string, i: number, change = ""): string {
     const parts = this.layout.headDim / this.vector;
     return this.sums.map((v) => {
-      const numbers = `(${name}0${i}_${v}${change})`;
+      const numbers = `(${name}${i}_${v}${change})`;
       const store = (part: string, components: string) =>
         `if (${part} < ${parts}u) { ${array}[${at("row")} + ${part}] = ` +
         `${array}_type(${numbers}${components}); }`;
@@ -394,7 +394,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   }
 
   private ofSum(name: string, v: number, text: (sum: string, i: number) => string): string {
-    return range(4).map((i) => text(`${name}0${i}_${v}`, i)).join(" ");
+    return range(4).map((i) => text(`${name}${i}_${v}`, i)).join(" ");
   }
 
   /** Statements for each of an invocation's rows of the tile; `other` is the row. */
