@@ -127,7 +127,7 @@ Deno.test("a run's folder with other settings, other text or damage is refused, 
     assertEquals(after, weights);
   }));
 
-Deno.test("nothing is written before the last of several ranks has refused nothing", () =>
+Deno.test("nothing is written while another rank may still refuse the run", () =>
   inTemporaryFolder(async (dir) => {
     const other = new UserError("rank 1 refuses the run");
     const ranks = { ...aloneOn("here"), barrier: () => Promise.reject(other) };

@@ -71,7 +71,7 @@ export async function runStage(
     routing = () => loss.routing(ranks);
   }
   const state = await startingState(stage, step, options);
-  await ranks.barrier(); // behind it, no rank refuses the run any more
+  await ranks.barrier(); // behind it, no other rank refuses the run
   using keeper = ranks.rank === 0
     ? await RunFolderKeeper.open(stage, step, state.step, ranks.size, say)
     : new HelpingKeeper(parameters, step, dir);
@@ -98,7 +98,7 @@ async function startingState(
   }
   const say = (text: string) => options.onMessage?.(text);
   const state = await restoreTraining(begun, gpu, parameters, step, say);
-  options.onMessage?.(
+  say(
     state.step < training.steps
       ? `Going on from ${begun.checkpoint}, step ${state.step} of ${training.steps}.`
       : `The run in ${dir} is complete: all ${training.steps} steps are done. To train another ` +

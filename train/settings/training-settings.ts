@@ -45,8 +45,8 @@ export const deviceSettings = {
     "mixed",
   ]),
   exchange: choiceSetting(
-    "with several GPUs, how gradients and weights travel between them: exactly, or rounded to half " +
-      "the bytes",
+    "with several GPUs, how gradients and weights travel between them: as they are, or rounded to " +
+      "bfloat16",
     ["f32", "bf16"],
   ),
   gpu: choiceSetting(

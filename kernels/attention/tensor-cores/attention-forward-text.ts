@@ -48,7 +48,7 @@ export function tensorCoreAttentionForward(options: TensorCoreAttention): Attent
 ${keyTiles.declareMemory()}
 ${valueTiles.declareMemory()}
 ${partition.declareScratch()}
-// One more than the last tile that left some row's sums behind.
+// One more than the tile at which a row whose sums had begun took a new reference; 0 for none.
 var<workgroup> behind: u32;
 
 ${partition.begin(heads, "late")}
@@ -71,6 +71,7 @@ ${sums.declare()}
   // first reference lasts. Before tile 0 comes one that is greater than all.
   var tile = last & ~${tile - 1}u;
   loop {
+    // A tile that is computed again finds its references set, and must not leave again.
     if (lane == 0u) { behind = 0u; }
 ${keyTiles.fetch("tile")}
     workgroupBarrier();
@@ -121,7 +122,8 @@ ${sums.accumulate("weights", valueTiles)}
       workgroupBarrier();
     }
     if (tile < first_key || tile > last) { break; }
-    // Here and not in the loop, where the compiler would move all sums around at every tile.
+    // Here and not in the loop, where the compiler would move all sums around at every tile. The tile is
+    // computed again, as weights that had to outlive the loop made it slower (kernels/README.md).
     reference = largest + ${LEAD}.0;
     let decay = exp2(former - reference);
     row_sum *= decay;
