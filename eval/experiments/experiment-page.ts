@@ -28,13 +28,7 @@ export function experimentPage(
   arms: readonly ArmMeasurements[],
 ): Page {
   const { title, question, paper, scale, scaleName } = experiment;
-  const seeds = scale.seeds.length;
   const planned = planArms(experiment, folder);
-  const repeated = isTimed(experiment)
-    ? `each row timed ${timesText(seeds)}`
-    : seeds === 1
-    ? "one seed"
-    : `${seeds} seeds`;
   return {
     title,
     blocks: [
@@ -42,7 +36,10 @@ export function experimentPage(
       ...(paper === "" ? [] : [{ kind: "text" as const, text: `In the paper: ${paper}` }]),
       {
         kind: "text",
-        text: `Scale ${scaleName}${scale.about ? ` (${scale.about})` : ""}, ${repeated}; begun ` +
+        text:
+          `Scale ${scaleName}${scale.about ? ` (${scale.about})` : ""}, ${
+            repeatedInWords(experiment)
+          }; begun ` +
           [`${began.slice(0, 16).replace("T", " ")} UTC.`, ...lengthsInWords(lengths)]
             .join(" "),
       },
@@ -76,6 +73,13 @@ export function experimentPage(
       }]),
     ],
   };
+}
+
+/** How often each arm is repeated. */
+function repeatedInWords(experiment: Experiment): string {
+  const seeds = experiment.scale.seeds.length;
+  if (isTimed(experiment)) return `each row timed ${timesText(seeds)}`;
+  return seeds === 1 ? "one seed" : `${seeds} seeds`;
 }
 
 /** How long the runs of each stage are; in tokens too, where all steps have as many. */
@@ -322,10 +326,12 @@ function armTable(experiment: Experiment): Table {
 /** What an experiment at its scale comes to, before it is run. */
 export function planText(experiment: Experiment, runs: readonly { stage: string }[]): string {
   const { scale, scaleName, title } = experiment;
+  const arms = Object.keys(experiment.arms).length;
   const counts = Object.entries(Object.groupBy(runs, ({ stage }) => stage));
   return [
-    `${title}, scale ${scaleName}: ${Object.keys(experiment.arms).length} arms, ` +
-    `${scale.seeds.length} seeds`,
+    `${title}, scale ${scaleName}: ${arms} ${arms === 1 ? "arm" : "arms"}, ${
+      repeatedInWords(experiment)
+    }`,
     ...(scale.about ? [scale.about] : []),
     ...counts.map(([stage, runs]) => {
       const budget = scale.budget[stage as keyof typeof scale.budget];
