@@ -120,7 +120,7 @@ function layerNormReference(x: Float64Array, width: number, epsilon: number): Fl
   return y;
 }
 
-for (const  of of["each head", "all heads"]) {
+for (const over of ["each head", "all heads"]) {
   for (
     const layout of [
       { heads: 1, keyValueHeads: 1, headDim: 2 },
@@ -130,9 +130,9 @@ for (const  of of["each head", "all heads"]) {
     ]
   ) {
     const { heads, keyValueHeads, headDim } = layout;
-    Deno.test(`norm of ${of}, ${heads}/${keyValueHeads} heads of ${headDim}`, () => {
+    Deno.test(`norm of ${over}, ${heads}/${keyValueHeads} heads of ${headDim}`, () => {
       const width = (heads + 2 * keyValueHeads) * headDim;
-      const each = of === "each head";
+      const each = over === "each head";
       return checkOperator({
         inputs: {
           qkv: { shape: [2, width], operand: true },
