@@ -90,7 +90,7 @@ export async function fineTune(
   using base = await openBase({ path, runDir: run.dir, longest }, begun, stage.baseCommand);
   return await runOnGpu(
     { ...settings, model: { path: base.path } },
-    options.gpu,
+    options,
     (gpu, settings) => runOn(gpu, settings, stage, base, begun, options),
   );
 }

@@ -36,7 +36,7 @@ export async function pretrain(
   checkModel(settings);
   checkShare(settings, options);
   await using _ = isWriter(options) ? await Lock.ofFolder(settings.run.dir) : undefined;
-  return await runOnGpu(settings, options.gpu, (gpu, settings) => runOn(gpu, settings, options));
+  return await runOnGpu(settings, options, (gpu, settings) => runOn(gpu, settings, options));
 }
 
 async function runOn(

@@ -20,6 +20,13 @@ const UNCHECKED = [
   "disable_workgroup_init",
 ];
 
+/** What lets the CPU write into buffers that shaders read. */
+const HOST_WRITES = [
+  // WebGPU refuses such buffers, and the binding from npm cannot ask for the feature of Dawn that
+  // allows them, buffer-map-extended-usages. Dawn makes them all the same where it does not check.
+  "skip_validation",
+];
+
 /** Dawn's methods that return a promise, by class: until it is settled, Dawn polls the GPU. */
 const POLLING = {
   GPU: ["requestAdapter"],
@@ -38,19 +45,35 @@ interface DawnModule {
 
 type Method = (...values: unknown[]) => unknown;
 
+/** How Dawn is to be opened. */
+export interface DawnOptions {
+  /** Keep Dawn's own checks of every index, for tests. */
+  readonly boundsChecks: boolean;
+  /** Let the CPU write into buffers that shaders read, which costs Dawn's checks of every call. */
+  readonly hostWrites: boolean;
+}
+
 /**
  * Dawn, Chrome's implementation of WebGPU, from npm.
  *
- * @param boundsChecks keep Dawn's own checks of every index, for tests
  * @throws UserError if it cannot be loaded or started
  */
-export async function openDawn(boundsChecks: boolean): Promise<GPU> {
-  const features = boundsChecks ? FEATURES : [...FEATURES, ...UNCHECKED];
-  return await createDawn([
+export async function openDawn(options: DawnOptions): Promise<GPU> {
+  return await createDawn(dawnFlags(options));
+}
+
+/** Dawn's own flags for some options. */
+export function dawnFlags({ boundsChecks, hostWrites }: DawnOptions): string[] {
+  const features = [
+    ...FEATURES,
+    ...boundsChecks ? [] : UNCHECKED,
+    ...hostWrites ? HOST_WRITES : [],
+  ];
+  return [
     `enable-dawn-features=${features.join(",")}`,
     // Timestamps rounded to 100 µs would hide short kernels.
     "disable-dawn-features=timestamp_quantization",
-  ]);
+  ];
 }
 
 /**

@@ -6,7 +6,7 @@ import {
   openAdapter,
 } from "../runtime/device.ts";
 import { UserError } from "../runtime/user-error.ts";
-import { openDawn } from "./dawn.ts";
+import { type DawnOptions, openDawn } from "./dawn.ts";
 import { isGranted } from "./permissions.ts";
 
 /** Which WebGPU implementation to use; `auto` takes the faster one that the machine allows. */
@@ -16,30 +16,34 @@ export type Implementation = "auto" | "dawn" | "deno";
  * Opens a GPU in Deno: with `auto`, Dawn on a GPU that has tensor cores and Deno's own WebGPU
  * elsewhere. Dawn needs `--allow-ffi`; without it, `auto` takes Deno's own.
  *
- * @param options `boundsChecks` makes the implementation check every index too, as tests do
+ * @param options `boundsChecks` makes the implementation check every index too, as tests do;
+ *   `hostWrites`, for ranks, lets the CPU write into the GPU's own memory where Dawn is used, and
+ *   costs Dawn's checks of every call
  * @throws UserError when there is no adapter, with what to install, or when the implementation that
  *   was asked for cannot be started
  */
 export async function openGpu(
   implementation: Implementation = "auto",
-  { boundsChecks = false }: { boundsChecks?: boolean } = {},
+  { boundsChecks = false, hostWrites = false }: Partial<DawnOptions> = {},
 ): Promise<Gpu> {
   await silenceWayland();
+  const options = { boundsChecks, hostWrites };
+  const dawnHost = { ...hostOf("dawn"), writesStorage: hostWrites };
   if (implementation === "dawn") {
-    return await openAdapter(await adapterOf(await openDawn(boundsChecks)), hostOf("dawn"));
+    return await openAdapter(await adapterOf(await openDawn(options)), dawnHost);
   }
   const adapter = await adapterOf(navigator.gpu);
   if (implementation === "auto" && !isSoftware(adapter.info) && await isGranted({ name: "ffi" })) {
-    const dawn = await dawnIfItStarts(boundsChecks);
-    if (dawn && hasTensorCores(dawn)) return await openAdapter(dawn, hostOf("dawn"));
+    const dawn = await dawnIfItStarts(options);
+    if (dawn && hasTensorCores(dawn)) return await openAdapter(dawn, dawnHost);
   }
   return await openAdapter(adapter, hostOf("deno"));
 }
 
 /** Dawn's adapter. Without it a run is slower but otherwise the same, so it only warns. */
-async function dawnIfItStarts(boundsChecks: boolean): Promise<GPUAdapter | undefined> {
+async function dawnIfItStarts(options: DawnOptions): Promise<GPUAdapter | undefined> {
   try {
-    return await adapterOf(await openDawn(boundsChecks));
+    return await adapterOf(await openDawn(options));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     console.error(`${error.message}\nGoing on with Deno's own WebGPU.`);

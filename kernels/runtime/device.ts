@@ -27,6 +27,8 @@ export interface GpuHost {
   readonly implementation: Capabilities["implementation"];
   /** Bytes of the machine's own memory that are free now; undefined where the host cannot tell. */
   freeMemory?(): number | undefined;
+  /** Whether a buffer may be written by the CPU and read by shaders, as WebGPU itself forbids. */
+  readonly writesStorage?: boolean;
 }
 
 /** An opened device. Once it has failed, every later call throws what went wrong first. */

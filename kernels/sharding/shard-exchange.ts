@@ -61,7 +61,7 @@ export class ShardExchange {
   async build(gpu: Gpu): Promise<void> {
     await this.#reduceScatter.build(gpu);
     await this.#allGather.build(gpu);
-    this.#staging = new Staging(gpu, this.ranks, this.#capacity);
+    this.#staging = await Staging.of(gpu, this.ranks, this.#capacity);
   }
 
   /**

@@ -22,6 +22,32 @@ export function chunkWords(ranks: number, elements: number): number {
   return roundUpTo(SECTION_WORDS, Math.floor(Math.min(most, few)));
 }
 
+/**
+ * Buffers for the CPU to write and the GPU's queue to copy from. Where the host can write into the
+ * GPU's own memory they lie there: the CPU's bytes cross the bus beside shaders, and the queue copies
+ * at the speed of that memory. If there is no room for them, as on a card that shows the CPU little
+ * of its memory, or elsewhere, they lie in the host's.
+ */
+export async function writableBuffers(
+  { device, host }: Pick<Gpu, "device" | "host">,
+  count: number,
+  bytes: number,
+): Promise<GPUBuffer[]> {
+  const make = (more: GPUBufferUsageFlags) => {
+    const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC | more;
+    return Array.from(
+      { length: count },
+      () => device.createBuffer({ label: "exchange", size: bytes, usage }),
+    );
+  };
+  if (!host.writesStorage) return make(0);
+  device.pushErrorScope("out-of-memory");
+  const buffers = make(GPUBufferUsage.STORAGE);
+  if (!await device.popErrorScope()) return buffers;
+  for (const buffer of buffers) buffer.destroy();
+  return make(0);
+}
+
 /** A chunk that another rank gives. */
 export interface Incoming {
   /** The rank that gives it. */
@@ -41,31 +67,39 @@ interface Outgoing {
  * once and kept, since touching fresh memory is slower than all else.
  */
 export class Staging {
-  readonly #outgoing: Outgoing[] = [];
+  readonly #outgoing: readonly Outgoing[];
   #turn = 0;
   /** Settled when all gives before have begun. */
   #order: Promise<unknown> = Promise.resolve();
-  /** By round and by place of the rank that gives. */
-  readonly #incoming: GPUBuffer[][];
-  readonly #rounds: number;
+
+  /** @param incoming by round and by place of the rank that gives */
+  private constructor(
+    private readonly ranks: Communicator,
+    outgoing: readonly GPUBuffer[],
+    private readonly incoming: readonly (readonly GPUBuffer[])[],
+  ) {
+    this.#outgoing = outgoing.map((buffer) => ({ buffer, given: Promise.resolve() }));
+  }
 
   /**
    * Makes the buffers.
    *
    * @param words the longest chunk
    */
-  constructor(private readonly gpu: Gpu, private readonly ranks: Communicator, words: number) {
+  static async of(gpu: Gpu, ranks: Communicator, words: number): Promise<Staging> {
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const outgoing = Array.from(
+      { length: DEPTH },
+      () => gpu.device.createBuffer({ label: "exchange", size: 4 * words, usage }),
+    );
     const others = ranks.size - 1;
-    this.#rounds = Math.max(2, Math.floor(DEPTH / others));
-    for (let i = 0; i < DEPTH; i++) {
-      const buffer = this.#make(GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, words);
-      this.#outgoing.push({ buffer, given: Promise.resolve() });
-    }
-    this.#incoming = Array.from({ length: this.#rounds }, () =>
-      Array.from(
-        { length: others },
-        () => this.#make(GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC, words),
-      ));
+    const rounds = Math.max(2, Math.floor(DEPTH / others));
+    const incoming = await writableBuffers(gpu, rounds * others, 4 * words);
+    return new Staging(
+      ranks,
+      outgoing,
+      Array.from({ length: rounds }, (_, i) => incoming.slice(i * others, (i + 1) * others)),
+    );
   }
 
   /** A buffer to copy a chunk into; to be handed to {@linkcode give} once the copy is submitted. */
@@ -101,11 +135,12 @@ export class Staging {
    * Takes chunks in rounds: yields the buffers of a round, in its order, when all of its chunks are
    * in them. Copies from these buffers must be submitted before the next round is asked for.
    */
-  async *taken(rounds: readonly (readonly Incoming[])[]): AsyncGenerator<GPUBuffer[]> {
-    const underWay: Promise<GPUBuffer[]>[] = [];
+  async *taken(rounds: readonly (readonly Incoming[])[]): AsyncGenerator<readonly GPUBuffer[]> {
+    const inTurn = this.incoming.length;
+    const underWay: Promise<readonly GPUBuffer[]>[] = [];
     let order: Promise<unknown> = Promise.resolve();
     const begin = (round: number) => {
-      const buffers = this.#incoming[round % this.#rounds].slice(0, rounds[round].length);
+      const buffers = this.incoming[round % inTurn].slice(0, rounds[round].length);
       // Mapped when the GPU has copied what was in it before.
       const mapped = Promise.all(
         buffers.map((buffer, i) =>
@@ -125,20 +160,16 @@ export class Staging {
       });
       underWay[round].catch(() => {}); // thrown in its turn
     };
-    for (let round = 0; round < Math.min(this.#rounds, rounds.length); round++) begin(round);
+    for (let round = 0; round < Math.min(inTurn, rounds.length); round++) begin(round);
     for (let round = 0; round < rounds.length; round++) {
       yield await underWay[round];
-      if (round + this.#rounds < rounds.length) begin(round + this.#rounds);
+      if (round + inTurn < rounds.length) begin(round + inTurn);
     }
   }
 
   /** Frees the buffers. */
   destroy(): void {
     for (const { buffer } of this.#outgoing) buffer.destroy();
-    for (const buffer of this.#incoming.flat()) buffer.destroy();
-  }
-
-  #make(usage: GPUBufferUsageFlags, words: number): GPUBuffer {
-    return this.gpu.device.createBuffer({ label: "exchange", size: 4 * words, usage });
+    for (const buffer of this.incoming.flat()) buffer.destroy();
   }
 }

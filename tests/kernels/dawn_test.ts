@@ -1,8 +1,9 @@
 /** What Dawn's backend shows that computes nothing and needs no GPU: how it waits, what it compiles. */
-import { assertEquals, assertStrictEquals } from "@std/assert";
-import { createDawn } from "../../kernels/host/dawn.ts";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { createDawn, dawnFlags } from "../../kernels/host/dawn.ts";
 import { FACTORS, multiplications } from "../../kernels/multiplications.ts";
 import { Graph, persistent } from "../../kernels/runtime/graph.ts";
+import { writableBuffers } from "../../kernels/sharding/staging.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/transformer.ts";
@@ -44,6 +45,45 @@ Deno.test("Dawn polls by a timer, and the global setImmediate stays as it was", 
   } finally {
     Object.assign(globalThis, { setImmediate, setTimeout });
   }
+});
+
+/** A buffer's usage; the constants of WebGPU are there without a GPU. */
+const isStorage = ({ usage }: GPUBuffer) => (usage & GPUBufferUsage.STORAGE) !== 0;
+
+Deno.test("for ranks, Dawn lets the CPU write into buffers that shaders read", async () => {
+  for (const hostWrites of [false, true]) {
+    const flags = ["backend=null", ...dawnFlags({ boundsChecks: true, hostWrites })];
+    const device = await (await (await createDawn(flags)).requestAdapter())!.requestDevice();
+    device.pushErrorScope("validation");
+    const host = { implementation: "dawn", writesStorage: true } as const;
+    const [buffer] = await writableBuffers({ device, host }, 2, 64);
+    assert(isStorage(buffer));
+    assertEquals(await device.popErrorScope() === null, hostWrites);
+    if (hostWrites) {
+      await buffer.mapAsync(GPUMapMode.WRITE);
+      new Uint8Array(buffer.getMappedRange()).fill(7);
+      buffer.unmap();
+    }
+    device.destroy();
+  }
+});
+
+Deno.test("where the GPU's memory has no room for what the CPU writes, the host's has", async () => {
+  const destroyed: GPUBuffer[] = [];
+  const device = {
+    createBuffer: (descriptor: GPUBufferDescriptor) => ({
+      ...descriptor,
+      destroy() {
+        destroyed.push(this as unknown as GPUBuffer);
+      },
+    }),
+    pushErrorScope: () => {},
+    popErrorScope: () => Promise.resolve({ message: "no room" }),
+  } as unknown as GPUDevice;
+  const host = { implementation: "dawn", writesStorage: true } as const;
+  const buffers = await writableBuffers({ device, host }, 2, 64);
+  assertEquals(buffers.map(isStorage), [false, false]);
+  assertEquals(destroyed.map(isStorage), [true, true]);
 });
 
 Deno.test("WGSL of training on tensor cores is valid", async () => {

@@ -119,7 +119,7 @@ for (const { format, capacity, first, adds } of CASES) {
         ];
         for (const each of [scatter, gather]) await each.build(gpu);
         const plan = await microBatch.draft.build(gpu);
-        const staging = new Staging(gpu, ranks, capacity);
+        const staging = await Staging.of(gpu, ranks, capacity);
         await scatter.run(gpu, staging);
         const own = new Set(
           shards[ranks.rank].flatMap(({ tensor, first, count }) =>

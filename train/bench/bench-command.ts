@@ -91,7 +91,7 @@ await runOnGpus(async (commandRanks) => {
   const trained = trainedModelOf(flags);
   await commandRanks.onceOnEachHost(installMissingDriver);
   const ranks = await commandRanks.start(flags.gpus);
-  const gpu = await openGpu(device.gpu);
+  const gpu = await openGpu(device.gpu, { hostWrites: ranks.size > 1 });
   const { cpu, name, implementation } = gpu.capabilities;
   const mixed = isMixed(device.precision, gpu.capabilities);
   using workload = trained

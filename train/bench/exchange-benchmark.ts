@@ -1,6 +1,7 @@
 import type { Communicator } from "../../kernels/ranks/communicator.ts";
 import type { Gpu } from "../../kernels/runtime/device.ts";
 import type { Traffic } from "../../kernels/sharding/reduce-scatter.ts";
+import { writableBuffers } from "../../kernels/sharding/staging.ts";
 import { type ExchangeTimes, median } from "./step-benchmark.ts";
 
 /** As in the exchange: bytes of a chunk, and chunks under way each way. */
@@ -14,10 +15,10 @@ export async function timeGpuCopies(gpu: Gpu, bytes: Traffic): Promise<number> {
   const { device } = gpu;
   const buffer = (usage: GPUBufferUsageFlags) =>
     device.createBuffer({ label: "exchange benchmark", size: CHUNK_BYTES, usage });
-  const { MAP_READ, MAP_WRITE, COPY_DST, COPY_SRC } = GPUBufferUsage;
+  const { MAP_READ, COPY_DST, COPY_SRC } = GPUBufferUsage;
   const onGpu = buffer(COPY_DST | COPY_SRC);
   const outgoing = Array.from({ length: DEPTH }, () => buffer(MAP_READ | COPY_DST));
-  const incoming = Array.from({ length: DEPTH }, () => buffer(MAP_WRITE | COPY_SRC));
+  const incoming = await writableBuffers(gpu, DEPTH, CHUNK_BYTES);
   const seconds = await medianSeconds(async () => {
     const encoder = device.createCommandEncoder();
     for (const [i, length] of chunks(bytes.out)) {
