@@ -1,3 +1,4 @@
+import { NO_LIBRARY_VARIABLES } from "../host/library-variables.ts";
 import { UserError } from "../runtime/user-error.ts";
 import { LAUNCHER_VARIABLE } from "./environment.ts";
 import { libc, readSystemFile } from "./linux/libc.ts";
@@ -51,7 +52,7 @@ export interface StopReason {
  * `mpirun`, and waits for their end. Rank 0 writes to this process's terminal (see `enterRank`). If
  * this process is killed, the ranks see that it is gone and end too.
  *
- * Needs `--allow-run=/usr/bin/mpirun` and `--allow-ffi`.
+ * Needs `--allow-run=/usr/bin/mpirun`, `--allow-env=LD_LIBRARY_PATH` and `--allow-ffi`.
  *
  * @param stop aborted when the ranks are to stop, with a {@linkcode StopReason}: they get its signal
  *   and are expected to end in order
@@ -74,10 +75,16 @@ export async function launchRanks(ranks: number, stop: AbortSignal): Promise<num
 
 function start(ranks: number): Deno.ChildProcess {
   const [, ...rest] = ownCommandLine();
+  const libraries = Deno.env.get("LD_LIBRARY_PATH");
+  const program = [
+    ...libraries ? ["env", `LD_LIBRARY_PATH=${libraries}`] : [], // which mpirun is started without
+    Deno.execPath(),
+  ];
   try {
     return new Deno.Command("mpirun", {
-      args: ["-np", String(ranks), Deno.execPath(), ...rest],
+      args: ["-np", String(ranks), ...program, ...rest],
       env: {
+        ...NO_LIBRARY_VARIABLES,
         ...MPIRUN_SETTINGS,
         [LAUNCHER_VARIABLE]: String(Deno.pid),
       },
@@ -97,8 +104,8 @@ function start(ranks: number): Deno.ChildProcess {
     }
     if (error instanceof Deno.errors.NotCapable) {
       throw new UserError(
-        `The mpirun on PATH is not /usr/bin/mpirun, which is the one that this command may start: ` +
-          `start the ranks yourself, by mpirun -np ${ranks} and this command.`,
+        `mpirun was not started, as this command may start /usr/bin/mpirun alone ` +
+          `(${error.message}): start the ranks yourself, by mpirun -np ${ranks} and this command.`,
       );
     }
     throw error;

@@ -47,6 +47,29 @@ Deno.test("without mpirun it is told how to install it", () =>
     assertMatch(await run.stderr, /3 ranks are started by mpirun.*apt-get install .*openmpi-bin/);
   }));
 
+Deno.test("ranks start where a path of libraries is set, and have it", () =>
+  inTemporaryFolder(async (dir) => {
+    // With such a path Deno itself starts no program, unless it may start any.
+    const module = new URL("../../../kernels/ranks/launch.ts", import.meta.url);
+    const script = `${dir}/launch.ts`;
+    await Deno.writeTextFile(
+      script,
+      `import { launchRanks } from "${module}";
+      const isRank = Deno.env.has("OMPI_COMM_WORLD_RANK") || Deno.env.has("PMI_RANK");
+      if (!isRank) Deno.exit(await launchRanks(2, new AbortController().signal));
+      console.log(Deno.env.get("LD_LIBRARY_PATH"));`,
+    );
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--no-prompt", "--allow-ffi", "--allow-read", "--allow-run=/usr/bin/mpirun"],
+        ...["--allow-env=LD_LIBRARY_PATH,OMPI_COMM_WORLD_RANK,PMI_RANK", script],
+      ],
+      env: { LD_LIBRARY_PATH: dir },
+      stderr: "inherit",
+    }).output();
+    assertEquals(new TextDecoder().decode(stdout), `${dir}\n`.repeat(2));
+  }));
+
 Deno.test("a program started anew sees hidden files empty, in the same process", () =>
   inTemporaryFolder(async (dir) => {
     const [hidden, other] = ["it's hidden", "other"].map((name) => `${dir}/${name}`);
