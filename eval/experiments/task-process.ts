@@ -1,6 +1,6 @@
 import project from "../../deno.json" with { type: "json" };
 import { Stopped, StopSignals } from "../../kernels/host/stop-signals.ts";
-import { NO_LIBRARY_VARIABLES } from "../../kernels/host/library-variables.ts";
+import { startableEnvironment } from "../../kernels/host/library-variables.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
 /**
@@ -37,7 +37,7 @@ export async function runTask(task: keyof typeof project.tasks, args: string[]):
 
 function start(command: string, args: string[]): Deno.ChildProcess {
   try {
-    return new Deno.Command(command, { args, env: NO_LIBRARY_VARIABLES, stdin: "null" }).spawn();
+    return new Deno.Command(command, { args, env: startableEnvironment(), stdin: "null" }).spawn();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new UserError(

@@ -1,4 +1,4 @@
-import { NO_LIBRARY_VARIABLES } from "./library-variables.ts";
+import { startableEnvironment } from "./library-variables.ts";
 import { UserError } from "../runtime/user-error.ts";
 import { NO_INSTALL } from "./command-arguments.ts";
 import { isGranted } from "./permissions.ts";
@@ -110,7 +110,7 @@ export async function installPackages(
 async function aptGet(...args: string[]): Promise<AptGetResult> {
   const { success, stdout, stderr } = await new Deno.Command(APT_GET, {
     args: ["-qq", "-y", "-o", "DPkg::Lock::Timeout=120", ...args],
-    env: { ...NO_LIBRARY_VARIABLES, DEBIAN_FRONTEND: "noninteractive" },
+    env: { ...startableEnvironment(), DEBIAN_FRONTEND: "noninteractive" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

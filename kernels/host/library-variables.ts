@@ -1,5 +1,12 @@
+/** Variables of the dynamic linker that machines set: of CUDA, of modules and of Spack. */
+const LIBRARY_VARIABLES = ["LD_LIBRARY_PATH", "LD_PRELOAD", "LD_RUN_PATH"];
+
 /**
- * For programs that are started: Deno starts none while one of these is set, as on many machines with
- * GPUs, unless it may start any program. Set to nothing, they count as not set, for the program too.
+ * What a program that is started must have in its environment. A process that may start some programs
+ * only is refused to start even these while a variable of the dynamic linker is set; set to nothing,
+ * these count as not set, for the program too. A process that may start any leaves them as they are.
  */
-export const NO_LIBRARY_VARIABLES = { LD_LIBRARY_PATH: "", LD_PRELOAD: "" } as const;
+export function startableEnvironment(): Record<string, string> {
+  if (Deno.permissions.querySync({ name: "run" }).state === "granted") return {};
+  return Object.fromEntries(LIBRARY_VARIABLES.map((name) => [name, ""]));
+}

@@ -24,11 +24,12 @@ export type Implementation = "auto" | "dawn" | "deno";
  */
 export async function openGpu(
   implementation: Implementation = "auto",
-  { boundsChecks = false, hostWrites = false }: Partial<DawnOptions> = {},
+  { boundsChecks = false, hostWrites = false }: { boundsChecks?: boolean; hostWrites?: boolean } =
+    {},
 ): Promise<Gpu> {
   await silenceWayland();
   const options = { boundsChecks, hostWrites };
-  const dawnHost = { ...hostOf("dawn"), writesStorage: hostWrites };
+  const dawnHost = { ...hostOf("dawn"), hostWrites };
   if (implementation === "dawn") {
     return await openAdapter(await adapterOf(await openDawn(options)), dawnHost);
   }

@@ -1,4 +1,4 @@
-import { NO_LIBRARY_VARIABLES } from "../host/library-variables.ts";
+import { startableEnvironment } from "../host/library-variables.ts";
 import { UserError } from "../runtime/user-error.ts";
 import { LAUNCHER_VARIABLE } from "./environment.ts";
 import { libc, readSystemFile } from "./linux/libc.ts";
@@ -75,16 +75,14 @@ export async function launchRanks(ranks: number, stop: AbortSignal): Promise<num
 
 function start(ranks: number): Deno.ChildProcess {
   const [, ...rest] = ownCommandLine();
+  // mpirun may have to be started without it.
   const libraries = Deno.env.get("LD_LIBRARY_PATH");
-  const program = [
-    ...libraries ? ["env", `LD_LIBRARY_PATH=${libraries}`] : [], // which mpirun is started without
-    Deno.execPath(),
-  ];
+  const program = [...libraries ? ["env", `LD_LIBRARY_PATH=${libraries}`] : [], Deno.execPath()];
   try {
     return new Deno.Command("mpirun", {
       args: ["-np", String(ranks), ...program, ...rest],
       env: {
-        ...NO_LIBRARY_VARIABLES,
+        ...startableEnvironment(),
         ...MPIRUN_SETTINGS,
         [LAUNCHER_VARIABLE]: String(Deno.pid),
       },
@@ -104,7 +102,7 @@ function start(ranks: number): Deno.ChildProcess {
     }
     if (error instanceof Deno.errors.NotCapable) {
       throw new UserError(
-        `mpirun was not started, as this command may start /usr/bin/mpirun alone ` +
+        `Deno did not let this command start mpirun, which must be /usr/bin/mpirun ` +
           `(${error.message}): start the ranks yourself, by mpirun -np ${ranks} and this command.`,
       );
     }

@@ -28,7 +28,7 @@ export interface GpuHost {
   /** Bytes of the machine's own memory that are free now; undefined where the host cannot tell. */
   freeMemory?(): number | undefined;
   /** Whether a buffer may be written by the CPU and read by shaders, as WebGPU itself forbids. */
-  readonly writesStorage?: boolean;
+  readonly hostWrites?: boolean;
 }
 
 /** An opened device. Once it has failed, every later call throws what went wrong first. */

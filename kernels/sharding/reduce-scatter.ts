@@ -24,7 +24,7 @@ export interface ExchangeWords {
 /** The first and the last dispatch of a micro-batch that touch a storage. */
 export type MicroBatchUses = Pick<Draft, "firstUse" | "lastUse">;
 
-/** Bytes that a rank's GPU copies out to the host, and in from there, in an exchange. */
+/** Bytes that a rank's GPU copies in an exchange: out to the host, and from where the host puts them. */
 export interface Traffic {
   /** Bytes out. */
   readonly out: number;

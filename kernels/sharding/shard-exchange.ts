@@ -1,6 +1,7 @@
 import type { Communicator } from "../ranks/communicator.ts";
 import type { Capabilities, Gpu } from "../runtime/device.ts";
 import { persistent, type Tensor } from "../runtime/graph.ts";
+import type { MemoryNeed } from "../runtime/memory.ts";
 import type { Draft } from "../runtime/plan.ts";
 import { AllGather, type UpdateInParts } from "./all-gather.ts";
 import type { ComputationInParts } from "./computation-in-parts.ts";
@@ -11,7 +12,7 @@ import {
   type Traffic,
 } from "./reduce-scatter.ts";
 import type { ExchangeFormat, ShardPiece } from "./shards.ts";
-import { chunkWords, Staging } from "./staging.ts";
+import { chunkWords, incomingBytes, Staging } from "./staging.ts";
 
 /** What ranks exchange in a step: gradients before the update, weights after it. */
 export class ShardExchange {
@@ -47,9 +48,15 @@ export class ShardExchange {
     this.#allGather = new AllGather(...all, isWhole);
   }
 
-  /** What it needs of the GPU's memory. */
+  /** Its graphs. */
   get drafts(): Draft[] {
     return [...this.#reduceScatter.drafts, ...this.#allGather.drafts];
+  }
+
+  /** What the buffers need of the GPU's memory through which it takes. */
+  get stagingMemory(): MemoryNeed {
+    const bytes = incomingBytes(this.ranks.size, this.#capacity);
+    return { storages: [{ name: "taken chunks", arena: "exchange", bytes }], sharedBytes: 0 };
   }
 
   /** Bytes that this rank's GPU copies in a step. */

@@ -22,11 +22,30 @@ export function chunkWords(ranks: number, elements: number): number {
   return roundUpTo(SECTION_WORDS, Math.floor(Math.min(most, few)));
 }
 
+/** The most bytes of the GPU's own memory that are for the CPU to write. */
+const MOST_WRITTEN_BYTES = 2 ** 30;
+
+/** Rounds of chunks under way at once from so many ranks. */
+function roundsFrom(others: number): number {
+  return Math.max(2, Math.floor(DEPTH / others));
+}
+
+/**
+ * Bytes of the GPU's own memory for what it takes from other ranks; 0 where they would be too many,
+ * and the host's memory has to do.
+ *
+ * @param words the longest chunk
+ */
+export function incomingBytes(ranks: number, words: number): number {
+  const bytes = roundsFrom(ranks - 1) * (ranks - 1) * 4 * words;
+  return bytes > MOST_WRITTEN_BYTES ? 0 : bytes;
+}
+
 /**
  * Buffers for the CPU to write and the GPU's queue to copy from. Where the host can write into the
  * GPU's own memory they lie there: the CPU's bytes cross the bus beside shaders, and the queue copies
  * at the speed of that memory. If there is no room for them, as on a card that shows the CPU little
- * of its memory, or elsewhere, they lie in the host's.
+ * of its memory, or if they are too many, they lie in the host's.
  */
 export async function writableBuffers(
   { device, host }: Pick<Gpu, "device" | "host">,
@@ -40,7 +59,7 @@ export async function writableBuffers(
       () => device.createBuffer({ label: "exchange", size: bytes, usage }),
     );
   };
-  if (!host.writesStorage) return make(0);
+  if (!host.hostWrites || count * bytes > MOST_WRITTEN_BYTES) return make(0);
   device.pushErrorScope("out-of-memory");
   const buffers = make(GPUBufferUsage.STORAGE);
   if (!await device.popErrorScope()) return buffers;
@@ -69,6 +88,7 @@ interface Outgoing {
 export class Staging {
   readonly #outgoing: readonly Outgoing[];
   #turn = 0;
+  #isDestroyed = false;
   /** Settled when all gives before have begun. */
   #order: Promise<unknown> = Promise.resolve();
 
@@ -93,7 +113,7 @@ export class Staging {
       () => gpu.device.createBuffer({ label: "exchange", size: 4 * words, usage }),
     );
     const others = ranks.size - 1;
-    const rounds = Math.max(2, Math.floor(DEPTH / others));
+    const rounds = roundsFrom(others);
     const incoming = await writableBuffers(gpu, rounds * others, 4 * words);
     return new Staging(
       ranks,
@@ -106,6 +126,7 @@ export class Staging {
   async next(): Promise<GPUBuffer> {
     const slot = this.#outgoing[this.#turn % DEPTH];
     await slot.given;
+    this.#requireBuffers();
     return slot.buffer;
   }
 
@@ -162,14 +183,22 @@ export class Staging {
     };
     for (let round = 0; round < Math.min(inTurn, rounds.length); round++) begin(round);
     for (let round = 0; round < rounds.length; round++) {
-      yield await underWay[round];
+      const buffers = await underWay[round];
+      this.#requireBuffers();
+      yield buffers;
       if (round + inTurn < rounds.length) begin(round + inTurn);
     }
   }
 
   /** Frees the buffers. */
   destroy(): void {
+    this.#isDestroyed = true;
     for (const { buffer } of this.#outgoing) buffer.destroy();
     for (const buffer of this.incoming.flat()) buffer.destroy();
+  }
+
+  /** Where giving has failed, taking may still be under way, or the other way round. */
+  #requireBuffers(): void {
+    if (this.#isDestroyed) throw new Error("the exchange has ended");
   }
 }

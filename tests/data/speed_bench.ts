@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { embedded } from "../../data/corpora/embedded.ts";
 import { encoderOf } from "../../data/tokenizer/encoder-of.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
+import { startableEnvironment } from "../../kernels/host/library-variables.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -82,7 +83,8 @@ async function secondsOfCleaning(input: string, output: string, threads: number)
   const files = ["--input", input, "--output", output];
   const args = [...deno, "clean", "--recipe", "steel-text", ...files, `--workers=${threads}`];
   const started = performance.now();
-  const { success } = await new Deno.Command("deno", { args, stdout: "null" }).output();
+  const command = { args, env: startableEnvironment(), stdout: "null" } as const;
+  const { success } = await new Deno.Command("deno", command).output();
   if (!success) throw new UserError(`the command failed: deno ${args.join(" ")}`);
   return (performance.now() - started) / 1000;
 }

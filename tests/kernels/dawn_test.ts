@@ -55,7 +55,7 @@ Deno.test("for ranks, Dawn lets the CPU write into buffers that shaders read", a
     const flags = ["backend=null", ...dawnFlags({ boundsChecks: true, hostWrites })];
     const device = await (await (await createDawn(flags)).requestAdapter())!.requestDevice();
     device.pushErrorScope("validation");
-    const host = { implementation: "dawn", writesStorage: true } as const;
+    const host = { implementation: "dawn", hostWrites: true } as const;
     const [buffer] = await writableBuffers({ device, host }, 2, 64);
     assert(isStorage(buffer));
     assertEquals(await device.popErrorScope() === null, hostWrites);
@@ -80,7 +80,7 @@ Deno.test("where the GPU's memory has no room for what the CPU writes, the host'
     pushErrorScope: () => {},
     popErrorScope: () => Promise.resolve({ message: "no room" }),
   } as unknown as GPUDevice;
-  const host = { implementation: "dawn", writesStorage: true } as const;
+  const host = { implementation: "dawn", hostWrites: true } as const;
   const buffers = await writableBuffers({ device, host }, 2, 64);
   assertEquals(buffers.map(isStorage), [false, false]);
   assertEquals(destroyed.map(isStorage), [true, true]);

@@ -53,7 +53,7 @@ await runOnGpus(async (commandRanks) => {
   const ranks = missing
     ? { ...aloneOn(""), size: Number(gpus), hostRanks: Array.from(Array(Number(gpus)).keys()) }
     : await commandRanks.start(gpus);
-  const gpu = await openGpu("auto");
+  const gpu = await openGpu("auto", { hostWrites: !missing && ranks.size > 1 });
   const mixed = isMixed(step.precision, gpu.capabilities);
   const unfused = new Set(step.unfused);
   const { config } = await benchmarkModel(step.model === "small");

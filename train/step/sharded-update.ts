@@ -3,6 +3,7 @@ import { sumsOfSquares } from "../../kernels/optimizer/gradient-norm.ts";
 import type { Communicator } from "../../kernels/ranks/communicator.ts";
 import { Graph, type Tensor } from "../../kernels/runtime/graph.ts";
 import { Draft, type Plan } from "../../kernels/runtime/plan.ts";
+import type { MemoryNeed } from "../../kernels/runtime/memory.ts";
 import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { gatherElements } from "../../kernels/sharding/gather-elements.ts";
 import { ComputationInParts } from "../../kernels/sharding/computation-in-parts.ts";
@@ -21,7 +22,7 @@ export type ShardedValues = "value" | "mean" | "square";
 export class ShardedUpdate {
   /** The pieces that this rank updates. */
   readonly trained: readonly TrainedPiece[];
-  /** What the exchange and the sums need of memory. */
+  /** The graphs of the exchange and of the sums. */
   readonly drafts: readonly Draft[];
   readonly #shards: readonly (readonly ShardPiece[])[];
   readonly #exchange: ShardExchange;
@@ -59,7 +60,12 @@ export class ShardedUpdate {
     this.drafts = [new Draft(sums), ...this.#exchange.drafts];
   }
 
-  /** Bytes that this rank's GPU copies in a step, out to the host and in from there. */
+  /** What the exchange's buffers need of the GPU's memory. */
+  get staging(): MemoryNeed {
+    return this.#exchange.stagingMemory;
+  }
+
+  /** Bytes that this rank's GPU copies in a step: what it gives, and what it takes. */
   get traffic(): ShardExchange["traffic"] {
     return this.#exchange.traffic;
   }

@@ -13,6 +13,7 @@ import type { Gpu } from "../../kernels/runtime/device.ts";
 import { Graph, persistent, type Tensor } from "../../kernels/runtime/graph.ts";
 import {
   allocate,
+  type MemoryNeed,
   type MemoryReport,
   memoryReport,
   missingBytes,
@@ -129,8 +130,9 @@ export class TrainingStep {
     unfinished.defer(() => freeGradients(tensors));
     const record = recordStep(gpu, parameters, options);
     const { drafts, trained, sharded } = record;
-    const memory = memoryReport(drafts);
-    const missing = missingBytes(drafts);
+    const needs = memoryNeeds(record);
+    const memory = memoryReport(needs);
+    const missing = missingBytes(needs);
     announce(memory, missing);
     requireRoom(gpu, missing);
     for (const draft of drafts) draft.compile(gpu);
@@ -164,7 +166,7 @@ export class TrainingStep {
   /** The memory of a step as it would be planned; nothing is allocated, and no ranks are called. */
   static plannedMemory(gpu: Gpu, parameters: Parameters, options: StepOptions): MemoryReport {
     using _ = { [Symbol.dispose]: () => freeGradients(parameters.tensors) };
-    return memoryReport(recordStep(gpu, parameters, options).drafts);
+    return memoryReport(memoryNeeds(recordStep(gpu, parameters, options)));
   }
 
   /** Fills the parameters: `fill` calls their `load`. */
@@ -401,6 +403,13 @@ function recordStep(gpu: Gpu, parameters: Parameters, options: StepOptions) {
     sharded,
     drafts: [microBatch, update, ...sharded?.drafts ?? []],
   };
+}
+
+/** What a step needs of memory: its graphs, and the buffers through which ranks exchange. */
+function memoryNeeds(
+  { drafts, sharded }: { readonly drafts: readonly Draft[]; readonly sharded?: ShardedUpdate },
+): MemoryNeed[] {
+  return [...drafts, ...sharded ? [sharded.staging] : []];
 }
 
 /** The tensors of a step beside its micro-batch. */
