@@ -16,8 +16,15 @@ import { ranksInProcess } from "./ranks/in-process.ts";
 /** Not multiples of anything; the second and the last are read in f16 alone, the fourth also. */
 const SIZES = [2050, 7, 384, 1536];
 const HALVES = [1, 3, 4];
-const isWhole = ({ size }: Tensor) => size !== 2050 && size !== 1536;
+const isReadWhole = ({ size }: Tensor) => size !== 2050 && size !== 1536;
 const RANKS = 3;
+/** So many numbers in a row, the least of which is 112 and the greatest 127. */
+const PERIOD = 16;
+/** What an element's update is: of 7 bits, so that bf16 holds it, and int8 in any block of 128. */
+const updateOf = (element: number) => (127 - element % PERIOD) * 2 ** -14;
+/** Numbers that int8 holds in any block of 128: whole ones, with 127 among them, over 32. */
+const inEightBits = (x: number, i: number) =>
+  i % PERIOD === 0 ? 127 / 32 : Math.max(-127, Math.min(127, Math.round(32 * x))) / 32;
 
 /** What is exchanged, and when. */
 interface Case {
@@ -36,6 +43,8 @@ const CASES: readonly Case[] = [
   { format: "bf16", capacity: 192, first: 1001, adds: "behind all reads" },
   // More chunks of one tensor than can be under way: some are still to leave when the micro-batch begins.
   { format: "bf16", capacity: 128, first: 9216, adds: "before each read" },
+  { format: "int8", capacity: 192, first: 1001, adds: "behind all reads" },
+  { format: "int8", capacity: 128, first: 18432, adds: "before each read" },
 ];
 
 /** The parameters of one rank. */
@@ -66,7 +75,7 @@ function readsInOrder(
   const outputs = tensors.map((tensor) => {
     if (adds === "before each read") add(tensor);
     const output = graph.output("output", tensor.shape);
-    const weights = read(isWhole(tensor) ? tensor : tensor.half!);
+    const weights = read(isReadWhole(tensor) ? tensor : tensor.half!);
     graph.parallel("read", { weights, output: write(output) }, "output[i] = number(weights[i]);");
     return output;
   });
@@ -90,10 +99,11 @@ for (const { format, capacity, first, adds } of CASES) {
     const values = sizes.map((size) => Float32Array.from(random(size)));
     const gradients = Array.from(
       { length: RANKS },
-      () => sizes.map((size) => Float32Array.from(random(size))),
+      () => sizes.map((size) => format === "int8" ? random(size).map(inEightBits) : random(size)),
     );
     // A tie, overflow, and what must not become a finite number.
-    gradients[1][0].set([1 + 2 ** -8, 3e38, Infinity, -Infinity, NaN]);
+    if (format !== "int8") gradients[1][0].set([1 + 2 ** -8, 3e38, Infinity, -Infinity, NaN]);
+    const isWhole = (tensor: Tensor) => format === "int8" || isReadWhole(tensor);
     const all = await Promise.all(
       ranksInProcess(RANKS).map(async (ranks) => {
         const tensors = await parameters(values);
@@ -141,21 +151,26 @@ for (const { format, capacity, first, adds } of CASES) {
             assertEquals(sum, expected, `rank ${ranks.rank}, tensor ${i}, element ${element}`);
           });
         }
-        // What AdamW does to its own pieces: adds 2^-7, or leaves that in the gradient besides.
+        // What AdamW does to its own pieces: applies the update, leaves it in the gradient, or both.
+        const unit = { f32: Infinity, bf16: 4, int8: 128 }[format];
         const isLeft = (i: number, element: number) =>
-          format === "bf16" && isWhole(tensors[i]) &&
+          isWhole(tensors[i]) &&
           shards[ranks.rank].some(({ tensor, first, count }) =>
-            tensor === tensors[i] && first <= element && element < first + count && count % 4 === 0
+            tensor === tensors[i] && first <= element && element < first + count &&
+            count % unit === 0
           );
         for (const [i, tensor] of tensors.entries()) {
-          const isOwn = (element: number) => own.has(`${i} ${element}`);
-          const updated = values[i].map((value, element) => value + (isOwn(element) ? 2 ** -7 : 0));
+          const isApplied = (element: number) =>
+            own.has(`${i} ${element}`) && !(format === "int8" && isLeft(i, element));
+          const updated = values[i].map((value, element) =>
+            value + (isApplied(element) ? updateOf(element) : 0)
+          );
           upload(gpu, tensor, updated);
           if (tensor.half) upload(gpu, tensor.half, new Float16Array(updated));
           upload(
             gpu,
             tensor.gradient!,
-            updated.map((_, element) => isLeft(i, element) ? 2 ** -7 : 0),
+            updated.map((_, element) => isLeft(i, element) ? updateOf(element) : 0),
           );
         }
         await gather.begin(gpu, staging);
@@ -168,8 +183,8 @@ for (const { format, capacity, first, adds } of CASES) {
         next.upTo(Infinity);
         assert(submitted.length > 1, `in parts: up to ${submitted}`);
         for (const [i, output] of microBatch.outputs.entries()) {
-          const updated = values[i].map((value) => value + 2 ** -7);
-          const read = isWhole(tensors[i]) ? updated : new Float16Array(updated);
+          const updated = values[i].map((value, element) => value + updateOf(element));
+          const read = isReadWhole(tensors[i]) ? updated : new Float16Array(updated);
           assertEquals(await download(gpu, output), Float32Array.from(read), `read ${i}`);
           const gradient = await download(gpu, tensors[i].gradient!);
           assertEquals(gradient, gradient.map(() => 1), `gradient ${i}`);
@@ -188,7 +203,7 @@ for (const { format, capacity, first, adds } of CASES) {
     assert(all.every(({ own }) => own > 0.9 * all[0].own), "equal shares");
     for (const { weights } of all) {
       weights.forEach(({ whole, half }, i) => {
-        const updated = values[i].map((value) => value + 2 ** -7);
+        const updated = values[i].map((value, element) => value + updateOf(element));
         if (whole) assertEquals(whole, updated, `tensor ${i}`);
         if (half) assertEquals(half, Float32Array.from(new Float16Array(updated)), `half ${i}`);
       });
