@@ -1,7 +1,8 @@
 /** Two ranks that exchange in 8 bits, both in this process. */
 import { assert, assertEquals } from "@std/assert";
-import { download } from "../../kernels/runtime/transfer.ts";
+import { download, upload } from "../../kernels/runtime/transfer.ts";
 import { runStage } from "../../train/run/run-stage.ts";
+import { TrainingStep } from "../../train/step/training-step.ts";
 import { ranksInProcess } from "../kernels/ranks/in-process.ts";
 import { openTestGpu } from "../open-gpu.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
@@ -79,3 +80,36 @@ for (const name of ["f32", "mixed"] as const) {
       assertClose("one rank after two", steps, alone.steps.slice(SAVED));
     }));
 }
+
+Deno.test("a gradient that is not finite on one of two ranks in 8 bits changes no weight of either", async () => {
+  for (const bad of [NaN, Infinity]) {
+    await Promise.all(
+      ranksInProcess(2).map(async (ranks) => {
+        const { parameters, initialWeights, source, room, training } = await stageOf(gpu, {
+          name: "f32",
+          dir: "none",
+        });
+        const options = { ...training, ...room, ranks, exchange: "int8" } as const;
+        const step = await TrainingStep.plan(gpu, parameters, options);
+        await step.load(() => parameters.load(gpu, initialWeights!));
+        const weights = async () => {
+          await step.settle();
+          return await Promise.all(parameters.tensors.map((tensor) => download(gpu, tensor)));
+        };
+        const before = await weights();
+        // Both the first rank's, who takes it, and the second's own.
+        const [first, last] = [parameters.tensors[0], parameters.tensors.at(-1)!];
+        const { gradient } = bad === Infinity ? first : last;
+        if (ranks.rank === 1) upload(gpu, gradient!, Float32Array.of(bad));
+        const { finite } = await step.run(source.next(), 1e-3, 1);
+        assert(!finite, `${bad} on rank 1`);
+        assertEquals(await weights(), before);
+        const next = await step.run(source.next(), 1e-3, 2);
+        assert(next.finite, "gradients were set to zero");
+        assert((await weights()).some((values, i) => values.some((x, j) => x !== before[i][j])));
+        step.destroy();
+        parameters.destroy();
+      }),
+    );
+  }
+});
