@@ -7,7 +7,7 @@
  * with or without fused multiply-add: all ranks get the same bits. An s of 0 stands for a block of
  * numbers too small to be told from zero; NaN, for one with a number that is not finite.
  */
-import { type Binding, update, write } from "../runtime/dispatch.ts";
+import { update, write } from "../runtime/dispatch.ts";
 import type { Graph, Tensor } from "../runtime/graph.ts";
 import { range } from "../wgsl/range.ts";
 import { type ChunkSection, GRAIN } from "./shards.ts";
@@ -63,28 +63,15 @@ export function packEightBits(
  * @param words u32; the section takes its own place
  */
 export function packAndApply(graph: Graph, section: ChunkSection, words: Tensor): void {
-  const { tensor, tensor: { half } } = section;
-  packBlocks(
-    graph,
-    "round and apply update",
-    section,
-    tensor.gradient!,
-    words,
-    {
-      value: update(tensor, 4, section),
-      ...(half && { half: write(half, 4, section) }),
-    },
-    `let weights = value[i] + step;
-    value[i] = weights;
-    ${half ? "half[i] = half_type(weights);" : ""}`,
-  );
+  const { tensor } = section;
+  packBlocks(graph, "round and apply update", section, tensor.gradient!, words, tensor);
 }
 
 /**
  * Every lane holds a few vectors of its block. One barrier is enough to know the block's largest
  * number: each lane looks at what all of the block have found.
  *
- * @param each statements for the vector `i`, with `step` as it will be read
+ * @param weights what the numbers are added to, as they will be read, if anything
  */
 function packBlocks(
   graph: Graph,
@@ -92,20 +79,25 @@ function packBlocks(
   section: ChunkSection,
   numbers: Tensor,
   words: Tensor,
-  more: Record<string, Binding> = {},
-  each = "",
+  weights?: Tensor,
 ): void {
   const { count, word } = section;
+  const half = weights?.half;
   const blocks = count / GRAIN;
-  const perLane = range(VECTORS / LANES);
+  const forEachPart = (text: (part: number, i: string) => string) =>
+    range(VECTORS / LANES)
+      .map((part) => text(part, `first + ${part * LANES}u`))
+      .join("\n  ");
   const [packed, scale] = eightBitsAt("words", section);
   graph.dispatch(
     label,
     {
       numbers: update(numbers, 4, section),
       words: write(words, 1, { first: word, count: section.words }),
-      ...more,
+      ...(weights && { weights: update(weights, 4, section) }),
+      ...(half && { half: write(half, 4, section) }),
     },
+    // Everything is loaded before the barrier, so that no load waits for another.
     `
 var<workgroup> found: array<array<u32, ${LANES}>, ${BLOCKS}>;
 ${SCALE}
@@ -115,15 +107,19 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let block = group.x * ${BLOCKS}u + local.y;
   let first = block * ${VECTORS}u + local.x;
   let is_inside = block < ${blocks}u;
-  ${perLane.map((part) => `var x${part} = vec4f();`).join(" ")}
+  ${forEachPart((part) => `var x${part} = vec4f(); ${weights ? `var old${part} = vec4f();` : ""}`)}
   if (is_inside) {
-    ${perLane.map((part) => `x${part} = numbers[first + ${part * LANES}u];`).join("\n    ")}
+  ${
+      forEachPart((part, i) =>
+        `x${part} = numbers[${i}]; ${weights ? `old${part} = weights[${i}];` : ""}`
+      )
+    }
   }
   var magnitude = vec4u();
   ${
-      perLane.map((part) =>
+      forEachPart((part) =>
         `magnitude = max(magnitude, bitcast<vec4u>(x${part}) & vec4u(0x7fffffffu));`
-      ).join("\n  ")
+      )
     }
   let pair = max(magnitude.xy, magnitude.zw);
   found[local.y][local.x] = max(pair.x, pair.y);
@@ -136,17 +132,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   var inverse = 0f;
   if (bits != 0u) { inverse = 1f / scale; }
   ${
-      perLane.map((part) =>
+      forEachPart((part, i) =>
         `{
-    let i = first + ${part * LANES}u;
+    let i = ${i};
     let q = vec4i(clamp(round(x${part} * inverse), vec4f(-127f), vec4f(127f)));
     let bytes = bitcast<vec4u>(q) & vec4u(0xffu);
     ${packed} = bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
     numbers[i] = vec4f();
-    let step = vec4f(q) * scale;
-    ${each}
+    ${weights ? `let new_weights = old${part} + vec4f(q) * scale; weights[i] = new_weights;` : ""}
+    ${half ? "half[i] = half_type(new_weights);" : ""}
   }`
-      ).join("\n  ")
+      )
     }
   if (local.x == 0u) { let i = first; ${scale} = bits; }
 }`,
