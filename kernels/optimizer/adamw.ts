@@ -32,10 +32,11 @@ export interface Trained {
   /** The part of `gradient` and `half` that is trained here; the whole when left out. */
   readonly slice?: Slice;
   /**
-   * Whether updates are rounded to bf16 and left in the gradient, so that other ranks can make the
-   * same ones.
+   * What becomes of the update: it is applied, and the gradient set to zero, when left out; rounded to
+   * bf16, it is applied and also left in the gradient, so that other ranks can make the same one; or it
+   * is only left there, for others to round and apply.
    */
-  readonly rounded?: boolean;
+  readonly update?: "applied" | "rounded" | "left";
 }
 
 /**
@@ -62,24 +63,28 @@ export function trainable(value: Tensor): Trained {
   };
 }
 
-const ROUNDED_UPDATE = `let wanted = bitcast<vec4u>(weight - old);
+/** WGSL that computes what is left in the gradient, where anything is. */
+const STEP = {
+  applied: "",
+  rounded: `let wanted = bitcast<vec4u>(weight - old);
       step = bitcast<vec4f>((${bf16Bits("wanted")}) << vec4u(16u));
-      weight = old + step;
-      `;
+      weight = old + step;`,
+  left: "step = weight - old;",
+};
 
 /**
  * One AdamW step (Loshchilov and Hutter, arXiv 1711.05101, with PyTorch's rounding order), weight
  * decay on every parameter. Gradients are multiplied by the report's `scale`, and set to zero for the
  * next step. If the report says that the step is not finite, weights and moments stay as they are. A
  * weight that becomes NaN or infinite, in f16 where there is such a copy, sets the report's
- * `weightsFinite` to 0.
+ * `weightsFinite` to 0; where the update is only left in the gradient, before others round it.
  *
  * @param rates [4] f32, of `adamWRates`
  * @param report of `gradientNorm`
  */
 export function adamW(
   graph: Graph,
-  { value, valueSlice, gradient, mean, square, half, slice, rounded }: Trained,
+  { value, valueSlice, gradient, mean, square, half, slice, update: fate = "applied" }: Trained,
   rates: Tensor,
   report: Tensor,
   { beta1, beta2, epsilon, weightDecay }: AdamWOptions,
@@ -89,32 +94,35 @@ export function adamW(
   // Bits, as a compiler may assume that no number is NaN: those of 65520, which f16 rounds to
   // infinity, and of infinity. Any magnitude's bits order as it does, with NaN above all.
   const tooLarge = half ? "0x477ff000u" : "0x7f800000u";
+  const isApplied = fate !== "left";
+  const isLeft = fate !== "applied";
   graph.parallel(
     "adamw",
     {
-      value: update(value, vector, valueSlice),
+      value: (isApplied ? update : read)(value, vector, valueSlice),
       gradient: update(gradient, vector, slice),
       mean: update(mean),
       square: update(square),
-      ...(half && { half: write(half, vector, slice) }),
+      ...(half && isApplied && { half: write(half, vector, slice) }),
     },
     // Everything is loaded before the first branch, so that no load waits for another.
     `let slope = gradient[i] * report[${REPORT.scale}];
     let m = mean[i] + (slope - mean[i]) * ${1 - beta1}f;
     let v = square[i] * ${beta2}f + slope * slope * ${1 - beta2}f;
-    var weight = value[i];${rounded ? "\n    let old = weight; var step = number();" : ""}
+    var weight = value[i];${isLeft ? "\n    let old = weight; var step = number();" : ""}
     if (report[${REPORT.finite}] == 1f) {
       weight = weight * (1f - rates[0] * ${weightDecay}f) -
         rates[1] * m / (sqrt(v) * rates[2] + ${epsilon}f);
-      ${rounded ? ROUNDED_UPDATE : ""}mean[i] = m;
+      ${STEP[fate]}
+      mean[i] = m;
       square[i] = v;
-      value[i] = weight;
+      ${isApplied ? "value[i] = weight;" : ""}
       if (any((bitcast<${bits}>(weight) & ${bits}(0x7fffffffu)) >= ${bits}(${tooLarge}))) {
         report[${REPORT.weightsFinite}] = 0f; // by any lane: all that write it write the same
       }
     }
-    ${half ? "half[i] = half_type(weight);" : ""}
-    gradient[i] = ${rounded ? "step" : "number()"};`,
+    ${half && isApplied ? "half[i] = half_type(weight);" : ""}
+    gradient[i] = ${isLeft ? "step" : "number()"};`,
     { rates: read(rates), report: update(report) },
   );
 }

@@ -4,6 +4,7 @@ import { Graph, type Tensor } from "../runtime/graph.ts";
 import { Draft, type Plan } from "../runtime/plan.ts";
 import { bytesOf } from "../runtime/storage.ts";
 import type { ComputationInParts } from "./computation-in-parts.ts";
+import { packAndApply } from "./eight-bits.ts";
 import { addUpdate, fillHalf, packSection } from "./packing.ts";
 import {
   type ExchangeWords,
@@ -30,8 +31,9 @@ interface Travelling {
 
 /**
  * Brings the weights that each rank has updated to all others, those of the first layers first, so
- * that the next micro-batch begins before the last ones have come. Where weights travel as updates in
- * bf16, `adamW` has left the update in the gradient.
+ * that the next micro-batch begins before the last ones have come. Where weights travel as updates,
+ * `adamW` has left the update in the gradient: in bf16 it is rounded and applied; in int8 it is both
+ * when this rank's own chunk is packed.
  */
 export class AllGather {
   /** What it needs of memory. */
@@ -75,7 +77,8 @@ export class AllGather {
     const packing = new Graph(capabilities);
     for (const chunk of chunks[rank]) {
       for (const section of chunk.sections.filter(isUpdate)) {
-        packSection(packing, section, section.tensor.gradient!, words.outgoing);
+        if (section.type === "int8") packAndApply(packing, section, words.outgoing);
+        else packSection(packing, section, section.tensor.gradient!, words.outgoing);
       }
       this.#given.push({ chunk, end: packing.dispatches.length });
     }
@@ -95,14 +98,16 @@ export class AllGather {
       }
     }
     this.drafts = [new Draft(packing), new Draft(adding)];
-    const neededOf = ({ chunk: { sections } }: Travelling) =>
-      sections.map(({ tensor: { storage, half } }) =>
-        Math.min(
-          ...[storage, ...half ? [half.storage] : []].map((each) => microBatch.firstUse(each)),
-        )
+    const firstRead = ({ tensor: { storage, half } }: ChunkSection) =>
+      Math.min(
+        ...[storage, ...half ? [half.storage] : []].map((each) => microBatch.firstUse(each)),
       );
+    const neededOf = ({ chunk: { sections } }: Travelling) => sections.map(firstRead);
     const packedBefore = ({ chunk: { sections } }: Travelling) =>
-      sections.filter(isUpdate).map(({ tensor }) => microBatch.firstUse(tensor.gradient!.storage));
+      sections.filter(isUpdate).flatMap((section) => [
+        microBatch.firstUse(section.tensor.gradient!.storage),
+        ...section.type === "int8" ? [firstRead(section)] : [],
+      ]);
     let limit = Number.MAX_SAFE_INTEGER;
     const limits = Array.from({ length: Math.max(longest, this.#given.length) }, (_, turn) => turn)
       .reverse()
@@ -293,7 +298,7 @@ interface Place {
 }
 
 function isUpdate({ type }: ChunkSection): boolean {
-  return type === "bf16";
+  return type === "bf16" || type === "int8";
 }
 
 /** Where the network reads the weights of a section. */

@@ -11,6 +11,9 @@ export interface TrainedPiece extends Trained {
   readonly piece: ShardPiece;
 }
 
+/** What AdamW does with an update whose weights travel like this. */
+const UPDATES = { f32: "applied", f16: "applied", bf16: "rounded", int8: "left" } as const;
+
 /**
  * Gives the pieces that this rank updates their moments. Tensors must have their gradients.
  *
@@ -35,7 +38,7 @@ export function trainedPieces(
       square: own("optimizer", "square"),
       half: tensor.half,
       slice: piece,
-      rounded: weightType(piece, format, isWhole) === "bf16",
+      update: UPDATES[weightType(piece, format, isWhole)],
     };
   });
 }

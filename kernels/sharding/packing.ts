@@ -1,12 +1,25 @@
 import { type Binding, numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
 import type { Graph, Tensor } from "../runtime/graph.ts";
 import { bf16Bits } from "../wgsl/bf16.ts";
+import { eightBitsAt, packEightBits, unpackedEightBits } from "./eight-bits.ts";
 import { type ChunkSection, roundUpTo, SECTION_WORDS } from "./shards.ts";
 
-/** WGSL of the four numbers in two words. */
-function unpacked(words: string): string {
-  return `bitcast<vec4f>(vec4u(${words}.x << 16u, ${words}.x & 0xffff0000u,
-      ${words}.y << 16u, ${words}.y & 0xffff0000u))`;
+/** WGSL of four numbers in two words of bf16. */
+function unpackedBf16(words: string): string {
+  return `bitcast<vec4f>((${words}.xxyy << vec4u(16u, 0u, 16u, 0u)) & vec4u(0xffff0000u))`;
+}
+
+/**
+ * WGSL of number or vector `i` of a section, where it has travelled to.
+ *
+ * @param words name of a binding, {@linkcode asTravelling}
+ * @param first word of it with which the section begins
+ */
+function travelled(words: string, section: ChunkSection, first = 0): string {
+  const { type, count } = section;
+  if (type === "int8") return unpackedEightBits(...eightBitsAt(words, section, first));
+  if (type === "bf16") return unpackedBf16(`${words}[i + ${first / 2}u]`);
+  return `${words}[i + ${first / vectorOf(count)}u]`;
 }
 
 /**
@@ -22,6 +35,7 @@ export function packSection(
   words: Tensor,
 ): void {
   const { count, type, word } = section;
+  if (type === "int8") return packEightBits(graph, section, gradient, words);
   const vector = vectorOf(count);
   const place = { first: word, count: section.words };
   graph.elementwise(
@@ -61,14 +75,11 @@ export function addInOrder(
 ): void {
   const { count, type, word } = section;
   const vector = vectorOf(count);
-  const stride = partWords(section) / (type === "bf16" ? 2 : vector);
   const place = { first: word * (size - 1), count: partWords(section) * (size - 1) };
   const terms = Array.from({ length: size }, (_, of) => {
     if (of === rank) return "sum += gradient[i];";
-    const part = `received[i + ${(of < rank ? of : of - 1) * stride}u]`;
-    return type === "f32"
-      ? `sum += ${part};`
-      : `let part${of} = ${part}; sum += ${unpacked(`part${of}`)};`;
+    const place = of < rank ? of : of - 1;
+    return `sum += ${travelled("received", section, place * partWords(section))};`;
   });
   graph.elementwise(
     `add ${type} of ${size} ranks`,
@@ -85,7 +96,7 @@ export function addInOrder(
 }
 
 /**
- * Records that an update which came in bf16 is added to a section of a tensor.
+ * Records that an update which came in bf16 or int8 is added to a section of a tensor.
  *
  * @param value f32
  * @param received u32
@@ -106,8 +117,7 @@ export function addUpdate(
       value: update(value, 4, section),
       received: asTravelling(read(received, 1, { first: first + word, count: words }), section),
     },
-    `let step = received[i];
-    value[i] += ${unpacked("step")};`,
+    `value[i] += ${travelled("received", section)};`,
     4,
   );
 }
@@ -127,5 +137,6 @@ export function fillHalf(graph: Graph, section: ChunkSection): void {
 
 /** Words, seen as what travels in them. */
 function asTravelling(binding: Binding, { count, type }: ChunkSection): Binding {
+  if (type === "int8") return { ...binding, type: "u32" };
   return { ...binding, type: type === "bf16" ? "vec2u" : numberType(vectorOf(count)) };
 }

@@ -7,13 +7,16 @@ export interface ShardPiece extends Slice {
   readonly tensor: Tensor;
 }
 
-/** How numbers travel: as they are, or rounded to the upper half of an f32. */
-export type ExchangeFormat = "f32" | "bf16";
+/**
+ * How numbers travel: as they are; rounded to the upper half of an f32; or as whole numbers of 8 bits,
+ * with one scale for each block of 128 (as in ZeRO++: Wang et al., arXiv 2306.10209).
+ */
+export type ExchangeFormat = "f32" | "bf16" | "int8";
 
 /** The part of a piece that is in a chunk. */
 export interface ChunkSection extends ShardPiece {
   /** How its numbers travel. */
-  readonly type: "f32" | "f16" | "bf16";
+  readonly type: "f32" | "f16" | "bf16" | "int8";
   /** Its first word in the chunk. */
   readonly word: number;
   /** Words that it takes. */
@@ -28,8 +31,13 @@ export interface Chunk {
   readonly words: number;
 }
 
-/** Pieces end at multiples of so many elements: 256 bytes of f16, the finest that can be bound. */
-const GRAIN = 128;
+/**
+ * Pieces end at multiples of so many elements: 256 bytes of f16, the finest that can be bound. In int8
+ * so many share a scale.
+ */
+export const GRAIN = 128;
+/** Words that so many elements take. Of int8: four elements a word, and the scale. */
+const GRAIN_WORDS = { f32: GRAIN, f16: GRAIN / 2, bf16: GRAIN / 2, int8: GRAIN / 4 + 1 } as const;
 /** A tensor with as many elements for each rank is cut alone. */
 const LARGE = 2 ** 20;
 /** Sections begin at multiples of so many words. */
@@ -69,14 +77,15 @@ export function shardsOf(tensors: readonly Tensor[], ranks: number): ShardPiece[
   );
 }
 
-/** How a piece's gradient travels: pairs of elements are rounded only where a vector holds whole ones. */
-export function gradientType({ count }: ShardPiece, format: ExchangeFormat): "f32" | "bf16" {
-  return format === "bf16" && count % 4 === 0 ? "bf16" : "f32";
+/** How a piece's gradient travels: rounded only where vectors, or blocks with one scale, are whole. */
+export function gradientType({ count }: ShardPiece, format: ExchangeFormat): ExchangeFormat {
+  const unit = { f32: 1, bf16: 4, int8: GRAIN }[format];
+  return count % unit === 0 ? format : "f32";
 }
 
 /**
  * How a piece's new weights travel: f16 where the network reads nothing else; otherwise as weights in
- * f32, or in bf16 as what is to be added to the old ones.
+ * f32, or in bf16 or int8 as what is to be added to the old ones.
  *
  * @param isWhole whether every rank keeps the tensor whole in f32
  */
@@ -101,16 +110,15 @@ export function chunksOf(
   const chunks: { sections: ChunkSection[]; words: number }[] = [];
   for (const piece of pieces) {
     const type = typeOf(piece);
-    const perWord = type === "f32" ? 1 : 2;
     for (let done = 0; done < piece.count;) {
       const used = roundUpTo(SECTION_WORDS, chunks.at(-1)?.words ?? capacity);
-      const room = Math.floor((capacity - used) * perWord / GRAIN) * GRAIN;
+      const room = Math.floor((capacity - used) / GRAIN_WORDS[type]) * GRAIN;
       if (room === 0) {
         chunks.push({ sections: [], words: 0 });
         continue;
       }
       const count = Math.min(piece.count - done, room);
-      const words = Math.ceil(count / perWord);
+      const words = Math.ceil(count * GRAIN_WORDS[type] / GRAIN);
       const chunk = chunks.at(-1)!;
       const { tensor } = piece;
       chunk.sections.push({ tensor, first: piece.first + done, count, type, word: used, words });

@@ -7,7 +7,12 @@ import { writableBuffers } from "../../kernels/sharding/staging.ts";
 import { parseConfig } from "../../model/network/config.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import { transformer } from "../../model/network/transformer.ts";
-import { giveGradient } from "../../kernels/optimizer/adamw.ts";
+import { adamW, giveGradient, trainable } from "../../kernels/optimizer/adamw.ts";
+import { REPORT } from "../../kernels/optimizer/gradient-norm.ts";
+import type { Capabilities } from "../../kernels/runtime/device.ts";
+import { packAndApply } from "../../kernels/sharding/eight-bits.ts";
+import { addInOrder, addUpdate, fillHalf, packSection } from "../../kernels/sharding/packing.ts";
+import { chunksOf, GRAIN } from "../../kernels/sharding/shards.ts";
 import { microBatchInputs } from "../../train/step/micro-batch.ts";
 import { NextTokenObjective } from "../../train/step/objective.ts";
 
@@ -93,18 +98,27 @@ Deno.test("WGSL of training on tensor cores is valid", async () => {
     requiredFeatures: requiredFeatures as GPUFeatureName[],
   });
   const messages: string[] = [];
-  // Heads of 56 as Steel-LLM's, wide ones that lanes share, and some whose vectors they do not divide.
-  for (const [heads, keyValueHeads, headDim] of [[4, 4, 56], [2, 1, 128], [4, 2, 80]]) {
-    for (const [code, label] of trainingKernels(heads, keyValueHeads, headDim)) {
+  const validate = async (kernels: ReadonlyMap<string, string>) => {
+    for (const [code, label] of kernels) {
       const info = await device.createShaderModule({ code }).getCompilationInfo();
       messages.push(
         ...info.messages.map(({ lineNum, message }) => `${label}: line ${lineNum}: ${message}`),
       );
     }
+  };
+  // Heads of 56 as Steel-LLM's, wide ones that lanes share, and some whose vectors they do not divide.
+  for (const [heads, keyValueHeads, headDim] of [[4, 4, 56], [2, 1, 128], [4, 2, 80]]) {
+    await validate(trainingKernels(heads, keyValueHeads, headDim));
   }
+  await validate(exchangeKernels());
   device.destroy();
   assertEquals(messages, []);
 });
+
+const CAPABILITIES: Capabilities = {
+  ...{ name: "a GPU", implementation: "dawn", cpu: false, f16: true, tensorCores: true },
+  ...{ maxBindingBytes: 2 ** 31 - 4, maxBufferBytes: 2 ** 40, timestamps: true },
+};
 
 /** The WGSL of a micro-batch of a small Steel-LLM as a GPU with tensor cores would run it, with labels. */
 function trainingKernels(heads: number, keyValueHeads: number, headDim: number) {
@@ -126,15 +140,40 @@ function trainingKernels(heads: number, keyValueHeads: number, headDim: number) 
   }, "the test's model");
   const parameters = new Parameters(config, true);
   for (const tensor of parameters.tensors) giveGradient(tensor);
-  const graph = new Graph({
-    ...{ name: "a GPU", implementation: "dawn", cpu: false, f16: true, tensorCores: true },
-    ...{ maxBindingBytes: 2 ** 31 - 4, maxBufferBytes: 2 ** 40, timestamps: true },
-  }, { training: true, mixed: true });
+  const graph = new Graph(CAPABILITIES, { training: true, mixed: true });
   const inputs = microBatchInputs(graph, { tokens: 1024, sequences: 2, longest: 512 });
   const hidden = transformer(inputs.batch, parameters);
   const loss = persistent("outputs", "loss", [1]);
   new NextTokenObjective().record({ ...inputs, hidden, head: parameters.head }, loss);
   graph.backward();
   multiplications(graph, graph.input("factors", [FACTORS], "f16"));
-  return new Map(graph.dispatches.map(({ label, code }) => [code, label]));
+  return labels(graph);
+}
+
+/** The WGSL of updates, and of what ranks exchange, in every format, with labels. */
+function exchangeKernels() {
+  const graph = new Graph(CAPABILITIES);
+  const tensor = persistent("weights", "weights", [3 * GRAIN]);
+  tensor.half = persistent("half weights", "half", tensor.shape, "f16");
+  const gradient = giveGradient(tensor);
+  const words = persistent("exchange", "words", [2 * tensor.size], "u32");
+  for (const type of ["f32", "bf16", "int8"] as const) {
+    const piece = { tensor, first: 0, count: tensor.size };
+    const [{ sections: [section] }] = chunksOf([piece], tensor.size, () => type);
+    packSection(graph, section, gradient, words);
+    addInOrder(graph, section, gradient, words, { rank: 1, size: 3 });
+    if (type !== "f32") addUpdate(graph, section, tensor, words, 0);
+    if (type === "int8") packAndApply(graph, section, words);
+    fillHalf(graph, section);
+  }
+  const [rates, report] = [graph.input("rates", [4]), graph.output("report", [REPORT.length])];
+  const options = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05 };
+  for (const update of ["applied", "rounded", "left"] as const) {
+    adamW(graph, { ...trainable(tensor), update }, rates, report, options);
+  }
+  return labels(graph);
+}
+
+function labels({ dispatches }: Graph): Map<string, string> {
+  return new Map(dispatches.map(({ label, code }) => [code, label]));
 }

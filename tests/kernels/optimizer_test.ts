@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { adamW, adamWRates } from "../../kernels/optimizer/adamw.ts";
+import { assert, assertEquals } from "@std/assert";
+import { adamW, adamWRates, type Trained } from "../../kernels/optimizer/adamw.ts";
 import { gradientNorm, REPORT } from "../../kernels/optimizer/gradient-norm.ts";
 import { Graph, persistent } from "../../kernels/runtime/graph.ts";
 import { allocate } from "../../kernels/runtime/memory.ts";
@@ -9,7 +9,12 @@ import { assertClose, gpu, precisions, randomNumbers } from "./harness.ts";
 
 const options = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05 };
 
-async function optimizer(sizes: number[], clip: number, mixed = false) {
+async function optimizer(
+  sizes: number[],
+  clip: number,
+  mixed = false,
+  update: Trained["update"] = "applied",
+) {
   const graph = new Graph(gpu.capabilities);
   const trained = sizes.map((size) => ({
     value: persistent("weights", "value", [size]),
@@ -21,7 +26,7 @@ async function optimizer(sizes: number[], clip: number, mixed = false) {
   const loss = graph.output("loss", [1]);
   const rates = graph.input("rates", [4]);
   const report = gradientNorm(graph, trained.map(({ gradient }) => gradient), loss, rates, clip);
-  for (const parameter of trained) adamW(graph, parameter, rates, report, options);
+  for (const parameter of trained) adamW(graph, { ...parameter, update }, rates, report, options);
   await allocate(gpu, trained.flatMap((each) => Object.values(each).map(({ storage }) => storage)));
   const plan = await new Draft(graph).build(gpu);
   return { plan, trained, loss, rates, report };
@@ -99,3 +104,37 @@ for (const precision of precisions) {
     }
   });
 }
+
+Deno.test("an update that is left in the gradient is what would be applied, or nothing if it is not finite", async () => {
+  const mixed = precisions.length > 1;
+  for (const size of [7, 256]) {
+    const random = randomNumbers(size);
+    const [weights, slopes] = [random(size), random(size)];
+    const runs = await Promise.all((["applied", "left"] as const).map(async (update) => {
+      const made = await optimizer([size], 1, mixed, update);
+      const { plan, trained: [{ value, half, gradient, mean }], rates, report } = made;
+      upload(gpu, value, weights);
+      if (half) upload(gpu, half, new Float16Array(size).fill(7));
+      upload(gpu, rates, adamWRates(0.1, 1, options));
+      const step = async (gradients: Float32Array<ArrayBuffer>) => {
+        upload(gpu, gradient, gradients);
+        plan.run();
+        const halves = half && await download(gpu, half, 0, Math.ceil(size / 2));
+        return {
+          value: await download(gpu, value),
+          half: halves && new Float16Array(halves.buffer, 0, size),
+          gradient: await download(gpu, gradient),
+          mean: await download(gpu, mean),
+          report: await download(gpu, report),
+        };
+      };
+      return [await step(slopes), await step(slopes.slice().fill(NaN, 3, 4))];
+    }));
+    const [[applied], [left, skipped]] = runs;
+    const updates = applied.value.map((weight, i) => weight - weights[i]);
+    assertEquals(left, { ...applied, value: weights, half: left.half, gradient: updates });
+    assert(left.half?.every((weight) => weight === 7) ?? true, "the copy in f16 is not written");
+    assertEquals(skipped.gradient, new Float32Array(size));
+    assertEquals([skipped.value, skipped.mean], [weights, applied.mean]);
+  }
+});

@@ -16,8 +16,15 @@ import { ranksInProcess } from "./ranks/in-process.ts";
 /** Not multiples of anything; the second and the last are read in f16 alone, the fourth also. */
 const SIZES = [2050, 7, 384, 1536];
 const HALVES = [1, 3, 4];
-const isWhole = ({ size }: Tensor) => size !== 2050 && size !== 1536;
+const isReadWhole = ({ size }: Tensor) => size !== 2050 && size !== 1536;
 const RANKS = 3;
+/** So many numbers in a row, the least of which is 112 and the greatest 127. */
+const PERIOD = 16;
+/** What an element's update is: of 7 bits, so that bf16 holds it, and int8 in any block of 128. */
+const updateOf = (element: number) => (127 - element % PERIOD) * 2 ** -14;
+/** Numbers that int8 holds in any block of 128: whole ones, with 127 among them, over 32. */
+const inEightBits = (x: number, i: number) =>
+  i % PERIOD === 0 ? 127 / 32 : Math.max(-127, Math.min(127, Math.round(32 * x))) / 32;
 
 /** What is exchanged, and when. */
 interface Case {
@@ -28,6 +35,8 @@ interface Case {
   readonly first: number;
   /** When the micro-batch adds to a gradient: the last first, or each before its tensor is read. */
   readonly adds: "behind all reads" | "before each read";
+  /** The tensor that it reads before all others, which it reads in order. */
+  readonly readsFirst?: number;
 }
 
 const CASES: readonly Case[] = [
@@ -36,6 +45,9 @@ const CASES: readonly Case[] = [
   { format: "bf16", capacity: 192, first: 1001, adds: "behind all reads" },
   // More chunks of one tensor than can be under way: some are still to leave when the micro-batch begins.
   { format: "bf16", capacity: 128, first: 9216, adds: "before each read" },
+  { format: "int8", capacity: 192, first: 1001, adds: "behind all reads" },
+  // What is read first is one rank's alone, which rounds and applies its update late.
+  { format: "int8", capacity: 128, first: 9216, adds: "behind all reads", readsFirst: 3 },
 ];
 
 /** The parameters of one rank. */
@@ -55,21 +67,22 @@ async function parameters(values: Float32Array<ArrayBuffer>[]): Promise<Tensor[]
   return tensors;
 }
 
-/** A micro-batch: it reads the tensors in order, and adds 1 to each one's gradient. */
-function readsInOrder(
+/** A micro-batch: it reads the tensors, and adds 1 to each one's gradient. */
+function readsAll(
   tensors: readonly Tensor[],
-  adds: Case["adds"],
+  { adds, readsFirst = 0 }: Pick<Case, "adds" | "readsFirst">,
 ): { draft: Draft; outputs: Tensor[] } {
   const graph = new Graph(gpu.capabilities);
   const add = ({ gradient }: Tensor) =>
     graph.parallel("add", { gradient: update(gradient!) }, "gradient[i] += number(1);");
-  const outputs = tensors.map((tensor) => {
+  const outputs = tensors.map(({ shape }) => graph.output("output", shape));
+  const order = new Set([readsFirst, ...tensors.keys()]);
+  for (const i of order) {
+    const [tensor, output] = [tensors[i], outputs[i]];
     if (adds === "before each read") add(tensor);
-    const output = graph.output("output", tensor.shape);
-    const weights = read(isWhole(tensor) ? tensor : tensor.half!);
+    const weights = read(isReadWhole(tensor) ? tensor : tensor.half!);
     graph.parallel("read", { weights, output: write(output) }, "output[i] = number(weights[i]);");
-    return output;
-  });
+  }
   if (adds === "behind all reads") tensors.toReversed().forEach(add);
   return { draft: new Draft(graph), outputs };
 }
@@ -82,18 +95,19 @@ function toBf16(x: number): number {
   return new Float32Array(Uint32Array.of(rounded).buffer)[0];
 }
 
-for (const { format, capacity, first, adds } of CASES) {
-  const what = `in ${format}, added to ${adds}`;
+for (const { format, capacity, first, ...microBatches } of CASES) {
+  const what = `${first} and others in ${format}, added to ${microBatches.adds}`;
   Deno.test(`${RANKS} ranks add gradients up and share weights exactly, ${what}`, async () => {
     const random = randomNumbers(3);
     const sizes = [first, ...SIZES];
     const values = sizes.map((size) => Float32Array.from(random(size)));
     const gradients = Array.from(
       { length: RANKS },
-      () => sizes.map((size) => Float32Array.from(random(size))),
+      () => sizes.map((size) => format === "int8" ? random(size).map(inEightBits) : random(size)),
     );
     // A tie, overflow, and what must not become a finite number.
-    gradients[1][0].set([1 + 2 ** -8, 3e38, Infinity, -Infinity, NaN]);
+    if (format !== "int8") gradients[1][0].set([1 + 2 ** -8, 3e38, Infinity, -Infinity, NaN]);
+    const isWhole = (tensor: Tensor) => format === "int8" || isReadWhole(tensor);
     const all = await Promise.all(
       ranksInProcess(RANKS).map(async (ranks) => {
         const tensors = await parameters(values);
@@ -103,7 +117,7 @@ for (const { format, capacity, first, adds } of CASES) {
           outgoing: persistent("exchange", "outgoing", [capacity], "u32"),
           incoming: persistent("exchange", "incoming", [(RANKS - 1) * capacity], "u32"),
         };
-        const microBatch = readsInOrder(tensors, adds);
+        const microBatch = readsAll(tensors, microBatches);
         const options = [
           gpu.capabilities,
           ranks,
@@ -141,21 +155,26 @@ for (const { format, capacity, first, adds } of CASES) {
             assertEquals(sum, expected, `rank ${ranks.rank}, tensor ${i}, element ${element}`);
           });
         }
-        // What AdamW does to its own pieces: adds 2^-7, or leaves that in the gradient besides.
+        // What AdamW does to its own pieces: applies the update, leaves it in the gradient, or both.
+        const unit = { f32: Infinity, bf16: 4, int8: 128 }[format];
         const isLeft = (i: number, element: number) =>
-          format === "bf16" && isWhole(tensors[i]) &&
+          isWhole(tensors[i]) &&
           shards[ranks.rank].some(({ tensor, first, count }) =>
-            tensor === tensors[i] && first <= element && element < first + count && count % 4 === 0
+            tensor === tensors[i] && first <= element && element < first + count &&
+            count % unit === 0
           );
         for (const [i, tensor] of tensors.entries()) {
-          const isOwn = (element: number) => own.has(`${i} ${element}`);
-          const updated = values[i].map((value, element) => value + (isOwn(element) ? 2 ** -7 : 0));
+          const isApplied = (element: number) =>
+            own.has(`${i} ${element}`) && !(format === "int8" && isLeft(i, element));
+          const updated = values[i].map((value, element) =>
+            value + (isApplied(element) ? updateOf(element) : 0)
+          );
           upload(gpu, tensor, updated);
           if (tensor.half) upload(gpu, tensor.half, new Float16Array(updated));
           upload(
             gpu,
             tensor.gradient!,
-            updated.map((_, element) => isLeft(i, element) ? 2 ** -7 : 0),
+            updated.map((_, element) => isLeft(i, element) ? updateOf(element) : 0),
           );
         }
         await gather.begin(gpu, staging);
@@ -166,10 +185,11 @@ for (const { format, capacity, first, adds } of CASES) {
           upTo: (end: number) => next.upTo(end) && submitted.push(end) > 0,
         } as ComputationInParts);
         next.upTo(Infinity);
-        assert(submitted.length > 1, `in parts: up to ${submitted}`);
+        const parts = microBatches.readsFirst === undefined ? 2 : 1;
+        assert(submitted.length >= parts, `in parts: up to ${submitted}`);
         for (const [i, output] of microBatch.outputs.entries()) {
-          const updated = values[i].map((value) => value + 2 ** -7);
-          const read = isWhole(tensors[i]) ? updated : new Float16Array(updated);
+          const updated = values[i].map((value, element) => value + updateOf(element));
+          const read = isReadWhole(tensors[i]) ? updated : new Float16Array(updated);
           assertEquals(await download(gpu, output), Float32Array.from(read), `read ${i}`);
           const gradient = await download(gpu, tensors[i].gradient!);
           assertEquals(gradient, gradient.map(() => 1), `gradient ${i}`);
@@ -188,7 +208,7 @@ for (const { format, capacity, first, adds } of CASES) {
     assert(all.every(({ own }) => own > 0.9 * all[0].own), "equal shares");
     for (const { weights } of all) {
       weights.forEach(({ whole, half }, i) => {
-        const updated = values[i].map((value) => value + 2 ** -7);
+        const updated = values[i].map((value, element) => value + updateOf(element));
         if (whole) assertEquals(whole, updated, `tensor ${i}`);
         if (half) assertEquals(half, Float32Array.from(new Float16Array(updated)), `half ${i}`);
       });

@@ -8,6 +8,7 @@ import { readMetrics } from "../../model/host/step-metrics.ts";
 import { Parameters } from "../../model/network/parameters.ts";
 import type { Capabilities, Gpu } from "../../kernels/runtime/device.ts";
 import { totalBytes } from "../../kernels/runtime/memory.ts";
+import type { ExchangeFormat } from "../../kernels/sharding/shards.ts";
 import { benchmarkModel } from "../../train/bench/benchmark-model.ts";
 import { TrainingStep } from "../../train/step/training-step.ts";
 import { ranksInProcess } from "../kernels/ranks/in-process.ts";
@@ -94,7 +95,7 @@ Deno.test("the 1.1 B model's memory is shared out, as is told before anything is
     ...{ name: "a GPU", implementation: "dawn", cpu: false, f16: true, tensorCores: true },
     ...{ maxBindingBytes: 2 ** 31 - 4, maxBufferBytes: 2 ** 36, timestamps: true },
   };
-  const planned = async (size: number): Promise<number> => {
+  const planned = async (size: number, exchange: ExchangeFormat = "f32"): Promise<number> => {
     let bytes = 0;
     const enough = new Error("nothing is to be allocated");
     await assertRejects(
@@ -104,7 +105,7 @@ Deno.test("the 1.1 B model's memory is shared out, as is told before anything is
           new Parameters(config, true),
           {
             ...{ beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0, clip: 1 },
-            ...{ tokens: 2048, sequences: 1, ranks: { ...aloneOn("here"), size } },
+            ...{ tokens: 2048, sequences: 1, ranks: { ...aloneOn("here"), size }, exchange },
           },
           (memory) => {
             bytes = totalBytes(memory);
@@ -117,6 +118,7 @@ Deno.test("the 1.1 B model's memory is shared out, as is told before anything is
     return Number((bytes / 1e9).toFixed(1));
   };
   assertEquals([await planned(1), await planned(2), await planned(8)], [20.9, 15.4, 11.3]);
+  assertEquals([await planned(2, "bf16"), await planned(2, "int8")], [15.4, 16.4]);
 });
 
 Deno.test("ranks free all that a step has allocated, and the parameters the rest", async () => {

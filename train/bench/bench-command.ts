@@ -53,7 +53,8 @@ Options, with defaults in brackets:
   --accumulation N,N,...   micro-batches of a step, on each GPU; one number with one GPU
                            [2; with several GPUs 8,2]
   --gpus N                 measure whole steps on one GPU, and on N of this machine's, or all [1]
-  --exchange NAME          how several GPUs exchange gradients and weights: f32 or bf16 [f32]
+  --exchange NAME          how several GPUs exchange gradients and weights: f32, bf16 or int8
+                           [f32]
   --model DIR              with one GPU, measure steps with the weights of this checkpoint, or of a
                            run's newest one; needs --data
   --data DIR               folder of shards whose blocks these steps read; needs --model
@@ -236,8 +237,10 @@ function numbersOf(name: string, flag: string | undefined): number[] | undefined
 }
 
 function exchangeOf(format: string | undefined): ExchangeFormat | undefined {
-  if (format === undefined || format === "f32" || format === "bf16") return format;
-  throw new UserError(`--exchange=${format}: expected f32 or bf16`);
+  if (format === undefined || format === "f32" || format === "bf16" || format === "int8") {
+    return format;
+  }
+  throw new UserError(`--exchange=${format}: expected f32, bf16 or int8`);
 }
 
 function headGradientOf(name: string = "whole"): HeadGradient {

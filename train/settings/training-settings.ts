@@ -45,9 +45,9 @@ export const deviceSettings = {
     "mixed",
   ]),
   exchange: choiceSetting(
-    "with several GPUs, how gradients and weights travel between them: as they are, or rounded to " +
-      "bfloat16",
-    ["f32", "bf16"],
+    "with several GPUs, how gradients and weights travel between them: as they are, rounded to " +
+      "bfloat16, or to 8 bits with a scale for each 128 numbers",
+    ["f32", "bf16", "int8"],
   ),
   gpu: choiceSetting(
     "WebGPU implementation; auto is dawn on a GPU with tensor cores, else deno",

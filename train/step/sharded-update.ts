@@ -43,7 +43,9 @@ export class ShardedUpdate {
     microBatch: Draft,
     format: ExchangeFormat,
   ) {
-    const isWhole = (tensor: Tensor) => !tensor.half || microBatch.lastUse(tensor.storage) >= 0;
+    // In int8 all weights travel as updates, which each rank adds to its own f32.
+    const isWhole = (tensor: Tensor) =>
+      format === "int8" || !tensor.half || microBatch.lastUse(tensor.storage) >= 0;
     this.#shards = shardsOf(tensors, ranks.size);
     this.trained = trainedPieces(this.#shards[ranks.rank], isWhole, format);
     this.#masters = new Masters(tensors.filter((tensor) => !isWhole(tensor)), this.trained);
