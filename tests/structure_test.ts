@@ -23,7 +23,7 @@ const KERNEL_FOLDERS: Record<string, readonly string[]> = {
   runtime: [],
   wgsl: ["runtime"],
   host: ["runtime"],
-  ranks: ["runtime"],
+  ranks: ["runtime", "host"],
   sharding: ["runtime", "wgsl", "ranks", "optimizer"],
   ...Object.fromEntries(FAMILIES.map((family) => [family, ["runtime", "wgsl", ...FAMILIES]])),
 };

@@ -117,8 +117,8 @@ Deno.test("the 1.1 B model's memory is shared out, as is told before anything is
     );
     return Number((bytes / 1e9).toFixed(1));
   };
-  assertEquals([await planned(1), await planned(2), await planned(8)], [20.9, 15.4, 11.3]);
-  assertEquals([await planned(2, "bf16"), await planned(2, "int8")], [15.4, 16.4]);
+  assertEquals([await planned(1), await planned(2), await planned(8)], [20.9, 15.6, 11.4]);
+  assertEquals([await planned(2, "bf16"), await planned(2, "int8")], [15.6, 16.6]);
 });
 
 Deno.test("ranks free all that a step has allocated, and the parameters the rest", async () => {
