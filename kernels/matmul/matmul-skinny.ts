@@ -106,10 +106,14 @@ function alongN(
   const { groups, rows, row } = rowGroups(m);
   const splits = Math.ceil(k / DEPTH);
   const wide = n / 4;
+  const quads = {
+    first: `id.z * ${DEPTH / 4}u`,
+    end: `min(id.z * ${DEPTH / 4}u + ${DEPTH / 4}u, ${k / 4}u)`,
+  };
   const partial = graph.tensor(`${label}.partial`, [splits, batch, m, n]);
   graph.dispatch(
     label,
-    { a: read(a, 1, sliceA), b: read(b, 4, sliceB), partial: write(partial, 4) },
+    { a: read(a, 4, sliceA), b: read(b, 4, sliceB), partial: write(partial, 4) },
     `
 @compute @workgroup_size(${LANES})
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -117,10 +121,25 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let batch = id.y / ${groups}u;
   let first = id.y % ${groups}u * ${rows.length}u;
   ${rows.map((i) => `var sum${i} = vec4f();`).join(" ")}
-  for (var k = id.z * ${DEPTH}u; k < min(id.z * ${DEPTH}u + ${DEPTH}u, ${k}u); k++) {
-    let y = vec4f(b[(batch * ${k}u + k) * ${wide}u + id.x]);
-    ${rows.map((i) => `sum${i} += f32(a[(batch * ${m}u + ${row(i)}) * ${k}u + k]) * y;`).join(" ")}
-  }
+  ${
+      unrolledLoop(
+        graph.capabilities,
+        "quad",
+        { ...quads, turns: 2 },
+        `${
+          range(4).map((j) =>
+            `let y${j} = vec4f(b[(batch * ${k}u + quad * 4u + ${j}u) * ${wide}u + id.x]);`
+          ).join(" ")
+        }
+      ${
+          rows.map((i) =>
+            `{ let x = vec4f(a[(batch * ${m}u + ${row(i)}) * ${k / 4}u + quad]); ${
+              range(4).map((j) => `sum${i} += x[${j}] * y${j};`).join(" ")
+            } }`
+          ).join("\n      ")
+        }`,
+      )
+    }
   ${
       rows.map((i) =>
         `partial[((id.z * ${batch}u + batch) * ${m}u + ${row(i)}) * ${wide}u + id.x] = sum${i};`

@@ -5,6 +5,11 @@ import { unrolledLoop } from "../wgsl/unrolled-loop.ts";
 
 /** Elements that one workgroup squares and sums. */
 const SHARE = 1 << 16;
+/**
+ * Gradients that one dispatch reads: all bindings but one that every WebGPU device has. Each dispatch
+ * waits for the one before it, and a small gradient alone would leave most of a GPU idle.
+ */
+const TOGETHER = 7;
 
 /** Places of the numbers that a training step reports to the host. */
 export const REPORT = {
@@ -57,20 +62,41 @@ export function gradientNorm(
  * @returns [sums] f32, an activation
  */
 export function sumsOfSquares(graph: Graph, gradients: readonly GradientPart[]): Tensor {
-  const sizes = gradients.map(({ gradient, slice }) => slice?.count ?? gradient.size);
-  const shares = sizes.map((size) => Math.ceil(size / SHARE));
-  const count = shares.reduce((sum, share) => sum + share, 0);
-  const partial = graph.tensor("squares", [count]);
+  const parts = gradients.map((part) => {
+    const size = part.slice?.count ?? part.gradient.size;
+    return { ...part, size, shares: Math.ceil(size / SHARE) };
+  });
+  const sharesOf = (some: typeof parts) => some.reduce((sum, { shares }) => sum + shares, 0);
+  const partial = graph.tensor("squares", [sharesOf(parts)]);
   const lanes = graph.capabilities.cpu ? 8 : 256;
-  let first = 0;
-  gradients.forEach(({ gradient, slice }, index) => {
-    const vector = vectorOf(sizes[index]);
-    const share = SHARE / vector;
-    const every = { first: `group.x * ${share}u + lane`, end: "end", step: lanes };
+  for (let first = 0; first < parts.length; first += TOGETHER) {
+    const some = parts.slice(first, first + TOGETHER);
+    const sums = some.map(({ size }, index) => {
+      const vector = vectorOf(size);
+      const share = SHARE / vector;
+      const own = `(group.x - ${sharesOf(some.slice(0, index))}u)`;
+      const every = {
+        first: `${own} * ${share}u + lane`,
+        end: `min((${own} + 1u) * ${share}u, ${size / vector}u)`,
+        step: lanes,
+        turns: 8,
+      };
+      const add = `let slope = gradient${index}[i]; squares += slope * slope;`;
+      return `if (group.x < ${sharesOf(some.slice(0, index + 1))}u) {
+    var squares = gradient${index}_type();
+    ${unrolledLoop(graph.capabilities, "i", every, add)}
+    sum = ${total("squares", vector)};
+  }`;
+    });
     graph.dispatch(
-      "squared gradient",
+      "squared gradients",
       {
-        gradient: read(gradient, vector, slice),
+        ...Object.fromEntries(
+          some.map((
+            { gradient, slice, size },
+            index,
+          ) => [`gradient${index}`, read(gradient, vectorOf(size), slice)]),
+        ),
         partial: first === 0 ? write(partial) : update(partial),
       },
       `
@@ -78,17 +104,15 @@ var<workgroup> sums: array<f32, ${lanes}>;
 
 @compute @workgroup_size(${lanes})
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  var sum = gradient_type();
-  let end = min((group.x + 1u) * ${share}u, ${sizes[index] / vector}u);
-  ${unrolledLoop(graph.capabilities, "i", every, "let slope = gradient[i]; sum += slope * slope;")}
-  sums[lane] = ${total("sum", vector)};
+  var sum = 0f;
+  ${sums.join(" else ")}
+  sums[lane] = sum;
   ${foldPartials(["sums"], lanes)}
-  if (lane == 0u) { partial[${first}u + group.x] = sums[0]; }
+  if (lane == 0u) { partial[${sharesOf(parts.slice(0, first))}u + group.x] = sums[0]; }
 }`,
-      [shares[index]],
+      [sharesOf(some)],
     );
-    first += shares[index];
-  });
+  }
   return partial;
 }
 

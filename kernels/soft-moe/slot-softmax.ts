@@ -84,7 +84,8 @@ export function softmaxOverSlots(logits: Tensor): Tensor {
  * slot · dslot: `slotDots`. As logits are t̂ · key and ddispatch is t̂ · dslot, t̂ · dt̂ needs no pass over
  * t̂.
  *
- * @returns [tokens, 2 S + 1] f32; zeros in rows of padding
+ * @returns [tokens, 2 S + 1, rounded up to a multiple of 4] f32; zeros in rows of padding. What is behind
+ *   the factors is not written, and lets them be read as vectors.
  */
 export function softmaxGradients(
   { logits, dispatch, combine, inverseNorm }: Record<
@@ -97,7 +98,8 @@ export function softmaxGradients(
 ): Tensor {
   const graph = dispatch.graph;
   const [tokens, total] = dispatch.shape;
-  const factors = graph.tensor("token gradient factors", [tokens, 2 * total + 1]);
+  const length = Math.ceil((2 * total + 1) / 4) * 4;
+  const factors = graph.tensor("token gradient factors", [tokens, length]);
   graph.elementwise(
     "slot softmax gradients",
     tokens,
@@ -114,7 +116,7 @@ export function softmaxGradients(
     },
     `let sequence = index[i];
     let row = i * ${total}u;
-    let first = i * ${2 * total + 1}u;
+    let first = i * ${length}u;
     var along = 0f;
     var mean = 0f;
     for (var slot = 0u; slot < ${total}u; slot++) {

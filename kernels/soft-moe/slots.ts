@@ -1,4 +1,4 @@
-import { numberType, read, update, vectorOf, write } from "../runtime/dispatch.ts";
+import { numberType, read, update, type Vector, vectorOf, write } from "../runtime/dispatch.ts";
 import type { Tensor } from "../runtime/graph.ts";
 import { range } from "../wgsl/range.ts";
 import type { Spans } from "../layers/sequences.ts";
@@ -32,7 +32,7 @@ export interface SlotTokens {
 }
 
 /** Slots that one invocation accumulates at a time. */
-const SLOTS_AT_A_TIME = 8;
+export const SLOTS_AT_A_TIME = 8;
 /**
  * How a GPU scores tokens: lanes share rows, several together, so that a slot is loaded once for all of
  * them. With a load of six slots for each row, these loads would take longer than those from memory.
@@ -181,15 +181,17 @@ export function gatherTokens(
   const total = experts * slotsPerExpert;
   const splits = graph.capabilities.cpu ? 1 : Math.min(parts, longest);
   const partial = graph.tensor("partial slots", [count, splits, total, width]);
+  const row = numbersOfRow("weights", total);
   for (const [number, chunk] of slotChunks(total).entries()) {
     const add = [
+      row.load("token", "", chunk),
       `let value = number(x[token * ${columns}u + column])${scale ? " * scale[token]" : ""};`,
-      ...chunk.map((slot) => `sum${slot} += weights[token * ${total}u + ${slot}u] * value;`),
+      ...chunk.map((slot) => `sum${slot} += ${row.number(slot, "")} * value;`),
     ].join(" ");
     graph.dispatch(
       "gather tokens",
       {
-        weights: read(weights),
+        weights: read(weights, row.vector),
         x: read(x, vector),
         bounds: read(bounds, 2),
         partial: (number > 0 ? update : write)(partial, vector),
@@ -296,7 +298,37 @@ export function scatterSlots(
   return y;
 }
 
-function slotCount(slots: Tensor): number {
+/**
+ * WGSL that reads the numbers of a token's row, which lanes share, as vectors where the length allows:
+ * a load of one number keeps a GPU busy for as long as one of four.
+ *
+ * @param name of the binding
+ * @param length numbers of a row
+ */
+export function numbersOfRow(name: string, length: number): {
+  /** How the binding is to be seen. */
+  readonly vector: Vector;
+  /** Loads some numbers of a row, under names of a turn of an unrolled loop. */
+  load(row: string, turn: number | "", columns: readonly number[]): string;
+  /** A number that was loaded. */
+  number(column: number, turn: number | ""): string;
+} {
+  const vector = length % 4 === 0 ? 4 : length % 2 === 0 ? 2 : 1;
+  const partOf = (column: number) => Math.floor(column / vector);
+  const at = (part: number, turn: number | "") => `${name}${turn}_${part}`;
+  return {
+    vector,
+    load: (row, turn, columns) =>
+      [...new Set(columns.map(partOf))].map((part) =>
+        `let ${at(part, turn)} = ${name}[${row} * ${length / vector}u + ${part}u];`
+      ).join(" "),
+    number: (column, turn) =>
+      `${at(partOf(column), turn)}${vector === 1 ? "" : `[${column % vector}]`}`,
+  };
+}
+
+/** How many slots a sequence has. */
+export function slotCount(slots: Tensor): number {
   return slots.shape[0] * slots.shape[2];
 }
 
