@@ -10,7 +10,10 @@ const DEPTH = 8;
 /** How often each part is timed, after a first time that does not count. */
 const ROUNDS = 5;
 
-/** Seconds in which the GPU's queue copies so many bytes out to the host's memory and in from there. */
+/**
+ * Seconds in which the GPU's queue copies so many bytes out to the host, and in from where that puts
+ * them.
+ */
 export async function timeGpuCopies(gpu: Gpu, bytes: Traffic): Promise<number> {
   const { device } = gpu;
   const buffer = (usage: GPUBufferUsageFlags) =>
@@ -35,8 +38,8 @@ export async function timeGpuCopies(gpu: Gpu, bytes: Traffic): Promise<number> {
 }
 
 /**
- * Seconds in which ranks exchange the bytes of gradients and of weights where no GPU takes part: host
- * copies and network. All ranks call it.
+ * Seconds in which ranks exchange the bytes of gradients and of weights where no GPU takes part: copies
+ * within the host's memory, and network. All ranks call it.
  */
 export async function timeHostCopies(
   ranks: Communicator,

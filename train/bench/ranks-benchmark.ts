@@ -183,7 +183,7 @@ export function ranksTable(figures: RanksFigures, ranks: number, what: string): 
     ],
     ["the exchange alone, gradients + weights, ms", both(exchange)],
     ["its GPU copies alone, ms", both(gpuCopies)],
-    ["its host copies alone, ms", both(hostCopies)],
+    ["its copies in the host's memory alone, ms", both(hostCopies)],
     ["memory planned, one GPU alone, GB", steps.map(() => gigabytes.one.toPrecision(3))],
     [`memory planned, each of ${ranks}, GB`, steps.map(() => gigabytes.each.toPrecision(3))],
   ];
