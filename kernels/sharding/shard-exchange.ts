@@ -53,7 +53,10 @@ export class ShardExchange {
     return [...this.#reduceScatter.drafts, ...this.#allGather.drafts];
   }
 
-  /** What the buffers need of the GPU's memory through which it takes. */
+  /**
+   * What the buffers through which it takes need of the GPU's memory. They are counted also where they
+   * lie in the host's, as with Deno's own WebGPU.
+   */
   get stagingMemory(): MemoryNeed {
     const bytes = incomingBytes(this.ranks.size, this.#capacity);
     return { storages: [{ name: "taken chunks", arena: "exchange", bytes }], sharedBytes: 0 };
