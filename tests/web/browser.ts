@@ -48,6 +48,7 @@ export class Chromium implements AsyncDisposable {
   private constructor(
     private readonly child: Deno.ChildProcess,
     private readonly browser: Browser,
+    private readonly profile: string,
   ) {}
 
   /** Starts it; on a bare Debian it is installed first. */
@@ -61,7 +62,8 @@ export class Chromium implements AsyncDisposable {
     }).spawn();
     const { connect } = await import(PUPPETEER);
     const browserWSEndpoint = await endpoint(profile);
-    return new Chromium(child, await connect({ browserWSEndpoint, defaultViewport: null }));
+    const browser = await connect({ browserWSEndpoint, defaultViewport: null });
+    return new Chromium(child, browser, profile);
   }
 
   /** Opens a page that notes down what goes wrong in it. */
@@ -73,6 +75,19 @@ export class Chromium implements AsyncDisposable {
     await this.browser.disconnect();
     this.child.kill("SIGTERM");
     await this.child.status;
+    await removeOnceLeft(this.profile);
+  }
+}
+
+/** Removes a profile. Chromium's other processes write into it for a moment after the first has ended. */
+async function removeOnceLeft(profile: string): Promise<void> {
+  for (let tries = 100;; tries--) {
+    try {
+      return await Deno.remove(profile, { recursive: true });
+    } catch (error) {
+      if (tries === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 }
 
