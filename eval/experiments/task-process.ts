@@ -1,6 +1,6 @@
 import project from "../../deno.json" with { type: "json" };
 import { Stopped, StopSignals } from "../../kernels/host/stop-signals.ts";
-import { startableEnvironment } from "../../kernels/host/library-variables.ts";
+import { startableEnvironment } from "../../kernels/host/startable-environment.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { startableEnvironment } from "./library-variables.ts";
+import { startableEnvironment } from "./startable-environment.ts";
 import { UserError } from "../runtime/user-error.ts";
 import { NO_INSTALL } from "./command-arguments.ts";
 import { isGranted } from "./permissions.ts";

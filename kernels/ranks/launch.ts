@@ -1,4 +1,4 @@
-import { startableEnvironment } from "../host/library-variables.ts";
+import { startableEnvironment } from "../host/startable-environment.ts";
 import { UserError } from "../runtime/user-error.ts";
 import { LAUNCHER_VARIABLE } from "./environment.ts";
 import { libc, readSystemFile } from "./linux/libc.ts";

@@ -30,15 +30,18 @@ function roundsFrom(others: number): number {
   return Math.max(2, Math.floor(DEPTH / others));
 }
 
+/** Bytes of the GPU's own memory that so many buffers take; 0 where that would be too much. */
+function writtenBytes(count: number, bytes: number): number {
+  return count * bytes > MOST_WRITTEN_BYTES ? 0 : count * bytes;
+}
+
 /**
- * Bytes of the GPU's own memory for what it takes from other ranks; 0 where they would be too many,
- * and the host's memory has to do.
+ * Bytes of the GPU's own memory for what it takes from other ranks; 0 where the host's has to do.
  *
  * @param words the longest chunk
  */
 export function incomingBytes(ranks: number, words: number): number {
-  const bytes = roundsFrom(ranks - 1) * (ranks - 1) * 4 * words;
-  return bytes > MOST_WRITTEN_BYTES ? 0 : bytes;
+  return writtenBytes(roundsFrom(ranks - 1) * (ranks - 1), 4 * words);
 }
 
 /**
@@ -59,7 +62,7 @@ export async function writableBuffers(
       () => device.createBuffer({ label: "exchange", size: bytes, usage }),
     );
   };
-  if (!host.hostWrites || count * bytes > MOST_WRITTEN_BYTES) return make(0);
+  if (!host.hostWrites || writtenBytes(count, bytes) === 0) return make(0);
   device.pushErrorScope("out-of-memory");
   const buffers = make(GPUBufferUsage.STORAGE);
   if (!await device.popErrorScope()) return buffers;

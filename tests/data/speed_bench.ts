@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { embedded } from "../../data/corpora/embedded.ts";
 import { encoderOf } from "../../data/tokenizer/encoder-of.ts";
 import { readDocuments } from "../../data/readers/read-file.ts";
-import { startableEnvironment } from "../../kernels/host/library-variables.ts";
+import { startableEnvironment } from "../../kernels/host/startable-environment.ts";
 import { runCommand } from "../../kernels/host/run-command.ts";
 import { UserError } from "../../kernels/runtime/user-error.ts";
 import { inTemporaryFolder } from "../temporary-folder.ts";
